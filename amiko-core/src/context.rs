@@ -1,0 +1,150 @@
+//! What a handler may do besides changing its own object.
+//!
+//! Invariant: everything asked for here happens when the event commits, or not at all.
+
+use crate::dispatcher::Connection;
+use crate::id::{Id, Object};
+use crate::machine::{Hosts, Keeps, Node, StateMachine};
+use crate::rejection::Rejection;
+use crate::engine::Output;
+use crate::router::Event;
+use crate::time::Time;
+
+/// What surrounds a handler: the rest of the node, to be read; and everything that it can ask for.
+///
+/// Methods that ask for something can't fail on the spot. What breaks a limit rejects the event once the handler has
+/// returned.
+pub struct Context<'a, M: StateMachine> {
+    event: &'a mut Event<M::Node>,
+    /// None for the node itself, which reads through its own `self`.
+    node: Option<&'a M::Node>,
+    id: &'a Id<M>,
+}
+
+impl<'a, M: StateMachine> Context<'a, M> {
+    pub(crate) fn new(event: &'a mut Event<M::Node>, node: Option<&'a M::Node>, id: &'a Id<M>) -> Self {
+        Self { event, node, id }
+    }
+
+    /// The ID of the object that handles the message.
+    pub fn id(&self) -> &Id<M> {
+        self.id
+    }
+
+    /// When the event happened.
+    pub fn now(&self) -> Time {
+        self.event.now
+    }
+
+    /// Random bytes, fit for secrets. They follow from the engine's seed and the number of the event.
+    pub fn random<const N: usize>(&mut self) -> [u8; N] {
+        self.event.random()
+    }
+
+    /// Sends a message to an object of the node: it is delivered inside the same event, after those sent before it.
+    pub fn send<T>(&mut self, to: &Id<T>, message: T::Message)
+    where
+        T: StateMachine<Node = M::Node>,
+        M::Node: Hosts<T>,
+    {
+        self.event.deliver(M::Node::envelope(to.clone(), message));
+    }
+
+    /// Creates an object, in order with the messages that are sent: one sent to it afterwards reaches it. If there is
+    /// one of this ID already, the event is rejected.
+    pub fn create<T: Object>(&mut self, id: &Id<T>, object: T)
+    where
+        M::Node: Keeps<T>,
+    {
+        self.event.create(id.clone(), object);
+    }
+
+    /// Removes an object and its timers, in order with the messages that are sent. If there is none of this ID, the
+    /// event is rejected.
+    pub fn remove<T: Object>(&mut self, id: &Id<T>)
+    where
+        M::Node: Keeps<T>,
+    {
+        self.event.remove(id.clone());
+    }
+
+    /// Has a message sent to this object at a moment, or soon after it, never before. It survives a restart. A timer of
+    /// the same name is replaced.
+    pub fn timer(&mut self, name: &str, at: Time, message: M::Message)
+    where
+        M::Node: Hosts<M>,
+    {
+        let envelope = M::Node::envelope(self.id.clone(), message);
+        self.event.set_timer(self.id, name, at, envelope);
+    }
+
+    /// Cancels the timer of this name, if there is one.
+    pub fn cancel(&mut self, name: &str) {
+        self.event.cancel_timer(self.id, name);
+    }
+
+    /// Makes sure that there is a connection of this name. The runtime dials it if there is an address, until the peer
+    /// answers; otherwise it waits for the peer to dial.
+    pub fn connect(&mut self, connection: &Id<Connection<M::Node>>, dial: Option<&str>) {
+        self.event.connect(connection, dial);
+    }
+
+    /// Puts a message into the outbox of a connection. It stays there until the peer confirms it, whatever happens to
+    /// the wire meanwhile. Without such a connection, or with a full outbox, the event is rejected.
+    pub fn transmit(&mut self, connection: &Id<Connection<M::Node>>, message: <M::Node as Node>::Network) {
+        self.event.transmit(connection, message);
+    }
+
+    /// Closes a connection as soon as its outbox is empty, or when the time for that is over; it isn't an error if there
+    /// is none.
+    pub fn close(&mut self, connection: &Id<Connection<M::Node>>) {
+        self.event.close(connection);
+    }
+
+    /// Answers the command that this event began with; nobody hears it if it began with something else.
+    pub fn reply(&mut self, reply: <M::Node as Node>::Reply) {
+        if let Some(request) = self.event.request {
+            self.event.output(Output::Reply { request, reply });
+        }
+    }
+
+    /// Tells whoever watches the node.
+    pub fn notify(&mut self, notice: <M::Node as Node>::Notice) {
+        self.event.output(Output::Notice(notice));
+    }
+}
+
+/// For machines in tables. The node itself is borrowed by its own handler, and reads through `self`.
+impl<M: StateMachine> Context<'_, M>
+where
+    M::Node: Keeps<M>,
+{
+    /// The whole node, as it is before this message.
+    pub fn node(&self) -> &M::Node {
+        match self.node {
+            Some(node) => node,
+            // Only the node's own handler is given no node (`router::deliver_to_node`), and a node can't keep itself:
+            // its derive would implement `Hosts<Self>` twice, which doesn't compile.
+            None => unreachable!("a machine in a table is always given its node"),
+        }
+    }
+
+    /// Another object, as it is before this message; this object too.
+    pub fn get<T: Object>(&self, id: &Id<T>) -> Option<&T>
+    where
+        M::Node: Keeps<T>,
+    {
+        self.node().table().get(id)
+    }
+
+    /// The same, where its absence rejects the event.
+    ///
+    /// # Errors
+    /// There is no such object.
+    pub fn expect<T: Object>(&self, id: &Id<T>) -> Result<&T, Rejection>
+    where
+        M::Node: Keeps<T>,
+    {
+        self.get(id).ok_or_else(|| Rejection::new(format!("expected {id}, found none")))
+    }
+}

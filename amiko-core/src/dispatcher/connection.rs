@@ -1,0 +1,32 @@
+//! What is known of the conversation with one peer.
+//!
+//! Invariant: a message stands in the outbox from the commit that caused it to the commit of its confirmation, and
+//! `received` moves in the commit that holds the effects of the message.
+
+use crate::machine::Node;
+use crate::map::Map;
+use crate::Serializable;
+use crate::time::Time;
+use std::sync::Arc;
+
+/// A conversation with one peer; it outlives every socket.
+#[derive(Clone, Serializable)]
+#[amiko(key = String, kind = "connection")]
+pub struct Connection<N: Node> {
+    /// The address to dial, for the runtime; none where the peer dials.
+    pub dial: Option<String>,
+    /// How many messages of the peer have been processed: the number of the next one.
+    pub received: u64,
+    /// How many messages were ever put into the outbox: the number of the next one.
+    pub sent: u64,
+    /// What the peer hasn't confirmed yet, by number.
+    pub outbox: Map<u64, Arc<N::Network>>,
+    /// Set once the connection is to be closed: it goes when the outbox is empty, and at this moment at the latest.
+    pub closing: Option<Time>,
+}
+
+impl<N: Node> Default for Connection<N> {
+    fn default() -> Self {
+        Self { dial: None, received: 0, sent: 0, outbox: Map::new(), closing: None }
+    }
+}

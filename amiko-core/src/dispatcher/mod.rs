@@ -1,0 +1,249 @@
+//! Timers and connections: kept beside the state of the node, never inside it.
+//!
+//! Invariant: `due` and `lingering` hold exactly the deadlines of the timers and connections in the tables, after every
+//! change and every rollback.
+
+mod connection;
+mod timer;
+
+pub use connection::Connection;
+pub use timer::Timer;
+
+use crate::id::{Id, Key, Object};
+use crate::machine::Node;
+use crate::rejection::Rejection;
+use crate::serializable::{Patch, WriteError, push_escaped};
+use crate::table::{Table, TableUndo};
+use crate::time::Time;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What the dispatcher was before one event.
+pub(crate) struct DispatcherUndo<N: Node> {
+    timers: TableUndo<Timer<N>>,
+    connections: TableUndo<Connection<N>>,
+}
+
+/// Timers and connections, with the deadlines among them in order.
+pub(crate) struct Dispatcher<N: Node> {
+    timers: Table<Timer<N>>,
+    connections: Table<Connection<N>>,
+    due: BTreeSet<(Time, Id<Timer<N>>)>,
+    lingering: BTreeSet<(Time, Id<Connection<N>>)>,
+}
+
+/// What a deadline is of.
+pub(crate) enum Due<N: Node> {
+    Timer(Id<Timer<N>>),
+    Connection(Id<Connection<N>>),
+}
+
+/// Whether a message from a peer is the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    Next,
+    /// It has been processed already.
+    Repeated,
+    /// So many messages before it are missing.
+    Gap(u64),
+}
+
+impl<N: Node> Dispatcher<N> {
+    pub(crate) fn new(timers: Table<Timer<N>>, connections: Table<Connection<N>>) -> Self {
+        let due = timers.iter().map(|(id, timer)| (timer.at, id)).collect();
+        let lingering = connections.iter().filter_map(|(id, connection)| Some((connection.closing?, id))).collect();
+        Self { timers, connections, due, lingering }
+    }
+
+    pub(crate) fn timers(&self) -> &Table<Timer<N>> {
+        &self.timers
+    }
+
+    pub(crate) fn connections(&self) -> &Table<Connection<N>> {
+        &self.connections
+    }
+
+    /// The deadline that comes first.
+    pub(crate) fn next_due(&self) -> Option<(Time, Due<N>)> {
+        let timer = self.due.first().map(|(at, id)| (*at, Due::Timer(id.clone())));
+        let connection = self.lingering.first().map(|(at, id)| (*at, Due::Connection(id.clone())));
+        match (timer, connection) {
+            (Some(timer), Some(connection)) if connection.0 < timer.0 => Some(connection),
+            (timer, connection) => timer.or(connection),
+        }
+    }
+
+    pub(crate) fn set_timer<M: Object>(
+        &mut self,
+        owner: &Id<M>,
+        name: &str,
+        at: Time,
+        envelope: N::Envelope,
+        limit: usize,
+    ) -> Result<(), Rejection> {
+        let id = timer_id(owner, name);
+        self.remove_timer(&id);
+        if self.timers.len() >= limit {
+            return Err(Rejection::new(format!("expected at most {limit} timers, found more")));
+        }
+        self.timers.insert(&id, Timer { at, envelope });
+        self.due.insert((at, id));
+        Ok(())
+    }
+
+    pub(crate) fn cancel_timer<M: Object>(&mut self, owner: &Id<M>, name: &str) {
+        self.remove_timer(&timer_id(owner, name));
+    }
+
+    pub(crate) fn remove_timer(&mut self, id: &Id<Timer<N>>) {
+        if let Some(timer) = self.timers.get(id) {
+            self.due.remove(&(timer.at, id.clone()));
+            self.timers.remove(id);
+        }
+    }
+
+    /// Cancels every timer of an object that is gone.
+    pub(crate) fn cancel_all<M: Object>(&mut self, owner: &Id<M>) {
+        let prefix = timer_id(owner, "");
+        let owned = |id: &Id<Timer<N>>| id.key().starts_with(prefix.key());
+        let ids: Vec<_> = self.timers.ids_from(&prefix).take_while(owned).collect();
+        for id in ids {
+            self.remove_timer(&id);
+        }
+    }
+
+    /// Gives back whether the connection is new, or is to be dialled elsewhere.
+    pub(crate) fn connect(
+        &mut self,
+        id: &Id<Connection<N>>,
+        dial: Option<&str>,
+        limit: usize,
+    ) -> Result<bool, Rejection> {
+        if let Some(connection) = self.connections.get(id) {
+            let same = connection.dial.as_deref() == dial && connection.closing.is_none();
+            if !same {
+                let old = connection.closing;
+                self.lingering.retain(|(at, other)| Some(*at) != old || other != id);
+                if let Some(connection) = self.connections.get_mut(id) {
+                    connection.dial = dial.map(str::to_owned);
+                    connection.closing = None;
+                }
+            }
+            return Ok(!same);
+        }
+        if self.connections.len() >= limit {
+            return Err(Rejection::new(format!("expected at most {limit} connections, found more")));
+        }
+        self.connections.insert(id, Connection { dial: dial.map(str::to_owned), ..Connection::default() });
+        Ok(true)
+    }
+
+    pub(crate) fn transmit(
+        &mut self,
+        id: &Id<Connection<N>>,
+        message: N::Network,
+        limit: usize,
+    ) -> Result<(u64, Arc<N::Network>), Rejection> {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return Err(Rejection::new(format!("expected {id} to transmit over, found none")));
+        };
+        if connection.outbox.len() >= limit {
+            let reason = format!("expected at most {limit} unconfirmed messages on {id}, found more");
+            return Err(Rejection::new(reason));
+        }
+        let (index, message) = (connection.sent, Arc::new(message));
+        connection.outbox.insert(index, Arc::clone(&message));
+        connection.sent += 1;
+        Ok((index, message))
+    }
+
+    /// Gives back whether the connection is gone at once.
+    pub(crate) fn close(&mut self, id: &Id<Connection<N>>, deadline: Time) -> bool {
+        let Some(connection) = self.connections.get(id) else { return false };
+        if connection.outbox.is_empty() {
+            return self.drop_connection(id);
+        }
+        if connection.closing.is_none() {
+            self.lingering.insert((deadline, id.clone()));
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.closing = Some(deadline);
+            }
+        }
+        false
+    }
+
+    /// Removes a connection with whatever is still in its outbox.
+    pub(crate) fn drop_connection(&mut self, id: &Id<Connection<N>>) -> bool {
+        if let Some(at) = self.connections.get(id).and_then(|connection| connection.closing) {
+            self.lingering.remove(&(at, id.clone()));
+        }
+        self.connections.remove(id)
+    }
+
+    /// Removes what a peer has confirmed: all messages up to and including `index`. Gives back whether the connection
+    /// is gone with the last of them.
+    pub(crate) fn confirm(&mut self, id: &Id<Connection<N>>, index: u64) -> bool {
+        let Some(connection) = self.connections.get_mut(id) else { return false };
+        let confirmed: Vec<u64> = connection.outbox.keys().copied().take_while(|sent| *sent <= index).collect();
+        for index in confirmed {
+            connection.outbox.remove(&index);
+        }
+        let done = connection.closing.is_some() && connection.outbox.is_empty();
+        done && self.drop_connection(id)
+    }
+
+    /// What the number of a message from a peer means.
+    pub(crate) fn arrival(&self, id: &Id<Connection<N>>, index: u64) -> Option<Arrival> {
+        let received = self.connections.get(id)?.received;
+        Some(match index.cmp(&received) {
+            std::cmp::Ordering::Equal => Arrival::Next,
+            std::cmp::Ordering::Less => Arrival::Repeated,
+            std::cmp::Ordering::Greater => Arrival::Gap(index - received),
+        })
+    }
+
+    /// Moves the cursor of an inbox past the message that is being processed.
+    pub(crate) fn advance(&mut self, id: &Id<Connection<N>>) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.received += 1;
+        }
+    }
+
+    pub(crate) fn take_undo(&mut self) -> DispatcherUndo<N> {
+        DispatcherUndo { timers: self.timers.take_undo(), connections: self.connections.take_undo() }
+    }
+
+    pub(crate) fn roll_back(&mut self, undo: &DispatcherUndo<N>) {
+        for (key, old) in undo.timers.first_touches() {
+            let id = Id::new(key.clone());
+            if let Some(timer) = self.timers.get(&id) {
+                self.due.remove(&(timer.at, id.clone()));
+            }
+            self.due.extend(old.map(|timer| (timer.at, id)));
+        }
+        for (key, old) in undo.connections.first_touches() {
+            let id = Id::new(key.clone());
+            if let Some(at) = self.connections.get(&id).and_then(|connection| connection.closing) {
+                self.lingering.remove(&(at, id.clone()));
+            }
+            self.lingering.extend(old.and_then(|connection| Some((connection.closing?, id))));
+        }
+        self.timers.roll_back(&undo.timers);
+        self.connections.roll_back(&undo.connections);
+    }
+
+    pub(crate) fn difference_since(&self, undo: &DispatcherUndo<N>, patch: &mut Patch) -> Result<(), WriteError> {
+        patch.within("timers", |patch| self.timers.difference_since(&undo.timers, patch))?;
+        patch.within("connections", |patch| self.connections.difference_since(&undo.connections, patch))
+    }
+}
+
+/// `kind/key/name`, so that the timers of one owner stand side by side.
+fn timer_id<N: Node, M: Object>(owner: &Id<M>, name: &str) -> Id<Timer<N>> {
+    let mut key = format!("{}/", M::KIND);
+    // Escaped like a segment of a JSON Pointer: a slash in a key can't make one owner's timers look like another's.
+    push_escaped(&mut key, &Key::encode(owner.key()));
+    key.push('/');
+    key.push_str(name);
+    Id::new(key)
+}

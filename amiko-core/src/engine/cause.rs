@@ -1,0 +1,42 @@
+//! Who asked for an event.
+
+use crate::dispatcher::{Connection, Timer};
+use crate::id::Id;
+use crate::machine::Node;
+use crate::Serializable;
+
+/// What an event began with, as it stands in the journal.
+#[derive(Clone, Serializable)]
+pub enum Cause<N: Node> {
+    /// Somebody on this side.
+    Command {
+        /// What was asked, of whom.
+        envelope: N::Envelope,
+    },
+    /// A message from a peer.
+    Message {
+        /// Over which connection.
+        connection: Id<Connection<N>>,
+        /// Its number on that connection.
+        index: u64,
+        /// What was asked, of whom; none if it couldn't be understood.
+        envelope: Option<N::Envelope>,
+    },
+    /// A timer that was due.
+    Timer {
+        /// Which one.
+        timer: Id<Timer<N>>,
+    },
+    /// A peer confirmed messages.
+    Confirmation {
+        /// Over which connection.
+        connection: Id<Connection<N>>,
+        /// All up to and including this one.
+        index: u64,
+    },
+    /// A connection that was to be closed has waited long enough for its peer.
+    Lingered {
+        /// Which one.
+        connection: Id<Connection<N>>,
+    },
+}

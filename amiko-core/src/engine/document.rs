@@ -1,0 +1,187 @@
+//! The document: the state of the node, its timers and its connections, as one text.
+//!
+//! Invariant: a snapshot and the patches of the journal after it lead to the same document, byte for byte, as the one in
+//! memory.
+
+use super::cause::Cause;
+use crate::dispatcher::{Connection, Dispatcher, Timer};
+use crate::machine::Node;
+use crate::serializable::{
+    Change, Lines, Patch, Pointer, Problem, ReadError, Reader, Serializable, WriteError, Writer, apply_patch,
+    read_field, take_field,
+};
+use crate::store::{Recovery, Refused};
+use crate::table::Table;
+use crate::time::Time;
+
+/// The format of the files that this version writes.
+const FORMAT: u32 = 1;
+const FIELDS: &[&str] = &["format", "seq", "state", "timers", "connections"];
+
+/// What is read back from a store.
+pub(super) struct Document<N: Node> {
+    pub(super) state: N,
+    pub(super) timers: Table<Timer<N>>,
+    pub(super) connections: Table<Connection<N>>,
+}
+
+impl<N: Node> Document<N> {
+    pub(super) fn new(state: N) -> Self {
+        Self { state, timers: Table::new(), connections: Table::new() }
+    }
+}
+
+/// Writes the document as a snapshot.
+pub(super) fn write_document<N: Node>(
+    sequence: u64,
+    state: &N,
+    dispatcher: &Dispatcher<N>,
+) -> Result<String, WriteError> {
+    let mut out = Writer::new().with_lines(Lines::PerEntry);
+    out.begin_object()?;
+    out.key("format");
+    out.integer(FORMAT);
+    out.key("seq");
+    out.integer(sequence);
+    out.entry_key("state");
+    state.write(&mut out)?;
+    out.entry_key("timers");
+    dispatcher.timers().write(&mut out)?;
+    out.entry_key("connections");
+    dispatcher.connections().write(&mut out)?;
+    out.end_object();
+    Ok(out.into_string())
+}
+
+/// Patches have paths like `/state/accounts/alice/balance`: as a whole, the document is only ever patched.
+impl<N: Node> Serializable for Document<N> {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.begin_object()?;
+        out.key("state");
+        self.state.write(out)?;
+        out.key("timers");
+        self.timers.write(out)?;
+        out.key("connections");
+        self.connections.write(out)?;
+        out.end_object();
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        const CLASS: &str = "document";
+        let (mut format, mut sequence) = (None::<u32>, None::<u64>);
+        let (mut state, mut timers, mut connections) = (None, None, None);
+        input.begin_object()?;
+        while let Some(key) = input.key()? {
+            match &*key {
+                "format" => read_field(&mut format, "format", input)?,
+                "seq" => read_field(&mut sequence, "seq", input)?,
+                "state" => read_field(&mut state, "state", input)?,
+                "timers" => read_field(&mut timers, "timers", input)?,
+                "connections" => read_field(&mut connections, "connections", input)?,
+                other => input.unknown_field(other, CLASS, FIELDS)?,
+            }
+            if format.is_some_and(|format| format > FORMAT) {
+                return Err(input.invalid(format!("expected format {FORMAT}, found a newer one: use a newer version")));
+            }
+        }
+        take_field(format, "format", CLASS, input)?;
+        take_field(sequence, "seq", CLASS, input)?;
+        Ok(Self {
+            state: take_field(state, "state", CLASS, input)?,
+            timers: take_field(timers, "timers", CLASS, input)?,
+            connections: take_field(connections, "connections", CLASS, input)?,
+        })
+    }
+
+    fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+        match pointer.split() {
+            Some((segment, rest)) => match &*segment {
+                "state" => self.state.apply(rest, change),
+                "timers" => self.timers.apply(rest, change),
+                "connections" => self.connections.apply(rest, change),
+                other => Err(Pointer::no_such_path(other)),
+            },
+            None => Err(Pointer::no_such_path("")),
+        }
+    }
+}
+
+/// What was read back so far: nothing, in a new store.
+pub(super) struct Restored<N: Node>(pub(super) Option<Document<N>>);
+
+impl<N: Node> Default for Restored<N> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<N: Node> Recovery for Restored<N> {
+    fn snapshot(&mut self, _sequence: u64, document: &str) -> Result<(), Refused> {
+        let mut input = Reader::new(document);
+        self.0 = Some(Document::read(&mut input).and_then(|read| input.end().map(|()| read)).map_err(refused)?);
+        Ok(())
+    }
+
+    fn record(&mut self, _sequence: u64, record: &str) -> Result<(), Refused> {
+        let Some(document) = &mut self.0 else {
+            let reason = "expected a snapshot before the first record, found none".into();
+            return Err(Refused { reason, line: 1, byte: 0 });
+        };
+        read_record(document, &mut Reader::new(record)).map_err(refused)
+    }
+}
+
+fn refused(error: ReadError) -> Refused {
+    let place = error.place();
+    Refused { reason: error.reason(), line: place.line, byte: place.byte }
+}
+
+/// One record of the journal, as text.
+pub(super) fn write_record<N: Node>(
+    out: &mut Writer,
+    sequence: u64,
+    time: Time,
+    cause: &Cause<N>,
+    rejected: Option<&str>,
+    patch: &Patch,
+) -> Result<(), WriteError> {
+    out.begin_object()?;
+    out.key("seq");
+    out.integer(sequence);
+    out.key("time");
+    time.write(out)?;
+    out.key("cause");
+    cause.write(out)?;
+    if let Some(reason) = rejected {
+        out.key("rejected");
+        out.text(reason);
+    }
+    out.key("patch");
+    out.raw("[");
+    out.raw(patch.as_str());
+    out.raw("]");
+    out.end_object();
+    Ok(())
+}
+
+/// Applies one record. Time, cause and rejection are for people.
+fn read_record<N: Node>(document: &mut Document<N>, input: &mut Reader<'_>) -> Result<(), ReadError> {
+    let mut patched = false;
+    input.begin_object()?;
+    while let Some(key) = input.key()? {
+        match &*key {
+            "seq" | "time" | "cause" | "rejected" => drop(input.skip()?),
+            "patch" if patched => return Err(input.error(Problem::Duplicate { field: "patch".into() })),
+            "patch" => {
+                patched = true;
+                apply_patch(document, input)?;
+            }
+            other => input.unknown_field(other, "record", &["seq", "time", "cause", "rejected", "patch"])?,
+        }
+    }
+    if !patched {
+        return Err(input.error(Problem::MissingField { field: "patch", class: "record" }));
+    }
+    input.end()
+}

@@ -1,0 +1,123 @@
+//! What can go wrong with an engine.
+//!
+//! Invariant: one type for each operation, and after each error the state is what it was before.
+
+use crate::rejection::Rejection;
+use crate::serializable::WriteError;
+use crate::store::{RecoverError, StoreError};
+use std::fmt;
+
+/// The state couldn't be opened; what is on disk was left as it is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EngineOpenError {
+    /// The store couldn't be read.
+    Recover(RecoverError),
+    /// The first snapshot of a new state couldn't be written.
+    Snapshot(SyncError),
+    /// The operating system gave no randomness.
+    Entropy(String),
+}
+
+/// An event that didn't happen. Nothing was changed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EventError {
+    /// A handler, or the node's check, said no.
+    Rejected(Rejection),
+    /// What the event changed has no exact text.
+    Write(WriteError),
+    /// What the event changed makes too long a journal record.
+    TooLong {
+        /// The limit in bytes.
+        limit: usize,
+        /// The length of the record in bytes.
+        found: usize,
+    },
+    /// A message from a peer, before which others are missing.
+    Gap {
+        /// How many are missing.
+        missing: u64,
+    },
+    /// There is no connection of this name.
+    NoConnection {
+        /// The name.
+        connection: String,
+    },
+    /// The store took no record.
+    Store(StoreError),
+}
+
+/// What was committed couldn't be made durable. From now on nothing is acknowledged; reopening the directory leads back
+/// to what was durable.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// The store failed.
+    Store(StoreError),
+    /// The state has no exact text.
+    Write(WriteError),
+}
+
+impl fmt::Display for EngineOpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Recover(_) => f.write_str("the state can't be read back"),
+            Self::Snapshot(_) => f.write_str("the first snapshot can't be written"),
+            Self::Entropy(reason) => write!(f, "expected randomness from the operating system, found none: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for EngineOpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Recover(error) => Some(error),
+            Self::Snapshot(error) => Some(error),
+            Self::Entropy(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for EventError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected(rejection) => rejection.fmt(f),
+            Self::Write(_) => f.write_str("what the event changed can't be written"),
+            Self::TooLong { limit, found } => {
+                write!(f, "expected a journal record of at most {limit} bytes, found {found}")
+            }
+            Self::Gap { missing } => write!(f, "expected the next message of the peer, found one {missing} further on"),
+            Self::NoConnection { connection } => write!(f, "expected a connection, found none named {connection:?}"),
+            Self::Store(_) => f.write_str("the journal takes nothing more: reopen the state"),
+        }
+    }
+}
+
+impl std::error::Error for EventError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Write(error) => Some(error),
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for SyncError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Store(_) => "the state can't be made durable: reopen it",
+            Self::Write(_) => "the state can't be written as a snapshot",
+        })
+    }
+}
+
+impl std::error::Error for SyncError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Write(error) => Some(error),
+        }
+    }
+}

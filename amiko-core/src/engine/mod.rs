@@ -1,0 +1,493 @@
+//! The engine: one event in, one version out.
+//!
+//! Invariant: after every call the state is that of a committed version, and everything that a version caused waits
+//! sealed until that version is on disk.
+
+mod cause;
+mod document;
+mod error;
+mod history;
+mod output;
+mod settings;
+
+pub use cause::Cause;
+pub use error::{EngineOpenError, EventError, SyncError};
+pub use output::{Output, Request};
+pub use settings::{Entropy, Limits, Settings};
+
+use crate::dispatcher::{Arrival, Connection, Dispatcher, Due, Timer};
+use crate::id::Id;
+use crate::machine::{Hosts, Node, StateMachine};
+use crate::rejection::Rejection;
+use crate::router::{self, Event};
+use crate::serializable::{Patch, Writer};
+use crate::store::{Directory, Store, Torn};
+use crate::time::Time;
+use document::{Document, Restored};
+use history::{History, Version};
+use output::Sealed;
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// A number for each committed event, counted from 1; the state before the first is version 0.
+pub type Sequence = u64;
+
+/// An event that was rejected, kept for whoever wants to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// When it happened.
+    pub time: Time,
+    /// The version that it was tried on, and that stands.
+    pub version: Sequence,
+    /// Why.
+    pub rejection: Rejection,
+}
+
+/// A node with everything around it: one event at a time, each committed as a whole or not at all.
+///
+/// ```
+/// use amiko_core::{engine::Settings, prelude::*, store::Memory};
+///
+/// #[derive(Clone, Serializable)]
+/// #[amiko(key = String)]
+/// struct Counter { value: u64 }
+///
+/// #[derive(Clone, Serializable)]
+/// enum CounterMessage { Add { amount: u64 } }
+///
+/// impl StateMachine for Counter {
+///     type Node = Counters;
+///     type Message = CounterMessage;
+///
+///     fn handle(&mut self, CounterMessage::Add { amount }: CounterMessage, _: &mut Context<'_, Self>) -> Result<(), Rejection> {
+///         self.value = self.value.checked_add(amount).ok_or(Rejection::new("the counter is full"))?;
+///         Ok(())
+///     }
+/// }
+///
+/// #[derive(Clone, Default, Serializable, Node)]
+/// struct Counters { #[amiko(machines)] counters: Table<Counter> }
+///
+/// let one = Id::new("one");
+/// let mut engine = Engine::open_with(Memory::new(), Settings::default(), || {
+///     Counters { counters: [(Id::new("one"), Counter { value: 0 })].into_iter().collect() }
+/// })?;
+/// engine.send(&one, CounterMessage::Add { amount: 7 }, Time::from_secs(1))?;
+/// assert!(engine.send(&one, CounterMessage::Add { amount: u64::MAX }, Time::from_secs(2)).is_err());
+/// engine.sync()?;
+/// assert_eq!(engine.node().counters.get(&one).map(|counter| counter.value), Some(7));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Engine<N: Node, S: Store = Directory> {
+    node: N,
+    event: Event<N>,
+    store: S,
+    settings: Settings,
+    sequence: Sequence,
+    durable: Sequence,
+    sealed: Sealed<N>,
+    /// Of connections with messages that aren't on disk yet: the number of the first of those.
+    unreleased: HashMap<Id<Connection<N>>, u64>,
+    history: History<N>,
+    rejections: VecDeque<Rejected>,
+    torn: Option<Torn>,
+    patch: Patch,
+    record: Writer,
+}
+
+impl<N: Node, S: Store> Engine<N, S> {
+    /// Opens what the store holds; a new store gets the default node.
+    ///
+    /// # Errors
+    /// The store can't be read, or holds something else.
+    pub fn open(store: S, settings: Settings) -> Result<Self, EngineOpenError> {
+        Self::open_with(store, settings, N::default)
+    }
+
+    /// The same; a new store gets this node.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_with(
+        mut store: S,
+        settings: Settings,
+        initial: impl FnOnce() -> N,
+    ) -> Result<Self, EngineOpenError> {
+        let mut restored = Restored::<N>::default();
+        let recovered = store.recover(&mut restored).map_err(EngineOpenError::Recover)?;
+        let new = restored.0.is_none();
+        let document = restored.0.unwrap_or_else(|| Document::new(initial()));
+        let mut seed = [0; 32];
+        match settings.entropy {
+            Entropy::Seed(given) => seed = given,
+            Entropy::System => {
+                getrandom::fill(&mut seed).map_err(|error| EngineOpenError::Entropy(error.to_string()))?;
+            }
+        }
+        let dispatcher = Dispatcher::new(document.timers, document.connections);
+        let mut engine = Self {
+            node: document.state,
+            event: Event::new(dispatcher, settings.limits.clone(), seed),
+            store,
+            sequence: recovered.sequence,
+            durable: recovered.sequence,
+            sealed: Sealed::new(),
+            unreleased: HashMap::new(),
+            history: History::new(settings.history),
+            rejections: VecDeque::new(),
+            torn: recovered.torn,
+            patch: Patch::new(),
+            record: Writer::new(),
+            settings,
+        };
+        // What was put into tables while the state was made isn't part of an event.
+        drop(engine.node.take_undo(None));
+        if new {
+            engine.snapshot().map_err(EngineOpenError::Snapshot)?;
+        }
+        Ok(engine)
+    }
+
+    /// The state.
+    pub fn node(&self) -> &N {
+        &self.node
+    }
+
+    /// The version of the state: how many events were committed.
+    pub fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    /// The version that is on disk.
+    pub fn durable(&self) -> Sequence {
+        self.durable
+    }
+
+    /// Whether something waits for [`Engine::sync`].
+    pub fn unsynced(&self) -> bool {
+        self.durable < self.sequence || !self.sealed.is_empty()
+    }
+
+    /// What was cut off the end of the journal when the state was opened: events that were never synced.
+    pub fn torn(&self) -> Option<&Torn> {
+        self.torn.as_ref()
+    }
+
+    /// The state as it was at a version, if that is still kept. Costs a copy of all pointers to objects.
+    pub fn version(&self, version: Sequence) -> Option<N> {
+        self.history.state_at(version, self.sequence, &self.node)
+    }
+
+    /// The last rejections, oldest first.
+    pub fn rejections(&self) -> impl DoubleEndedIterator<Item = &Rejected> {
+        self.rejections.iter()
+    }
+
+    /// All timers, by owner and name.
+    pub fn timers(&self) -> impl Iterator<Item = (Id<Timer<N>>, &Timer<N>)> {
+        self.event.dispatcher.timers().iter()
+    }
+
+    /// All connections.
+    pub fn connections(&self) -> impl Iterator<Item = (Id<Connection<N>>, &Connection<N>)> {
+        self.event.dispatcher.connections().iter()
+    }
+
+    /// One connection.
+    pub fn connection(&self, connection: &Id<Connection<N>>) -> Option<&Connection<N>> {
+        self.event.dispatcher.connections().get(connection)
+    }
+
+    /// The messages of a connection that may be sent: in the outbox, and on disk.
+    pub fn outbox(&self, connection: &Id<Connection<N>>) -> impl Iterator<Item = (u64, &Arc<N::Network>)> {
+        let end = self.unreleased.get(connection).copied().unwrap_or(u64::MAX);
+        let entries = self.connection(connection).map(|connection| connection.outbox.iter());
+        entries.into_iter().flatten().map(|(index, message)| (*index, message)).take_while(move |(index, _)| *index < end)
+    }
+
+    /// When the next timer is due.
+    pub fn next_due(&self) -> Option<Time> {
+        self.event.dispatcher.next_due().map(|(at, _)| at)
+    }
+
+    /// Sends a message to an object, after the timers that are due.
+    ///
+    /// # Errors
+    /// The event was rejected, and nothing of it happened; or the store failed.
+    pub fn send<M>(&mut self, to: &Id<M>, message: M::Message, now: Time) -> Result<Sequence, EventError>
+    where
+        M: StateMachine<Node = N>,
+        N: Hosts<M>,
+    {
+        self.command(N::envelope(to.clone(), message), None, now)
+    }
+
+    /// The same for an envelope, with the request that the handlers' replies are for.
+    ///
+    /// # Errors
+    /// As [`Engine::send`].
+    pub fn command(
+        &mut self,
+        envelope: N::Envelope,
+        request: Option<Request>,
+        now: Time,
+    ) -> Result<Sequence, EventError> {
+        self.tick(now)?;
+        self.event.begin(now, self.sequence + 1, request);
+        self.event.deliver(envelope.clone());
+        self.run(&Cause::Command { envelope })
+    }
+
+    /// Takes a message from a peer, after the timers that are due: what it means to the node, or why it means nothing.
+    /// It acts once: repeated, it is only confirmed again. Rejected, it is used up all the same.
+    ///
+    /// # Errors
+    /// The message was rejected; messages before it are missing; or the store failed.
+    pub fn receive(
+        &mut self,
+        connection: &Id<Connection<N>>,
+        index: u64,
+        message: Result<N::Envelope, Rejection>,
+        now: Time,
+    ) -> Result<Sequence, EventError> {
+        self.tick(now)?;
+        let confirm = || Output::Confirm { connection: connection.clone(), index };
+        match self.event.dispatcher.arrival(connection, index) {
+            None => return Err(EventError::NoConnection { connection: connection.key().clone() }),
+            Some(Arrival::Gap(missing)) => return Err(EventError::Gap { missing }),
+            Some(Arrival::Repeated) => {
+                self.sealed.seal(self.sequence, [confirm()]);
+                return Ok(self.sequence);
+            }
+            Some(Arrival::Next) => {}
+        }
+        let cause =
+            Cause::Message { connection: connection.clone(), index, envelope: message.as_ref().ok().cloned() };
+        let begin = |event: &mut Event<N>, sequence| {
+            event.begin(now, sequence, None);
+            event.dispatcher.advance(connection);
+            event.output(confirm());
+        };
+        begin(&mut self.event, self.sequence + 1);
+        match message {
+            Ok(envelope) => self.event.deliver(envelope),
+            Err(rejection) => self.event.fail(rejection),
+        }
+        self.run_or_use_up(&cause, begin)
+    }
+
+    /// A peer has everything up to and including this message.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn confirm(
+        &mut self,
+        connection: &Id<Connection<N>>,
+        index: u64,
+        now: Time,
+    ) -> Result<Sequence, EventError> {
+        let Some(state) = self.connection(connection) else {
+            return Err(EventError::NoConnection { connection: connection.key().clone() });
+        };
+        if state.outbox.keys().next().is_none_or(|first| *first > index) {
+            return Ok(self.sequence);
+        }
+        self.event.begin(now, self.sequence + 1, None);
+        if self.event.dispatcher.confirm(connection, index) {
+            self.event.output(Output::Closed { connection: connection.clone() });
+        }
+        self.run(&Cause::Confirmation { connection: connection.clone(), index })
+    }
+
+    /// Fires the timers that are due, in the order of their deadlines, at most [`Limits::due`] of them. A timer whose
+    /// message is rejected is used up; see [`Engine::rejections`].
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn tick(&mut self, now: Time) -> Result<Sequence, EventError> {
+        for _ in 0..self.settings.limits.due {
+            match self.event.dispatcher.next_due() {
+                Some((at, due)) if at <= now => match self.fire(due, now) {
+                    Err(EventError::Store(error)) => return Err(EventError::Store(error)),
+                    // Noted among the rejections; the timer is used up.
+                    Ok(_) | Err(_) => {}
+                },
+                _ => break,
+            }
+        }
+        Ok(self.sequence)
+    }
+
+    fn fire(&mut self, due: Due<N>, now: Time) -> Result<Sequence, EventError> {
+        match due {
+            Due::Timer(timer) => {
+                let envelope = self.event.dispatcher.timers().get(&timer).map(|timer| timer.envelope.clone());
+                let begin = |event: &mut Event<N>, sequence| {
+                    event.begin(now, sequence, None);
+                    event.dispatcher.remove_timer(&timer);
+                };
+                begin(&mut self.event, self.sequence + 1);
+                envelope.into_iter().for_each(|envelope| self.event.deliver(envelope));
+                self.run_or_use_up(&Cause::Timer { timer: timer.clone() }, begin)
+            }
+            Due::Connection(connection) => {
+                self.event.begin(now, self.sequence + 1, None);
+                self.event.dispatcher.drop_connection(&connection);
+                self.event.output(Output::Closed { connection: connection.clone() });
+                self.run(&Cause::Lingered { connection })
+            }
+        }
+    }
+
+    /// Runs the event that has begun. If it is rejected, a second one only takes note of what came in, so that nothing
+    /// poisonous comes back for ever.
+    fn run_or_use_up(
+        &mut self,
+        cause: &Cause<N>,
+        begin: impl Fn(&mut Event<N>, Sequence),
+    ) -> Result<Sequence, EventError> {
+        let error = match self.run(cause) {
+            Err(error @ (EventError::Rejected(_) | EventError::Write(_) | EventError::TooLong { .. })) => error,
+            outcome => return outcome,
+        };
+        begin(&mut self.event, self.sequence + 1);
+        let reason = error.to_string();
+        self.commit(cause, Some(&reason))?;
+        Err(error)
+    }
+
+    /// Runs the event that has begun to its end: commits it, or puts back what was before.
+    fn run(&mut self, cause: &Cause<N>) -> Result<Sequence, EventError> {
+        let (node, event) = (&mut self.node, &mut self.event);
+        // The state is put back as a whole when a handler panics, so nobody sees what it left half done.
+        let outcome = catch_unwind(AssertUnwindSafe(|| router::run(node, event)))
+            .unwrap_or_else(|panic| Err(Rejection::new(format!("a handler panicked: {}", panic_text(&*panic)))));
+        match outcome {
+            Ok(()) => self.commit(cause, None),
+            Err(rejection) => {
+                let undo = self.take_undo();
+                self.roll_back(&undo);
+                self.note(&rejection);
+                Err(EventError::Rejected(rejection))
+            }
+        }
+    }
+
+    /// Checks what the event changed, gives it to the store, and makes it a version.
+    fn commit(&mut self, cause: &Cause<N>, rejected: Option<&str>) -> Result<Sequence, EventError> {
+        let undo = self.take_undo();
+        match self.log(cause, rejected, &undo) {
+            Ok(false) => {}
+            Ok(true) => {
+                self.sequence += 1;
+                self.history.push(undo);
+            }
+            Err(error) => {
+                self.roll_back(&undo);
+                if let EventError::Rejected(rejection) = &error {
+                    self.note(rejection);
+                }
+                return Err(error);
+            }
+        }
+        for output in &self.event.outputs {
+            if let Output::Transmit { connection, index, .. } = output {
+                self.unreleased.entry(connection.clone()).or_insert(*index);
+            }
+        }
+        self.sealed.seal(self.sequence, self.event.outputs.drain(..));
+        Ok(self.sequence)
+    }
+
+    /// Appends the difference to the journal, if there is one.
+    fn log(&mut self, cause: &Cause<N>, rejected: Option<&str>, undo: &Version<N>) -> Result<bool, EventError> {
+        self.node.check(&undo.state).map_err(EventError::Rejected)?;
+        self.patch.clear();
+        let patch = &mut self.patch;
+        patch
+            .within("state", |patch| self.node.difference_since(&undo.state, patch))
+            .and_then(|()| self.event.dispatcher.difference_since(&undo.dispatcher, patch))
+            .map_err(EventError::Write)?;
+        if patch.operations() == 0 {
+            return Ok(false);
+        }
+        let next = self.sequence + 1;
+        self.record.clear();
+        document::write_record(&mut self.record, next, self.event.now, cause, rejected, patch)
+            .map_err(EventError::Write)?;
+        let (limit, found) = (self.settings.limits.record, self.record.as_str().len());
+        if found > limit {
+            return Err(EventError::TooLong { limit, found });
+        }
+        self.store.append(next, self.record.as_str()).map_err(EventError::Store)?;
+        Ok(true)
+    }
+
+    fn take_undo(&mut self) -> Version<N> {
+        let own = self.event.own.take();
+        Version { state: self.node.take_undo(own), dispatcher: self.event.dispatcher.take_undo() }
+    }
+
+    fn roll_back(&mut self, undo: &Version<N>) {
+        self.node.roll_back(&undo.state);
+        self.event.dispatcher.roll_back(&undo.dispatcher);
+        self.event.outputs.clear();
+    }
+
+    fn note(&mut self, rejection: &Rejection) {
+        if self.rejections.len() >= self.settings.rejections {
+            self.rejections.pop_front();
+        }
+        let rejection = rejection.clone();
+        self.rejections.push_back(Rejected { time: self.event.now, version: self.sequence, rejection });
+    }
+
+    /// Makes every committed event durable with one write and one fdatasync, and releases their outputs, oldest first.
+    ///
+    /// # Errors
+    /// The store failed. Nothing is released, now or later: the engine is to be dropped and the store reopened.
+    pub fn sync(&mut self) -> Result<Vec<Output<N>>, SyncError> {
+        if self.durable < self.sequence {
+            self.store.sync().map_err(SyncError::Store)?;
+            self.durable = self.sequence;
+            self.unreleased.clear();
+            let usage = self.store.usage();
+            let large = usage.snapshot.saturating_mul(self.settings.snapshot_ratio);
+            if usage.journal > large.max(self.settings.snapshot_minimum) {
+                self.snapshot()?;
+            }
+        }
+        Ok(self.sealed.release(self.durable))
+    }
+
+    /// Writes the whole document, so that the journal before it isn't needed any more.
+    fn snapshot(&mut self) -> Result<(), SyncError> {
+        let document = document::write_document(self.sequence, &self.node, &self.event.dispatcher)
+            .map_err(SyncError::Write)?;
+        self.store.begin_snapshot(self.sequence).map_err(SyncError::Store)?;
+        self.store.write_snapshot(&document).map_err(SyncError::Store)?;
+        self.store.finish_snapshot().map_err(SyncError::Store)
+    }
+
+    /// The whole document as text, as a snapshot of this version holds it.
+    ///
+    /// # Errors
+    /// The state has no exact text.
+    pub fn document(&self) -> Result<String, crate::serializable::WriteError> {
+        document::write_document(self.sequence, &self.node, &self.event.dispatcher)
+    }
+
+    /// Gives the store back.
+    pub fn into_store(self) -> S {
+        self.store
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "without a message",
+    }
+}

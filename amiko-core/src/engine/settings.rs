@@ -1,0 +1,103 @@
+//! What can be set, and every limit.
+//!
+//! Invariant: each limit has a name, a default, and an error that says that it was reached.
+
+use std::time::Duration;
+
+/// What one event, and the node as a whole, may take.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Steps of one event: messages delivered, objects created and removed. Default 10,000.
+    pub steps: usize,
+    /// Objects created in one event. Default 10,000.
+    pub created: usize,
+    /// Outputs of one event. Default 10,000.
+    pub outputs: usize,
+    /// Timers at one time. Default 1,000,000.
+    pub timers: usize,
+    /// Due timers that go before one input; more than that wait for the next one. Default 1,000.
+    pub due: usize,
+    /// Connections at one time. Default 100,000.
+    pub connections: usize,
+    /// Unconfirmed messages of one connection. Default 32,768.
+    pub outbox: usize,
+    /// How long a connection that is to be closed waits for the peer to confirm the rest. Default one hour.
+    pub linger: Duration,
+    /// Bytes of one journal record. Default 16 MiB.
+    pub record: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            steps: 10_000,
+            created: 10_000,
+            outputs: 10_000,
+            timers: 1_000_000,
+            due: 1_000,
+            connections: 100_000,
+            outbox: 32_768,
+            linger: Duration::from_secs(3600),
+            record: 16 << 20,
+        }
+    }
+}
+
+/// Where the bytes of `Context::random` come from.
+#[derive(Clone, Default)]
+pub enum Entropy {
+    /// The operating system, asked once when the engine is opened.
+    #[default]
+    System,
+    /// This seed: the same events then draw the same bytes. For tests and simulations.
+    Seed([u8; 32]),
+}
+
+/// Hides the seed: secrets follow from it.
+impl std::fmt::Debug for Entropy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::System => "System",
+            Self::Seed(_) => "Seed(…)",
+        })
+    }
+}
+
+/// How an engine works.
+///
+/// ```
+/// use amiko_core::engine::Settings;
+/// let mut settings = Settings::default();
+/// settings.history = 10;
+/// settings.limits.steps = 100;
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Every limit.
+    pub limits: Limits,
+    /// Where randomness comes from.
+    pub entropy: Entropy,
+    /// Versions that are kept in memory. Default 1,000.
+    pub history: usize,
+    /// Rejections that are kept in memory. Default 100.
+    pub rejections: usize,
+    /// A new snapshot is made when the journal is this many times as large as the last one. Default 2.
+    pub snapshot_ratio: u64,
+    /// No new snapshot is made for a journal smaller than this, in bytes. Default 1 MiB.
+    pub snapshot_minimum: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            entropy: Entropy::System,
+            history: 1_000,
+            rejections: 100,
+            snapshot_ratio: 2,
+            snapshot_minimum: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Typed IDs: how one object of the tree names another.
+//!
+//! Invariant: an `Id<A>` can't be used where an `Id<B>` is wanted, though both are the same text on disk.
+
+use crate::serializable::{Patch, ReadError, Reader, Serializable, WriteError, Writer, decode_key};
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+/// A class whose objects live in a [`Table`](crate::Table) and are named by an [`Id`].
+///
+/// Derive it: `#[derive(Serializable)] #[amiko(key = String)]`. Its kind is the name of the class with a small first
+/// letter, or `#[amiko(kind = "…")]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no key, so nothing can name it",
+    note = "add `#[amiko(key = String)]` below `#[derive(Serializable)]` of `{Self}`"
+)]
+pub trait Object: Serializable + Clone {
+    /// What tells two objects of the class apart.
+    type Key: Key;
+    /// What tells the names of this class from those of others.
+    const KIND: &'static str;
+}
+
+/// A type that names objects, and that has an exact text.
+pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
+    /// The key as text: a key of a JSON object.
+    fn encode(&self) -> Cow<'_, str>;
+
+    /// The other side of [`Key::encode`].
+    ///
+    /// # Errors
+    /// What was expected instead.
+    fn decode(text: &str) -> Result<Self, &'static str>;
+}
+
+impl Key for String {
+    fn encode(&self) -> Cow<'_, str> {
+        if self.starts_with('!') { Cow::Owned(format!("!{self}")) } else { Cow::Borrowed(self) }
+    }
+
+    fn decode(text: &str) -> Result<Self, &'static str> {
+        if !text.starts_with('!') {
+            return Ok(text.into());
+        }
+        Self::from_utf8(decode_key(text)?).map_err(|_| "text, not binary")
+    }
+}
+
+/// The key of what there is only one of: the node itself.
+impl Key for () {
+    fn encode(&self) -> Cow<'_, str> {
+        Cow::Borrowed("")
+    }
+
+    fn decode(text: &str) -> Result<Self, &'static str> {
+        if text.is_empty() { Ok(()) } else { Err("an empty text") }
+    }
+}
+
+impl<const N: usize> Key for [u8; N] {
+    fn encode(&self) -> Cow<'_, str> {
+        Cow::Owned(format!("!x{}", hex::encode(self)))
+    }
+
+    fn decode(text: &str) -> Result<Self, &'static str> {
+        decode_key(text)?.try_into().map_err(|_| "bytes of another length")
+    }
+}
+
+macro_rules! integer_keys {
+    ($($type:ty),*) => {$(
+        impl Key for $type {
+            fn encode(&self) -> Cow<'_, str> {
+                Cow::Owned(itoa::Buffer::new().format(*self).to_owned())
+            }
+
+            fn decode(text: &str) -> Result<Self, &'static str> {
+                // One text for one key: "7", never "07" or "+7".
+                let number: Self = text.parse().map_err(|_| "an integer")?;
+                if number.encode() == text { Ok(number) } else { Err("an integer without leading zeros or plus") }
+            }
+        }
+    )*};
+}
+
+integer_keys!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+
+/// The name of an object of class `T`.
+///
+/// ```
+/// use amiko_core::prelude::*;
+///
+/// #[derive(Clone, Serializable)]
+/// #[amiko(key = String)]
+/// struct Account { balance: u64 }
+///
+/// let alice: Id<Account> = Id::new("alice");
+/// assert_eq!(alice.to_string(), "account alice");
+/// assert_eq!(to_json(&alice)?, r#""alice""#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Id<T: Object>(T::Key);
+
+impl<T: Object> Id<T> {
+    /// The ID of the object that has this key.
+    pub fn new(key: impl Into<T::Key>) -> Self {
+        Self(key.into())
+    }
+
+    /// The key.
+    pub fn key(&self) -> &T::Key {
+        &self.0
+    }
+}
+
+// Written out, because a derive would ask for the same of `T`.
+impl<T: Object> Clone for Id<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: Object> PartialEq for Id<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<T: Object> Eq for Id<T> {}
+
+impl<T: Object> PartialOrd for Id<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T: Object> Ord for Id<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl<T: Object> Hash for Id<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl<T: Object> fmt::Debug for Id<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({:?})", T::KIND, self.0)
+    }
+}
+
+/// The kind and the key: `account alice`; of the node, which has no key, the kind alone. Control characters are
+/// escaped, since keys may come from outside.
+impl<T: Object> fmt::Display for Id<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::KIND)?;
+        let key = self.0.encode();
+        if key.is_empty() { Ok(()) } else { write!(f, " {}", key.escape_debug()) }
+    }
+}
+
+impl<T: Object> Serializable for Id<T> {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.string(&self.0.encode());
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let before = input.clone();
+        let text = input.string()?;
+        T::Key::decode(&text).map(Self).map_err(|expected| before.expected(expected))
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        if self == old { Ok(()) } else { patch.replace(self) }
+    }
+}
+
+impl<T: Object> Key for Id<T> {
+    fn encode(&self) -> Cow<'_, str> {
+        self.0.encode()
+    }
+
+    fn decode(text: &str) -> Result<Self, &'static str> {
+        T::Key::decode(text).map(Self)
+    }
+}

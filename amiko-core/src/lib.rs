@@ -1,0 +1,63 @@
+#![doc = include_str!("../../README.md")]
+#![doc = ""]
+//! # Where to read on
+//!
+//! In reading order: [`Serializable`], what an object is; [`Id`], [`Table`] and [`Map`], how objects make a tree;
+//! [`StateMachine`], [`Context`] and [`Node`], how they act; [`Engine`], what makes each event a transaction;
+//! [`store`], what is on disk.
+
+// The derives write paths that begin with `::amiko_core`, also when they are used in here.
+extern crate self as amiko_core;
+
+pub mod serializable;
+
+mod id;
+mod map;
+mod table;
+
+mod context;
+mod machine;
+mod rejection;
+mod router;
+mod time;
+
+mod dispatcher;
+pub mod engine;
+pub mod store;
+
+#[cfg(feature = "sim")]
+pub mod sim;
+
+pub use amiko_derive::{Node, Serializable};
+pub use context::Context;
+pub use dispatcher::{Connection, Timer};
+pub use engine::Engine;
+pub use id::{Id, Key, Object};
+pub use machine::{Envelope, Hosts, Keeps, Node, Nothing, StateMachine};
+pub use map::Map;
+pub use rejection::{Delivery, Rejection};
+pub use router::Event;
+pub use serializable::{
+    Change, Patch, Pointer, ReadError, Reader, Secret, Serializable, WriteError, Writer, apply_patch, from_json,
+    to_json,
+};
+pub use table::{Table, TableUndo};
+pub use time::{Time, secs};
+
+/// What a user's module needs: `use amiko_core::prelude::*;`.
+pub mod prelude {
+    pub use crate::engine::{Engine, Output, Settings};
+    pub use crate::store::Directory;
+    pub use crate::{
+        Connection, Context, Id, Map, Node, Rejection, Secret, Serializable, StateMachine, Table, Time, from_json,
+        secs, to_json,
+    };
+}
+
+/// What the derives use. Not part of the interface: it changes without notice.
+#[doc(hidden)]
+pub mod derive {
+    pub use crate::machine::{peek_kind, read_envelope, write_envelope};
+    pub use crate::router::{deliver, deliver_to_node};
+    pub use crate::serializable::{check_class, has_class, read_field, replace_whole, take_field, unknown_class};
+}

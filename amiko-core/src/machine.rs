@@ -1,0 +1,162 @@
+//! What a user implements, and what the derive writes, to make a node out of objects.
+//!
+//! Invariant: an object is changed by its own handler only; everything else reaches it as a message.
+
+use crate::context::Context;
+use crate::id::{Id, Object};
+use crate::rejection::Rejection;
+use crate::router::Event;
+use crate::serializable::{Patch, ReadError, Reader, Serializable, WriteError, Writer};
+use crate::table::Table;
+
+/// An object that handles messages.
+pub trait StateMachine: Object {
+    /// The tree that it is part of.
+    type Node: Node;
+    /// What can be said to it.
+    type Message: Serializable + Clone;
+
+    /// Handles one message: changes the object, and tells others through the context.
+    ///
+    /// The same object, message and context must always lead to the same result: time and randomness come from the
+    /// context.
+    ///
+    /// # Errors
+    /// A rejection undoes the whole event, whatever other handlers have done in it. So does a panic, where the build
+    /// unwinds.
+    fn handle(&mut self, message: Self::Message, cx: &mut Context<'_, Self>) -> Result<(), Rejection>;
+}
+
+/// The root of a state tree. Derive it: `#[derive(Serializable, Node)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` isn't the root of a state tree",
+    note = "add `#[derive(Clone, Default, Serializable, Node)]` to `{Self}`"
+)]
+pub trait Node: Serializable + Clone + Default {
+    /// A message with its destination: one variant for each kind of machine.
+    type Envelope: Envelope;
+    /// What is said to and by peers; [`Nothing`] by default.
+    type Network: Serializable + Clone;
+    /// What a command is answered with; [`Nothing`] by default.
+    type Reply: Serializable;
+    /// What is told to whoever watches; [`Nothing`] by default.
+    type Notice: Serializable;
+    /// What the node was before one event.
+    type Undo: Default;
+    /// The fields of the node that aren't tables, for a node that is a machine itself.
+    type Own;
+
+    /// Hands a message to the object that it is for.
+    ///
+    /// # Errors
+    /// There is no such object, or its handler rejects.
+    fn deliver(&mut self, envelope: Self::Envelope, event: &mut Event<Self>) -> Result<(), Rejection>;
+
+    /// A copy of the fields that aren't tables, taken before the node's own handler changes them.
+    fn own(&self) -> Self::Own;
+
+    /// Ends an event: hands over what was before it, of which `own` was kept if the node handled a message itself.
+    fn take_undo(&mut self, own: Option<Self::Own>) -> Self::Undo;
+
+    /// Puts back what was before an event.
+    fn roll_back(&mut self, undo: &Self::Undo);
+
+    /// What an event changed.
+    ///
+    /// # Errors
+    /// A value has no exact text.
+    fn difference_since(&self, undo: &Self::Undo, patch: &mut Patch) -> Result<(), WriteError>;
+
+    /// The application's invariants, checked before each commit: `#[amiko(check = path)]`.
+    ///
+    /// # Errors
+    /// Names the invariant that doesn't hold; the event is undone.
+    fn check(&self, _undo: &Self::Undo) -> Result<(), Rejection> {
+        Ok(())
+    }
+}
+
+/// A node that hosts machines of class `M`: written by the derive for each of them, and for the node itself if it is
+/// one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` doesn't host machines of class `{M}`",
+    note = "add `#[amiko(machines)] machines: Table<{M}>` to `{Self}`, or send to a class that it hosts"
+)]
+pub trait Hosts<M: StateMachine>: Node {
+    /// A message with its destination.
+    fn envelope(to: Id<M>, message: M::Message) -> Self::Envelope;
+}
+
+/// A node that keeps objects of class `T` in a table: written by the derive for each table.
+///
+/// It is a trait of its own because the node itself is a machine without a table.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no table of `{T}`",
+    note = "add `#[amiko(machines)] machines: Table<{T}>` to `{Self}`; the node's own handler reads through `self`"
+)]
+pub trait Keeps<T: Object>: Node {
+    /// The table.
+    fn table(&self) -> &Table<T>;
+    /// The table, to be changed.
+    fn table_mut(&mut self) -> &mut Table<T>;
+}
+
+/// A message with its destination.
+pub trait Envelope: Serializable + Clone {
+    /// The kind of the object that it is for.
+    fn kind(&self) -> &'static str;
+    /// The class of the message, if it has one.
+    fn message_class(&self) -> Option<&'static str>;
+}
+
+/// A message that can't exist: what a node that has no peers says to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nothing {}
+
+impl Serializable for Nothing {
+    fn write(&self, _: &mut Writer) -> Result<(), WriteError> {
+        match *self {}
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        Err(input.expected("nothing: this node has no such messages"))
+    }
+}
+
+/// Writes an envelope: for the code that the derive writes.
+#[doc(hidden)]
+pub fn write_envelope<M: StateMachine>(out: &mut Writer, to: &Id<M>, message: &M::Message) -> Result<(), WriteError> {
+    out.begin_object()?;
+    out.key("kind");
+    out.string(M::KIND);
+    out.key("id");
+    to.write(out)?;
+    out.key("message");
+    message.write(out)?;
+    out.end_object();
+    Ok(())
+}
+
+/// Reads what follows the kind of an envelope: for the code that the derive writes.
+#[doc(hidden)]
+pub fn read_envelope<M: StateMachine>(input: &mut Reader<'_>) -> Result<(Id<M>, M::Message), ReadError> {
+    use crate::serializable::{read_field, take_field};
+    const CLASS: &str = "envelope";
+    let (mut id, mut message) = (None, None);
+    input.begin_object()?;
+    while let Some(key) = input.key()? {
+        match &*key {
+            "kind" => drop(input.string()?),
+            "id" => read_field(&mut id, "id", input)?,
+            "message" => read_field(&mut message, "message", input)?,
+            other => input.unknown_field(other, CLASS, &["kind", "id", "message"])?,
+        }
+    }
+    Ok((take_field(id, "id", CLASS, input)?, take_field(message, "message", CLASS, input)?))
+}
+
+/// The kind of the envelope that comes next: for the code that the derive writes.
+#[doc(hidden)]
+pub fn peek_kind<'a>(input: &Reader<'a>) -> Result<std::borrow::Cow<'a, str>, ReadError> {
+    input.peek_field("kind")?.ok_or_else(|| input.expected("an envelope with a \"kind\""))
+}

@@ -1,0 +1,518 @@
+//! `Map<K, V>`: a persistent map inside an object.
+//!
+//! Invariant: two versions of a map share every subtree in which they don't differ, so that a copy is one pointer and a
+//! difference costs what changed.
+//!
+//! The tree is an AVL tree (Adelson-Velsky and Landis, 1962) with shared nodes: a change copies the path to it, unless
+//! nobody else holds that path.
+
+use crate::id::Key;
+use crate::serializable::{Change, Patch, Pointer, ReadError, Reader, Serializable, WriteError, Writer};
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+type Link<K, V> = Option<Arc<Node<K, V>>>;
+
+#[derive(Clone)]
+struct Node<K, V> {
+    key: K,
+    value: V,
+    height: u8,
+    left: Link<K, V>,
+    right: Link<K, V>,
+}
+
+/// An ordered map whose copy costs one pointer and whose difference costs what changed.
+///
+/// ```
+/// use amiko_core::Map;
+///
+/// let mut holds: Map<String, u64> = Map::new();
+/// holds.insert("rent".into(), 700);
+/// let before = holds.clone();
+/// holds.insert("food".into(), 300);
+/// assert_eq!(holds.iter().map(|(name, amount)| (name.as_str(), *amount)).collect::<Vec<_>>(), [("food", 300), ("rent", 700)]);
+/// assert_eq!(before.len(), 1);
+/// ```
+#[derive(Clone)]
+pub struct Map<K, V> {
+    root: Link<K, V>,
+    length: usize,
+}
+
+impl<K, V> Default for Map<K, V> {
+    fn default() -> Self {
+        Self { root: None, length: 0 }
+    }
+}
+
+impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for Map<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl<K: PartialEq, V: PartialEq> PartialEq for Map<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.length == other.length && self.iter().eq(other.iter())
+    }
+}
+
+impl<K: Eq, V: Eq> Eq for Map<K, V> {}
+
+fn height<K, V>(link: &Link<K, V>) -> u8 {
+    link.as_ref().map_or(0, |node| node.height)
+}
+
+impl<K: Clone, V: Clone> Node<K, V> {
+    fn measure(&mut self) {
+        self.height = 1 + height(&self.left).max(height(&self.right));
+    }
+
+    /// Left minus right.
+    fn lean(&self) -> i16 {
+        i16::from(height(&self.left)) - i16::from(height(&self.right))
+    }
+}
+
+/// Makes the left child the root of this subtree.
+fn rotate_right<K: Clone, V: Clone>(node: &mut Arc<Node<K, V>>) {
+    let top = Arc::make_mut(node);
+    let Some(mut left) = top.left.take() else { return };
+    let lower = Arc::make_mut(&mut left);
+    top.left = lower.right.take();
+    top.measure();
+    std::mem::swap(node, &mut left);
+    // `left` is now the old top.
+    let top = Arc::make_mut(node);
+    top.right = Some(left);
+    top.measure();
+}
+
+/// Makes the right child the root of this subtree.
+fn rotate_left<K: Clone, V: Clone>(node: &mut Arc<Node<K, V>>) {
+    let top = Arc::make_mut(node);
+    let Some(mut right) = top.right.take() else { return };
+    let lower = Arc::make_mut(&mut right);
+    top.right = lower.left.take();
+    top.measure();
+    std::mem::swap(node, &mut right);
+    // `right` is now the old top.
+    let top = Arc::make_mut(node);
+    top.left = Some(right);
+    top.measure();
+}
+
+/// Restores the AVL condition at a node after one of its subtrees changed by one level.
+fn balance<K: Clone, V: Clone>(node: &mut Arc<Node<K, V>>) {
+    let top = Arc::make_mut(node);
+    top.measure();
+    match top.lean() {
+        2.. => {
+            if let Some(left) = top.left.as_mut().filter(|left| left.lean() < 0) {
+                rotate_left(left);
+            }
+            rotate_right(node);
+        }
+        ..=-2 => {
+            if let Some(right) = top.right.as_mut().filter(|right| right.lean() > 0) {
+                rotate_right(right);
+            }
+            rotate_left(node);
+        }
+        _ => {}
+    }
+}
+
+fn insert<K: Ord + Clone, V: Clone>(link: &mut Link<K, V>, key: K, value: V) -> Option<V> {
+    let Some(node) = link else {
+        *link = Some(Arc::new(Node { key, value, height: 1, left: None, right: None }));
+        return None;
+    };
+    let top = Arc::make_mut(node);
+    let old = match key.cmp(&top.key) {
+        Ordering::Equal => return Some(std::mem::replace(&mut top.value, value)),
+        Ordering::Less => insert(&mut top.left, key, value),
+        Ordering::Greater => insert(&mut top.right, key, value),
+    };
+    if old.is_none() {
+        balance(node);
+    }
+    old
+}
+
+/// Removes a key that is in the subtree.
+fn remove<K: Ord + Clone, V: Clone>(link: &mut Link<K, V>, key: &K) -> Option<V> {
+    let node = link.as_mut()?;
+    let top = Arc::make_mut(node);
+    let removed = match key.cmp(&top.key) {
+        Ordering::Less => remove(&mut top.left, key),
+        Ordering::Greater => remove(&mut top.right, key),
+        Ordering::Equal => match (top.left.take(), top.right.take()) {
+            (None, child) | (child, None) => {
+                let old = top.value.clone();
+                *link = child;
+                return Some(old);
+            }
+            (left, mut right) => {
+                let next = remove_first(&mut right);
+                top.left = left;
+                top.right = right;
+                next.map(|(key, value)| {
+                    top.key = key;
+                    std::mem::replace(&mut top.value, value)
+                })
+            }
+        },
+    };
+    balance(node);
+    removed
+}
+
+fn remove_first<K: Ord + Clone, V: Clone>(link: &mut Link<K, V>) -> Option<(K, V)> {
+    let node = link.as_mut()?;
+    let top = Arc::make_mut(node);
+    if top.left.is_none() {
+        let first = (top.key.clone(), top.value.clone());
+        *link = top.right.take();
+        return Some(first);
+    }
+    let first = remove_first(&mut top.left);
+    balance(node);
+    first
+}
+
+impl<K, V> Map<K, V> {
+    /// A map without entries.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// All entries, in the order of their keys.
+    pub fn iter(&self) -> Iter<'_, K, V> {
+        let mut iter = Iter { pending: Vec::new() };
+        iter.descend(&self.root);
+        iter
+    }
+
+    /// All keys, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.iter().map(|(key, _)| key)
+    }
+
+    /// All values, in the order of their keys.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.iter().map(|(_, value)| value)
+    }
+}
+
+impl<K: Ord, V> Map<K, V> {
+    /// The value of this key.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        let mut link = &self.root;
+        while let Some(node) = link {
+            link = match key.cmp(&node.key) {
+                Ordering::Equal => return Some(&node.value),
+                Ordering::Less => &node.left,
+                Ordering::Greater => &node.right,
+            };
+        }
+        None
+    }
+
+    /// Whether there is a value of this key.
+    pub fn contains_key(&self, key: &K) -> bool {
+        self.get(key).is_some()
+    }
+}
+
+impl<K: Ord + Clone, V: Clone> Map<K, V> {
+    /// Puts a value in, and gives back the one that it replaces.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        let old = insert(&mut self.root, key, value);
+        self.length += usize::from(old.is_none());
+        old
+    }
+
+    /// Takes a value out.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        // Looked for first, so that a key that isn't there copies nothing.
+        if !self.contains_key(key) {
+            return None;
+        }
+        self.length -= 1;
+        remove(&mut self.root, key)
+    }
+
+    /// Changes a value in place.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        if !self.contains_key(key) {
+            return None;
+        }
+        let mut link = &mut self.root;
+        loop {
+            let node = Arc::make_mut(link.as_mut()?);
+            link = match key.cmp(&node.key) {
+                Ordering::Equal => return Some(&mut node.value),
+                Ordering::Less => &mut node.left,
+                Ordering::Greater => &mut node.right,
+            };
+        }
+    }
+}
+
+/// The entries of a [`Map`], in the order of their keys.
+pub struct Iter<'m, K, V> {
+    /// Nodes whose left subtrees are done.
+    pending: Vec<&'m Node<K, V>>,
+}
+
+impl<'m, K, V> Iter<'m, K, V> {
+    fn descend(&mut self, mut link: &'m Link<K, V>) {
+        while let Some(node) = link {
+            self.pending.push(node);
+            link = &node.left;
+        }
+    }
+}
+
+impl<'m, K, V> Iterator for Iter<'m, K, V> {
+    type Item = (&'m K, &'m V);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let node = self.pending.pop()?;
+        self.descend(&node.right);
+        Some((&node.key, &node.value))
+    }
+}
+
+impl<K: Ord + Clone, V: Clone> FromIterator<(K, V)> for Map<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut map = Self::new();
+        for (key, value) in entries {
+            map.insert(key, value);
+        }
+        map
+    }
+}
+
+/// What is left to compare of one of two versions, first keys last.
+enum Part<'m, K, V> {
+    Tree(&'m Arc<Node<K, V>>),
+    Entry(&'m Node<K, V>),
+}
+
+struct Parts<'m, K, V>(Vec<Part<'m, K, V>>);
+
+impl<'m, K: Ord, V> Parts<'m, K, V> {
+    fn new(link: &'m Link<K, V>) -> Self {
+        Self(link.iter().map(Part::Tree).collect())
+    }
+
+    /// Takes the subtree that is on top apart, if it is one.
+    fn open(&mut self) -> bool {
+        let Some(&Part::Tree(tree)) = self.0.last() else { return false };
+        self.0.pop();
+        self.0.extend(tree.right.iter().map(Part::Tree));
+        self.0.push(Part::Entry(tree));
+        self.0.extend(tree.left.iter().map(Part::Tree));
+        true
+    }
+
+    fn height(&self) -> u8 {
+        match self.0.last() {
+            Some(Part::Tree(tree)) => tree.height,
+            _ => 0,
+        }
+    }
+}
+
+/// Calls `visit(key, old, new)` for each entry that differs, passing over the subtrees that both versions share.
+fn compare<'m, K: Ord, V, E>(
+    old: &'m Link<K, V>,
+    new: &'m Link<K, V>,
+    mut visit: impl FnMut(&'m K, Option<&'m V>, Option<&'m V>) -> Result<(), E>,
+) -> Result<(), E> {
+    let (mut old, mut new) = (Parts::new(old), Parts::new(new));
+    loop {
+        if let (Some(Part::Tree(left)), Some(Part::Tree(right))) = (old.0.last(), new.0.last())
+            && Arc::ptr_eq(left, right)
+        {
+            old.0.pop();
+            new.0.pop();
+            continue;
+        }
+        // The higher tree is opened first, so that a shared subtree is met as a whole on both sides.
+        if if old.height() > new.height() { old.open() } else { new.open() || old.open() } {
+            continue;
+        }
+        let order = match (old.0.last(), new.0.last()) {
+            (None, None) => return Ok(()),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(Part::Entry(left)), Some(Part::Entry(right))) => left.key.cmp(&right.key),
+            // Both tops are entries here: `open` took every tree apart.
+            _ => continue,
+        };
+        let left = if order == Ordering::Greater { None } else { old.0.pop() };
+        let right = if order == Ordering::Less { None } else { new.0.pop() };
+        match (left, right) {
+            (Some(Part::Entry(left)), Some(Part::Entry(right))) => {
+                if !std::ptr::eq(left, right) {
+                    visit(&left.key, Some(&left.value), Some(&right.value))?;
+                }
+            }
+            (Some(Part::Entry(left)), _) => visit(&left.key, Some(&left.value), None)?,
+            (_, Some(Part::Entry(right))) => visit(&right.key, None, Some(&right.value))?,
+            _ => {}
+        }
+    }
+}
+
+impl<K: Key, V: Serializable + Clone> Serializable for Map<K, V> {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.begin_object()?;
+        for (key, value) in self.iter() {
+            out.key(&key.encode());
+            value.write(out)?;
+        }
+        out.end_object();
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let mut map = Self::new();
+        crate::serializable::read_entries(input, |key, value| map.insert(key, value).is_none())?;
+        Ok(map)
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        compare(&old.root, &self.root, |key, old, new| match (old, new) {
+            (Some(old), Some(new)) => patch.field(&key.encode(), old, new),
+            (None, Some(new)) => patch.add(&key.encode(), new),
+            (Some(_), None) => patch.remove(&key.encode()),
+            (None, None) => Ok(()),
+        })
+    }
+
+    fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+        let Some((segment, rest)) = pointer.split() else {
+            return crate::serializable::replace_whole(self, pointer, change);
+        };
+        let key: K = crate::serializable::pointed_key(&segment)?;
+        match change {
+            Change::Add(input) if rest.split().is_none() => {
+                let value = V::read(input)?;
+                self.insert(key, value);
+                Ok(())
+            }
+            Change::Remove if rest.split().is_none() => {
+                self.remove(&key).map(drop).ok_or_else(|| Pointer::no_such_path(&segment))
+            }
+            deeper => {
+                let value = self.get_mut(&key).ok_or_else(|| Pointer::no_such_path(&segment))?;
+                value.apply(rest, deeper)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn check<K: Ord, V>(link: &Link<K, V>) -> u8 {
+        let Some(node) = link else { return 0 };
+        let (left, right) = (check(&node.left), check(&node.right));
+        assert!(left.abs_diff(right) <= 1);
+        assert_eq!(node.height, 1 + left.max(right));
+        node.height
+    }
+
+    fn changes() -> impl Strategy<Value = Vec<(u16, Option<u32>)>> {
+        prop::collection::vec((0..300u16, prop::option::weighted(0.7, any::<u32>())), 0..400)
+    }
+
+    fn apply(map: &mut Map<u16, u32>, model: &mut BTreeMap<u16, u32>, changes: &[(u16, Option<u32>)]) {
+        for &(key, value) in changes {
+            match value {
+                Some(value) => assert_eq!(map.insert(key, value), model.insert(key, value)),
+                None => assert_eq!(map.remove(&key), model.remove(&key)),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_btree_map_and_leaves_old_versions_alone(first in changes(), second in changes()) {
+            let (mut map, mut model) = (Map::new(), BTreeMap::new());
+            apply(&mut map, &mut model, &first);
+            let (old, old_model) = (map.clone(), model.clone());
+            apply(&mut map, &mut model, &second);
+            check(&map.root);
+            prop_assert_eq!(map.len(), model.len());
+            prop_assert!(map.iter().eq(model.iter()));
+            prop_assert!(old.iter().eq(old_model.iter()));
+        }
+
+        #[test]
+        fn the_difference_leads_from_the_old_version_to_the_new(first in changes(), second in changes()) {
+            let (mut map, mut model) = (Map::new(), BTreeMap::new());
+            apply(&mut map, &mut model, &first);
+            let (mut old, old_model) = (map.clone(), model.clone());
+            apply(&mut map, &mut model, &second);
+            let mut patch = Patch::new();
+            map.difference(&old, &mut patch).unwrap();
+            let differing = model.iter().filter(|(key, value)| old_model.get(key) != Some(value)).count()
+                + old_model.keys().filter(|key| !model.contains_key(key)).count();
+            prop_assert_eq!(patch.operations(), differing);
+            crate::apply_patch(&mut old, &mut Reader::new(&patch.to_json())).unwrap();
+            prop_assert_eq!(old, map);
+        }
+    }
+
+    #[test]
+    fn a_difference_visits_what_changed_and_not_what_is_there() {
+        let mut map: Map<u32, Counted> = (0..10_000).map(|key| (key, Counted(key))).collect();
+        let old = map.clone();
+        map.insert(5_000, Counted(7));
+        COMPARED.with(|compared| compared.set(0));
+        map.difference(&old, &mut Patch::new()).unwrap();
+        let compared = COMPARED.with(std::cell::Cell::get);
+        // The path from the root to the change was copied: at most its 14 levels and their 1.44 are looked at.
+        assert!(compared <= 20, "{compared} entries were compared");
+    }
+
+    std::thread_local!(static COMPARED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) });
+
+    #[derive(Clone)]
+    struct Counted(u32);
+
+    impl Serializable for Counted {
+        fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+            self.0.write(out)
+        }
+
+        fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+            u32::read(input).map(Self)
+        }
+
+        fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+            COMPARED.with(|compared| compared.set(compared.get() + 1));
+            self.0.difference(&old.0, patch)
+        }
+    }
+}

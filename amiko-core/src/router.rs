@@ -1,0 +1,279 @@
+//! One event, from the message that came in to the last one that it led to.
+//!
+//! Invariant: messages are delivered in the order in which they were sent, and no event takes more than
+//! [`Limits::steps`](crate::engine::Limits) of them.
+
+use crate::dispatcher::{Connection, Dispatcher};
+use crate::engine::{Limits, Output, Request};
+use crate::id::{Id, Object};
+use crate::machine::{Envelope, Keeps, Node, StateMachine};
+use crate::rejection::{Delivery, Rejection};
+use crate::time::Time;
+use crate::{context::Context, machine::Hosts};
+use sha2::{Digest, Sha256};
+use std::collections::VecDeque;
+
+/// What is to be done in an event, in order.
+enum Step<N: Node> {
+    Deliver(N::Envelope),
+    /// Creates or removes an object; boxed, since its class is known only to whoever asked.
+    Change(Change<N>),
+}
+
+type Change<N> = Box<dyn FnOnce(&mut N, &mut Dispatcher<N>) -> Result<(), Rejection>>;
+
+/// A delivery that has begun: enough to name it in a rejection.
+struct Trace {
+    kind: &'static str,
+    class: Option<&'static str>,
+    /// The delivery in whose handler this one was sent.
+    parent: Option<usize>,
+}
+
+/// The event in progress, and the dispatcher, whose changes are part of it.
+///
+/// Handlers see it through their [`Context`]; it is public for the code that the derive writes.
+pub struct Event<N: Node> {
+    pub(crate) now: Time,
+    pub(crate) request: Option<Request>,
+    pub(crate) dispatcher: Dispatcher<N>,
+    pub(crate) outputs: Vec<Output<N>>,
+    limits: Limits,
+    queue: VecDeque<(Option<usize>, Step<N>)>,
+    traces: Vec<Trace>,
+    /// The first limit that was broken: methods of the context don't fail, so it is kept until the handler returns.
+    fault: Option<Rejection>,
+    created: usize,
+    /// The node's own fields, from before it first handled a message itself.
+    pub(crate) own: Option<N::Own>,
+    seed: [u8; 32],
+    sequence: u64,
+    drawn: u64,
+}
+
+impl<N: Node> Event<N> {
+    pub(crate) fn new(dispatcher: Dispatcher<N>, limits: Limits, seed: [u8; 32]) -> Self {
+        Self {
+            now: Time::default(),
+            request: None,
+            dispatcher,
+            outputs: Vec::new(),
+            limits,
+            queue: VecDeque::new(),
+            traces: Vec::new(),
+            fault: None,
+            created: 0,
+            own: None,
+            seed,
+            sequence: 0,
+            drawn: 0,
+        }
+    }
+
+    pub(crate) fn begin(&mut self, now: Time, sequence: u64, request: Option<Request>) {
+        self.now = now;
+        self.sequence = sequence;
+        self.request = request;
+        self.queue.clear();
+        self.traces.clear();
+        self.outputs.clear();
+        self.fault = None;
+        self.created = 0;
+        self.own = None;
+        self.drawn = 0;
+    }
+
+    pub(crate) fn fail(&mut self, rejection: Rejection) {
+        self.fault.get_or_insert(rejection);
+    }
+
+    fn push(&mut self, step: Step<N>) {
+        // What is being delivered now is the last trace that was begun.
+        let parent = self.traces.len().checked_sub(1);
+        self.queue.push_back((parent, step));
+        if self.queue.len() > self.limits.steps {
+            self.fail(Rejection::new(format!("expected at most {} steps in one event, found more", self.limits.steps)));
+        }
+    }
+
+    pub(crate) fn deliver(&mut self, envelope: N::Envelope) {
+        if self.queue.len() <= self.limits.steps {
+            self.push(Step::Deliver(envelope));
+        }
+    }
+
+    pub(crate) fn output(&mut self, output: Output<N>) {
+        if self.outputs.len() < self.limits.outputs {
+            self.outputs.push(output);
+        } else {
+            let limit = self.limits.outputs;
+            self.fail(Rejection::new(format!("expected at most {limit} outputs of one event, found more")));
+        }
+    }
+
+    pub(crate) fn create<T: Object>(&mut self, id: Id<T>, object: T)
+    where
+        N: Keeps<T>,
+    {
+        self.created += 1;
+        if self.created > self.limits.created {
+            let limit = self.limits.created;
+            return self.fail(Rejection::new(format!("expected at most {limit} new objects in one event, found more")));
+        }
+        self.push(Step::Change(Box::new(move |node, _| {
+            if node.table().contains(&id) {
+                return Err(Rejection::new(format!("expected {id} to be new, found it there already")));
+            }
+            node.table_mut().insert(&id, object);
+            Ok(())
+        })));
+    }
+
+    pub(crate) fn remove<T: Object>(&mut self, id: Id<T>)
+    where
+        N: Keeps<T>,
+    {
+        self.push(Step::Change(Box::new(move |node, dispatcher| {
+            if !node.table_mut().remove(&id) {
+                return Err(Rejection::new(format!("expected {id} to remove it, found none")));
+            }
+            dispatcher.cancel_all(&id);
+            Ok(())
+        })));
+    }
+
+    pub(crate) fn set_timer<M: Object>(&mut self, owner: &Id<M>, name: &str, at: Time, envelope: N::Envelope) {
+        if let Err(rejection) = self.dispatcher.set_timer(owner, name, at, envelope, self.limits.timers) {
+            self.fail(rejection);
+        }
+    }
+
+    pub(crate) fn cancel_timer<M: Object>(&mut self, owner: &Id<M>, name: &str) {
+        self.dispatcher.cancel_timer(owner, name);
+    }
+
+    pub(crate) fn connect(&mut self, connection: &Id<Connection<N>>, dial: Option<&str>) {
+        match self.dispatcher.connect(connection, dial, self.limits.connections) {
+            Ok(true) => self.output(Output::Opened { connection: connection.clone() }),
+            Ok(false) => {}
+            Err(rejection) => self.fail(rejection),
+        }
+    }
+
+    pub(crate) fn transmit(&mut self, connection: &Id<Connection<N>>, message: N::Network) {
+        match self.dispatcher.transmit(connection, message, self.limits.outbox) {
+            Ok((index, message)) => {
+                self.output(Output::Transmit { connection: connection.clone(), index, message });
+            }
+            Err(rejection) => self.fail(rejection),
+        }
+    }
+
+    pub(crate) fn close(&mut self, connection: &Id<Connection<N>>) {
+        if self.dispatcher.close(connection, self.now + self.limits.linger) {
+            self.output(Output::Closed { connection: connection.clone() });
+        }
+    }
+
+    /// SHA-256 over the engine's seed, the number of the event, and a counter: a hash in counter mode.
+    pub(crate) fn random<const LENGTH: usize>(&mut self) -> [u8; LENGTH] {
+        let mut bytes = [0; LENGTH];
+        for chunk in bytes.chunks_mut(32) {
+            self.drawn += 1;
+            let mut hash = Sha256::new();
+            hash.update(self.seed);
+            hash.update(self.sequence.to_be_bytes());
+            hash.update(self.drawn.to_be_bytes());
+            chunk.copy_from_slice(&hash.finalize()[..chunk.len()]);
+        }
+        bytes
+    }
+
+    /// The deliveries that led to this one, and this one.
+    fn chain(&self, last: Option<usize>, to: Option<String>) -> Vec<Delivery> {
+        let mut chain = Vec::new();
+        let mut next = last;
+        while let Some(trace) = next.and_then(|index| self.traces.get(index)) {
+            chain.push(Delivery { kind: trace.kind, class: trace.class, to: None });
+            next = trace.parent;
+        }
+        if let Some(last) = chain.first_mut() {
+            last.to = to;
+        }
+        chain.reverse();
+        chain
+    }
+}
+
+/// Takes steps until none is left.
+pub(crate) fn run<N: Node>(node: &mut N, event: &mut Event<N>) -> Result<(), Rejection> {
+    let mut steps = 0;
+    while let Some((parent, step)) = event.queue.pop_front() {
+        steps += 1;
+        if steps > event.limits.steps {
+            let limit = event.limits.steps;
+            let rejection = Rejection::new(format!("expected at most {limit} steps in one event, found more"));
+            return Err(rejection.with_chain(event.chain(parent, None)));
+        }
+        match step {
+            Step::Deliver(envelope) => {
+                let trace = Trace { kind: envelope.kind(), class: envelope.message_class(), parent };
+                event.traces.push(trace);
+                let outcome = node.deliver(envelope, event);
+                if let Err(rejection) = outcome.and_then(|()| event.fault.take().map_or(Ok(()), Err)) {
+                    let chain = event.chain(Some(event.traces.len() - 1), rejection.to());
+                    return Err(rejection.with_chain(chain));
+                }
+            }
+            Step::Change(change) => {
+                change(node, &mut event.dispatcher).map_err(|rejection| rejection.with_chain(event.chain(parent, None)))?;
+            }
+        }
+    }
+    event.fault.take().map_or(Ok(()), Err)
+}
+
+/// Hands a message to a machine in a table: for the code that the derive writes.
+///
+/// The handler works on a copy, so that it can read the whole node meanwhile; the copy takes the object's place when the
+/// handler has returned.
+///
+/// # Errors
+/// There is no such machine, or its handler rejects.
+#[doc(hidden)]
+pub fn deliver<M: StateMachine>(
+    node: &mut M::Node,
+    id: &Id<M>,
+    message: M::Message,
+    event: &mut Event<M::Node>,
+) -> Result<(), Rejection>
+where
+    M::Node: Hosts<M> + Keeps<M>,
+{
+    let Some(machine) = node.table().get(id) else {
+        return Err(Rejection::new(format!("expected {id}, found none")).addressed(id.to_string()));
+    };
+    let mut machine = machine.clone();
+    machine
+        .handle(message, &mut Context::new(event, Some(&*node), id))
+        .map_err(|rejection| rejection.addressed(id.to_string()))?;
+    node.table_mut().insert(id, machine);
+    Ok(())
+}
+
+/// Hands a message to the node itself: for the code that the derive writes.
+///
+/// # Errors
+/// Its handler rejects.
+#[doc(hidden)]
+pub fn deliver_to_node<N>(node: &mut N, message: N::Message, event: &mut Event<N>) -> Result<(), Rejection>
+where
+    N: StateMachine<Node = N> + Node,
+    N::Key: Default,
+{
+    let id = Id::new(N::Key::default());
+    if event.own.is_none() {
+        event.own = Some(node.own());
+    }
+    node.handle(message, &mut Context::new(event, None, &id))
+}

@@ -1,0 +1,192 @@
+//! What can go wrong while writing and reading, and where.
+//!
+//! Invariant: an error that concerns a place in the input names it: path, line, column and byte.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// A value that has no exact JSON form; nothing was written that can't be read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// NaN or an infinity: JSON has no number for it.
+    NotFinite {
+        /// What the number was: `NaN`, `inf` or `-inf`.
+        found: String,
+    },
+    /// The text grew beyond the writer's limit.
+    TooLong {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Objects and arrays are nested deeper than a reader accepts.
+    TooDeep {
+        /// The limit in levels.
+        limit: u32,
+    },
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFinite { found } => {
+                write!(f, "expected a finite number, found {found}: JSON can't hold it")
+            }
+            Self::TooLong { limit } => write!(f, "the text would be longer than the limit of {limit} bytes"),
+            Self::TooDeep { limit } => {
+                write!(f, "expected at most {limit} levels of nesting, found more: flatten the object")
+            }
+        }
+    }
+}
+
+impl std::error::Error for WriteError {}
+
+/// Where in a text something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Line, counted from 1.
+    pub line: u64,
+    /// Column in characters, counted from 1.
+    pub column: u64,
+    /// Offset in bytes, counted from 0.
+    pub byte: u64,
+}
+
+/// What is wrong with a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Something else stands there.
+    Expected {
+        /// What would have been right.
+        expected: Cow<'static, str>,
+        /// What is there, shortened.
+        found: String,
+    },
+    /// A field without a default isn't there.
+    MissingField {
+        /// Its name in JSON.
+        field: &'static str,
+        /// The class that wants it.
+        class: &'static str,
+    },
+    /// A field that the class doesn't have.
+    UnknownField {
+        /// Its name.
+        field: String,
+        /// The class that was read.
+        class: &'static str,
+        /// The fields that it has.
+        known: &'static [&'static str],
+    },
+    /// A field or map key that stands twice in one object.
+    Duplicate {
+        /// Its name.
+        field: String,
+    },
+    /// A class that can't stand here.
+    UnknownClass {
+        /// The name that was found.
+        found: String,
+        /// The names that could stand here.
+        known: Vec<&'static str>,
+    },
+    /// A limit of the reader.
+    Limit {
+        /// What there is too much of, with the limit.
+        what: String,
+    },
+    /// A patch operation names something that isn't there.
+    NoSuchPath {
+        /// The part of the path that wasn't found.
+        segment: String,
+    },
+    /// A value that its type refuses.
+    Invalid {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A text that isn't what was to be read. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadError(Box<Inner>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Inner {
+    problem: Problem,
+    place: Place,
+    /// Outermost last: each level adds its own while the error travels up.
+    path: Vec<String>,
+}
+
+impl ReadError {
+    pub(crate) fn new(problem: Problem, place: Place) -> Self {
+        Self(Box::new(Inner { problem, place, path: Vec::new() }))
+    }
+
+    /// The same error, seen from one level further out.
+    #[must_use]
+    pub fn within(mut self, segment: impl Into<String>) -> Self {
+        self.0.path.push(segment.into());
+        self
+    }
+
+    /// What is wrong.
+    pub fn problem(&self) -> &Problem {
+        &self.0.problem
+    }
+
+    /// Where in the text.
+    pub fn place(&self) -> Place {
+        self.0.place
+    }
+
+    /// Where in the object: `links.alice.channels[0].amountLocal`; empty for the whole.
+    pub fn path(&self) -> String {
+        let mut path = String::new();
+        for segment in self.0.path.iter().rev() {
+            if !segment.starts_with('[') && !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(segment);
+        }
+        path
+    }
+
+    /// The error without its place in the text, for callers that name the place themselves.
+    pub fn reason(&self) -> String {
+        let path = self.path();
+        if path.is_empty() { self.0.problem.to_string() } else { format!("{path}: {}", self.0.problem) }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Expected { expected, found } => write!(f, "expected {expected}, found {found}"),
+            Self::MissingField { field, class } => {
+                write!(f, "expected the field {field:?} of class {class}, found none")
+            }
+            Self::UnknownField { field, class, known } => {
+                write!(f, "expected a field of class {class} ({}), found {field:?}", known.join(", "))
+            }
+            Self::Duplicate { field } => write!(f, "expected each field once, found {field:?} twice"),
+            Self::UnknownClass { found, known } => {
+                write!(f, "expected the class {}, found {found:?}", known.join(" or "))
+            }
+            Self::Limit { what } => write!(f, "expected {what}, found more"),
+            Self::NoSuchPath { segment } => write!(f, "expected a path that exists, found nothing at {segment:?}"),
+            Self::Invalid { reason } => f.write_str(reason),
+        }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (line {}, column {})", self.reason(), self.0.place.line, self.0.place.column)
+    }
+}
+
+impl std::error::Error for ReadError {}

@@ -1,0 +1,209 @@
+//! Objects as text: class names, JSON in and out, and differences between two versions of an object.
+//!
+//! Invariant: `read(write(object))` is the object; whatever has no exact text is refused while writing, never changed
+//! in silence. What is on disk, in a message and on the screen is the same text.
+
+mod error;
+mod patch;
+mod reader;
+mod secret;
+mod values;
+mod writer;
+
+pub use error::{Place, Problem, ReadError, WriteError};
+pub use patch::{Change, Patch, Pointer, apply_patch};
+pub use reader::{ReadLimits, Reader, Unknown};
+pub use secret::Secret;
+pub use writer::{Lines, Text, Writer};
+
+pub use patch::replace_whole;
+pub(crate) use patch::push_escaped;
+pub(crate) use reader::{decode_key, shorten};
+pub(crate) use values::{pointed_key, read_entries};
+
+/// A value that can be part of a state or of a message.
+///
+/// Derive it: `#[derive(Serializable)]`. A struct is an object with its class name, `{"_class":"Account","balance":7}`;
+/// an enum whose variants are all units is a string; any other enum is an object of a class for each variant. Bytes
+/// are a string of `!x` and hex; text that begins with `!` gets a second one.
+///
+/// ```
+/// use amiko_core::prelude::*;
+///
+/// #[derive(Debug, PartialEq, Serializable)]
+/// struct Point { x: i64, #[amiko(default)] label: String }
+///
+/// let point: Point = from_json(r#"{"_class":"Point","x":3}"#)?;
+/// assert_eq!(point, Point { x: 3, label: String::new() });
+/// assert_eq!(to_json(&point)?, r#"{"_class":"Point","x":3,"label":""}"#);
+///
+/// let error = from_json::<Point>(r#"{"_class":"Point","x":"three"}"#).unwrap_err();
+/// assert_eq!(error.to_string(), r#"x: expected an integer of 64 bits, found "three" (line 1, column 23)"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be part of a state or a message",
+    note = "add `#[derive(Serializable)]` to `{Self}`"
+)]
+pub trait Serializable: Sized + 'static {
+    /// Writes the value.
+    ///
+    /// # Errors
+    /// The value has no exact text.
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError>;
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// Something else stands there; the error says where.
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError>;
+
+    /// What a field of this type is when it's missing and has no `#[amiko(default)]`: nothing, but for `Option`.
+    fn missing() -> Option<Self> {
+        None
+    }
+
+    /// The class name of the value, if it is an object of a class.
+    fn class(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether values of this type can be objects of the class of this name.
+    fn is_class(_name: &str) -> bool {
+        false
+    }
+
+    /// Adds the names of the classes that values of this type can be objects of.
+    fn classes(_known: &mut Vec<&'static str>) {}
+
+    /// Adds what changed since `old` to a patch. The cost should follow the change.
+    ///
+    /// # Errors
+    /// The value has no exact text.
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        // For types that can't say more cheaply: the same text is the same value.
+        let (mut before, mut after) = (Writer::new(), Writer::new());
+        old.write(&mut before)?;
+        self.write(&mut after)?;
+        if before.as_str() == after.as_str() { Ok(()) } else { patch.replace(self) }
+    }
+
+    /// The other side of [`Serializable::difference`]: changes what `pointer` names.
+    ///
+    /// # Errors
+    /// The path doesn't exist, or the new value isn't one of its type.
+    fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+        replace_whole(self, pointer, change)
+    }
+
+    /// A slice of such values: an array, but for bytes.
+    #[doc(hidden)]
+    fn write_slice(slice: &[Self], out: &mut Writer) -> Result<(), WriteError> {
+        out.begin_array()?;
+        for value in slice {
+            out.element();
+            value.write(out)?;
+        }
+        out.end_array();
+        Ok(())
+    }
+
+    #[doc(hidden)]
+    fn read_slice(input: &mut Reader<'_>) -> Result<Vec<Self>, ReadError> {
+        let mut values = Vec::new();
+        input.begin_array()?;
+        while input.element()? {
+            let value = Self::read(input).map_err(|error| error.within(format!("[{}]", values.len())))?;
+            values.push(value);
+        }
+        Ok(values)
+    }
+
+    #[doc(hidden)]
+    fn difference_of_slice(new: &[Self], old: &[Self], patch: &mut Patch) -> Result<bool, WriteError> {
+        if new.len() < old.len() {
+            return Ok(false);
+        }
+        for (index, (new, old)) in new.iter().zip(old).enumerate() {
+            patch.within(itoa::Buffer::new().format(index), |patch| new.difference(old, patch))?;
+        }
+        for value in &new[old.len()..] {
+            patch.add("-", value)?;
+        }
+        Ok(true)
+    }
+}
+
+/// The JSON text of a value, in one line.
+///
+/// # Errors
+/// The value has no exact text.
+pub fn to_json<T: Serializable>(value: &T) -> Result<String, WriteError> {
+    let mut out = Writer::new();
+    value.write(&mut out)?;
+    Ok(out.into_string())
+}
+
+/// Reads a value from JSON text, to which nothing else may be attached.
+///
+/// # Errors
+/// The text is something else; the error says where.
+pub fn from_json<T: Serializable>(text: &str) -> Result<T, ReadError> {
+    let mut input = Reader::new(text);
+    let value = T::read(&mut input)?;
+    input.end()?;
+    Ok(value)
+}
+
+/// Reads one field of a class into its slot: for the code that the derive writes.
+#[doc(hidden)]
+pub fn read_field<T: Serializable>(
+    slot: &mut Option<T>,
+    field: &'static str,
+    input: &mut Reader<'_>,
+) -> Result<(), ReadError> {
+    if slot.is_some() {
+        return Err(input.error(Problem::Duplicate { field: field.into() }));
+    }
+    *slot = Some(T::read(input).map_err(|error| error.within(field))?);
+    Ok(())
+}
+
+/// Takes one field of a class out of its slot: for the code that the derive writes.
+#[doc(hidden)]
+pub fn take_field<T: Serializable>(
+    slot: Option<T>,
+    field: &'static str,
+    class: &'static str,
+    input: &Reader<'_>,
+) -> Result<T, ReadError> {
+    slot.or_else(T::missing).ok_or_else(|| input.error(Problem::MissingField { field, class }))
+}
+
+/// Checks the `_class` of an object: for the code that the derive writes.
+#[doc(hidden)]
+pub fn check_class(seen: &mut bool, input: &mut Reader<'_>, known: &[&'static str]) -> Result<(), ReadError> {
+    let before = input.clone();
+    let found = input.string()?;
+    if std::mem::replace(seen, true) {
+        return Err(before.error(Problem::Duplicate { field: "_class".into() }));
+    }
+    if known.iter().any(|class| *class == found) {
+        return Ok(());
+    }
+    Err(before.error(Problem::UnknownClass { found: shorten(&found), known: known.to_vec() }))
+}
+
+/// Checks that an object had a `_class`: for the code that the derive writes.
+#[doc(hidden)]
+pub fn has_class(seen: bool, class: &'static str, input: &Reader<'_>) -> Result<(), ReadError> {
+    if seen { Ok(()) } else { Err(input.error(Problem::MissingField { field: "_class", class })) }
+}
+
+/// The error for a class that can't stand here: for the code that the derive writes.
+#[doc(hidden)]
+pub fn unknown_class<T: Serializable>(input: &Reader<'_>, found: &str) -> ReadError {
+    let mut known = Vec::new();
+    T::classes(&mut known);
+    input.error(Problem::UnknownClass { found: shorten(found), known })
+}

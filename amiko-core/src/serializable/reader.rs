@@ -1,0 +1,550 @@
+//! JSON → object in one pass, by pulling.
+//!
+//! Invariant: on any input the reader either hands over what is there or gives an error with its place; it never
+//! panics, and never recurses or allocates beyond its [`ReadLimits`].
+
+use super::{Place, Problem, ReadError};
+use std::borrow::Cow;
+
+/// What a reader accepts at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// Levels of objects and arrays inside one another. Default 128.
+    pub depth: u32,
+    /// Bytes of one number. Default 400.
+    pub number: usize,
+    /// Bytes of one string, as it stands in the text. Default 64 MiB.
+    pub string: usize,
+}
+
+impl Default for ReadLimits {
+    fn default() -> Self {
+        Self { depth: 128, number: 400, string: 64 << 20 }
+    }
+}
+
+/// What becomes of a field that a class doesn't know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unknown {
+    /// An error: in files, where it is a typing mistake or a newer version.
+    #[default]
+    Deny,
+    /// Passed over: in messages from a network.
+    Ignore,
+}
+
+/// Reads JSON from a `str`.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    input: &'a str,
+    at: usize,
+    depth: u32,
+    /// Nothing has been read yet in the object or array that is open.
+    first: bool,
+    limits: ReadLimits,
+    unknown: Unknown,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader with the default limits, to which unknown fields are errors.
+    pub fn new(input: &'a str) -> Self {
+        Self { input, at: 0, depth: 0, first: false, limits: ReadLimits::default(), unknown: Unknown::Deny }
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: ReadLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The same with another choice for unknown fields.
+    #[must_use]
+    pub fn with_unknown(mut self, unknown: Unknown) -> Self {
+        self.unknown = unknown;
+        self
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.input.as_bytes().get(self.at).copied()
+    }
+
+    fn blank(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
+            self.at += 1;
+        }
+    }
+
+    /// Where the reader stands.
+    pub fn place(&self) -> Place {
+        self.place_of(self.at)
+    }
+
+    fn place_of(&self, at: usize) -> Place {
+        let before = &self.input.as_bytes()[..at.min(self.input.len())];
+        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+        // Continuation bytes of UTF-8 aren't characters of their own.
+        let column = before[line_start..].iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
+        let line = before.iter().filter(|&&byte| byte == b'\n').count();
+        Place { line: line as u64 + 1, column: column as u64 + 1, byte: at as u64 }
+    }
+
+    /// An error at the place where the reader stands.
+    pub fn error(&self, problem: Problem) -> ReadError {
+        ReadError::new(problem, self.place())
+    }
+
+    /// An error that says what was expected instead of what comes next.
+    pub fn expected(&self, expected: impl Into<Cow<'static, str>>) -> ReadError {
+        let mut ahead = self.clone();
+        ahead.blank();
+        ahead.error(Problem::Expected { expected: expected.into(), found: ahead.found() })
+    }
+
+    /// An error about the value that begins here: its type refuses it.
+    pub fn invalid(&self, reason: impl Into<String>) -> ReadError {
+        self.error(Problem::Invalid { reason: reason.into() })
+    }
+
+    fn found(&self) -> String {
+        const SHOWN: usize = 24;
+        let rest = &self.input[self.at..];
+        match rest.chars().next() {
+            None => "the end of the text".into(),
+            Some('{') => "an object".into(),
+            Some('[') => "an array".into(),
+            Some('"') => {
+                // Shortened, and escaped again: what came from outside must not reach a terminal as it is.
+                let shown: String =
+                    rest.chars().skip(1).take(SHOWN).take_while(|character| *character != '"').collect();
+                let more = if shown.chars().count() == SHOWN { "…" } else { "" };
+                format!("{:?}{more}", shown)
+            }
+            Some(first) if first.is_ascii_alphanumeric() || first == '-' => rest
+                .chars()
+                .take(SHOWN)
+                .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.'))
+                .collect(),
+            Some(other) => format!("{other:?}"),
+        }
+    }
+
+    fn enter(&mut self) -> Result<(), ReadError> {
+        if self.depth >= self.limits.depth {
+            let what = format!("at most {} levels of nesting", self.limits.depth);
+            return Err(self.error(Problem::Limit { what }));
+        }
+        self.at += 1;
+        self.depth += 1;
+        self.first = true;
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.at += 1;
+        self.depth -= 1;
+        self.first = false;
+    }
+
+    /// Enters an object.
+    ///
+    /// # Errors
+    /// Something else comes next, or the object is nested too deeply.
+    pub fn begin_object(&mut self) -> Result<(), ReadError> {
+        self.blank();
+        if self.byte() == Some(b'{') { self.enter() } else { Err(self.expected("an object")) }
+    }
+
+    /// The next key of the object that is open, or `None` at its end, which is thereby left.
+    ///
+    /// # Errors
+    /// The text isn't JSON.
+    pub fn key(&mut self) -> Result<Option<Cow<'a, str>>, ReadError> {
+        self.blank();
+        if self.byte() == Some(b'}') {
+            self.leave();
+            return Ok(None);
+        }
+        if !std::mem::take(&mut self.first) {
+            self.expect(b',', "a comma or the end of the object")?;
+            self.blank();
+        }
+        if self.byte() != Some(b'"') {
+            return Err(self.expected("a key"));
+        }
+        let key = self.string()?;
+        self.blank();
+        self.expect(b':', "a colon")?;
+        Ok(Some(key))
+    }
+
+    /// Enters an array.
+    ///
+    /// # Errors
+    /// Something else comes next, or the array is nested too deeply.
+    pub fn begin_array(&mut self) -> Result<(), ReadError> {
+        self.blank();
+        if self.byte() == Some(b'[') { self.enter() } else { Err(self.expected("an array")) }
+    }
+
+    /// Whether the array that is open has another element; at its end, the array is left.
+    ///
+    /// # Errors
+    /// The text isn't JSON.
+    pub fn element(&mut self) -> Result<bool, ReadError> {
+        self.blank();
+        if self.byte() == Some(b']') {
+            self.leave();
+            return Ok(false);
+        }
+        if !std::mem::take(&mut self.first) {
+            self.expect(b',', "a comma or the end of the array")?;
+            self.blank();
+            if self.byte() == Some(b']') {
+                return Err(self.expected("an element"));
+            }
+        }
+        Ok(true)
+    }
+
+    fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), ReadError> {
+        if self.byte() != Some(byte) {
+            return Err(self.expected(what));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn literal(&mut self, literal: &str) -> bool {
+        let found = self.input[self.at..].starts_with(literal);
+        if found {
+            self.at += literal.len();
+        }
+        found
+    }
+
+    /// Passes over `null`, if that is what comes next.
+    pub fn null(&mut self) -> bool {
+        self.blank();
+        self.literal("null")
+    }
+
+    /// A boolean.
+    ///
+    /// # Errors
+    /// Something else comes next.
+    pub fn bool(&mut self) -> Result<bool, ReadError> {
+        self.blank();
+        if self.literal("true") {
+            Ok(true)
+        } else if self.literal("false") {
+            Ok(false)
+        } else {
+            Err(self.expected("true or false"))
+        }
+    }
+
+    /// The text of a number, checked against JSON's grammar.
+    ///
+    /// # Errors
+    /// Something else comes next, or the number is too long.
+    pub fn number(&mut self, expected: &'static str) -> Result<&'a str, ReadError> {
+        self.blank();
+        let bytes = &self.input.as_bytes()[self.at..];
+        let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let mut length = usize::from(bytes.first() == Some(&b'-'));
+        let whole = digits(length);
+        let leading_zero = whole > 1 && bytes[length] == b'0';
+        length += whole;
+        let mut good = whole > 0 && !leading_zero;
+        if bytes.get(length) == Some(&b'.') {
+            let fraction = digits(length + 1);
+            good &= fraction > 0;
+            length += 1 + fraction;
+        }
+        if let Some(b'e' | b'E') = bytes.get(length) {
+            length += 1 + usize::from(matches!(bytes.get(length + 1), Some(b'+' | b'-')));
+            let exponent = digits(length);
+            good &= exponent > 0;
+            length += exponent;
+        }
+        if !good {
+            return Err(self.expected(expected));
+        }
+        if length > self.limits.number {
+            let what = format!("at most {} bytes in a number", self.limits.number);
+            return Err(self.error(Problem::Limit { what }));
+        }
+        let number = &self.input[self.at..self.at + length];
+        self.at += length;
+        Ok(number)
+    }
+
+    /// An integer of any of Rust's types, exactly.
+    ///
+    /// # Errors
+    /// Something else comes next, or the number doesn't fit.
+    pub fn integer<T: std::str::FromStr>(&mut self, expected: &'static str) -> Result<T, ReadError> {
+        let before = self.clone();
+        self.number(expected)?.parse().map_err(|_| before.expected(expected))
+    }
+
+    /// A number that needn't be whole.
+    ///
+    /// # Errors
+    /// Something else comes next, or the number is beyond what an `f64` holds.
+    pub fn float(&mut self) -> Result<f64, ReadError> {
+        let before = self.clone();
+        match self.number("a number")?.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(number),
+            _ => Err(before.expected("a number within the range of 64 bits")),
+        }
+    }
+
+    /// A JSON string, with JSON's escapes undone.
+    ///
+    /// # Errors
+    /// Something else comes next, or the string is too long.
+    pub fn string(&mut self) -> Result<Cow<'a, str>, ReadError> {
+        self.blank();
+        if self.byte() != Some(b'"') {
+            return Err(self.expected("a string"));
+        }
+        let start = self.at + 1;
+        let stop = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+        let mut owned = String::new();
+        let mut plain = start;
+        self.at = start;
+        loop {
+            let Some(length) = self.input.as_bytes()[self.at..].iter().position(stop) else {
+                self.at = self.input.len();
+                return Err(self.expected("the end of the string"));
+            };
+            self.at += length;
+            if self.at - start > self.limits.string {
+                let what = format!("at most {} bytes in a string", self.limits.string);
+                return Err(self.error(Problem::Limit { what }));
+            }
+            let run = &self.input[plain..self.at];
+            match self.byte() {
+                Some(b'"') => {
+                    self.at += 1;
+                    if owned.is_empty() && plain == start {
+                        return Ok(Cow::Borrowed(run));
+                    }
+                    owned.push_str(run);
+                    return Ok(Cow::Owned(owned));
+                }
+                Some(b'\\') => {
+                    owned.push_str(run);
+                    owned.push(self.escape()?);
+                    plain = self.at;
+                }
+                _ => return Err(self.expected("control characters to be escaped")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, ReadError> {
+        self.at += 1;
+        let character = match self.byte() {
+            Some(same @ (b'"' | b'\\' | b'/')) => char::from(same),
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'u') => return self.unicode_escape(),
+            _ => return Err(self.expected("one of the escapes of JSON")),
+        };
+        self.at += 1;
+        Ok(character)
+    }
+
+    fn unicode_escape(&mut self) -> Result<char, ReadError> {
+        let before = self.clone();
+        let wrong = || before.expected("a Unicode character in four hex digits, or a pair of surrogates");
+        self.at += 1;
+        let high = self.four_hex().ok_or_else(wrong)?;
+        let code = match high {
+            0xD800..0xDC00 => {
+                let low = if self.literal("\\u") { self.four_hex() } else { None };
+                let low = low.filter(|low| (0xDC00..0xE000).contains(low)).ok_or_else(wrong)?;
+                0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
+            }
+            single => single,
+        };
+        char::from_u32(code).ok_or_else(wrong)
+    }
+
+    fn four_hex(&mut self) -> Option<u32> {
+        let digits = self.input.get(self.at..self.at + 4)?;
+        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        self.at += 4;
+        u32::from_str_radix(digits, 16).ok()
+    }
+
+    /// Readable text: the other side of [`Writer::text`](super::Writer::text), and of
+    /// [`Writer::bytes`](super::Writer::bytes) where the bytes are UTF-8.
+    ///
+    /// # Errors
+    /// Something else comes next, or a `!` isn't followed by `!` or by `x` and hex.
+    pub fn text(&mut self) -> Result<Cow<'a, str>, ReadError> {
+        let before = self.clone();
+        let string = self.string()?;
+        match decode(string) {
+            Ok(Decoded::Text(text)) => Ok(text),
+            Ok(Decoded::Bytes(bytes)) => {
+                String::from_utf8(bytes).map(Cow::Owned).map_err(|_| before.expected("text, not binary"))
+            }
+            Err(expected) => Err(before.expected(expected)),
+        }
+    }
+
+    /// Bytes: `!x` and hex; a readable string stands for its own bytes.
+    ///
+    /// # Errors
+    /// As [`Reader::text`].
+    pub fn bytes(&mut self) -> Result<Vec<u8>, ReadError> {
+        let before = self.clone();
+        let string = self.string()?;
+        match decode(string) {
+            Ok(Decoded::Text(text)) => Ok(text.into_owned().into_bytes()),
+            Ok(Decoded::Bytes(bytes)) => Ok(bytes),
+            Err(expected) => Err(before.expected(expected)),
+        }
+    }
+
+    /// Passes over one value, whatever it is, and gives its text.
+    ///
+    /// # Errors
+    /// The value isn't JSON.
+    pub fn skip(&mut self) -> Result<&'a str, ReadError> {
+        self.blank();
+        let start = self.at;
+        let outside = self.depth;
+        // A loop instead of recursion: each level that is open is known by its closing character.
+        let mut open: Vec<u8> = Vec::new();
+        loop {
+            self.blank();
+            match self.byte() {
+                Some(b'{') => {
+                    self.begin_object()?;
+                    open.push(b'}');
+                }
+                Some(b'[') => {
+                    self.begin_array()?;
+                    open.push(b']');
+                }
+                Some(b'"') => drop(self.string()?),
+                Some(b't' | b'f') => drop(self.bool()?),
+                Some(b'n') if self.null() => {}
+                _ => drop(self.number("a value")?),
+            }
+            loop {
+                let more = match open.last() {
+                    None => {
+                        debug_assert_eq!(self.depth, outside);
+                        return Ok(&self.input[start..self.at]);
+                    }
+                    Some(b'}') => self.key()?.is_some(),
+                    Some(_) => self.element()?,
+                };
+                if more {
+                    break;
+                }
+                open.pop();
+            }
+        }
+    }
+
+    /// The string that a field of the object which begins here has, wherever the field stands; the reader doesn't move.
+    ///
+    /// # Errors
+    /// No object comes next, or it isn't JSON, or the field isn't a string.
+    pub fn peek_field(&self, field: &str) -> Result<Option<Cow<'a, str>>, ReadError> {
+        let mut ahead = self.clone();
+        ahead.begin_object()?;
+        while let Some(key) = ahead.key()? {
+            if key == field {
+                return ahead.string().map(Some);
+            }
+            ahead.skip()?;
+        }
+        Ok(None)
+    }
+
+    /// The class of the object that begins here; the reader doesn't move.
+    ///
+    /// # Errors
+    /// No object of a class comes next.
+    pub fn peek_class(&self) -> Result<Cow<'a, str>, ReadError> {
+        self.peek_field("_class")?.ok_or_else(|| self.expected("an object with a \"_class\""))
+    }
+
+    /// Whether a string comes next.
+    pub fn at_string(&mut self) -> bool {
+        self.blank();
+        self.byte() == Some(b'"')
+    }
+
+    /// Takes a field that a class doesn't know: an error, or passed over, as the reader was told.
+    ///
+    /// # Errors
+    /// The field is refused, or its value isn't JSON.
+    pub fn unknown_field(
+        &mut self,
+        field: &str,
+        class: &'static str,
+        known: &'static [&'static str],
+    ) -> Result<(), ReadError> {
+        match self.unknown {
+            Unknown::Ignore => self.skip().map(drop),
+            Unknown::Deny => Err(self.error(Problem::UnknownField { field: shorten(field), class, known })),
+        }
+    }
+
+    /// Checks that nothing follows.
+    ///
+    /// # Errors
+    /// Something does.
+    pub fn end(&mut self) -> Result<(), ReadError> {
+        self.blank();
+        if self.at == self.input.len() { Ok(()) } else { Err(self.expected("the end of the text")) }
+    }
+}
+
+/// A name from outside, short enough for an error.
+pub(crate) fn shorten(name: &str) -> String {
+    const SHOWN: usize = 60;
+    if name.chars().count() <= SHOWN { name.into() } else { name.chars().take(SHOWN).chain(['…']).collect() }
+}
+
+enum Decoded<'a> {
+    Text(Cow<'a, str>),
+    Bytes(Vec<u8>),
+}
+
+fn decode(string: Cow<'_, str>) -> Result<Decoded<'_>, &'static str> {
+    let Some(rest) = string.strip_prefix('!') else { return Ok(Decoded::Text(string)) };
+    if let Some(digits) = rest.strip_prefix('x') {
+        // const-hex also accepts a prefix `0x`, which isn't part of our format.
+        let good = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let bytes = if good { hex::decode(digits).ok() } else { None };
+        return bytes.map(Decoded::Bytes).ok_or("\"!x\" and an even number of hex digits");
+    }
+    if rest.starts_with('!') {
+        return Ok(Decoded::Text(Cow::Owned(rest.to_owned())));
+    }
+    Err("\"!x\" and hex, or \"!!\" and text")
+}
+
+/// Undoes the encoding of a key that was written by [`encode_key`].
+pub(crate) fn decode_key(key: &str) -> Result<Vec<u8>, &'static str> {
+    match decode(Cow::Borrowed(key))? {
+        Decoded::Text(text) => Ok(text.into_owned().into_bytes()),
+        Decoded::Bytes(bytes) => Ok(bytes),
+    }
+}

@@ -1,0 +1,53 @@
+//! Values that must not be seen.
+//!
+//! Invariant: a secret is written to disk and to its peer, and nowhere else.
+
+use super::{Change, Patch, Pointer, ReadError, Reader, Serializable, WriteError, Writer};
+use std::fmt;
+
+/// A value that no log and no screen shows: its `Debug` hides it. On disk and on the wire it is what it is.
+///
+/// ```
+/// use amiko_core::Secret;
+/// let pin = Secret::new([1, 2, 3, 4]);
+/// assert_eq!(format!("{pin:?}"), "Secret(…)");
+/// assert_eq!(pin.expose()[0], 1);
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Secret<T>(T);
+
+impl<T> Secret<T> {
+    /// Hides a value.
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value: whoever calls this answers for where it goes.
+    pub const fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl<T: Serializable> Serializable for Secret<T> {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        self.0.write(out)
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        T::read(input).map(Self)
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        self.0.difference(&old.0, patch)
+    }
+
+    fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+        self.0.apply(pointer, change)
+    }
+}

@@ -1,0 +1,416 @@
+//! `Serializable` for the types of the standard library.
+//!
+//! Invariant: each either comes back exactly or is refused; none has a second form.
+
+use super::patch::replace_whole;
+use super::{Change, Patch, Pointer, Problem, ReadError, Reader, Serializable, WriteError, Writer};
+use crate::id::Key;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// The methods of a type that is compared and replaced as a whole.
+macro_rules! whole {
+    () => {
+        fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+            if self == old { Ok(()) } else { patch.replace(self) }
+        }
+    };
+}
+
+/// The methods of a pointer to a value.
+macro_rules! pointer {
+    ($inner:ident, $new:path, $mutable:path) => {
+        fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+            (**self).write(out)
+        }
+
+        fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+            $inner::read(input).map($new)
+        }
+
+        fn class(&self) -> Option<&'static str> {
+            (**self).class()
+        }
+
+        fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+            $mutable(self).apply(pointer, change)
+        }
+    };
+}
+
+macro_rules! integers {
+    ($($type:ty: $expected:literal),* $(,)?) => {$(
+        impl Serializable for $type {
+            fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+                out.integer(*self);
+                Ok(())
+            }
+
+            fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+                input.integer($expected)
+            }
+
+            whole!();
+        }
+    )*};
+}
+
+integers! {
+    i8: "an integer of 8 bits", i16: "an integer of 16 bits", i32: "an integer of 32 bits",
+    i64: "an integer of 64 bits", i128: "an integer of 128 bits", isize: "an integer",
+    u16: "an unsigned integer of 16 bits", u32: "an unsigned integer of 32 bits",
+    u64: "an unsigned integer of 64 bits", u128: "an unsigned integer of 128 bits", usize: "an unsigned integer",
+}
+
+impl Serializable for u8 {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.integer(*self);
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        input.integer("an unsigned integer of 8 bits")
+    }
+
+    whole!();
+
+    fn write_slice(slice: &[Self], out: &mut Writer) -> Result<(), WriteError> {
+        out.bytes(slice);
+        Ok(())
+    }
+
+    fn read_slice(input: &mut Reader<'_>) -> Result<Vec<Self>, ReadError> {
+        input.bytes()
+    }
+
+    fn difference_of_slice(new: &[Self], old: &[Self], _: &mut Patch) -> Result<bool, WriteError> {
+        Ok(new == old)
+    }
+}
+
+impl Serializable for bool {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.bool(*self);
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        input.bool()
+    }
+
+    whole!();
+}
+
+impl Serializable for f64 {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.float(*self)
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        input.float()
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        // By bits: 0.0 and -0.0 are equal, but not the same.
+        if self.to_bits() == old.to_bits() { Ok(()) } else { patch.replace(self) }
+    }
+}
+
+impl Serializable for String {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.text(self);
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        input.text().map(std::borrow::Cow::into_owned)
+    }
+
+    whole!();
+}
+
+impl Serializable for () {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.null();
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        if input.null() { Ok(()) } else { Err(input.expected("null")) }
+    }
+
+    whole!();
+}
+
+impl<T: Serializable> Serializable for Option<T> {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        match self {
+            Some(value) => value.write(out),
+            None => {
+                out.null();
+                Ok(())
+            }
+        }
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        if input.null() { Ok(None) } else { T::read(input).map(Some) }
+    }
+
+    fn missing() -> Option<Self> {
+        Some(None)
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        match (self, old) {
+            (None, None) => Ok(()),
+            (Some(new), Some(old)) => new.difference(old, patch),
+            _ => patch.replace(self),
+        }
+    }
+
+    fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+        match self {
+            Some(value) if pointer.split().is_some() => value.apply(pointer, change),
+            _ => replace_whole(self, pointer, change),
+        }
+    }
+}
+
+impl<T: Serializable> Serializable for Box<T> {
+    pointer!(T, Box::new, Box::as_mut);
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        (**self).difference(old, patch)
+    }
+}
+
+impl<T: Serializable + Clone> Serializable for Arc<T> {
+    pointer!(T, Arc::new, Arc::make_mut);
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        if Arc::ptr_eq(self, old) { Ok(()) } else { (**self).difference(old, patch) }
+    }
+}
+
+fn index(segment: &str, length: usize) -> Result<usize, ReadError> {
+    let canonical = segment == "0" || !segment.starts_with(['0', '+']);
+    match segment.parse() {
+        Ok(index) if canonical && index < length => Ok(index),
+        _ => Err(Pointer::no_such_path(segment)),
+    }
+}
+
+impl<T: Serializable> Serializable for Vec<T> {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        T::write_slice(self, out)
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        T::read_slice(input)
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        if T::difference_of_slice(self, old, patch)? { Ok(()) } else { patch.replace(self) }
+    }
+
+    fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+        let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
+        let here = rest.split().is_none();
+        match change {
+            Change::Add(input) if here => {
+                let at = if segment == "-" { self.len() } else { index(&segment, self.len() + 1)? };
+                self.insert(at, T::read(input)?);
+                Ok(())
+            }
+            Change::Remove if here => {
+                self.remove(index(&segment, self.len())?);
+                Ok(())
+            }
+            deeper => {
+                let at = index(&segment, self.len())?;
+                self[at].apply(rest, deeper)
+            }
+        }
+    }
+}
+
+impl<T: Serializable, const N: usize> Serializable for [T; N] {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        T::write_slice(self, out)
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let before = input.clone();
+        let values = T::read_slice(input)?;
+        let length = values.len();
+        values
+            .try_into()
+            .map_err(|_| before.invalid(format!("expected {N} elements or bytes, found {length}")))
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        if T::difference_of_slice(self, old, patch)? { Ok(()) } else { patch.replace(self) }
+    }
+
+    fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+        let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
+        self[index(&segment, N)?].apply(rest, change)
+    }
+}
+
+impl<T: Serializable> Serializable for VecDeque<T> {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.begin_array()?;
+        for value in self {
+            out.element();
+            value.write(out)?;
+        }
+        out.end_array();
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        Vec::read(input).map(Self::from)
+    }
+}
+
+impl<T: Serializable + Ord> Serializable for BTreeSet<T> {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.begin_array()?;
+        for value in self {
+            out.element();
+            value.write(out)?;
+        }
+        out.end_array();
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let mut set = Self::new();
+        input.begin_array()?;
+        while input.element()? {
+            let before = input.clone();
+            if !set.insert(T::read(input)?) {
+                return Err(before.invalid("expected each element of a set once, found one twice"));
+            }
+        }
+        Ok(set)
+    }
+
+    whole!();
+}
+
+/// Reads the entries of an object that is a map; for each of the containers that are one.
+pub(crate) fn read_entries<K: Key, V: Serializable>(
+    input: &mut Reader<'_>,
+    mut insert: impl FnMut(K, V) -> bool,
+) -> Result<(), ReadError> {
+    input.begin_object()?;
+    while let Some(text) = input.key()? {
+        let key = read_key(&text, input)?;
+        let value = V::read(input).map_err(|error| error.within(text.clone()))?;
+        if !insert(key, value) {
+            return Err(input.error(Problem::Duplicate { field: super::shorten(&text) }));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn read_key<K: Key>(text: &str, input: &Reader<'_>) -> Result<K, ReadError> {
+    K::decode(text).map_err(|expected| {
+        let found = format!("{:?}", super::shorten(text));
+        input.error(Problem::Expected { expected: format!("{expected} as a key").into(), found })
+    })
+}
+
+/// The key that a segment of a pointer names.
+pub(crate) fn pointed_key<K: Key>(segment: &str) -> Result<K, ReadError> {
+    K::decode(segment).map_err(|_| Pointer::no_such_path(segment))
+}
+
+impl<K: Key, V: Serializable> Serializable for BTreeMap<K, V> {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.begin_object()?;
+        for (key, value) in self {
+            out.key(&key.encode());
+            value.write(out)?;
+        }
+        out.end_object();
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let mut map = Self::new();
+        read_entries(input, |key, value| map.insert(key, value).is_none())?;
+        Ok(map)
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        for key in old.keys().filter(|key| !self.contains_key(*key)) {
+            patch.remove(&key.encode())?;
+        }
+        for (key, new) in self {
+            match old.get(key) {
+                Some(old) => patch.field(&key.encode(), old, new)?,
+                None => patch.add(&key.encode(), new)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+        let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
+        let key: K = pointed_key(&segment)?;
+        match change {
+            Change::Add(input) if rest.split().is_none() => {
+                self.insert(key, V::read(input)?);
+                Ok(())
+            }
+            Change::Remove if rest.split().is_none() => {
+                self.remove(&key).map(drop).ok_or_else(|| Pointer::no_such_path(&segment))
+            }
+            deeper => {
+                let value = self.get_mut(&key).ok_or_else(|| Pointer::no_such_path(&segment))?;
+                value.apply(rest, deeper)
+            }
+        }
+    }
+}
+
+macro_rules! tuples {
+    ($($length:literal: $($name:ident $index:tt),+;)*) => {$(
+        impl<$($name: Serializable),+> Serializable for ($($name,)+) {
+            fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+                out.begin_array()?;
+                $(
+                    out.element();
+                    self.$index.write(out)?;
+                )+
+                out.end_array();
+                Ok(())
+            }
+
+            fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+                input.begin_array()?;
+                let tuple = ($({
+                    if !input.element()? {
+                        return Err(input.invalid(concat!("expected an array of ", $length, " elements")));
+                    }
+                    $name::read(input).map_err(|error| error.within(concat!("[", $index, "]")))?
+                },)+);
+                if input.element()? {
+                    return Err(input.invalid(concat!("expected an array of ", $length, " elements")));
+                }
+                Ok(tuple)
+            }
+        }
+    )*};
+}
+
+tuples! {
+    1: A 0;
+    2: A 0, B 1;
+    3: A 0, B 1, C 2;
+    4: A 0, B 1, C 2, D 3;
+}

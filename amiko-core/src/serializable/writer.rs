@@ -1,0 +1,237 @@
+//! Object → JSON, written directly: no value tree, no formatting machinery.
+//!
+//! Invariant: what a `Writer` has written without an error, a [`Reader`](super::Reader) reads back exactly.
+
+use super::{ReadLimits, WriteError};
+
+/// Which characters stand for themselves in a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Text {
+    /// All but control characters: for files that people read.
+    #[default]
+    Unicode,
+    /// Printable ASCII only; any other string becomes `!x` and the hex of its bytes: the wire format of the payment
+    /// protocol.
+    Ascii,
+}
+
+/// Where in a document a new line begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lines {
+    /// Nowhere: the document is one line.
+    #[default]
+    One,
+    /// Before each entry of a [`Table`](crate::Table), so that `grep` and `git diff` see one object a line.
+    PerEntry,
+}
+
+/// Writes JSON into a `String`.
+#[derive(Debug, Default)]
+pub struct Writer {
+    out: String,
+    text: Text,
+    lines: Lines,
+    depth: u32,
+    /// Nothing has been written yet in the object or array that is open.
+    first: bool,
+}
+
+impl Writer {
+    /// An empty writer of one line of Unicode text.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with another choice of characters.
+    #[must_use]
+    pub fn with_text(mut self, text: Text) -> Self {
+        self.text = text;
+        self
+    }
+
+    /// The same with another choice of lines.
+    #[must_use]
+    pub fn with_lines(mut self, lines: Lines) -> Self {
+        self.lines = lines;
+        self
+    }
+
+    /// What was written so far.
+    pub fn as_str(&self) -> &str {
+        &self.out
+    }
+
+    /// What was written.
+    pub fn into_string(self) -> String {
+        self.out
+    }
+
+    /// Forgets what was written and keeps the memory.
+    pub fn clear(&mut self) {
+        self.out.clear();
+        self.depth = 0;
+        self.first = false;
+    }
+
+    fn deeper(&mut self) -> Result<(), WriteError> {
+        self.depth += 1;
+        self.first = true;
+        let limit = ReadLimits::default().depth;
+        if self.depth > limit { Err(WriteError::TooDeep { limit }) } else { Ok(()) }
+    }
+
+    /// Opens an object.
+    pub fn begin_object(&mut self) -> Result<(), WriteError> {
+        self.out.push('{');
+        self.deeper()
+    }
+
+    /// Closes the object.
+    pub fn end_object(&mut self) {
+        self.out.push('}');
+        self.depth -= 1;
+        self.first = false;
+    }
+
+    /// Opens an object of a class.
+    pub fn begin_class(&mut self, class: &str) -> Result<(), WriteError> {
+        self.begin_object()?;
+        self.key("_class");
+        self.string(class);
+        Ok(())
+    }
+
+    /// Opens an array.
+    pub fn begin_array(&mut self) -> Result<(), WriteError> {
+        self.out.push('[');
+        self.deeper()
+    }
+
+    /// Closes the array.
+    pub fn end_array(&mut self) {
+        self.out.push(']');
+        self.depth -= 1;
+        self.first = false;
+    }
+
+    fn comma(&mut self) {
+        if !std::mem::take(&mut self.first) {
+            self.out.push(',');
+        }
+    }
+
+    /// Begins an element of the array that is open.
+    pub fn element(&mut self) {
+        self.comma();
+    }
+
+    /// Writes the key of a field of the object that is open. A key is written as it is, but for what JSON escapes.
+    pub fn key(&mut self, key: &str) {
+        self.comma();
+        self.string(key);
+        self.out.push(':');
+    }
+
+    /// The same for an entry of a table: on a line of its own where the writer's [`Lines`] say so.
+    pub fn entry_key(&mut self, key: &str) {
+        self.comma();
+        if self.lines == Lines::PerEntry {
+            self.out.push('\n');
+        }
+        self.string(key);
+        self.out.push(':');
+    }
+
+    /// Writes `null`.
+    pub fn null(&mut self) {
+        self.out.push_str("null");
+    }
+
+    /// Writes `true` or `false`.
+    pub fn bool(&mut self, value: bool) {
+        self.out.push_str(if value { "true" } else { "false" });
+    }
+
+    /// Writes an integer, exactly.
+    pub fn integer(&mut self, value: impl itoa::Integer) {
+        self.out.push_str(itoa::Buffer::new().format(value));
+    }
+
+    /// Writes a number.
+    ///
+    /// # Errors
+    /// NaN and infinities are refused.
+    pub fn float(&mut self, value: f64) -> Result<(), WriteError> {
+        if !value.is_finite() {
+            return Err(WriteError::NotFinite { found: value.to_string() });
+        }
+        // `{:?}` is the shortest text that reads back as the same number, and always a valid JSON number.
+        let text = format!("{value:?}");
+        self.out.push_str(&text);
+        Ok(())
+    }
+
+    /// Writes a JSON string, as it is but for what JSON escapes.
+    pub fn string(&mut self, value: &str) {
+        self.out.push('"');
+        let mut plain = 0;
+        for (at, byte) in value.bytes().enumerate() {
+            let escape = match byte {
+                b'"' => "\\\"",
+                b'\\' => "\\\\",
+                b'\n' => "\\n",
+                b'\r' => "\\r",
+                b'\t' => "\\t",
+                0..0x20 => "",
+                _ => continue,
+            };
+            self.out.push_str(&value[plain..at]);
+            plain = at + 1;
+            if escape.is_empty() {
+                self.out.push_str("\\u00");
+                self.push_hex(&[byte]);
+            } else {
+                self.out.push_str(escape);
+            }
+        }
+        self.out.push_str(&value[plain..]);
+        self.out.push('"');
+    }
+
+    /// Writes readable text: a `!` at its beginning is doubled, so that it can't be taken for hex.
+    pub fn text(&mut self, value: &str) {
+        if self.text == Text::Ascii && value.bytes().any(|byte| !(32..=127).contains(&byte)) {
+            self.bytes(value.as_bytes());
+        } else if value.starts_with('!') {
+            let doubled = format!("!{value}");
+            self.string(&doubled);
+        } else {
+            self.string(value);
+        }
+    }
+
+    /// Writes bytes as `!x` and their lower-case hex.
+    pub fn bytes(&mut self, value: &[u8]) {
+        self.out.push_str("\"!x");
+        self.push_hex(value);
+        self.out.push('"');
+    }
+
+    /// Appends a text that is JSON already.
+    pub fn raw(&mut self, json: &str) {
+        self.out.push_str(json);
+    }
+
+    fn push_hex(&mut self, value: &[u8]) {
+        let mut buffer = [0; 128];
+        for chunk in value.chunks(64) {
+            let hex = &mut buffer[..chunk.len() * 2];
+            // The buffer has exactly the length that is asked for, and hex digits are ASCII: neither can fail.
+            if hex::encode_to_slice(chunk, hex).is_ok()
+                && let Ok(digits) = std::str::from_utf8(hex)
+            {
+                self.out.push_str(digits);
+            }
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! What can go wrong with a store: one error type per operation.
+//!
+//! Invariant: every error about a file names it, and where a place is known, line (from 1) and
+//! byte (from 0) as well; an I/O error is the `source()` and isn't repeated in the message.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a [`Directory`](super::Directory) can't be opened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Somebody else has the directory open.
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// The process that has it open, if its lock file says so.
+        holder: Option<u32>,
+    },
+    /// The operating system refused.
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// Why a [`Store`](super::Store) can't be recovered.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// A file isn't as it was written, and not only torn at its end.
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// Offset in bytes from the start of the file.
+        byte: u64,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A record is whole, but isn't the one that comes next.
+    Sequence {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// Offset in bytes from the start of the file.
+        byte: u64,
+        /// The sequence number that comes next.
+        expected: u64,
+        /// The sequence number of the record.
+        found: u64,
+    },
+    /// A journal segment that should follow isn't there.
+    MissingSegment {
+        /// The file that should be there.
+        path: PathBuf,
+        /// The last sequence number before the gap.
+        reached: u64,
+        /// Where the journal goes on after the gap, if it does.
+        resumes: Option<u64>,
+    },
+    /// The journal begins after a snapshot that isn't there.
+    MissingSnapshot {
+        /// The file that should be there.
+        path: PathBuf,
+        /// The first segment of the journal.
+        segment: PathBuf,
+    },
+    /// A file is in a format that this version doesn't know.
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// The format of the file.
+        format: u64,
+        /// The newest format that this version knows.
+        supported: u64,
+    },
+    /// The [`Recovery`](super::Recovery) refused a text.
+    Refused {
+        /// The file; `memory` for a store without files.
+        path: PathBuf,
+        /// The line in that file, from 1.
+        line: u64,
+        /// Offset in bytes from the start of that file.
+        byte: u64,
+        /// Why it was refused.
+        reason: String,
+    },
+    /// The store has been recovered before, or a recovery has failed.
+    NotFresh,
+    /// The operating system refused.
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// Why a [`Store`](super::Store) didn't take something.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// [`Store::recover`](super::Store::recover) comes first.
+    NotRecovered,
+    /// An earlier call failed, so what the disk holds isn't known.
+    Poisoned {
+        /// How that call failed.
+        cause: String,
+    },
+    /// A sequence number out of turn.
+    Sequence {
+        /// The one that was due.
+        expected: u64,
+        /// The one that was given.
+        found: u64,
+    },
+    /// A record that isn't one JSON object in one line with its sequence number first.
+    Record {
+        /// The sequence number that it was given with.
+        sequence: u64,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// The buffer holds as much as it may.
+    BufferFull {
+        /// Bytes that the buffer may hold.
+        limit: u64,
+        /// Bytes that it would hold with the record.
+        needed: u64,
+    },
+    /// A record that alone is larger than the buffer may be.
+    RecordTooLarge {
+        /// The sequence number that it was given with.
+        sequence: u64,
+        /// Bytes that the buffer may hold.
+        limit: u64,
+        /// Bytes of the record as it would be written.
+        size: u64,
+    },
+    /// A piece of a snapshot, or its end, without a beginning.
+    NoSnapshot,
+    /// The pieces of a snapshot that don't make a JSON object.
+    Document {
+        /// The sequence number of the snapshot.
+        sequence: u64,
+        /// What the document has to be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// The operating system refused; the store is poisoned.
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Locked { path, holder: Some(pid) } => write!(
+                f,
+                "another process (pid {pid}) is using {}; stop it first, or open another directory",
+                path.display()
+            ),
+            Self::Locked { path, holder: None } => {
+                write!(f, "another process is using {}; stop it first, or open another directory", path.display())
+            }
+            Self::Io { action, path, .. } => write!(f, "cannot {action} {}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for RecoverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged { path, line, byte, expected, found } => write!(
+                f,
+                "{}: expected {expected}, found {found}; the file is damaged, restore it from a copy",
+                Place(path, *line, *byte)
+            ),
+            Self::Sequence { path, line, byte, expected, found } => write!(
+                f,
+                "{}: expected sequence number {expected}, found {found}; the journal has been \
+                 changed, restore it from a copy",
+                Place(path, *line, *byte)
+            ),
+            Self::MissingSegment { path, reached, resumes } => {
+                write!(f, "expected {} after sequence number {reached}, found ", path.display())?;
+                match resumes {
+                    Some(first) => write!(f, "a journal that goes on at {first}")?,
+                    None => f.write_str("no journal")?,
+                }
+                f.write_str("; restore the file from a copy")
+            }
+            Self::MissingSnapshot { path, segment } => write!(
+                f,
+                "expected {}, which {} follows, found no snapshot; restore the file from a copy",
+                path.display(),
+                segment.display()
+            ),
+            Self::NewerFormat { path, format, supported } => write!(
+                f,
+                "{} was written by a newer version: expected format {supported}, found {format}; \
+                 open it with that version",
+                path.display()
+            ),
+            Self::Refused { path, line, byte, reason } => {
+                write!(f, "{}: {reason}", Place(path, *line, *byte))
+            }
+            Self::NotFresh => {
+                f.write_str("expected a store that was just opened, found one that has been recovered already or failed to; open it again")
+            }
+            Self::Io { action, path, .. } => write!(f, "cannot {action} {}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRecovered => {
+                f.write_str("expected a recovered store, found one that was only opened; call recover first")
+            }
+            Self::Poisoned { cause } => {
+                write!(f, "the store takes nothing more since an earlier call failed ({cause}); open it again")
+            }
+            Self::Sequence { expected, found } => {
+                write!(f, "expected sequence number {expected}, found {found}")
+            }
+            Self::Record { sequence, expected, found } => {
+                write!(f, "record {sequence}: expected {expected}, found {found}")
+            }
+            Self::BufferFull { limit, needed } => {
+                write!(f, "expected at most {limit} bytes of records in the buffer, found {needed}; sync first")
+            }
+            Self::RecordTooLarge { sequence, limit, size } => write!(
+                f,
+                "record {sequence}: expected at most {limit} bytes, found {size}; raise the buffer limit \
+                 or split the event"
+            ),
+            Self::NoSnapshot => {
+                f.write_str("expected a snapshot that was begun, found none; call begin_snapshot first")
+            }
+            Self::Document { sequence, expected, found } => {
+                write!(f, "snapshot {sequence}: expected {expected}, found {found}")
+            }
+            Self::Io { action, path, .. } => write!(f, "cannot {action} {}", path.display()),
+        }
+    }
+}
+
+impl Error for OpenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl Error for RecoverError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// A place in a file, the way compilers write it, so that editors find it.
+struct Place<'p>(&'p Path, u64, u64);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(path, line, byte) = self;
+        write!(f, "{}:{line} (byte {byte})", path.display())
+    }
+}
+
+/// An operation of the operating system that failed, before it is known whose error it becomes.
+#[derive(Debug)]
+pub(super) struct Failure {
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Says what was tried with which file when an I/O operation fails.
+pub(super) trait Trying<T> {
+    fn trying(self, action: &'static str, path: &Path) -> Result<T, Failure>;
+}
+
+impl<T> Trying<T> for io::Result<T> {
+    fn trying(self, action: &'static str, path: &Path) -> Result<T, Failure> {
+        self.map_err(|source| Failure { action, path: path.to_owned(), source })
+    }
+}
+
+impl From<Failure> for OpenError {
+    fn from(Failure { action, path, source }: Failure) -> Self {
+        Self::Io { action, path, source }
+    }
+}
+
+impl From<Failure> for RecoverError {
+    fn from(Failure { action, path, source }: Failure) -> Self {
+        Self::Io { action, path, source }
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(Failure { action, path, source }: Failure) -> Self {
+        Self::Io { action, path, source }
+    }
+}
+
+/// An error and what is behind it in one line, for keeping it as text.
+pub(super) fn with_sources(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

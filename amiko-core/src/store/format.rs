@@ -1,0 +1,223 @@
+//! The text of journal lines and snapshots: sealing with a checksum, and opening again.
+//!
+//! A journal line is `{"crc":"xxxxxxxx",` and a body; the CRC-32C is that of the body. A record
+//! that isn't the first of those written by one sync says so: its body begins with
+//! `"group":<sequence number of the first>,`. A snapshot is its document with `,\n"crc":"xxxxxxxx"`
+//! put in before the last `}` and a newline after it; the CRC-32C is that of all before the comma.
+//!
+//! Invariant: every byte that is written is either under a checksum or compared as it is, so no
+//! changed byte goes unnoticed. The place of the checksum is the same in every later format, so
+//! that damage can be told from a newer version.
+
+/// The newest format that this version reads, and the one that it writes.
+pub(super) const FORMAT: u64 = 1;
+
+const CRC_OPEN: &[u8] = b"{\"crc\":\"";
+const CRC_CLOSE: &[u8] = b"\",";
+/// Bytes of `{"crc":"xxxxxxxx",`.
+pub(super) const SEAL: usize = CRC_OPEN.len() + 8 + CRC_CLOSE.len();
+
+const FOOTER_OPEN: &[u8] = b",\n\"crc\":\"";
+const FOOTER_CLOSE: &[u8] = b"\"}\n";
+const FOOTER: usize = FOOTER_OPEN.len() + 8 + FOOTER_CLOSE.len();
+
+/// What a text should be and what it is.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) expected: String,
+    pub(super) found: String,
+    /// Whoever wrote this meant it: it can't come from a write that was cut short.
+    pub(super) sealed: bool,
+}
+
+/// A record as it is in the journal.
+pub(super) struct Record<'l> {
+    /// The first sequence number of those synced together; its own if it is the first.
+    pub(super) group: u64,
+    pub(super) sequence: u64,
+    /// The record as appended, without its `{`.
+    pub(super) rest: &'l str,
+    /// Bytes of the line before `rest`.
+    pub(super) skipped: usize,
+}
+
+/// Bytes of the line that [`seal_record`] makes.
+pub(super) fn sealed_len(group: u64, sequence: u64, record: &str) -> usize {
+    SEAL + group_member(group, sequence).len() + record.len()
+}
+
+/// Adds the line of a record; it begins with `{`, which goes before the checksum.
+pub(super) fn seal_record(lines: &mut Vec<u8>, group: u64, sequence: u64, record: &str) {
+    let member = group_member(group, sequence);
+    seal(lines, &[member.as_bytes(), record.as_bytes().get(1..).unwrap_or_default()]);
+}
+
+/// The first line of a journal segment.
+pub(super) fn header(first: u64) -> Vec<u8> {
+    let mut line = Vec::new();
+    seal(&mut line, &[header_body(FORMAT, first).as_bytes()]);
+    line
+}
+
+/// Opens a journal line, without its newline.
+pub(super) fn open_record(line: &[u8]) -> Result<Record<'_>, Fault> {
+    let body = open(line)?;
+    let fault = || Fault {
+        expected: "\"seq\" and a number after the checksum".to_owned(),
+        found: excerpt(body),
+        sealed: true,
+    };
+    let mut rest = str::from_utf8(body).map_err(|_| fault())?;
+    let group = match rest.strip_prefix("\"group\":").map(number) {
+        None => None,
+        Some(Some((group, after))) => {
+            rest = after.strip_prefix(',').ok_or_else(fault)?;
+            Some(group)
+        }
+        Some(None) => return Err(fault()),
+    };
+    let (sequence, _) = rest.strip_prefix("\"seq\":").and_then(number).ok_or_else(fault)?;
+    let skipped = line.len() - rest.len();
+    Ok(Record { group: group.unwrap_or(sequence), sequence, rest, skipped })
+}
+
+/// Opens the first line of a segment: the format that it is in.
+pub(super) fn open_header(line: &[u8], first: u64) -> Result<u64, Fault> {
+    let body = open(line)?;
+    let format = str::from_utf8(body)
+        .ok()
+        .and_then(|text| text.strip_prefix("\"format\":"))
+        .and_then(number)
+        .map(|(format, _)| format);
+    match format {
+        Some(format) if format > FORMAT => Ok(format),
+        _ if body == header_body(FORMAT, first).as_bytes() => Ok(FORMAT),
+        _ => Err(Fault {
+            expected: format!("the header {}", header_body(FORMAT, first)),
+            found: excerpt(body),
+            sealed: true,
+        }),
+    }
+}
+
+/// What ends a snapshot instead of the `}` of its document.
+pub(super) fn footer(crc: u32) -> Vec<u8> {
+    [FOOTER_OPEN, &hex(crc), FOOTER_CLOSE].concat()
+}
+
+/// Turns a snapshot into the document that it was made of. The error comes with line and byte.
+pub(super) fn open_snapshot(mut file: Vec<u8>) -> Result<String, (u64, u64, Fault)> {
+    let at = file.len().saturating_sub(FOOTER);
+    let (body, end) = file.split_at(at);
+    let fault = |before: &[u8], expected: String, found: String| {
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        (line as u64, before.len() as u64, Fault { expected, found, sealed: false })
+    };
+    let crc = hex(crc32c::crc32c(body));
+    if !(end.starts_with(FOOTER_OPEN) && end.ends_with(FOOTER_CLOSE)) {
+        let expected = "a last line with the checksum of the snapshot".to_owned();
+        return Err(fault(body, expected, excerpt(end)));
+    }
+    let written = &end[FOOTER_OPEN.len()..FOOTER_OPEN.len() + 8];
+    if written != crc {
+        return Err(fault(body, checksum(written), checksum(&crc)));
+    }
+    file.truncate(at);
+    file.push(b'}');
+    String::from_utf8(file).map_err(|error| {
+        let (before, after) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+        fault(before, "text in UTF-8".to_owned(), excerpt(after))
+    })
+}
+
+/// The format of a document, if it says so first.
+pub(super) fn document_format(document: &str) -> Option<u64> {
+    document.strip_prefix("{\"format\":").and_then(number).map(|(format, _)| format)
+}
+
+/// Whether any part of a damaged line, to its end, is a line that somebody sealed, and that was
+/// written by a later sync than the record `expected`.
+///
+/// Lines that have run together because the newline between them was damaged are why this looks
+/// inside.
+pub(super) fn proves_sync(line: &[u8], expected: u64) -> bool {
+    line.windows(CRC_OPEN.len()).enumerate().filter(|(_, window)| *window == CRC_OPEN).any(|(at, _)| match open_record(
+        &line[at..],
+    ) {
+        Ok(record) => record.group > expected || record.sequence < expected,
+        Err(fault) => fault.sealed,
+    })
+}
+
+/// What is at the start of a text, on one line and not too long.
+pub(super) fn excerpt(text: &[u8]) -> String {
+    const LONGEST: usize = 60;
+    if text.is_empty() {
+        return "nothing".to_owned();
+    }
+    let shown = String::from_utf8_lossy(&text[..text.len().min(LONGEST)]);
+    let more = if text.len() > LONGEST { " …" } else { "" };
+    format!("{}{more}", shown.escape_debug())
+}
+
+/// What is at the end of a text, on one line and not too long.
+pub(super) fn excerpt_end(text: &[u8]) -> String {
+    const LONGEST: usize = 30;
+    match text.len().checked_sub(LONGEST) {
+        None | Some(0) => excerpt(text),
+        Some(cut) => format!("… {}", excerpt(&text[cut..])),
+    }
+}
+
+fn header_body(format: u64, first: u64) -> String {
+    let follows = first.saturating_sub(1);
+    format!("\"format\":{format},\"first\":{first},\"follows\":{follows}}}")
+}
+
+fn group_member(group: u64, sequence: u64) -> String {
+    if group == sequence { String::new() } else { format!("\"group\":{group},") }
+}
+
+fn seal(lines: &mut Vec<u8>, body: &[&[u8]]) {
+    let crc = body.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part));
+    lines.extend_from_slice(CRC_OPEN);
+    lines.extend_from_slice(&hex(crc));
+    lines.extend_from_slice(CRC_CLOSE);
+    for part in body {
+        lines.extend_from_slice(part);
+    }
+    lines.push(b'\n');
+}
+
+/// The body of a line whose checksum is right.
+///
+/// Checksums are compared as text: reading `1A` as `1a` would let a changed byte through.
+fn open(line: &[u8]) -> Result<&[u8], Fault> {
+    let fault = |expected: String, found: String| Fault { expected, found, sealed: false };
+    if line.len() < SEAL || !line.starts_with(CRC_OPEN) || !line[..SEAL].ends_with(CRC_CLOSE) {
+        return Err(fault("a line that begins with {\"crc\":\"xxxxxxxx\",".to_owned(), excerpt(line)));
+    }
+    let (seal, body) = line.split_at(SEAL);
+    let written = &seal[CRC_OPEN.len()..CRC_OPEN.len() + 8];
+    let crc = hex(crc32c::crc32c(body));
+    if written == crc { Ok(body) } else { Err(fault(checksum(written), checksum(&crc))) }
+}
+
+fn checksum(digits: &[u8]) -> String {
+    format!("checksum {}", excerpt(digits))
+}
+
+fn hex(crc: u32) -> [u8; 8] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    std::array::from_fn(|place| DIGITS[(crc >> (28 - 4 * place)) as usize & 15])
+}
+
+/// A decimal number at the start of a text, in the one way that it is written, and what follows.
+pub(super) fn number(text: &str) -> Option<(u64, &str)> {
+    let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    if digits.len() > 1 && digits.starts_with('0') {
+        return None;
+    }
+    Some((digits.parse().ok()?, rest))
+}

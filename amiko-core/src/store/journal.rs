@@ -1,0 +1,275 @@
+//! One segment of the journal: a file of lines that is preallocated with newlines.
+//!
+//! Invariant: from `end` on a segment holds only newlines, durably, before anything is written
+//! there; so after a crash whatever else stands behind the last good record is from the one
+//! write that never ended.
+
+use std::io::{self, BufRead, BufReader};
+use std::path::PathBuf;
+
+use super::error::{Failure, RecoverError, Trying};
+use super::files::Files;
+use super::format::{self, Fault};
+use super::vfs::{Reader, Vfs, VfsFile};
+use super::{Recovery, Refused, Torn};
+
+/// Preallocation goes in multiples of this many bytes at the most.
+const LARGEST_CHUNK: u64 = 1 << 30;
+static NEWLINES: [u8; 1 << 16] = [b'\n'; 1 << 16];
+
+/// A segment that can be written to.
+#[derive(Debug)]
+pub(super) struct Segment<F> {
+    file: F,
+    path: PathBuf,
+    /// The sequence number of the first record that it may hold.
+    pub(super) first: u64,
+    /// Where the next record goes: a byte offset, after a newline.
+    end: u64,
+    /// Up to where the file holds something.
+    allocated: u64,
+}
+
+/// What a segment held.
+#[derive(Debug)]
+pub(super) struct Replayed<F> {
+    pub(super) segment: Segment<F>,
+    /// The sequence number of the last record, or the one before the segment.
+    pub(super) sequence: u64,
+    /// Bytes of its records.
+    pub(super) records: u64,
+    pub(super) torn: Option<Torn>,
+}
+
+impl<F: VfsFile> Segment<F> {
+    /// Creates a segment; it is durable, with its header and its first chunk, or not there.
+    pub(super) fn create<V: Vfs<File = F>>(files: &Files<V>, first: u64, chunk: u64) -> Result<Self, Failure> {
+        let path = files.segment(first);
+        let mut file = files.create(&path)?;
+        let header = format::header(first);
+        let end = header.len() as u64;
+        let allocated = allocation(end, chunk);
+        file.write_at(0, &header).and_then(|()| fill(&mut file, end, allocated)).trying("write", &path)?;
+        files.publish(&mut file, &path)?;
+        Ok(Self { file, path, first, end, allocated })
+    }
+
+    /// Writes whole lines behind the last one, and makes them durable.
+    pub(super) fn write(&mut self, lines: &[u8], chunk: u64) -> Result<(), Failure> {
+        let end = self.end + lines.len() as u64;
+        if end > self.allocated {
+            let allocated = allocation(end, chunk);
+            fill(&mut self.file, self.allocated, allocated).trying("extend", &self.path)?;
+            self.file.sync_data().trying("sync", &self.path)?;
+            self.allocated = allocated;
+        }
+        self.file.write_at(self.end, lines).trying("write", &self.path)?;
+        self.file.sync_data().trying("sync", &self.path)?;
+        self.end = end;
+        Ok(())
+    }
+
+    /// Makes what was replayed durable, and overwrites a torn end.
+    ///
+    /// What was read may have come from the cache of the operating system, where a process that
+    /// was killed has left it; whoever has seen it must not lose it again.
+    pub(super) fn settle(&mut self, torn: Option<&Torn>) -> Result<(), Failure> {
+        if let Some(torn) = torn {
+            fill(&mut self.file, torn.byte, torn.byte + torn.bytes_cut).trying("cut the torn end of", &self.path)?;
+        }
+        self.file.sync_data().trying("sync", &self.path)
+    }
+}
+
+/// Hands the records of a segment over, in order. Changes nothing, not even a torn end.
+///
+/// Only the last segment may be torn: the ones before were synced before the next was begun.
+pub(super) fn replay<V: Vfs>(
+    files: &Files<V>,
+    first: u64,
+    last: bool,
+    visitor: &mut dyn Recovery,
+) -> Result<Replayed<V::File>, RecoverError> {
+    let path = files.segment(first);
+    let file = files.open(&path)?;
+    let allocated = file.size().trying("read", &path)?;
+    let mut lines = Lines::new(&file, path);
+    lines.read_header(first)?;
+
+    let begin = lines.next;
+    let mut expected = first;
+    let mut torn = None;
+    let mut text = String::new();
+    loop {
+        if !lines.advance()? {
+            lines.start = lines.next;
+            break;
+        }
+        let record = match format::open_record(&lines.line) {
+            Ok(record) => record,
+            Err(fault) => {
+                torn = lines.judge_tail(expected, fault, last)?;
+                break;
+            }
+        };
+        if record.sequence != expected {
+            let found = record.sequence;
+            return Err(lines.out_of_sequence(expected, found));
+        }
+        text.clear();
+        text.push('{');
+        text.push_str(record.rest);
+        let skipped = record.skipped;
+        visitor.record(expected, &text).map_err(|refused| lines.refused(refused, skipped))?;
+        expected = expected.saturating_add(1);
+    }
+
+    let (end, path) = (lines.start, lines.path);
+    Ok(Replayed {
+        segment: Segment { file, path, first, end, allocated },
+        sequence: expected - 1,
+        records: end - begin,
+        torn,
+    })
+}
+
+/// The lines of a file, with their places.
+struct Lines<'f, F> {
+    reader: BufReader<Reader<'f, F>>,
+    file: &'f F,
+    path: PathBuf,
+    /// The line, without its newline.
+    line: Vec<u8>,
+    /// Its number, from 1.
+    number: u64,
+    /// Its byte offset.
+    start: u64,
+    /// Where the next one begins. One byte beyond the file if the last newline is missing, so
+    /// that the newline is put there with the next chunk.
+    next: u64,
+}
+
+impl<'f, F: VfsFile> Lines<'f, F> {
+    fn new(file: &'f F, path: PathBuf) -> Self {
+        let reader = BufReader::with_capacity(1 << 16, Reader::new(file, 0));
+        Self { reader, file, path, line: Vec::new(), number: 0, start: 0, next: 0 }
+    }
+
+    /// Goes to the next line; false at the end of the file.
+    fn advance(&mut self) -> Result<bool, Failure> {
+        self.line.clear();
+        let count = self.reader.read_until(b'\n', &mut self.line).trying("read", &self.path)? as u64;
+        if count == 0 {
+            return Ok(false);
+        }
+        self.start = self.next;
+        self.number += 1;
+        let unterminated = self.line.pop_if(|byte| *byte == b'\n').is_none();
+        self.next += count + u64::from(unterminated);
+        Ok(true)
+    }
+
+    fn read_header(&mut self, first: u64) -> Result<(), RecoverError> {
+        // An empty file has an empty first line, which isn't a header.
+        if !self.advance()? {
+            self.number = 1;
+        }
+        match format::open_header(&self.line, first) {
+            Ok(format::FORMAT) => Ok(()),
+            Ok(format) => Err(RecoverError::NewerFormat { path: self.path.clone(), format, supported: format::FORMAT }),
+            Err(fault) => Err(self.damaged(fault)),
+        }
+    }
+
+    /// Decides what a line is that isn't a record: the end of the journal, a torn end, or damage.
+    ///
+    /// A crash may leave any part of the last group of records on disk, later ones without
+    /// earlier ones too. A later group is only written when the ones before have been synced; so
+    /// if one follows, what is damaged here had been durable.
+    fn judge_tail(&mut self, expected: u64, fault: Fault, last: bool) -> Result<Option<Torn>, RecoverError> {
+        if self.rest_is_blank()? {
+            return Ok(None);
+        }
+        let (start, number) = (self.start, self.number);
+        let torn_at_most = last && !fault.sealed;
+        let damaged = self.damaged(fault);
+        if !torn_at_most {
+            return Err(damaged);
+        }
+        let mut end = start;
+        loop {
+            if !self.line.is_empty() {
+                end = self.start + self.line.len() as u64;
+            }
+            if format::proves_sync(&self.line, expected) {
+                return Err(damaged);
+            }
+            if !self.advance()? {
+                break;
+            }
+        }
+        self.start = start;
+        let file = self.path.clone();
+        Ok(Some(Torn { file, line: number, byte: start, bytes_cut: end - start }))
+    }
+
+    /// Whether only newlines follow from this line on. A chunk of them is read at once: line by
+    /// line would take longer than all the records of a short journal.
+    fn rest_is_blank(&self) -> Result<bool, Failure> {
+        if !self.line.is_empty() {
+            return Ok(false);
+        }
+        let mut reader = BufReader::with_capacity(1 << 16, Reader::new(self.file, self.start));
+        loop {
+            let block = reader.fill_buf().trying("read", &self.path)?;
+            if block.is_empty() {
+                return Ok(true);
+            }
+            if block != &NEWLINES[..block.len()] {
+                return Ok(false);
+            }
+            let count = block.len();
+            reader.consume(count);
+        }
+    }
+
+    fn damaged(&self, Fault { expected, found, .. }: Fault) -> RecoverError {
+        let (path, line, byte) = (self.path.clone(), self.number, self.start);
+        RecoverError::Damaged { path, line, byte, expected, found }
+    }
+
+    fn out_of_sequence(&self, expected: u64, found: u64) -> RecoverError {
+        let (path, line, byte) = (self.path.clone(), self.number, self.start);
+        RecoverError::Sequence { path, line, byte, expected, found }
+    }
+
+    /// Carries a place in the text that was handed over to the file that it is from.
+    fn refused(&self, refused: Refused, skipped: usize) -> RecoverError {
+        // The text is a `{` and then the line from `skipped` on.
+        let inside = match refused.byte {
+            0 => 0,
+            byte => (skipped as u64 - 1).saturating_add(byte),
+        };
+        RecoverError::Refused {
+            path: self.path.clone(),
+            line: self.number,
+            byte: self.start.saturating_add(inside),
+            reason: refused.reason,
+        }
+    }
+}
+
+/// How large a file of `end` bytes is made.
+fn allocation(end: u64, chunk: u64) -> u64 {
+    end.checked_next_multiple_of(chunk.clamp(1, LARGEST_CHUNK)).unwrap_or(end)
+}
+
+fn fill<F: VfsFile>(file: &mut F, from: u64, to: u64) -> io::Result<()> {
+    let mut at = from;
+    while at < to {
+        let count = (to - at).min(NEWLINES.len() as u64);
+        file.write_at(at, &NEWLINES[..count as usize])?;
+        at += count;
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! What every store promises, what a directory promises about its files, and what is left of
+//! both when the disk fails.
+
+mod contract;
+mod damage;
+mod directory;
+mod disk;
+mod faults;
+
+use std::path::Path;
+
+use super::{Directory, DirectorySettings, RecoverError, Recovered, Recovery, Refused, Store};
+
+/// Everything that a recovery handed over.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Log {
+    snapshot: Option<(u64, String)>,
+    records: Vec<(u64, String)>,
+}
+
+impl Recovery for Log {
+    fn snapshot(&mut self, sequence: u64, document: &str) -> Result<(), Refused> {
+        assert_eq!((&self.snapshot, self.records.len()), (&None, 0));
+        self.snapshot = Some((sequence, document.to_owned()));
+        Ok(())
+    }
+
+    fn record(&mut self, sequence: u64, record: &str) -> Result<(), Refused> {
+        self.records.push((sequence, record.to_owned()));
+        Ok(())
+    }
+}
+
+impl Log {
+    /// What a store holds after `snapshot` and the records up to `last`.
+    fn expected(snapshot: Option<u64>, last: u64) -> Self {
+        Self {
+            snapshot: snapshot.map(|sequence| (sequence, document(sequence))),
+            records: (snapshot.unwrap_or(0) + 1..=last).map(|n| (n, record(n))).collect(),
+        }
+    }
+}
+
+fn record(sequence: u64) -> String {
+    format!(r#"{{"seq":{sequence},"cause":"test é","patch":[{{"path":"/a","value":{sequence}}}]}}"#)
+}
+
+fn document(sequence: u64) -> String {
+    format!("{{\"format\":1,\"seq\":{sequence},\n\"state\":{{\"accounts\":[\n1,\n2]}}}}")
+}
+
+fn recover(store: &mut dyn Store) -> (Recovered, Log) {
+    let mut log = Log::default();
+    let recovered = store.recover(&mut log).unwrap();
+    (recovered, log)
+}
+
+fn append(store: &mut dyn Store, sequences: std::ops::RangeInclusive<u64>) {
+    for sequence in sequences {
+        store.append(sequence, &record(sequence)).unwrap();
+    }
+}
+
+/// Appends and syncs each record for itself.
+fn commit(store: &mut dyn Store, sequences: std::ops::RangeInclusive<u64>) {
+    for sequence in sequences {
+        store.append(sequence, &record(sequence)).unwrap();
+        store.sync().unwrap();
+    }
+}
+
+/// Writes a snapshot in pieces as small as they get.
+fn snapshot(store: &mut dyn Store, sequence: u64) {
+    store.begin_snapshot(sequence).unwrap();
+    write_document(store, sequence);
+    store.finish_snapshot().unwrap();
+}
+
+fn write_document(store: &mut dyn Store, sequence: u64) {
+    for piece in document(sequence).split_inclusive(|_| true) {
+        store.write_snapshot(piece).unwrap();
+    }
+}
+
+/// Small chunks, so that files grow often.
+fn settings() -> DirectorySettings {
+    DirectorySettings::default().segment_chunk(256)
+}
+
+fn open(path: &Path) -> Directory {
+    Directory::open_with(path, settings()).unwrap()
+}
+
+fn reopen(path: &Path) -> Result<(Recovered, Log), RecoverError> {
+    let mut log = Log::default();
+    let recovered = open(path).recover(&mut log)?;
+    Ok((recovered, log))
+}
+
+/// A directory with the records up to `last`, each synced for itself.
+fn journal_of(path: &Path, last: u64) {
+    let mut store = open(path);
+    recover(&mut store);
+    commit(&mut store, 1..=last);
+}

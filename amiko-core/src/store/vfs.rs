@@ -1,0 +1,259 @@
+//! The few operations on files that a store needs, so that a simulated disk can stand in.
+//!
+//! Invariant: no other module touches a file. Nothing here is durable before `sync_data` of the
+//! file (for what is in it) or `sync_dir` of the directory (for which names are in it).
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+/// A place with directories and files in it.
+pub trait Vfs {
+    /// An open file.
+    type File: VfsFile;
+    /// A lock, held until it is dropped.
+    type Lock;
+
+    /// Creates a directory and those above it, durably and for the owner only. One that exists is
+    /// left as it is.
+    ///
+    /// # Errors
+    ///
+    /// As the operating system says; also if something else has that name.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes the lock that a file stands for, without waiting; creates the file if necessary and
+    /// says in it who holds the lock.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Held`] if somebody else has it, else [`LockError::Io`].
+    fn lock(&self, path: &Path) -> Result<Self::Lock, LockError>;
+
+    /// Opens a file for reading and writing, for the owner only; empties one that exists.
+    ///
+    /// # Errors
+    ///
+    /// As the operating system says.
+    fn create(&self, path: &Path) -> io::Result<Self::File>;
+
+    /// Opens a file that exists for reading and writing.
+    ///
+    /// # Errors
+    ///
+    /// As the operating system says.
+    fn open(&self, path: &Path) -> io::Result<Self::File>;
+
+    /// The names in a directory, in any order. Names that aren't UTF-8 may be left out.
+    ///
+    /// # Errors
+    ///
+    /// As the operating system says.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+
+    /// Gives a file another name in one step; replaces a file that has that name.
+    ///
+    /// # Errors
+    ///
+    /// As the operating system says.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    ///
+    /// As the operating system says.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in a directory durable.
+    ///
+    /// # Errors
+    ///
+    /// As the operating system says. What is durable isn't known then.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+}
+
+/// An open file of a [`Vfs`].
+pub trait VfsFile {
+    /// Bytes in the file.
+    ///
+    /// # Errors
+    ///
+    /// As the operating system says.
+    fn size(&self) -> io::Result<u64>;
+
+    /// Reads from a byte offset on, as much as comes at once; 0 only at the end of the file.
+    ///
+    /// # Errors
+    ///
+    /// As the operating system says.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes all the bytes at a byte offset; the file grows if it has to.
+    ///
+    /// # Errors
+    ///
+    /// As the operating system says. Any part of it may have been written then.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes all that was written durable, and the size of the file with it (fdatasync).
+    ///
+    /// # Errors
+    ///
+    /// As the operating system says. What is durable isn't known then, and trying again wouldn't
+    /// tell.
+    fn sync_data(&mut self) -> io::Result<()>;
+}
+
+/// Why a lock wasn't taken.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LockError {
+    /// Somebody else holds it.
+    Held {
+        /// The process ID in the lock file, if there is one.
+        holder: Option<u32>,
+    },
+    /// The operating system refused.
+    Io(io::Error),
+}
+
+/// The file system of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsVfs;
+
+impl Vfs for OsVfs {
+    type File = File;
+    type Lock = File;
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        if path.as_os_str().is_empty() || path.is_dir() {
+            return Ok(());
+        }
+        let parent = path.parent().unwrap_or(Path::new(""));
+        self.create_dir(parent)?;
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        match builder.create(path) {
+            // Another process was faster; which of the two may go on is for the lock to say.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            other => other?,
+        }
+        self.sync_dir(parent)
+    }
+
+    fn lock(&self, path: &Path) -> Result<File, LockError> {
+        let mut file = private().truncate(false).open(path).map_err(LockError::Io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(LockError::Held { holder: holder(&file) });
+            }
+            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
+        }
+        // The process ID is for people; the lock holds without it and needn't be durable.
+        file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(LockError::Io)?;
+        Ok(file)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        private().truncate(true).open(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path)? {
+            names.extend(entry?.file_name().into_string().ok());
+        }
+        Ok(names)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    /// Only Unix has a way to do this, and only there is it necessary.
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+    }
+}
+
+impl VfsFile for File {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    #[cfg(unix)]
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(self, buffer, offset)
+    }
+
+    #[cfg(not(unix))]
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut file = self;
+        io::Seek::seek(&mut file, io::SeekFrom::Start(offset))?;
+        file.read(buffer)
+    }
+
+    #[cfg(unix)]
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(self, bytes, offset)
+    }
+
+    #[cfg(not(unix))]
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        io::Seek::seek(self, io::SeekFrom::Start(offset))?;
+        self.write_all(bytes)
+    }
+
+    fn sync_data(&mut self) -> io::Result<()> {
+        File::sync_data(self)
+    }
+}
+
+/// A file of a [`Vfs`], read from a byte offset on.
+pub(super) struct Reader<'f, F> {
+    file: &'f F,
+    offset: u64,
+}
+
+impl<'f, F: VfsFile> Reader<'f, F> {
+    pub(super) fn new(file: &'f F, offset: u64) -> Self {
+        Self { file, offset }
+    }
+}
+
+impl<F: VfsFile> Read for Reader<'_, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(self.offset, buffer)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+/// What every file of a store is opened with: it may hold secrets, so nobody else reads it.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Best effort: a lock file that can't be read only makes the error less helpful.
+fn holder(file: &File) -> Option<u32> {
+    let mut text = String::new();
+    // Ten digits are the longest process ID.
+    file.take(16).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}

@@ -1,0 +1,313 @@
+//! `Table<T>`: the big collections at the root of a state.
+//!
+//! Invariant: between two calls of [`Table::take_undo`] every object that was touched has its old version in the undo
+//! log, so that rolling back costs what was touched and not what is there.
+
+use crate::id::{Id, Key, Object};
+use crate::serializable::{Change, Patch, Pointer, Problem, ReadError, Reader, Serializable, WriteError, Writer};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// Objects of one class by their IDs: found by hash, iterated in the order of their keys.
+///
+/// A change keeps the old object in an undo log until the event ends; the log of a committed event becomes a step of
+/// the history.
+pub struct Table<T: Object> {
+    /// Randomly seeded, since peers may choose keys; its order is never seen.
+    objects: HashMap<T::Key, Arc<T>, foldhash::fast::RandomState>,
+    order: BTreeSet<T::Key>,
+    undo: Vec<(T::Key, Option<Arc<T>>)>,
+}
+
+/// What a table was before one event: each touched key with its old object, in the order of the touches.
+pub struct TableUndo<T: Object>(Vec<(T::Key, Option<Arc<T>>)>);
+
+impl<T: Object> Default for TableUndo<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Object> TableUndo<T> {
+    /// Whether nothing was touched.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each touched key once, with the object from before the event.
+    pub fn first_touches(&self) -> impl Iterator<Item = (&T::Key, Option<&Arc<T>>)> {
+        let mut seen = HashSet::new();
+        // Most events touch few objects, each once: then nothing is put into the set.
+        let single = self.0.len() == 1;
+        self.0.iter().filter(move |(key, _)| single || seen.insert(key)).map(|(key, old)| (key, old.as_ref()))
+    }
+}
+
+impl<T: Object> Default for Table<T> {
+    fn default() -> Self {
+        Self { objects: HashMap::default(), order: BTreeSet::new(), undo: Vec::new() }
+    }
+}
+
+/// Shares the objects; the undo log stays with the original.
+impl<T: Object> Clone for Table<T> {
+    fn clone(&self) -> Self {
+        Self { objects: self.objects.clone(), order: self.order.clone(), undo: Vec::new() }
+    }
+}
+
+impl<T: Object + fmt::Debug> fmt::Debug for Table<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(id, object)| (id.key().clone(), object))).finish()
+    }
+}
+
+impl<T: Object + PartialEq> PartialEq for Table<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order && self.objects == other.objects
+    }
+}
+
+impl<T: Object> Table<T> {
+    /// A table without objects.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// The object of this ID.
+    pub fn get(&self, id: &Id<T>) -> Option<&T> {
+        self.objects.get(id.key()).map(|object| &**object)
+    }
+
+    /// Whether there is an object of this ID.
+    pub fn contains(&self, id: &Id<T>) -> bool {
+        self.objects.contains_key(id.key())
+    }
+
+    /// All objects, in the order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
+        self.order.iter().filter_map(|key| Some((Id::new(key.clone()), &**self.objects.get(key)?)))
+    }
+
+    /// The IDs from this one on, in the order of their keys.
+    pub fn ids_from(&self, first: &Id<T>) -> impl Iterator<Item = Id<T>> {
+        self.order.range(first.key().clone()..).map(|key| Id::new(key.clone()))
+    }
+
+    /// Puts an object in, and gives back whether there was none of this ID.
+    pub fn insert(&mut self, id: &Id<T>, object: T) -> bool {
+        let old = self.objects.insert(id.key().clone(), Arc::new(object));
+        let new = old.is_none();
+        if new {
+            self.order.insert(id.key().clone());
+        }
+        self.undo.push((id.key().clone(), old));
+        new
+    }
+
+    /// Takes an object out, and gives back whether there was one of this ID.
+    pub fn remove(&mut self, id: &Id<T>) -> bool {
+        let Some(old) = self.objects.remove(id.key()) else { return false };
+        self.order.remove(id.key());
+        self.undo.push((id.key().clone(), Some(old)));
+        true
+    }
+
+    /// Changes an object in place: a copy of it, if the old version is kept anywhere.
+    pub fn get_mut(&mut self, id: &Id<T>) -> Option<&mut T> {
+        let object = self.objects.get_mut(id.key())?;
+        self.undo.push((id.key().clone(), Some(Arc::clone(object))));
+        Some(Arc::make_mut(object))
+    }
+
+    /// Ends an event: hands over what was before it.
+    pub fn take_undo(&mut self) -> TableUndo<T> {
+        TableUndo(std::mem::take(&mut self.undo))
+    }
+
+    /// Puts back what was before an event. Undone are the newest events first.
+    pub fn roll_back(&mut self, undo: &TableUndo<T>) {
+        for (key, old) in undo.0.iter().rev() {
+            match old {
+                Some(object) => {
+                    if self.objects.insert(key.clone(), Arc::clone(object)).is_none() {
+                        self.order.insert(key.clone());
+                    }
+                }
+                None => {
+                    self.objects.remove(key);
+                    self.order.remove(key);
+                }
+            }
+        }
+    }
+
+    /// What changed since `undo` was begun, entry by entry: the cost follows the change.
+    ///
+    /// # Errors
+    /// An object has no exact text.
+    pub fn difference_since(&self, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError> {
+        for (key, old) in undo.first_touches() {
+            match (old, self.objects.get(key)) {
+                (None, None) => {}
+                (None, Some(new)) => patch.add(&key.encode(), new)?,
+                (Some(_), None) => patch.remove(&key.encode())?,
+                (Some(old), Some(new)) => patch.field(&key.encode(), old, new)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts in an object that was read: outside of any event.
+    fn load(&mut self, key: T::Key, object: T) -> bool {
+        self.order.insert(key.clone());
+        self.objects.insert(key, Arc::new(object)).is_none()
+    }
+}
+
+impl<T: Object> FromIterator<(Id<T>, T)> for Table<T> {
+    fn from_iter<I: IntoIterator<Item = (Id<T>, T)>>(entries: I) -> Self {
+        let mut table = Self::new();
+        for (id, object) in entries {
+            table.load(id.key().clone(), object);
+        }
+        table
+    }
+}
+
+impl<T: Object> Serializable for Table<T> {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.begin_object()?;
+        for key in &self.order {
+            if let Some(object) = self.objects.get(key) {
+                out.entry_key(&key.encode());
+                object.write(out)?;
+            }
+        }
+        out.end_object();
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let mut table = Self::new();
+        crate::serializable::read_entries(input, |key, object| table.load(key, object))?;
+        Ok(table)
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        for key in old.order.difference(&self.order) {
+            patch.remove(&key.encode())?;
+        }
+        for (key, new) in self.order.iter().filter_map(|key| Some((key, self.objects.get(key)?))) {
+            match old.objects.get(key) {
+                Some(old) => patch.field(&key.encode(), old, new)?,
+                None => patch.add(&key.encode(), new)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+        let Some((segment, rest)) = pointer.split() else {
+            return crate::serializable::replace_whole(self, pointer, change);
+        };
+        let key: T::Key = crate::serializable::pointed_key(&segment)?;
+        match change {
+            Change::Add(input) if rest.split().is_none() => {
+                if self.load(key, T::read(input)?) {
+                    return Ok(());
+                }
+                Err(input.error(Problem::Duplicate { field: crate::serializable::shorten(&segment) }))
+            }
+            Change::Remove if rest.split().is_none() => {
+                self.order.remove(&key);
+                self.objects.remove(&key).map(drop).ok_or_else(|| Pointer::no_such_path(&segment))
+            }
+            deeper => {
+                let object = self.objects.get_mut(&key).ok_or_else(|| Pointer::no_such_path(&segment))?;
+                Arc::make_mut(object).apply(rest, deeper)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug, Clone, PartialEq, crate::Serializable)]
+    #[amiko(key = u8)]
+    struct Item {
+        value: u32,
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Insert(u8, u32),
+        Change(u8, u32),
+        Remove(u8),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..8u8, any::<u32>()).prop_map(|(key, value)| Step::Insert(key, value)),
+            (0..8u8, any::<u32>()).prop_map(|(key, value)| Step::Change(key, value)),
+            (0..8u8).prop_map(Step::Remove),
+        ]
+    }
+
+    fn take(table: &mut Table<Item>, step: &Step) {
+        match *step {
+            Step::Insert(key, value) => drop(table.insert(&Id::new(key), Item { value })),
+            Step::Change(key, value) => {
+                if let Some(item) = table.get_mut(&Id::new(key)) {
+                    item.value = value;
+                }
+            }
+            Step::Remove(key) => drop(table.remove(&Id::new(key))),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rolling_back_restores_bit_for_bit(before in prop::collection::vec(step(), 0..20), event in prop::collection::vec(step(), 0..20)) {
+            let mut table = Table::new();
+            before.iter().for_each(|step| take(&mut table, step));
+            table.take_undo();
+            let old = crate::to_json(&table).unwrap();
+            event.iter().for_each(|step| take(&mut table, step));
+            let undo = table.take_undo();
+            table.roll_back(&undo);
+            prop_assert_eq!(crate::to_json(&table).unwrap(), old);
+        }
+
+        #[test]
+        fn the_difference_leads_from_the_old_version_to_the_new(before in prop::collection::vec(step(), 0..20), event in prop::collection::vec(step(), 0..20)) {
+            let mut table = Table::new();
+            before.iter().for_each(|step| take(&mut table, step));
+            table.take_undo();
+            let mut old = table.clone();
+            event.iter().for_each(|step| take(&mut table, step));
+            let undo = table.take_undo();
+            let mut patch = Patch::new();
+            table.difference_since(&undo, &mut patch).unwrap();
+            let mut whole = Patch::new();
+            table.difference(&old, &mut whole).unwrap();
+            prop_assert_eq!(patch.operations(), whole.operations());
+            crate::apply_patch(&mut old, &mut Reader::new(&patch.to_json())).unwrap();
+            prop_assert_eq!(old, table);
+        }
+    }
+}

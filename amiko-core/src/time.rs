@@ -1,0 +1,70 @@
+//! Time as it comes in with an event.
+//!
+//! Invariant: nothing in this crate reads a clock.
+
+use crate::serializable::{Patch, ReadError, Reader, Serializable, WriteError, Writer};
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+/// A moment: milliseconds since the beginning of 1970 in UTC, without leap seconds. In JSON it is that number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(u64);
+
+impl Time {
+    /// The moment so many milliseconds after the beginning of 1970.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// The moment so many seconds after the beginning of 1970.
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the beginning of 1970.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since the beginning of 1970.
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1000
+    }
+}
+
+impl Add<Duration> for Time {
+    type Output = Self;
+
+    /// The later moment; the last one there is, if it would be after that.
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl Sub for Time {
+    type Output = Duration;
+
+    /// How long after `earlier`; zero if it is before that.
+    fn sub(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// So many seconds.
+pub const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+impl Serializable for Time {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        self.0.write(out)
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        u64::read(input).map(Self)
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        self.0.difference(&old.0, patch)
+    }
+}

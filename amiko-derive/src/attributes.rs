@@ -1,0 +1,230 @@
+//! `#[amiko(…)]`, parsed.
+//!
+//! Invariant: an attribute that isn't known, stands twice or has the wrong form is an error where it stands.
+
+use proc_macro2::Span;
+use syn::meta::ParseNestedMeta;
+use syn::spanned::Spanned;
+use syn::{Attribute, Error, ExprPath, LitStr, Token, Type};
+
+/// All errors of one derive: a user sees them at once.
+#[derive(Default)]
+pub(crate) struct Errors(Option<Error>);
+
+impl Errors {
+    pub(crate) fn push(&mut self, error: Error) {
+        match &mut self.0 {
+            Some(all) => all.combine(error),
+            None => self.0 = Some(error),
+        }
+    }
+
+    pub(crate) fn at(&mut self, span: Span, message: impl std::fmt::Display) {
+        self.push(Error::new(span, message));
+    }
+
+    pub(crate) fn finish<T>(self, value: T) -> Result<T, Error> {
+        self.0.map_or(Ok(value), Err)
+    }
+}
+
+/// How a name in Rust becomes one in JSON.
+#[derive(Clone, Copy)]
+pub(crate) enum Case {
+    Lower,
+    Upper,
+    Pascal,
+    Camel,
+    Snake,
+    ScreamingSnake,
+    Kebab,
+    ScreamingKebab,
+}
+
+impl Case {
+    const ALL: [(&'static str, Self); 8] = [
+        ("lowercase", Self::Lower),
+        ("UPPERCASE", Self::Upper),
+        ("PascalCase", Self::Pascal),
+        ("camelCase", Self::Camel),
+        ("snake_case", Self::Snake),
+        ("SCREAMING_SNAKE_CASE", Self::ScreamingSnake),
+        ("kebab-case", Self::Kebab),
+        ("SCREAMING-KEBAB-CASE", Self::ScreamingKebab),
+    ];
+
+    fn parse(name: &LitStr) -> Result<Self, Error> {
+        let value = name.value();
+        Self::ALL.iter().find(|(known, _)| *known == value).map(|(_, case)| *case).ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(|(known, _)| *known).collect();
+            Error::new(name.span(), format!("expected one of {}", known.join(", ")))
+        })
+    }
+
+    pub(crate) fn apply(self, name: &str) -> String {
+        let words = words(name);
+        let joined = |separator: &str| words.join(separator);
+        match self {
+            Self::Lower => joined(""),
+            Self::Upper => joined("").to_uppercase(),
+            Self::Pascal => words.iter().map(|word| capital(word)).collect(),
+            Self::Camel => {
+                let rest = words.iter().skip(1).map(|word| capital(word));
+                words.first().cloned().into_iter().chain(rest).collect()
+            }
+            Self::Snake => joined("_"),
+            Self::ScreamingSnake => joined("_").to_uppercase(),
+            Self::Kebab => joined("-"),
+            Self::ScreamingKebab => joined("-").to_uppercase(),
+        }
+    }
+}
+
+/// The words of a name, in lower case: `meeting_point` and `MeetingPoint` are two words each.
+fn words(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = vec![String::new()];
+    for character in name.chars() {
+        let begins = character == '_' || character.is_uppercase();
+        if begins && words.last().is_some_and(|word| !word.is_empty()) {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut().filter(|_| character != '_') {
+            word.extend(character.to_lowercase());
+        }
+    }
+    words
+}
+
+fn capital(word: &str) -> String {
+    let mut characters = word.chars();
+    characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect()
+}
+
+/// Each attribute with the place where it stands.
+#[derive(Default)]
+pub(crate) struct Attributes {
+    pub(crate) class: Option<LitStr>,
+    pub(crate) key: Option<Type>,
+    pub(crate) kind: Option<LitStr>,
+    pub(crate) rename: Option<LitStr>,
+    pub(crate) rename_all: Option<(Span, Case)>,
+    pub(crate) rename_all_fields: Option<(Span, Case)>,
+    pub(crate) alias: Vec<LitStr>,
+    pub(crate) default: Option<(Span, Option<ExprPath>)>,
+    pub(crate) skip: Option<Span>,
+    pub(crate) secret: Option<Span>,
+    pub(crate) transparent: Option<Span>,
+    pub(crate) machine: Option<Span>,
+    pub(crate) machines: Option<Span>,
+    pub(crate) network: Option<Type>,
+    pub(crate) reply: Option<Type>,
+    pub(crate) notice: Option<Type>,
+    pub(crate) check: Option<ExprPath>,
+}
+
+/// Where attributes stand, and which of them may.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Struct,
+    Enum,
+    Variant,
+    Field,
+}
+
+impl Place {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Struct => "a struct",
+            Self::Enum => "an enum",
+            Self::Variant => "a variant",
+            Self::Field => "a field",
+        }
+    }
+
+    fn allowed(self) -> &'static [&'static str] {
+        match self {
+            Self::Struct => &[
+                "class", "key", "kind", "rename_all", "transparent", "machine", "network", "reply", "notice", "check",
+            ],
+            Self::Enum => &["key", "kind", "rename_all", "rename_all_fields"],
+            Self::Variant => &["rename", "alias", "transparent"],
+            Self::Field => &["default", "rename", "alias", "skip", "secret", "machines"],
+        }
+    }
+}
+
+impl Attributes {
+    /// Parses those of one item; what is wrong goes into `errors`, and the rest is used all the same.
+    pub(crate) fn parse(attributes: &[Attribute], place: Place, errors: &mut Errors) -> Self {
+        let mut parsed = Self::default();
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("amiko")) {
+            let outcome = attribute.parse_nested_meta(|meta| {
+                if let Err(error) = parsed.take(&meta, place) {
+                    errors.push(error);
+                    // What follows is still to be parsed: the rest of this attribute is passed over.
+                    skip_value(&meta)?;
+                }
+                Ok(())
+            });
+            if let Err(error) = outcome {
+                errors.push(error);
+            }
+        }
+        parsed
+    }
+
+    fn take(&mut self, meta: &ParseNestedMeta<'_>, place: Place) -> Result<(), Error> {
+        let span = meta.path.span();
+        let name = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
+        if !place.allowed().contains(&name.as_str()) {
+            let known = place.allowed().join(", ");
+            return Err(Error::new(span, format!("`{name}` isn't known on {}; expected one of {known}", place.name())));
+        }
+        match name.as_str() {
+            "class" => set(&mut self.class, span, meta.value()?.parse()?),
+            "key" => set(&mut self.key, span, meta.value()?.parse()?),
+            "kind" => set(&mut self.kind, span, meta.value()?.parse()?),
+            "rename" => set(&mut self.rename, span, meta.value()?.parse()?),
+            "rename_all" => set(&mut self.rename_all, span, (span, Case::parse(&meta.value()?.parse()?)?)),
+            "rename_all_fields" => {
+                set(&mut self.rename_all_fields, span, (span, Case::parse(&meta.value()?.parse()?)?))
+            }
+            "alias" => {
+                self.alias.push(meta.value()?.parse()?);
+                Ok(())
+            }
+            "default" => {
+                let path = if meta.input.peek(Token![=]) { Some(meta.value()?.parse()?) } else { None };
+                set(&mut self.default, span, (span, path))
+            }
+            "skip" => set(&mut self.skip, span, span),
+            "secret" => set(&mut self.secret, span, span),
+            "transparent" => set(&mut self.transparent, span, span),
+            "machine" => set(&mut self.machine, span, span),
+            "machines" => set(&mut self.machines, span, span),
+            "network" => set(&mut self.network, span, meta.value()?.parse()?),
+            "reply" => set(&mut self.reply, span, meta.value()?.parse()?),
+            "notice" => set(&mut self.notice, span, meta.value()?.parse()?),
+            _ => set(&mut self.check, span, meta.value()?.parse()?),
+        }
+    }
+}
+
+fn set<T>(slot: &mut Option<T>, span: Span, value: T) -> Result<(), Error> {
+    if slot.is_some() {
+        return Err(Error::new(span, "this attribute stands twice; remove one of them"));
+    }
+    *slot = Some(value);
+    Ok(())
+}
+
+/// Passes over the `= value` of an attribute that is already known to be wrong.
+fn skip_value(meta: &ParseNestedMeta<'_>) -> Result<(), Error> {
+    if meta.input.peek(Token![=]) {
+        meta.input.parse::<Token![=]>()?;
+    }
+    while !meta.input.is_empty() && !meta.input.peek(Token![,]) {
+        meta.input.parse::<proc_macro2::TokenTree>()?;
+    }
+    Ok(())
+}

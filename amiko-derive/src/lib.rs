@@ -1,0 +1,55 @@
+//! The derives of `amiko-core`, which re-exports them and has their documentation.
+//!
+//! Each goes the same way: `attributes` parses, `tree` checks and collects every error, `serializable` and `node`
+//! generate. Invariant: code is generated from a checked tree only, so that what a user sees is an error on the attribute
+//! at fault and not one inside generated code.
+
+mod attributes;
+mod node;
+mod serializable;
+mod tree;
+
+use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
+
+/// Writes `Serializable` for a class; with `key` also `Object`.
+///
+/// | on the type | |
+/// |---|---|
+/// | `class = "Name"` | the name in JSON, instead of the type's |
+/// | `key = Type` | objects of this class live in a `Table` and have an `Id` with this key |
+/// | `kind = "name"` | what the IDs are called, instead of the type's name with a small first letter |
+/// | `rename_all = "camelCase"` | the names of fields, or of the variants of an enum |
+/// | `rename_all_fields = "camelCase"` | the names of the fields of all variants |
+/// | `transparent` | a type of one field is written as that field |
+///
+/// | on a field | |
+/// |---|---|
+/// | `default`, `default = path` | what it is when it is missing |
+/// | `rename = "name"`, `alias = "name"` | another name in JSON; other names that are read as well |
+/// | `skip` | never written; read as its default |
+/// | `secret` | the field's type must be `Secret<_>`, which hides it from people |
+///
+/// On a variant: `rename`, `alias`, `transparent`.
+#[proc_macro_derive(Serializable, attributes(amiko))]
+pub fn derive_serializable(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    tree::Class::check(&input).map_or_else(syn::Error::into_compile_error, |class| serializable::generate(&class)).into()
+}
+
+/// Writes `Node` for the root of a state tree, the enum of envelopes, and what ties the node to its machines.
+///
+/// | on the type | |
+/// |---|---|
+/// | `machine` | the node is a `StateMachine` itself; its ID is the unit |
+/// | `network = Type`, `reply = Type`, `notice = Type` | what is said to peers, answered to commands, told to watchers |
+/// | `check = path` | `fn(&Self, &Undo) -> Result<(), Rejection>`: the invariants, checked before each commit |
+///
+/// | on a field | |
+/// |---|---|
+/// | `machines` | a `Table<T>` of machines that the node hosts |
+#[proc_macro_derive(Node, attributes(amiko))]
+pub fn derive_node(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    node::Root::check(&input).map_or_else(syn::Error::into_compile_error, |root| node::generate(&root)).into()
+}

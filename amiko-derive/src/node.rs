@@ -1,0 +1,313 @@
+//! The root of a state tree, checked; and from there to its `Node`.
+//!
+//! Invariant: each class of machines has one table, so that its class alone says where a message goes.
+
+use crate::attributes::{Attributes, Errors, Place};
+use crate::tree::is_named;
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::spanned::Spanned;
+use syn::{Data, DeriveInput, Error, ExprPath, GenericArgument, Ident, PathArguments, Type, Visibility};
+
+struct Machines {
+    field: Ident,
+    /// The class of the machines.
+    ty: Type,
+    name: String,
+    /// The variant of the envelope.
+    variant: Ident,
+}
+
+struct Own {
+    field: Ident,
+    ty: Type,
+    name: String,
+}
+
+pub(crate) struct Root {
+    visibility: Visibility,
+    ident: Ident,
+    machines: Vec<Machines>,
+    own: Vec<Own>,
+    /// The node is a machine itself.
+    machine: bool,
+    network: Option<Type>,
+    reply: Option<Type>,
+    notice: Option<Type>,
+    check: Option<ExprPath>,
+}
+
+impl Root {
+    pub(crate) fn check(input: &DeriveInput) -> Result<Self, Error> {
+        let mut errors = Errors::default();
+        let Data::Struct(data) = &input.data else {
+            return Err(Error::new(input.ident.span(), "a node is a struct with a field for each of its tables"));
+        };
+        if !input.generics.params.is_empty() {
+            errors.at(input.generics.span(), "a node has no generics: it is the root of one state");
+        }
+        // `Serializable` reports what is wrong with the attributes that both derives share.
+        let attributes = Attributes::parse(&input.attrs, Place::Struct, &mut Errors::default());
+        let (mut machines, mut own) = (Vec::<Machines>::new(), Vec::new());
+        for field in &data.fields {
+            let Some(ident) = field.ident.clone() else {
+                errors.at(field.span(), "the fields of a node have names: they are the paths in its journal");
+                continue;
+            };
+            let case = attributes.rename_all.map(|(_, case)| case);
+            let attributes = Attributes::parse(&field.attrs, Place::Field, &mut Errors::default());
+            let plain = ident.to_string();
+            let name = attributes.rename.map_or_else(
+                || case.map_or_else(|| plain.clone(), |case| case.apply(&plain)),
+                |rename| rename.value(),
+            );
+            match (attributes.machines, element(&field.ty)) {
+                (Some(_), Some((ty, variant))) => {
+                    if machines.iter().any(|other| other.variant == variant) {
+                        errors.at(field.ty.span(), format!("there is another table of `{variant}`; a class has one"));
+                    }
+                    machines.push(Machines { field: ident, ty, name, variant });
+                }
+                (Some(span), None) => errors.at(span, "`machines` belongs to a field of type `Table<T>`"),
+                (None, Some((_, variant))) => errors.at(
+                    field.ty.span(),
+                    format!("add `#[amiko(machines)]`: a node's table of `{variant}` holds machines"),
+                ),
+                (None, None) => own.push(Own { field: ident, ty: field.ty.clone(), name }),
+            }
+        }
+        errors.finish(Self {
+            visibility: input.vis.clone(),
+            ident: input.ident.clone(),
+            machines,
+            own,
+            machine: attributes.machine.is_some(),
+            network: attributes.network,
+            reply: attributes.reply,
+            notice: attributes.notice,
+            check: attributes.check,
+        })
+    }
+}
+
+/// The `T` of a `Table<T>`, and its name.
+fn element(ty: &Type) -> Option<(Type, Ident)> {
+    let Type::Path(path) = ty else { return None };
+    let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else { return None };
+    let Some(GenericArgument::Type(element @ Type::Path(inner))) = arguments.args.first() else { return None };
+    let name = inner.path.segments.last()?.ident.clone();
+    is_named(ty, "Table").then(|| (element.clone(), name))
+}
+
+pub(crate) fn generate(root: &Root) -> TokenStream {
+    let envelope = envelope(root);
+    let node = node(root);
+    let ties = ties(root);
+    quote!(#envelope #node #ties)
+}
+
+/// The enum of envelopes: one variant for each class of machines, and one for the node if it is a machine.
+fn envelope(root: &Root) -> TokenStream {
+    let (visibility, node) = (&root.visibility, &root.ident);
+    let name = format_ident!("{node}Envelope");
+    let variants: Vec<&Ident> = root.machines.iter().map(|machines| &machines.variant).collect();
+    let types: Vec<&Type> = root.machines.iter().map(|machines| &machines.ty).collect();
+    let machine = root.machine.then_some(node).into_iter().collect::<Vec<_>>();
+    let documentation = format!("A message to an object of [`{node}`].");
+    let none = (variants.is_empty() && machine.is_empty()).then(|| quote!(_ => ::core::unreachable!(),));
+    quote! {
+        #[doc = #documentation]
+        #[derive(::core::clone::Clone)]
+        #[allow(missing_docs)]
+        #visibility enum #name {
+            #(#variants(::amiko_core::Id<#types>, <#types as ::amiko_core::StateMachine>::Message),)*
+            #(#machine(<#machine as ::amiko_core::StateMachine>::Message),)*
+        }
+
+        #[automatically_derived]
+        impl ::amiko_core::Envelope for #name {
+            fn kind(&self) -> &'static str {
+                match self {
+                    #(Self::#variants(..) => <#types as ::amiko_core::Object>::KIND,)*
+                    #(Self::#machine(..) => <#machine as ::amiko_core::Object>::KIND,)*
+                    #none
+                }
+            }
+
+            fn message_class(&self) -> ::core::option::Option<&'static str> {
+                match self {
+                    #(Self::#variants(_, message) => ::amiko_core::Serializable::class(message),)*
+                    #(Self::#machine(message) => ::amiko_core::Serializable::class(message),)*
+                    #none
+                }
+            }
+        }
+
+        #[automatically_derived]
+        impl ::amiko_core::Serializable for #name {
+            fn write(&self, out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
+                match self {
+                    #(Self::#variants(id, message) => {
+                        ::amiko_core::derive::write_envelope::<#types>(out, id, message)
+                    })*
+                    #(Self::#machine(message) => {
+                        ::amiko_core::derive::write_envelope::<#machine>(out, &::amiko_core::Id::new(()), message)
+                    })*
+                    #none
+                }
+            }
+
+            fn read(input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
+                let kind = ::amiko_core::derive::peek_kind(input)?;
+                #(if kind == <#types as ::amiko_core::Object>::KIND {
+                    let (id, message) = ::amiko_core::derive::read_envelope::<#types>(input)?;
+                    return ::core::result::Result::Ok(Self::#variants(id, message));
+                })*
+                #(if kind == <#machine as ::amiko_core::Object>::KIND {
+                    let (_, message) = ::amiko_core::derive::read_envelope::<#machine>(input)?;
+                    return ::core::result::Result::Ok(Self::#machine(message));
+                })*
+                let known: &[&str] = &[
+                    #(<#types as ::amiko_core::Object>::KIND,)*
+                    #(<#machine as ::amiko_core::Object>::KIND,)*
+                ];
+                ::core::result::Result::Err(input.invalid(::std::format!(
+                    "expected an envelope of the kind {}, found {:?}", known.join(" or "), kind,
+                )))
+            }
+        }
+    }
+}
+
+fn node(root: &Root) -> TokenStream {
+    let (visibility, node) = (&root.visibility, &root.ident);
+    let (envelope, undo) = (format_ident!("{node}Envelope"), format_ident!("{node}Undo"));
+    let fields: Vec<&Ident> = root.machines.iter().map(|machines| &machines.field).collect();
+    let types: Vec<&Type> = root.machines.iter().map(|machines| &machines.ty).collect();
+    let variants: Vec<&Ident> = root.machines.iter().map(|machines| &machines.variant).collect();
+    let names: Vec<&String> = root.machines.iter().map(|machines| &machines.name).collect();
+    let machine = root.machine.then_some(node).into_iter().collect::<Vec<_>>();
+    let own: &[Own] = if root.machine { &root.own } else { &[] };
+    let own_fields: Vec<&Ident> = own.iter().map(|own| &own.field).collect();
+    let own_types: Vec<&Type> = own.iter().map(|own| &own.ty).collect();
+    let own_names: Vec<&String> = own.iter().map(|own| &own.name).collect();
+    let nothing = quote!(::amiko_core::Nothing);
+    let or_nothing = |ty: &Option<Type>| ty.as_ref().map_or_else(|| nothing.clone(), |ty| quote!(#ty));
+    let (network, reply, notice) = (or_nothing(&root.network), or_nothing(&root.reply), or_nothing(&root.notice));
+    let check = root.check.as_ref().map(|path| {
+        quote! {
+            fn check(&self, undo: &Self::Undo) -> ::core::result::Result<(), ::amiko_core::Rejection> {
+                #path(self, undo)
+            }
+        }
+    });
+    let none = (variants.is_empty() && machine.is_empty()).then(|| quote!(_ => ::core::unreachable!(),));
+    let documentation = format!("What [`{node}`] was before one event: the old versions of what it touched.");
+    quote! {
+        #[doc = #documentation]
+        #[derive(::core::default::Default)]
+        #[allow(missing_docs)]
+        #visibility struct #undo {
+            #(#visibility #fields: ::amiko_core::TableUndo<#types>,)*
+            #visibility own: ::core::option::Option<(#(#own_types,)*)>,
+        }
+
+        #[automatically_derived]
+        #[allow(unused_variables)]
+        impl ::amiko_core::Node for #node {
+            type Envelope = #envelope;
+            type Network = #network;
+            type Reply = #reply;
+            type Notice = #notice;
+            type Undo = #undo;
+            type Own = (#(#own_types,)*);
+
+            fn deliver(&mut self, envelope: Self::Envelope, event: &mut ::amiko_core::Event<Self>)
+                -> ::core::result::Result<(), ::amiko_core::Rejection>
+            {
+                match envelope {
+                    #(#envelope::#variants(id, message) => {
+                        ::amiko_core::derive::deliver(self, &id, message, event)
+                    })*
+                    #(#envelope::#machine(message) => ::amiko_core::derive::deliver_to_node(self, message, event),)*
+                    #none
+                }
+            }
+
+            fn own(&self) -> Self::Own {
+                (#(::core::clone::Clone::clone(&self.#own_fields),)*)
+            }
+
+            fn take_undo(&mut self, own: ::core::option::Option<Self::Own>) -> Self::Undo {
+                #undo { #(#fields: self.#fields.take_undo(),)* own }
+            }
+
+            fn roll_back(&mut self, undo: &Self::Undo) {
+                #(self.#fields.roll_back(&undo.#fields);)*
+                if let ::core::option::Option::Some((#(#own_fields,)*)) = &undo.own {
+                    #(::core::clone::Clone::clone_from(&mut self.#own_fields, #own_fields);)*
+                }
+            }
+
+            fn difference_since(&self, undo: &Self::Undo, patch: &mut ::amiko_core::Patch)
+                -> ::core::result::Result<(), ::amiko_core::WriteError>
+            {
+                #(patch.within(#names, |patch| self.#fields.difference_since(&undo.#fields, patch))?;)*
+                if let ::core::option::Option::Some((#(#own_fields,)*)) = &undo.own {
+                    #(patch.field(#own_names, #own_fields, &self.#own_fields)?;)*
+                }
+                ::core::result::Result::Ok(())
+            }
+
+            #check
+        }
+    }
+}
+
+/// What ties the node to its machines.
+fn ties(root: &Root) -> TokenStream {
+    let node = &root.ident;
+    let envelope = format_ident!("{node}Envelope");
+    let tables = root.machines.iter().map(|Machines { field, ty, variant, .. }| {
+        quote! {
+            #[automatically_derived]
+            impl ::amiko_core::Hosts<#ty> for #node {
+                fn envelope(to: ::amiko_core::Id<#ty>, message: <#ty as ::amiko_core::StateMachine>::Message)
+                    -> Self::Envelope
+                {
+                    #envelope::#variant(to, message)
+                }
+            }
+
+            #[automatically_derived]
+            impl ::amiko_core::Keeps<#ty> for #node {
+                fn table(&self) -> &::amiko_core::Table<#ty> {
+                    &self.#field
+                }
+
+                fn table_mut(&mut self) -> &mut ::amiko_core::Table<#ty> {
+                    &mut self.#field
+                }
+            }
+        }
+    });
+    let machine = root.machine.then(|| {
+        quote! {
+            #[automatically_derived]
+            impl ::amiko_core::Object for #node {
+                type Key = ();
+                const KIND: &'static str = "node";
+            }
+
+            #[automatically_derived]
+            impl ::amiko_core::Hosts<#node> for #node {
+                fn envelope(_: ::amiko_core::Id<#node>, message: <#node as ::amiko_core::StateMachine>::Message)
+                    -> Self::Envelope
+                {
+                    #envelope::#node(message)
+                }
+            }
+        }
+    });
+    quote!(#(#tables)* #machine)
+}

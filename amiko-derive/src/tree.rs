@@ -1,0 +1,201 @@
+//! A class, checked: what `serializable` generates from.
+//!
+//! Invariant: no two fields of a class, and no two variants of an enum, have a name in common.
+
+use crate::attributes::{Attributes, Case, Errors, Place};
+use proc_macro2::Span;
+use quote::format_ident;
+use std::collections::HashMap;
+use syn::spanned::Spanned;
+use syn::{Data, DeriveInput, Error, ExprPath, Generics, Ident, Member, Type};
+
+/// What a missing field becomes.
+pub(crate) enum Missing {
+    Error,
+    Default,
+    Call(ExprPath),
+}
+
+pub(crate) struct Field {
+    pub(crate) member: Member,
+    /// What the field is called where it is taken apart.
+    pub(crate) binding: Ident,
+    pub(crate) ty: Type,
+    pub(crate) name: String,
+    pub(crate) aliases: Vec<String>,
+    pub(crate) missing: Missing,
+    pub(crate) skip: bool,
+}
+
+/// A struct, or one variant of an enum.
+pub(crate) struct Shape {
+    /// None for a struct.
+    pub(crate) variant: Option<Ident>,
+    pub(crate) class: String,
+    pub(crate) aliases: Vec<String>,
+    pub(crate) fields: Vec<Field>,
+    /// Written as its only field.
+    pub(crate) transparent: bool,
+}
+
+impl Shape {
+    pub(crate) fn written(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| !field.skip)
+    }
+}
+
+pub(crate) enum Kind {
+    Struct(Shape),
+    /// An enum whose variants are all units: a string.
+    Units(Vec<Shape>),
+    Enum(Vec<Shape>),
+}
+
+pub(crate) struct Class {
+    pub(crate) ident: Ident,
+    pub(crate) generics: Generics,
+    pub(crate) kind: Kind,
+    /// The key and the kind of an object.
+    pub(crate) object: Option<(Type, String)>,
+}
+
+impl Class {
+    pub(crate) fn check(input: &DeriveInput) -> Result<Self, Error> {
+        let mut errors = Errors::default();
+        for lifetime in input.generics.lifetimes() {
+            errors.at(lifetime.span(), "a class owns its data: use `String` or `Vec` instead of a borrow");
+        }
+        let place = if matches!(input.data, Data::Enum(_)) { Place::Enum } else { Place::Struct };
+        let attributes = Attributes::parse(&input.attrs, place, &mut errors);
+        if let (Some(kind), None) = (&attributes.kind, &attributes.key) {
+            errors.at(kind.span(), "`kind` belongs to a class with IDs: add `key = String`");
+        }
+        let kind = match &input.data {
+            Data::Struct(data) => {
+                let class = attributes.class.as_ref().map_or_else(|| input.ident.to_string(), syn::LitStr::value);
+                let case = attributes.rename_all.map(|(_, case)| case);
+                let fields = fields(&data.fields, case, &mut errors);
+                let transparent = transparent(attributes.transparent, &fields, &mut errors);
+                Kind::Struct(Shape { variant: None, class, aliases: Vec::new(), fields, transparent })
+            }
+            Data::Enum(data) => variants(data, &attributes, &mut errors),
+            Data::Union(data) => {
+                errors.at(data.union_token.span, "a union can't be serialized: use an enum");
+                Kind::Units(Vec::new())
+            }
+        };
+        let object = attributes.key.map(|key| {
+            let name = input.ident.to_string();
+            (key, attributes.kind.map_or_else(|| small(&name), |kind| kind.value()))
+        });
+        errors.finish(Self { ident: input.ident.clone(), generics: input.generics.clone(), kind, object })
+    }
+}
+
+/// `MeetingPoint` becomes `meetingPoint`.
+pub(crate) fn small(name: &str) -> String {
+    let mut characters = name.chars();
+    characters.next().into_iter().flat_map(char::to_lowercase).chain(characters).collect()
+}
+
+fn variants(data: &syn::DataEnum, attributes: &Attributes, errors: &mut Errors) -> Kind {
+    let mut shapes = Vec::new();
+    let mut names = Names::default();
+    for variant in &data.variants {
+        let own = Attributes::parse(&variant.attrs, Place::Variant, errors);
+        let class = own.rename.as_ref().map_or_else(
+            || {
+                let name = variant.ident.to_string();
+                attributes.rename_all.map_or_else(|| name.clone(), |(_, case)| case.apply(&name))
+            },
+            syn::LitStr::value,
+        );
+        let aliases: Vec<String> = own.alias.iter().map(syn::LitStr::value).collect();
+        let fields = fields(&variant.fields, attributes.rename_all_fields.map(|(_, case)| case), errors);
+        let transparent = transparent(own.transparent, &fields, errors);
+        if !transparent {
+            names.take(&class, variant.ident.span(), errors);
+        }
+        for (alias, place) in aliases.iter().zip(&own.alias) {
+            names.take(alias, place.span(), errors);
+        }
+        shapes.push(Shape { variant: Some(variant.ident.clone()), class, aliases, fields, transparent });
+    }
+    let units = data.variants.iter().all(|variant| matches!(variant.fields, syn::Fields::Unit));
+    if units { Kind::Units(shapes) } else { Kind::Enum(shapes) }
+}
+
+fn transparent(attribute: Option<Span>, fields: &[Field], errors: &mut Errors) -> bool {
+    let Some(span) = attribute else { return false };
+    if fields.len() != 1 {
+        errors.at(span, format!("`transparent` wants exactly one field, found {}", fields.len()));
+    }
+    fields.len() == 1
+}
+
+/// The names of one object.
+#[derive(Default)]
+struct Names(HashMap<String, ()>);
+
+impl Names {
+    fn take(&mut self, name: &str, span: Span, errors: &mut Errors) {
+        if name == "_class" {
+            errors.at(span, "`_class` is the name of the class; choose another with `rename`");
+        }
+        if self.0.insert(name.to_owned(), ()).is_some() {
+            errors.at(span, format!("the name \"{name}\" stands twice; choose another with `rename`"));
+        }
+    }
+}
+
+fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<Field> {
+    let mut checked = Vec::new();
+    let mut names = Names::default();
+    for (index, field) in fields.iter().enumerate() {
+        let attributes = Attributes::parse(&field.attrs, Place::Field, errors);
+        let member = field.ident.clone().map_or_else(|| Member::from(index), Member::Named);
+        let plain = match &field.ident {
+            Some(ident) => {
+                let name = ident.to_string();
+                let name = name.strip_prefix("r#").unwrap_or(&name).to_owned();
+                case.map_or(name.clone(), |case| case.apply(&name))
+            }
+            None => index.to_string(),
+        };
+        let name = attributes.rename.as_ref().map_or(plain, syn::LitStr::value);
+        names.take(&name, field.span(), errors);
+        for alias in &attributes.alias {
+            names.take(&alias.value(), alias.span(), errors);
+        }
+        if let (Some(skip), Some(rename)) = (attributes.skip, &attributes.rename) {
+            errors.push(Error::new(rename.span(), "a skipped field has no name in JSON: remove `rename` or `skip`"));
+            let _ = skip;
+        }
+        if let Some(span) = attributes.secret.filter(|_| !is_named(&field.ty, "Secret")) {
+            errors.at(span, "a secret field has the type `Secret<_>`, which hides it from `Debug`");
+        }
+        if let Type::Reference(reference) = &field.ty {
+            errors.at(reference.span(), "a class owns its data: use `String` or `Vec` instead of a borrow");
+        }
+        let missing = match attributes.default {
+            None => Missing::Error,
+            Some((_, None)) => Missing::Default,
+            Some((_, Some(path))) => Missing::Call(path),
+        };
+        checked.push(Field {
+            member,
+            binding: format_ident!("field_{index}"),
+            ty: field.ty.clone(),
+            name,
+            aliases: attributes.alias.iter().map(syn::LitStr::value).collect(),
+            missing,
+            skip: attributes.skip.is_some(),
+        });
+    }
+    checked
+}
+
+/// Whether the last part of a type's path is this name.
+pub(crate) fn is_named(ty: &Type, name: &str) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|segment| segment.ident == name))
+}

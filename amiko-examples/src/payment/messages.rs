@@ -1,0 +1,164 @@
+//! What nodes say to each other: the names on the wire are those of the protocol.
+
+use super::{Link, MeetingPoint, Payee, Token, TransactionId};
+use amiko_core::prelude::*;
+
+/// A message between two nodes. Times are Unix seconds, amounts are satoshi.
+#[derive(Debug, Clone, PartialEq, Serializable)]
+#[amiko(rename_all_fields = "camelCase")]
+pub enum Message {
+    /// The first line of whoever dials a link.
+    ConnectLink {
+        /// The receiver's name of the link.
+        #[amiko(rename = "ID")]
+        id: Id<Link>,
+        /// If both sides dial at once, the larger dice stays.
+        dice: [u8; 4],
+        /// Where the sender can be dialled.
+        callback_host: Option<String>,
+        /// Where the sender can be dialled.
+        callback_port: Option<u16>,
+        /// The sender's name of the link.
+        #[amiko(rename = "callbackID")]
+        callback_id: Id<Link>,
+    },
+    /// The first line of whoever wants to pay.
+    Pay {
+        /// The payment.
+        #[amiko(rename = "ID")]
+        id: Id<Payee>,
+    },
+    /// A new channel on a link.
+    Deposit {
+        /// Its index: the next one.
+        channel_index: u32,
+        /// Its class.
+        channel_class: String,
+    },
+    /// A channel's own message to its other side.
+    ChannelMessage {
+        /// Which channel.
+        channel_index: u32,
+        /// The message.
+        message: ChannelMessage,
+    },
+    /// What is to be paid: from the payee to the payer.
+    Receipt {
+        /// How much.
+        amount: u64,
+        /// For what.
+        receipt: String,
+        /// The hash of the token that will commit the payment.
+        #[amiko(rename = "transactionID")]
+        transaction_id: TransactionId,
+        /// Where the payee can be met.
+        meeting_points: Vec<Id<MeetingPoint>>,
+    },
+    /// The payer agrees.
+    Confirm {
+        /// Where the payer wants to meet.
+        #[amiko(rename = "meetingPointID")]
+        meeting_point_id: Id<MeetingPoint>,
+    },
+    /// One end of the payment gives up.
+    Cancel,
+    /// Looks for a half-route.
+    MakeRoute {
+        /// How much is to be carried.
+        amount: u64,
+        /// Which transaction.
+        #[amiko(rename = "transactionID")]
+        transaction_id: TransactionId,
+        /// From when the amount is to be locked; known on the payee's side.
+        start_time: Option<u64>,
+        /// Until when the amount is to be locked; known on the payee's side.
+        end_time: Option<u64>,
+        /// Where the halves meet.
+        #[amiko(rename = "meetingPointID")]
+        meeting_point_id: Id<MeetingPoint>,
+        /// Which channel of the link carries it.
+        channel_index: u32,
+        /// Which half.
+        is_payer_side: bool,
+    },
+    /// A half-route has been found.
+    HaveRoute {
+        /// Which transaction; none from payee to payer.
+        #[amiko(rename = "transactionID")]
+        transaction_id: Option<TransactionId>,
+        /// Which half.
+        is_payer_side: bool,
+        /// From when the amount is to be locked.
+        start_time: Option<u64>,
+        /// Until when the amount is to be locked.
+        end_time: Option<u64>,
+    },
+    /// There is no half-route this way.
+    HaveNoRoute {
+        /// Which transaction.
+        #[amiko(rename = "transactionID")]
+        transaction_id: TransactionId,
+        /// Which half.
+        is_payer_side: bool,
+    },
+    /// A half-route isn't wanted any more.
+    CancelRoute {
+        /// Which transaction.
+        #[amiko(rename = "transactionID")]
+        transaction_id: TransactionId,
+        /// Which half.
+        is_payer_side: bool,
+    },
+    /// The reserved amount is now locked.
+    Lock {
+        /// Which transaction.
+        #[amiko(rename = "transactionID")]
+        transaction_id: TransactionId,
+        /// Which half.
+        is_payer_side: bool,
+        /// How much.
+        amount: u64,
+        /// From when.
+        start_time: Option<u64>,
+        /// Until when.
+        end_time: Option<u64>,
+        /// On which channel of the link.
+        channel_index: u32,
+    },
+    /// The payee has been reached: whoever sees the token may settle.
+    RequestCommit {
+        /// The token.
+        token: Token,
+        /// Which half.
+        is_payer_side: bool,
+    },
+    /// The locked amount belongs to the receiver.
+    SettleCommit {
+        /// The token.
+        token: Token,
+        /// Which half; none from payee to payer.
+        is_payer_side: Option<bool>,
+    },
+    /// The locked amount goes back.
+    SettleRollback {
+        /// Which transaction.
+        #[amiko(rename = "transactionID")]
+        transaction_id: TransactionId,
+        /// Which half.
+        is_payer_side: bool,
+    },
+}
+
+/// What the two sides of a channel say to each other.
+#[derive(Debug, Clone, PartialEq, Serializable)]
+pub enum ChannelMessage {
+    /// The sender has put this amount into the channel.
+    #[amiko(rename = "PlainChannel_Deposit")]
+    PlainDeposit {
+        /// How much.
+        amount: u64,
+    },
+    /// The sender wants to close the channel.
+    #[amiko(rename = "PlainChannel_Withdraw")]
+    PlainWithdraw,
+}

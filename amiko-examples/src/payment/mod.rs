@@ -1,0 +1,36 @@
+//! A payment network: nodes that hold channels with their neighbours and route payments over each other.
+//!
+//! Each object is a machine of its own and talks to the others by messages. A payment is a [`Payer`] on one node and a
+//! [`Payee`] on another; between them, two half-routes of [`Transaction`]s, one on each node that they pass, lead to a
+//! [`MeetingPoint`]; [`Link`]s hold the [`Channel`]s whose money moves, and speak with the neighbours.
+//!
+//! Invariant: money is on one side of a channel, in one of its reservations, or locked in it; no event changes their sum.
+
+mod channel;
+mod link;
+mod meeting_point;
+mod messages;
+mod node;
+mod payee;
+mod payer;
+mod protocol;
+mod token;
+mod transaction;
+mod url;
+
+pub use channel::{AnyChannel, Channel, ChannelState, Direction, PlainChannel, Reservation};
+pub use link::{Link, LinkMessage, Route};
+pub use meeting_point::{MeetingPoint, MeetingPointMessage};
+pub use messages::{ChannelMessage, Message};
+pub use node::{
+    Notice, Outcome, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentNodeUndo, PaymentRecord, Reply, Role,
+};
+pub use payee::{Payee, PayeeMessage, PayeePhase};
+pub use payer::{Payer, PayerMessage, PayerPhase};
+pub use protocol::{Hello, PaymentProtocol};
+pub use token::{RouteId, Token, TransactionId};
+pub use transaction::{Neighbour, Transaction, TransactionKey, TransactionMessage, TransactionPhase};
+pub use url::{Address, LinkUrl, PaymentUrl, UrlError};
+
+/// The connection that a link or a payment speaks over.
+pub type ConnectionId = amiko_core::Id<amiko_core::Connection<PaymentNode>>;

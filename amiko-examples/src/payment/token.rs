@@ -1,0 +1,104 @@
+//! The token that commits a payment, and the names that follow from it.
+
+use amiko_core::serializable::{Patch, ReadError, Reader, WriteError, Writer};
+use amiko_core::{Key, Secret, Serializable};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::fmt;
+
+/// 32 random bytes made by the payee. Whoever has them has been paid, or has paid.
+#[derive(Debug, Clone, PartialEq, Eq, Serializable)]
+#[amiko(transparent)]
+pub struct Token(Secret<[u8; 32]>);
+
+impl Token {
+    /// The token of these bytes.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Secret::new(bytes))
+    }
+
+    /// The transaction that this token commits: its SHA-256.
+    pub fn transaction(&self) -> TransactionId {
+        TransactionId(Sha256::digest(self.0.expose()).into())
+    }
+}
+
+/// The hash of a token: what a transaction is called on all nodes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionId([u8; 32]);
+
+impl fmt::Debug for TransactionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.hex())
+    }
+}
+
+impl TransactionId {
+    fn hex(self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+impl Serializable for TransactionId {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        self.0.write(out)
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        <[u8; 32]>::read(input).map(Self)
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        if self == old { Ok(()) } else { patch.replace(self) }
+    }
+}
+
+/// One half of a route as a channel knows it: `1` and the transaction on the payer's side, `0` and it on the payee's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteId {
+    /// The half between the payer and the meeting point.
+    pub payer_side: bool,
+    /// The transaction.
+    pub transaction: TransactionId,
+}
+
+impl fmt::Debug for RouteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.encode())
+    }
+}
+
+impl Key for RouteId {
+    fn encode(&self) -> Cow<'_, str> {
+        Cow::Owned(format!("{}{}", u8::from(self.payer_side), self.transaction.hex()))
+    }
+
+    fn decode(text: &str) -> Result<Self, &'static str> {
+        const EXPECTED: &str = "0 or 1 and the 64 hex digits of a transaction";
+        let (side, digits) = text.split_at_checked(1).ok_or(EXPECTED)?;
+        let payer_side = match side {
+            "0" => false,
+            "1" => true,
+            _ => return Err(EXPECTED),
+        };
+        let lower = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let bytes = if lower { hex::decode_to_array(digits).ok() } else { None };
+        Ok(Self { payer_side, transaction: TransactionId(bytes.ok_or(EXPECTED)?) })
+    }
+}
+
+impl Serializable for RouteId {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.string(&self.encode());
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let before = input.clone();
+        Self::decode(&input.string()?).map_err(|expected| before.expected(expected))
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        if self == old { Ok(()) } else { patch.replace(self) }
+    }
+}
