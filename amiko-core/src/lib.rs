@@ -23,6 +23,7 @@ mod time;
 
 mod dispatcher;
 pub mod engine;
+mod protocol;
 pub mod store;
 
 #[cfg(feature = "sim")]
@@ -35,6 +36,7 @@ pub use engine::Engine;
 pub use id::{Id, Key, Object};
 pub use machine::{Envelope, Hosts, Keeps, Node, Nothing, StateMachine};
 pub use map::Map;
+pub use protocol::{Protocol, Welcome};
 pub use rejection::{Delivery, Rejection};
 pub use router::Event;
 pub use serializable::{

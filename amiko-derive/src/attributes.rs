@@ -116,6 +116,7 @@ pub(crate) struct Attributes {
     pub(crate) transparent: Option<Span>,
     pub(crate) machine: Option<Span>,
     pub(crate) machines: Option<Span>,
+    pub(crate) objects: Option<Span>,
     pub(crate) network: Option<Type>,
     pub(crate) reply: Option<Type>,
     pub(crate) notice: Option<Type>,
@@ -148,7 +149,7 @@ impl Place {
             ],
             Self::Enum => &["key", "kind", "rename_all", "rename_all_fields"],
             Self::Variant => &["rename", "alias", "transparent"],
-            Self::Field => &["default", "rename", "alias", "skip", "secret", "machines"],
+            Self::Field => &["default", "rename", "alias", "skip", "secret", "machines", "objects"],
         }
     }
 }
@@ -202,6 +203,7 @@ impl Attributes {
             "transparent" => set(&mut self.transparent, span, span),
             "machine" => set(&mut self.machine, span, span),
             "machines" => set(&mut self.machines, span, span),
+            "objects" => set(&mut self.objects, span, span),
             "network" => set(&mut self.network, span, meta.value()?.parse()?),
             "reply" => set(&mut self.reply, span, meta.value()?.parse()?),
             "notice" => set(&mut self.notice, span, meta.value()?.parse()?),

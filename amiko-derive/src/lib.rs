@@ -48,6 +48,7 @@ pub fn derive_serializable(input: TokenStream) -> TokenStream {
 /// | on a field | |
 /// |---|---|
 /// | `machines` | a `Table<T>` of machines that the node hosts |
+/// | `objects` | a `Table<T>` of objects that nobody sends messages to |
 #[proc_macro_derive(Node, attributes(amiko))]
 pub fn derive_node(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

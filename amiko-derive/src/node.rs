@@ -9,13 +9,15 @@ use quote::{format_ident, quote};
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, ExprPath, GenericArgument, Ident, PathArguments, Type, Visibility};
 
-struct Machines {
+struct TableField {
     field: Ident,
-    /// The class of the machines.
+    /// The class of the objects.
     ty: Type,
     name: String,
     /// The variant of the envelope.
     variant: Ident,
+    /// They are machines, which messages can be sent to.
+    machines: bool,
 }
 
 struct Own {
@@ -27,7 +29,7 @@ struct Own {
 pub(crate) struct Root {
     visibility: Visibility,
     ident: Ident,
-    machines: Vec<Machines>,
+    tables: Vec<TableField>,
     own: Vec<Own>,
     /// The node is a machine itself.
     machine: bool,
@@ -48,7 +50,7 @@ impl Root {
         }
         // `Serializable` reports what is wrong with the attributes that both derives share.
         let attributes = Attributes::parse(&input.attrs, Place::Struct, &mut Errors::default());
-        let (mut machines, mut own) = (Vec::<Machines>::new(), Vec::new());
+        let (mut tables, mut own) = (Vec::<TableField>::new(), Vec::new());
         for field in &data.fields {
             let Some(ident) = field.ident.clone() else {
                 errors.at(field.span(), "the fields of a node have names: they are the paths in its journal");
@@ -61,17 +63,18 @@ impl Root {
                 || case.map_or_else(|| plain.clone(), |case| case.apply(&plain)),
                 |rename| rename.value(),
             );
-            match (attributes.machines, element(&field.ty)) {
-                (Some(_), Some((ty, variant))) => {
-                    if machines.iter().any(|other| other.variant == variant) {
+            let role = attributes.machines.map(|span| (span, true)).or(attributes.objects.map(|span| (span, false)));
+            match (role, element(&field.ty)) {
+                (Some((_, machines)), Some((ty, variant))) => {
+                    if tables.iter().any(|other| other.variant == variant) {
                         errors.at(field.ty.span(), format!("there is another table of `{variant}`; a class has one"));
                     }
-                    machines.push(Machines { field: ident, ty, name, variant });
+                    tables.push(TableField { field: ident, ty, name, variant, machines });
                 }
-                (Some(span), None) => errors.at(span, "`machines` belongs to a field of type `Table<T>`"),
+                (Some((span, _)), None) => errors.at(span, "this belongs to a field of type `Table<T>`"),
                 (None, Some((_, variant))) => errors.at(
                     field.ty.span(),
-                    format!("add `#[amiko(machines)]`: a node's table of `{variant}` holds machines"),
+                    format!("add `#[amiko(machines)]`, or `#[amiko(objects)]` if nobody sends messages to `{variant}`"),
                 ),
                 (None, None) => own.push(Own { field: ident, ty: field.ty.clone(), name }),
             }
@@ -79,7 +82,7 @@ impl Root {
         errors.finish(Self {
             visibility: input.vis.clone(),
             ident: input.ident.clone(),
-            machines,
+            tables,
             own,
             machine: attributes.machine.is_some(),
             network: attributes.network,
@@ -87,6 +90,12 @@ impl Root {
             notice: attributes.notice,
             check: attributes.check,
         })
+    }
+}
+
+impl Root {
+    fn machines(&self) -> impl Iterator<Item = &TableField> {
+        self.tables.iter().filter(|table| table.machines)
     }
 }
 
@@ -110,8 +119,8 @@ pub(crate) fn generate(root: &Root) -> TokenStream {
 fn envelope(root: &Root) -> TokenStream {
     let (visibility, node) = (&root.visibility, &root.ident);
     let name = format_ident!("{node}Envelope");
-    let variants: Vec<&Ident> = root.machines.iter().map(|machines| &machines.variant).collect();
-    let types: Vec<&Type> = root.machines.iter().map(|machines| &machines.ty).collect();
+    let variants: Vec<&Ident> = root.machines().map(|table| &table.variant).collect();
+    let types: Vec<&Type> = root.machines().map(|table| &table.ty).collect();
     let machine = root.machine.then_some(node).into_iter().collect::<Vec<_>>();
     let documentation = format!("A message to an object of [`{node}`].");
     let none = (variants.is_empty() && machine.is_empty()).then(|| quote!(_ => ::core::unreachable!(),));
@@ -182,10 +191,10 @@ fn envelope(root: &Root) -> TokenStream {
 fn node(root: &Root) -> TokenStream {
     let (visibility, node) = (&root.visibility, &root.ident);
     let (envelope, undo) = (format_ident!("{node}Envelope"), format_ident!("{node}Undo"));
-    let fields: Vec<&Ident> = root.machines.iter().map(|machines| &machines.field).collect();
-    let types: Vec<&Type> = root.machines.iter().map(|machines| &machines.ty).collect();
-    let variants: Vec<&Ident> = root.machines.iter().map(|machines| &machines.variant).collect();
-    let names: Vec<&String> = root.machines.iter().map(|machines| &machines.name).collect();
+    let fields: Vec<&Ident> = root.tables.iter().map(|table| &table.field).collect();
+    let types: Vec<&Type> = root.tables.iter().map(|table| &table.ty).collect();
+    let names: Vec<&String> = root.tables.iter().map(|table| &table.name).collect();
+    let variants: Vec<&Ident> = root.machines().map(|table| &table.variant).collect();
     let machine = root.machine.then_some(node).into_iter().collect::<Vec<_>>();
     let own: &[Own] = if root.machine { &root.own } else { &[] };
     let own_fields: Vec<&Ident> = own.iter().map(|own| &own.field).collect();
@@ -268,7 +277,7 @@ fn node(root: &Root) -> TokenStream {
 fn ties(root: &Root) -> TokenStream {
     let node = &root.ident;
     let envelope = format_ident!("{node}Envelope");
-    let tables = root.machines.iter().map(|Machines { field, ty, variant, .. }| {
+    let hosts = root.machines().map(|TableField { ty, variant, .. }| {
         quote! {
             #[automatically_derived]
             impl ::amiko_core::Hosts<#ty> for #node {
@@ -278,7 +287,10 @@ fn ties(root: &Root) -> TokenStream {
                     #envelope::#variant(to, message)
                 }
             }
-
+        }
+    });
+    let keeps = root.tables.iter().map(|TableField { field, ty, .. }| {
+        quote! {
             #[automatically_derived]
             impl ::amiko_core::Keeps<#ty> for #node {
                 fn table(&self) -> &::amiko_core::Table<#ty> {
@@ -309,5 +321,5 @@ fn ties(root: &Root) -> TokenStream {
             }
         }
     });
-    quote!(#(#tables)* #machine)
+    quote!(#(#hosts)* #(#keeps)* #machine)
 }

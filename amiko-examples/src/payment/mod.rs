@@ -27,7 +27,7 @@ pub use node::{
 };
 pub use payee::{Payee, PayeeMessage, PayeePhase};
 pub use payer::{Payer, PayerMessage, PayerPhase};
-pub use protocol::{Hello, PaymentProtocol};
+pub use protocol::PaymentProtocol;
 pub use token::{RouteId, Token, TransactionId};
 pub use transaction::{Neighbour, Transaction, TransactionKey, TransactionMessage, TransactionPhase};
 pub use url::{Address, LinkUrl, PaymentUrl, UrlError};

@@ -1,0 +1,358 @@
+//! The node: everything together, and the commands of its user.
+//!
+//! Invariant: links, payees and payers share one space of names, so that a connection's name says whose it is.
+
+use super::{
+    Address, Link, LinkMessage, LinkUrl, MeetingPoint, Payee, PayeePhase, Payer, PayerMessage, PaymentUrl, Token,
+    Transaction, TransactionId, payer,
+};
+use amiko_core::prelude::*;
+use amiko_core::{Keeps, StateMachine};
+
+/// Lines of the payment log that are kept; older ones go. 100,000 are some 40 MB.
+const MAX_RECORDS: usize = 100_000;
+
+/// The whole state of a payment node.
+#[derive(Debug, Clone, PartialEq, Serializable, Node)]
+#[amiko(machine, network = super::Message, reply = Reply, notice = Notice, rename_all = "camelCase")]
+pub struct PaymentNode {
+    /// The neighbours.
+    #[amiko(machines)]
+    pub links: Table<Link>,
+    /// Outgoing payments.
+    #[amiko(machines)]
+    pub payers: Table<Payer>,
+    /// Incoming payments.
+    #[amiko(machines)]
+    pub payees: Table<Payee>,
+    /// Where routes meet on this node.
+    #[amiko(machines)]
+    pub meeting_points: Table<MeetingPoint>,
+    /// Half-routes that pass this node.
+    #[amiko(machines)]
+    pub transactions: Table<Transaction>,
+    /// The payment log.
+    #[amiko(objects)]
+    pub payments: Table<PaymentRecord>,
+    /// Where other nodes can dial this one.
+    pub address: Option<Address>,
+    /// Seconds that this node has to pass on a token.
+    pub timeout_increment: u64,
+    /// Meeting points of other nodes that this one's payments may use.
+    pub external_meeting_points: Vec<Id<MeetingPoint>>,
+}
+
+impl Default for PaymentNode {
+    fn default() -> Self {
+        Self {
+            links: Table::new(),
+            payers: Table::new(),
+            payees: Table::new(),
+            meeting_points: Table::new(),
+            transactions: Table::new(),
+            payments: Table::new(),
+            address: None,
+            timeout_increment: 86_400,
+            external_meeting_points: Vec::new(),
+        }
+    }
+}
+
+/// Which end of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
+#[amiko(rename_all = "camelCase")]
+pub enum Role {
+    /// Money went out.
+    Payer,
+    /// Money came in.
+    Payee,
+}
+
+/// How a payment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
+#[amiko(rename_all = "camelCase")]
+pub enum Outcome {
+    /// The money has moved.
+    Committed,
+    /// It hasn't.
+    Cancelled,
+}
+
+/// A line of the payment log. Its key begins with the time, so that the log is in the order in which payments ended.
+#[derive(Debug, Clone, PartialEq, Serializable)]
+#[amiko(key = String, kind = "payment", rename_all = "camelCase")]
+pub struct PaymentRecord {
+    /// Which end this node was.
+    pub role: Role,
+    /// The payment, as the payee calls it.
+    pub payment: String,
+    /// When it began here.
+    pub begun: Time,
+    /// When it ended here.
+    pub ended: Time,
+    /// How much, in satoshi.
+    pub amount: u64,
+    /// For what.
+    pub receipt: String,
+    /// The hash of its token, if the payer got to know it.
+    pub transaction: Option<TransactionId>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it was cancelled; empty otherwise.
+    pub reason: String,
+}
+
+/// What a payment was when it ended.
+pub(super) struct Ended {
+    pub(super) role: Role,
+    pub(super) payment: String,
+    pub(super) begun: Time,
+    pub(super) amount: u64,
+    pub(super) receipt: String,
+    pub(super) transaction: Option<TransactionId>,
+}
+
+/// Writes a line of the payment log, and tells whoever waits.
+pub(super) fn log<M>(ended: Ended, outcome: Outcome, reason: &'static str, cx: &mut Context<'_, M>)
+where
+    M: StateMachine<Node = PaymentNode>,
+    PaymentNode: Keeps<M>,
+{
+    let Ended { role, payment, begun, amount, receipt, transaction } = ended;
+    let full = cx.node().payments.len() >= MAX_RECORDS;
+    let oldest = if full { cx.node().payments.iter().next().map(|(id, _)| id) } else { None };
+    if let Some(oldest) = oldest {
+        cx.remove::<PaymentRecord>(&oldest);
+    }
+    let side = if role == Role::Payer { payer::SUFFIX } else { "" };
+    let id: Id<PaymentRecord> = Id::new(format!("{:015}/{payment}{side}", cx.now().as_millis()));
+    let reason = reason.to_owned();
+    let record =
+        PaymentRecord { role, payment, begun, ended: cx.now(), amount, receipt, transaction, outcome, reason };
+    cx.notify(Notice::Ended { record: record.clone() });
+    cx.create::<PaymentRecord>(&id, record);
+}
+
+/// What a user can ask for.
+#[derive(Debug, Clone, PartialEq, Serializable)]
+pub enum PaymentNodeMessage {
+    /// At each start: what this node is told about itself.
+    Configure {
+        /// Where other nodes can dial this one.
+        address: Option<Address>,
+        /// Meeting points of other nodes that this one's payments may use.
+        external_meeting_points: Vec<Id<MeetingPoint>>,
+        /// Seconds that this node has to pass on a token.
+        timeout_increment: u64,
+    },
+    /// A new neighbour.
+    AddLink {
+        /// What it is called here.
+        name: Id<Link>,
+        /// Its invitation, if it has sent one.
+        to: Option<LinkUrl>,
+    },
+    /// A new meeting point.
+    AddMeetingPoint {
+        /// What it is called.
+        name: Id<MeetingPoint>,
+    },
+    /// Puts an amount into a new channel of a link.
+    Deposit {
+        /// Which link.
+        link: Id<Link>,
+        /// How much.
+        amount: u64,
+    },
+    /// Requests a payment to this node.
+    Request {
+        /// How much.
+        amount: u64,
+        /// For what.
+        receipt: String,
+        /// The only link that may be used first.
+        via: Option<Id<Link>>,
+    },
+    /// Begins a payment from this node.
+    Pay {
+        /// What the payee has sent.
+        url: PaymentUrl,
+        /// The only link that may be used first.
+        via: Option<Id<Link>>,
+    },
+}
+
+/// What a command is answered with.
+#[derive(Debug, Clone, PartialEq, Serializable)]
+pub enum Reply {
+    /// A URL to be given to somebody.
+    Url {
+        /// The URL.
+        url: String,
+    },
+    /// A payment has begun.
+    Paying {
+        /// Which one.
+        payer: Id<Payer>,
+    },
+}
+
+/// What a watcher is told.
+#[derive(Debug, Clone, PartialEq, Serializable)]
+pub enum Notice {
+    /// The user is asked whether to pay.
+    Receipt {
+        /// Which payment.
+        payer: Id<Payer>,
+        /// How much.
+        amount: u64,
+        /// For what.
+        receipt: String,
+    },
+    /// A payment has ended.
+    Ended {
+        /// The line of the payment log.
+        record: PaymentRecord,
+    },
+}
+
+type Cx<'a> = Context<'a, PaymentNode>;
+
+impl StateMachine for PaymentNode {
+    type Node = Self;
+    type Message = PaymentNodeMessage;
+
+    fn handle(&mut self, message: PaymentNodeMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        match message {
+            PaymentNodeMessage::Configure { address, external_meeting_points, timeout_increment } => {
+                self.address = address;
+                self.external_meeting_points = external_meeting_points;
+                self.timeout_increment = timeout_increment;
+                Ok(())
+            }
+            PaymentNodeMessage::AddLink { name, to } => self.add_link(&name, to, cx),
+            PaymentNodeMessage::AddMeetingPoint { name } => {
+                check_name(name.key())?;
+                cx.create(&name, MeetingPoint::default());
+                Ok(())
+            }
+            PaymentNodeMessage::Deposit { link, amount } => {
+                if amount == 0 {
+                    return Err(Rejection::new("expected an amount above 0"));
+                }
+                self.expect_link(&link)?;
+                cx.send(&link, LinkMessage::Deposit { amount });
+                Ok(())
+            }
+            PaymentNodeMessage::Request { amount, receipt, via } => self.request(amount, receipt, via, cx),
+            PaymentNodeMessage::Pay { url, via } => self.pay(&url, via, cx),
+        }
+    }
+}
+
+impl PaymentNode {
+    /// What belongs to this node's user, over all channels: with what is claimed of it, without what is claimed for it.
+    pub fn balance(&self) -> u64 {
+        let channels = self.links.iter().flat_map(|(_, link)| link.channels.iter());
+        channels.map(|channel| channel.local().saturating_add(channel.claimed().1)).fold(0, u64::saturating_add)
+    }
+
+    /// Reservations and locks on all channels.
+    pub fn claims(&self) -> usize {
+        self.links.iter().flat_map(|(_, link)| link.channels.iter()).map(|channel| channel.claims()).sum()
+    }
+
+    fn own_address(&self) -> Result<Address, Rejection> {
+        self.address.clone().ok_or(Rejection::new("this node has no address: run it with --listen or --advertise"))
+    }
+
+    fn expect_link(&self, link: &Id<Link>) -> Result<(), Rejection> {
+        if self.links.contains(link) {
+            return Ok(());
+        }
+        let known: Vec<String> = self.links.iter().map(|(id, _)| id.key().clone()).collect();
+        let known = if known.is_empty() { "there is none".into() } else { format!("there are {}", known.join(", ")) };
+        Err(Rejection::new(format!("expected a link, found none named {:?}: {known}", link.key())))
+    }
+
+    fn add_link(&mut self, name: &Id<Link>, to: Option<LinkUrl>, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        check_name(name.key())?;
+        if self.links.contains(name) {
+            return Err(Rejection::new(format!("expected a new name, found {name} there already")));
+        }
+        let url = LinkUrl { address: self.own_address()?, link: name.clone() };
+        let (peer, remote_id) = to.map_or((None, None), |to| (Some(to.address.to_string()), Some(to.link)));
+        cx.connect(&super::link::connection(name), peer.as_deref());
+        cx.create(name, Link { remote_id, peer, ..Link::default() });
+        cx.reply(Reply::Url { url: url.to_string() });
+        Ok(())
+    }
+
+    fn request(
+        &mut self,
+        amount: u64,
+        receipt: String,
+        via: Option<Id<Link>>,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Rejection> {
+        if amount == 0 {
+            return Err(Rejection::new("expected an amount above 0"));
+        }
+        if receipt.len() > MAX_RECEIPT {
+            return Err(Rejection::new(format!("expected a receipt of at most {MAX_RECEIPT} bytes, found more")));
+        }
+        if let Some(via) = &via {
+            self.expect_link(via)?;
+        }
+        let own = self.meeting_points.iter().map(|(id, _)| id);
+        let meeting_points: Vec<_> = self.external_meeting_points.iter().cloned().chain(own).collect();
+        if meeting_points.is_empty() {
+            let reason = "expected a meeting point, found none: add one, or run with --external-meeting-point";
+            return Err(Rejection::new(reason));
+        }
+        let id = Id::new(hex::encode(cx.random::<8>()));
+        let url = PaymentUrl { address: self.own_address()?, payment: Id::clone(&id) };
+        let payee = Payee {
+            phase: PayeePhase::Initial,
+            begun: cx.now(),
+            amount,
+            receipt,
+            token: Token::new(cx.random()),
+            meeting_points,
+            via,
+            told: false,
+        };
+        cx.create(&id, payee);
+        cx.reply(Reply::Url { url: url.to_string() });
+        Ok(())
+    }
+
+    fn pay(&mut self, url: &PaymentUrl, via: Option<Id<Link>>, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        if let Some(via) = &via {
+            self.expect_link(via)?;
+        }
+        let id = Id::new(format!("{}{}", url.payment.key(), payer::SUFFIX));
+        if self.payers.contains(&id) {
+            return Err(Rejection::new("expected a new payment, found this one under way already"));
+        }
+        cx.create(&id, Payer::new(url.address.to_string(), via, cx.now()));
+        cx.send(&id, PayerMessage::Begin);
+        cx.reply(Reply::Paying { payer: id });
+        Ok(())
+    }
+}
+
+/// Bytes of a receipt at the most: it has to fit into a line on the wire even in hex.
+const MAX_RECEIPT: usize = 10_000;
+
+/// Names that users give mustn't look like those that the node gives to payments, nor spoil a URL or a terminal.
+fn check_name(name: &str) -> Result<(), Rejection> {
+    let good = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
+    let payment = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if name.is_empty() || name.len() > 64 || name.starts_with('_') || payment || !name.chars().all(good) {
+        let reason = "expected a name of 1 to 64 letters, digits, '-', '.' and '_', that doesn't begin with '_' and \
+                      isn't 16 hex digits";
+        return Err(Rejection::new(reason));
+    }
+    Ok(())
+}

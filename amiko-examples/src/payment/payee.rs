@@ -1,0 +1,181 @@
+//! Payees: one incoming payment.
+//!
+//! Invariant: the token leaves this node only once the amount is locked on the whole route.
+
+use super::node::{self, Ended};
+use super::{ConnectionId, Link, MeetingPoint, Message, Neighbour, Outcome, PaymentNode, Role, RouteId, Token};
+use super::{Transaction, TransactionKey, TransactionMessage};
+use amiko_core::prelude::*;
+
+/// Where an incoming payment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
+#[amiko(rename_all = "camelCase")]
+pub enum PayeePhase {
+    /// It has been requested.
+    Initial,
+    /// The payer has agreed; the payee's half of the route is looked for.
+    Confirmed,
+    /// The payee's half stands.
+    HasRoute,
+    /// The amount is locked, and the token is on its way.
+    SentRequestCommit,
+}
+
+/// One incoming payment; its ID is 8 random bytes in hex.
+#[derive(Debug, Clone, PartialEq, Serializable)]
+#[amiko(key = String, kind = "payee", rename_all = "camelCase")]
+pub struct Payee {
+    /// Where it is.
+    pub phase: PayeePhase,
+    /// When it was requested.
+    pub begun: Time,
+    /// How much, in satoshi.
+    pub amount: u64,
+    /// For what.
+    pub receipt: String,
+    /// What commits it.
+    pub token: Token,
+    /// Where it can be met.
+    pub meeting_points: Vec<Id<MeetingPoint>>,
+    /// The only link that may be used first.
+    pub via: Option<Id<Link>>,
+    /// The payer has been told what is to be paid.
+    pub told: bool,
+}
+
+/// What is said to a payee.
+#[derive(Debug, Clone, PartialEq, Serializable)]
+pub enum PayeeMessage {
+    /// By the runtime: a payer has dialled.
+    Dialled,
+    /// By the payer.
+    Remote {
+        /// What it said.
+        message: Message,
+    },
+    /// By the transaction: the payee's half stands.
+    HaveRoute,
+    /// By the transaction: there is no way.
+    HaveNoRoute,
+    /// By the transaction: the amount is locked.
+    Locked,
+    /// By the transaction: the amount is ours.
+    Settled,
+    /// By the transaction: the amount has gone back.
+    RolledBack,
+}
+
+type Cx<'a> = Context<'a, Payee>;
+
+impl StateMachine for Payee {
+    type Node = PaymentNode;
+    type Message = PayeeMessage;
+
+    fn handle(&mut self, message: PayeeMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        use PayeePhase::{Confirmed, HasRoute, SentRequestCommit};
+        match (message, self.phase) {
+            (PayeeMessage::Dialled, _) => self.dialled(cx),
+            (PayeeMessage::Remote { message }, _) => return self.remote(message, cx),
+            (PayeeMessage::HaveRoute, Confirmed) => {
+                self.phase = HasRoute;
+                let nothing =
+                    Message::HaveRoute { transaction_id: None, is_payer_side: false, start_time: None, end_time: None };
+                cx.transmit(&connection(cx.id()), nothing);
+            }
+            (PayeeMessage::HaveNoRoute, Confirmed | HasRoute) => {
+                cx.transmit(&connection(cx.id()), Message::Cancel);
+                self.end(Outcome::Cancelled, "no route from the payee", cx);
+            }
+            (PayeeMessage::Locked, HasRoute) => {
+                self.phase = SentRequestCommit;
+                let token = self.token.clone();
+                cx.send(&self.transaction(), TransactionMessage::RequestCommit { token: token.clone() });
+                cx.transmit(&connection(cx.id()), Message::SettleCommit { token, is_payer_side: None });
+            }
+            (PayeeMessage::Settled, SentRequestCommit) => self.end(Outcome::Committed, "", cx),
+            (PayeeMessage::RolledBack, SentRequestCommit) => {
+                self.end(Outcome::Cancelled, "the lock was rolled back", cx);
+            }
+            (message, phase) => {
+                return Err(Rejection::new(format!("{message:?} doesn't fit a payee that is {phase:?}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Payee {
+    /// The payer may dial again and again; what is in the outbox already isn't said twice.
+    fn dialled(&mut self, cx: &mut Cx<'_>) {
+        let connection = connection(cx.id());
+        cx.connect(&connection, None);
+        if self.told {
+            return;
+        }
+        self.told = true;
+        let receipt = Message::Receipt {
+            amount: self.amount,
+            receipt: self.receipt.clone(),
+            transaction_id: self.token.transaction(),
+            meeting_points: self.meeting_points.clone(),
+        };
+        cx.transmit(&connection, receipt);
+    }
+
+    fn remote(&mut self, message: Message, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        use PayeePhase::{Confirmed, HasRoute, Initial, SentRequestCommit};
+        match (message, self.phase) {
+            (Message::Confirm { meeting_point_id }, Initial) => self.confirm(meeting_point_id, cx)?,
+            (Message::Cancel, Initial) => self.end(Outcome::Cancelled, "the payer refused", cx),
+            (Message::Cancel, Confirmed | HasRoute) => {
+                cx.send(&self.transaction(), TransactionMessage::CancelRoute);
+                self.end(Outcome::Cancelled, "the payer cancelled", cx);
+            }
+            // Too late: what is locked is settled by the route.
+            (Message::Cancel, SentRequestCommit) => {}
+            (message, phase) => {
+                let name = super::link::name(&message);
+                return Err(Rejection::new(format!("{name} doesn't fit a payee that is {phase:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn confirm(&mut self, meeting_point: Id<MeetingPoint>, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        if !self.meeting_points.contains(&meeting_point) {
+            return Err(Rejection::new(format!("expected one of the payee's meeting points, found {meeting_point}")));
+        }
+        self.phase = PayeePhase::Confirmed;
+        let now = cx.now().as_secs();
+        let source = Neighbour::Payee { id: cx.id().clone() };
+        let transaction =
+            Transaction::new(source, self.amount, meeting_point, self.via.clone()).with_times(now, now);
+        cx.create(&self.transaction(), transaction);
+        cx.send(&self.transaction(), TransactionMessage::MakeRoute);
+        Ok(())
+    }
+
+    fn transaction(&self) -> Id<Transaction> {
+        let route = RouteId { payer_side: false, transaction: self.token.transaction() };
+        Id::new(TransactionKey { route, instance: 0 })
+    }
+
+    fn end(&self, outcome: Outcome, reason: &'static str, cx: &mut Cx<'_>) {
+        let ended = Ended {
+            role: Role::Payee,
+            payment: cx.id().key().clone(),
+            begun: self.begun,
+            amount: self.amount,
+            receipt: self.receipt.clone(),
+            transaction: Some(self.token.transaction()),
+        };
+        node::log(ended, outcome, reason, cx);
+        cx.close(&connection(cx.id()));
+        cx.remove(&cx.id().clone());
+    }
+}
+
+/// The connection of a payee has the payment's name.
+pub(super) fn connection(payee: &Id<Payee>) -> ConnectionId {
+    Id::new(payee.key().clone())
+}

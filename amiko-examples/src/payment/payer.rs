@@ -1,0 +1,254 @@
+//! Payers: one outgoing payment.
+//!
+//! Invariant: a payer that has ended is gone, and has left a line in the payment log.
+
+use super::node::{self, Ended};
+use super::{ConnectionId, Link, MeetingPoint, Message, Neighbour, Notice, Outcome, PaymentNode, Role, RouteId};
+use super::{Token, Transaction, TransactionId, TransactionMessage};
+use amiko_core::prelude::*;
+use std::time::Duration;
+
+/// How long the payee has to send the receipt.
+const RECEIPT_PATIENCE: Duration = secs(5);
+/// How long the user has to agree.
+const AGREE_PATIENCE: Duration = secs(600);
+/// How long a payer who has seen the token on the route waits for it to come from the payee as well.
+const SETTLE_PATIENCE: Duration = secs(1);
+
+/// Where an outgoing payment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
+#[amiko(rename_all = "camelCase")]
+pub enum PayerPhase {
+    /// The payee has been asked what is to be paid.
+    Initial,
+    /// The user is asked.
+    HasReceipt,
+    /// The user has agreed; both halves of the route are looked for.
+    Confirmed,
+    /// The payer's half stands.
+    HasPayerRoute,
+    /// The payee's half stands.
+    HasPayeeRoute,
+    /// The amount is locked on the whole route.
+    Locked,
+    /// The token has come back over the route.
+    ReceivedRequestCommit,
+}
+
+/// What is to be paid.
+#[derive(Debug, Clone, PartialEq, Serializable)]
+#[amiko(rename_all = "camelCase")]
+pub struct Bill {
+    /// How much, in satoshi.
+    pub amount: u64,
+    /// For what.
+    pub receipt: String,
+    /// What the token is the preimage of.
+    pub transaction: TransactionId,
+    /// Where to meet.
+    pub meeting_point: Id<MeetingPoint>,
+}
+
+/// One outgoing payment; its ID is that of the payment and `@payer`.
+#[derive(Debug, Clone, PartialEq, Serializable)]
+#[amiko(key = String, kind = "payer", rename_all = "camelCase")]
+pub struct Payer {
+    /// Where it is.
+    pub phase: PayerPhase,
+    /// When it was begun.
+    pub begun: Time,
+    /// Where the payee can be dialled.
+    pub peer: String,
+    /// The only link that may be used first.
+    pub via: Option<Id<Link>>,
+    /// What is to be paid, once the payee has said so.
+    pub bill: Option<Bill>,
+}
+
+/// What is said to a payer.
+#[derive(Debug, Clone, PartialEq, Serializable)]
+pub enum PayerMessage {
+    /// By the node: ask the payee.
+    Begin,
+    /// By the payee.
+    Remote {
+        /// What it said.
+        message: Message,
+    },
+    /// By the user: pay it.
+    Agree,
+    /// By the user: don't.
+    Refuse,
+    /// By the transaction: the payer's half stands.
+    HaveRoute,
+    /// By the transaction: there is no way.
+    HaveNoRoute,
+    /// By the transaction: the token has come back.
+    RequestCommit {
+        /// The token.
+        token: Token,
+    },
+    /// By the transaction: the amount has come back.
+    RolledBack,
+    /// No receipt came.
+    ReceiptTimeout,
+    /// The user said nothing.
+    AgreeTimeout,
+    /// The token didn't come from the payee as well.
+    SettleTimeout,
+}
+
+type Cx<'a> = Context<'a, Payer>;
+
+impl StateMachine for Payer {
+    type Node = PaymentNode;
+    type Message = PayerMessage;
+
+    fn handle(&mut self, message: PayerMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        use PayerPhase::{Confirmed, HasPayeeRoute, HasPayerRoute, HasReceipt, Initial, Locked, ReceivedRequestCommit};
+        match (message, self.phase) {
+            (PayerMessage::Begin, Initial) => {
+                cx.connect(&connection(cx.id()), Some(&self.peer));
+                cx.timer("receipt", cx.now() + RECEIPT_PATIENCE, PayerMessage::ReceiptTimeout);
+            }
+            (PayerMessage::Remote { message }, _) => return self.remote(message, cx),
+            (PayerMessage::Agree, HasReceipt) => return self.agree(cx),
+            (PayerMessage::Refuse | PayerMessage::AgreeTimeout, HasReceipt) => {
+                cx.transmit(&connection(cx.id()), Message::Cancel);
+                self.end(Outcome::Cancelled, "not agreed", cx);
+            }
+            (PayerMessage::ReceiptTimeout, Initial) => self.end(Outcome::Cancelled, "the payee sent no receipt", cx),
+            (PayerMessage::HaveRoute, Confirmed) => self.phase = HasPayerRoute,
+            (PayerMessage::HaveRoute, HasPayeeRoute) => self.lock(cx)?,
+            (PayerMessage::HaveNoRoute, Confirmed | HasPayerRoute | HasPayeeRoute) => {
+                cx.transmit(&connection(cx.id()), Message::Cancel);
+                self.end(Outcome::Cancelled, "no route from the payer", cx);
+            }
+            (PayerMessage::RequestCommit { token }, Locked) => {
+                self.expect_token(&token)?;
+                self.phase = ReceivedRequestCommit;
+                cx.timer("settle", cx.now() + SETTLE_PATIENCE, PayerMessage::SettleTimeout);
+            }
+            (PayerMessage::SettleTimeout, ReceivedRequestCommit) => self.end(Outcome::Committed, "", cx),
+            (PayerMessage::RolledBack, Locked) => {
+                cx.transmit(&connection(cx.id()), Message::Cancel);
+                self.end(Outcome::Cancelled, "the lock was rolled back", cx);
+            }
+            (message, phase) => {
+                return Err(Rejection::new(format!("{message:?} doesn't fit a payer that is {phase:?}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Payer {
+    /// A payment to be begun.
+    pub fn new(peer: String, via: Option<Id<Link>>, now: Time) -> Self {
+        Self { phase: PayerPhase::Initial, begun: now, peer, via, bill: None }
+    }
+
+    fn remote(&mut self, message: Message, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        use PayerPhase::{Confirmed, HasPayeeRoute, HasPayerRoute, HasReceipt, Initial, Locked, ReceivedRequestCommit};
+        match (message, self.phase) {
+            (Message::Receipt { amount, receipt, transaction_id, meeting_points }, Initial) => {
+                let Some(meeting_point) = meeting_points.into_iter().next() else {
+                    return Err(Rejection::new("expected a meeting point in the receipt, found none"));
+                };
+                let bill = Bill { amount, receipt: receipt.clone(), transaction: transaction_id, meeting_point };
+                self.bill = Some(bill);
+                self.phase = HasReceipt;
+                cx.cancel("receipt");
+                cx.timer("agree", cx.now() + AGREE_PATIENCE, PayerMessage::AgreeTimeout);
+                cx.notify(Notice::Receipt { payer: cx.id().clone(), amount, receipt });
+            }
+            (Message::HaveRoute { is_payer_side: false, .. }, Confirmed) => self.phase = HasPayeeRoute,
+            (Message::HaveRoute { is_payer_side: false, .. }, HasPayerRoute) => self.lock(cx)?,
+            (Message::Cancel, Initial | HasReceipt) => self.end(Outcome::Cancelled, "the payee cancelled", cx),
+            (Message::Cancel, Confirmed | HasPayerRoute | HasPayeeRoute) => {
+                cx.send(&self.transaction()?, TransactionMessage::CancelRoute);
+                self.end(Outcome::Cancelled, "the payee found no route", cx);
+            }
+            // Too late: what is locked is settled by the route.
+            (Message::Cancel, Locked | ReceivedRequestCommit) => {}
+            (Message::SettleCommit { token, .. }, Locked) => {
+                self.expect_token(&token)?;
+                cx.send(&self.transaction()?, TransactionMessage::SettleCommit { token });
+                self.end(Outcome::Committed, "", cx);
+            }
+            (Message::SettleCommit { token, .. }, ReceivedRequestCommit) => {
+                self.expect_token(&token)?;
+                self.end(Outcome::Committed, "", cx);
+            }
+            (message, phase) => {
+                let name = super::link::name(&message);
+                return Err(Rejection::new(format!("{name} doesn't fit a payer that is {phase:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn agree(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        let bill = self.bill()?;
+        let (amount, meeting_point) = (bill.amount, bill.meeting_point.clone());
+        let message = Message::Confirm { meeting_point_id: meeting_point.clone() };
+        cx.transmit(&connection(cx.id()), message);
+        cx.cancel("agree");
+        self.phase = PayerPhase::Confirmed;
+        let source = Neighbour::Payer { id: cx.id().clone() };
+        let transaction = self.transaction()?;
+        if cx.get(&transaction).is_some() {
+            return Err(Rejection::new("expected a new transaction, found one with the same hash"));
+        }
+        cx.create(&transaction, Transaction::new(source, amount, meeting_point, self.via.clone()));
+        cx.send(&transaction, TransactionMessage::MakeRoute);
+        Ok(())
+    }
+
+    /// Both halves stand: what they reserve is locked, from here to the payee.
+    fn lock(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        self.phase = PayerPhase::Locked;
+        cx.send(&self.transaction()?, TransactionMessage::Lock);
+        Ok(())
+    }
+
+    fn bill(&self) -> Result<&Bill, Rejection> {
+        self.bill.as_ref().ok_or(Rejection::new("expected a payer with a receipt, found one without"))
+    }
+
+    fn transaction(&self) -> Result<Id<Transaction>, Rejection> {
+        let route = RouteId { payer_side: true, transaction: self.bill()?.transaction };
+        Ok(Id::new(super::TransactionKey { route, instance: 0 }))
+    }
+
+    fn expect_token(&self, token: &Token) -> Result<(), Rejection> {
+        if token.transaction() == self.bill()?.transaction {
+            return Ok(());
+        }
+        Err(Rejection::new("expected the token of this payment, found another"))
+    }
+
+    fn end(&self, outcome: Outcome, reason: &'static str, cx: &mut Cx<'_>) {
+        let (amount, receipt) =
+            self.bill.as_ref().map_or((0, String::new()), |bill| (bill.amount, bill.receipt.clone()));
+        let transaction = self.bill.as_ref().map(|bill| bill.transaction);
+        let payment = payment(cx.id()).to_owned();
+        let ended = Ended { role: Role::Payer, payment, begun: self.begun, amount, receipt, transaction };
+        node::log(ended, outcome, reason, cx);
+        cx.close(&connection(cx.id()));
+        cx.remove(&cx.id().clone());
+    }
+}
+
+/// The connection of a payer has the payer's name.
+pub(super) fn connection(payer: &Id<Payer>) -> ConnectionId {
+    Id::new(payer.key().clone())
+}
+
+/// What the names of payers, and of their connections, end with.
+pub(super) const SUFFIX: &str = "@payer";
+
+/// The payment, as the payee calls it.
+pub(super) fn payment(payer: &Id<Payer>) -> &str {
+    payer.key().strip_suffix(SUFFIX).unwrap_or(payer.key())
+}

@@ -1,0 +1,91 @@
+//! Who is who on the wire: which connection a peer speaks for, and what its messages mean to the node.
+//!
+//! Invariant: what a peer writes as its own ID isn't trusted; a message is for the object that its connection belongs to.
+
+use super::{
+    Address, ConnectionId, Link, LinkMessage, Message, Payee, PayeeMessage, Payer, PayerMessage, PaymentNode,
+    PaymentNodeEnvelope, link, payee, payer,
+};
+use amiko_core::prelude::*;
+use amiko_core::{Protocol, Welcome};
+
+/// The payment protocol, for the runtime.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PaymentProtocol;
+
+impl Protocol for PaymentProtocol {
+    type Node = PaymentNode;
+
+    fn hello(&self, node: &PaymentNode, connection: &ConnectionId, dice: [u8; 4]) -> Result<Message, Rejection> {
+        if connection.key().ends_with(payer::SUFFIX) {
+            let payer: Id<Payer> = Id::new(connection.key().clone());
+            return Ok(Message::Pay { id: Id::new(payer::payment(&payer)) });
+        }
+        let id: Id<Link> = Id::new(connection.key().clone());
+        let Some(remote) = node.links.get(&id).and_then(|link| link.remote_id.clone()) else {
+            return Err(Rejection::new(format!("expected a link with a known neighbour, found none for {connection}")));
+        };
+        let address = node.address.as_ref();
+        Ok(Message::ConnectLink {
+            id: remote,
+            dice,
+            callback_host: address.map(|address| address.host.clone()),
+            callback_port: address.map(|address| address.port),
+            callback_id: id,
+        })
+    }
+
+    fn welcome(&self, node: &PaymentNode, hello: Message) -> Result<Welcome<PaymentNode>, Rejection> {
+        match hello {
+            Message::ConnectLink { id, dice, callback_host, callback_port, callback_id } => {
+                let Some(known) = node.links.get(&id) else {
+                    return Err(Rejection::new(format!("expected a link of this node, found {id}")));
+                };
+                if known.remote_id.as_ref().is_some_and(|known| *known != callback_id) {
+                    return Err(Rejection::new(format!("expected the neighbour of {id}, found its {callback_id}")));
+                }
+                let peer = match (callback_host, callback_port) {
+                    (Some(host), Some(port)) => {
+                        let address = Address { host, port }.to_string();
+                        Some(address.parse::<Address>().map_err(|error| Rejection::new(error.to_string()))?)
+                    }
+                    _ => None,
+                };
+                let message = LinkMessage::Dialled { peer: peer.map(|peer| peer.to_string()), remote_id: callback_id };
+                let connection = link::connection(&id);
+                Ok(Welcome { connection, dice: Some(dice), event: Some(PaymentNodeEnvelope::Link(id, message)) })
+            }
+            Message::Pay { id } => {
+                if !node.payees.contains(&id) {
+                    return Err(Rejection::new(format!("expected a payment that this node asked for, found {id}")));
+                }
+                let connection = payee::connection(&id);
+                let event = PaymentNodeEnvelope::Payee(id, PayeeMessage::Dialled);
+                Ok(Welcome { connection, dice: None, event: Some(event) })
+            }
+            other => Err(Rejection::new(format!("expected ConnectLink or Pay first, found {}", link::name(&other)))),
+        }
+    }
+
+    fn envelope(
+        &self,
+        node: &PaymentNode,
+        connection: &ConnectionId,
+        message: Message,
+    ) -> Result<PaymentNodeEnvelope, Rejection> {
+        let name = connection.key();
+        let payer: Id<Payer> = Id::new(name.clone());
+        let payee: Id<Payee> = Id::new(name.clone());
+        if name.ends_with(payer::SUFFIX) && node.payers.contains(&payer) {
+            return Ok(PaymentNodeEnvelope::Payer(payer, PayerMessage::Remote { message }));
+        }
+        if node.payees.contains(&payee) {
+            return Ok(PaymentNodeEnvelope::Payee(payee, PayeeMessage::Remote { message }));
+        }
+        let id: Id<Link> = Id::new(name.clone());
+        if node.links.contains(&id) {
+            return Ok(PaymentNodeEnvelope::Link(id, LinkMessage::Remote { message }));
+        }
+        Err(Rejection::new("the payment that this was about has ended"))
+    }
+}

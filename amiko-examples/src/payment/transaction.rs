@@ -1,0 +1,463 @@
+//! Transactions: one half-route as it passes this node.
+//!
+//! Invariant: a transaction lives exactly as long as one of its neighbours may still say something about it that this
+//! node has to act on; when it goes, its claims on both links are gone or settled.
+
+use super::{Link, LinkMessage, MeetingPoint, MeetingPointMessage, Payee, PayeeMessage, Payer, PayerMessage};
+use super::{PaymentNode, RouteId, Token};
+use amiko_core::Key;
+use amiko_core::prelude::*;
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// How long a node waits for a route, and for the lock after it.
+const PATIENCE: Duration = secs(5);
+
+/// Which half-route, and which visit of it to this node: a route that comes back is another instance.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionKey {
+    /// The half-route.
+    pub route: RouteId,
+    /// 0 for the first visit.
+    pub instance: u32,
+}
+
+impl Key for TransactionKey {
+    fn encode(&self) -> Cow<'_, str> {
+        let route = self.route.encode();
+        Cow::Owned(if self.instance == 0 { route.into_owned() } else { format!("{route}.{}", self.instance) })
+    }
+
+    fn decode(text: &str) -> Result<Self, &'static str> {
+        let (route, instance) = text.split_once('.').map_or((text, None), |(route, rest)| (route, Some(rest)));
+        let instance = match instance.map(u32::decode) {
+            None => 0,
+            Some(Ok(instance @ 1..)) => instance,
+            _ => return Err("the number of an instance after the dot"),
+        };
+        Ok(Self { route: RouteId::decode(route)?, instance })
+    }
+}
+
+/// Who is next to this node on a half-route.
+#[derive(Debug, Clone, PartialEq, Serializable)]
+pub enum Neighbour {
+    /// Another node.
+    Link {
+        /// Over this link.
+        id: Id<Link>,
+    },
+    /// The payer, on this node.
+    Payer {
+        /// Who pays.
+        id: Id<Payer>,
+    },
+    /// The payee, on this node.
+    Payee {
+        /// Who is paid.
+        id: Id<Payee>,
+    },
+    /// A meeting point of this node, where the other half hasn't arrived yet.
+    MeetingPoint {
+        /// Which one.
+        id: Id<MeetingPoint>,
+    },
+    /// The other half, met on this node.
+    Half {
+        /// Its transaction here.
+        id: Id<Transaction>,
+    },
+}
+
+/// Where a transaction is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
+#[amiko(rename_all = "camelCase")]
+pub enum TransactionPhase {
+    /// It looks for the meeting point.
+    Searching,
+    /// The half-route stands; the amount is reserved.
+    Reserved,
+    /// The amount is locked.
+    Locked,
+    /// The token has come by: the way to the payee is settled, the way to the payer isn't yet.
+    Requested,
+}
+
+/// One half-route on this node. It goes from its source, away from the payer or the payee, onward to the meeting point.
+#[derive(Debug, Clone, PartialEq, Serializable)]
+#[amiko(key = TransactionKey, kind = "transaction", rename_all = "camelCase")]
+pub struct Transaction {
+    /// Where it is in its life.
+    pub phase: TransactionPhase,
+    /// How much.
+    pub amount: u64,
+    /// Where it leads.
+    pub meeting_point: Id<MeetingPoint>,
+    /// Where it came from.
+    pub source: Neighbour,
+    /// Where it goes on.
+    pub onward: Option<Neighbour>,
+    /// From when the amount is to be locked, in Unix seconds; on the payer's side known from the meeting point.
+    pub start_time: Option<u64>,
+    /// Until when the amount is to be locked this side of the node.
+    pub end_time: Option<u64>,
+    /// When the amount locked towards the payee goes back.
+    pub commit_by: Option<u64>,
+    /// The only link that may be tried first: for the two ends.
+    pub via: Option<Id<Link>>,
+    /// All links that it may try.
+    pub links: Vec<Id<Link>>,
+    /// How many of them it has tried.
+    pub tried: u32,
+}
+
+/// What is said to a transaction.
+#[derive(Debug, Clone, PartialEq, Serializable)]
+pub enum TransactionMessage {
+    /// By its source: look for the meeting point.
+    MakeRoute,
+    /// By the meeting point: here is the other half, with the payee's times.
+    Met {
+        /// The other half.
+        other: Id<Transaction>,
+        /// From when.
+        start_time: u64,
+        /// Until when.
+        end_time: u64,
+    },
+    /// From onward: the half-route stands.
+    HaveRoute {
+        /// From when.
+        start_time: u64,
+        /// Until when.
+        end_time: u64,
+    },
+    /// From onward: no way, or no longer.
+    HaveNoRoute,
+    /// By its source: not wanted any more.
+    CancelRoute,
+    /// From the payer's direction: the amount is locked.
+    Lock,
+    /// From the payee's direction: the token.
+    RequestCommit {
+        /// The token.
+        token: Token,
+    },
+    /// From the payer's direction: settled.
+    SettleCommit {
+        /// The token.
+        token: Token,
+    },
+    /// The amount goes back.
+    SettleRollback {
+        /// Said by the payee's direction, not the payer's.
+        by_payee_side: bool,
+    },
+    /// No route came in time.
+    RouteTimeout,
+    /// No lock came in time.
+    LockTimeout,
+    /// No token came in time.
+    CommitTimeout,
+}
+
+type Cx<'a> = Context<'a, Transaction>;
+
+impl StateMachine for Transaction {
+    type Node = PaymentNode;
+    type Message = TransactionMessage;
+
+    fn handle(&mut self, message: TransactionMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        use TransactionPhase::{Locked, Requested, Reserved, Searching};
+        match (message, self.phase) {
+            (TransactionMessage::MakeRoute, Searching) => self.make_route(cx),
+            (TransactionMessage::Met { other, start_time, end_time }, Searching) => {
+                self.onward = Some(Neighbour::Half { id: other });
+                self.have_route(start_time, end_time, cx)
+            }
+            (TransactionMessage::HaveRoute { start_time, end_time }, Searching) => {
+                self.have_route(start_time, end_time, cx)
+            }
+            (TransactionMessage::HaveNoRoute, Searching) => {
+                self.try_next(cx);
+                Ok(())
+            }
+            (TransactionMessage::RouteTimeout, Searching) => {
+                self.cancel_onward(cx);
+                self.try_next(cx);
+                Ok(())
+            }
+            (TransactionMessage::HaveNoRoute, Reserved) => {
+                self.no_route(cx);
+                Ok(())
+            }
+            (TransactionMessage::LockTimeout, Reserved) => {
+                self.cancel_onward(cx);
+                self.no_route(cx);
+                Ok(())
+            }
+            (TransactionMessage::CancelRoute, Searching | Reserved) => {
+                self.cancel_onward(cx);
+                cx.remove(&cx.id().clone());
+                Ok(())
+            }
+            (TransactionMessage::Lock, Reserved) => self.lock(cx),
+            (TransactionMessage::RequestCommit { token }, Locked) => self.request_commit(&token, cx),
+            (TransactionMessage::SettleCommit { token }, Locked | Requested) => self.settle_commit(&token, cx),
+            (TransactionMessage::CommitTimeout, Locked) => {
+                // Both neighbours are told, so that both ends of both channels agree.
+                self.roll_back_payee_side(cx);
+                self.roll_back_payer_side(cx);
+                cx.remove(&cx.id().clone());
+                Ok(())
+            }
+            (TransactionMessage::SettleRollback { by_payee_side }, Locked | Requested) => {
+                self.settle_rollback(by_payee_side, cx);
+                Ok(())
+            }
+            // Said before the other side knew that the amount is locked: what was locked is settled by other words.
+            (TransactionMessage::HaveNoRoute | TransactionMessage::CancelRoute, Locked | Requested) => Ok(()),
+            (message, phase) => Err(Rejection::new(format!("{message:?} doesn't fit a transaction that is {phase:?}"))),
+        }
+    }
+}
+
+impl Transaction {
+    /// A half-route that begins here, or comes by.
+    pub fn new(source: Neighbour, amount: u64, meeting_point: Id<MeetingPoint>, via: Option<Id<Link>>) -> Self {
+        Self {
+            phase: TransactionPhase::Searching,
+            amount,
+            meeting_point,
+            source,
+            onward: None,
+            start_time: None,
+            end_time: None,
+            commit_by: None,
+            via,
+            links: Vec::new(),
+            tried: 0,
+        }
+    }
+
+    /// The same on the payee's side, where the times are known from the beginning.
+    #[must_use]
+    pub fn with_times(mut self, start_time: u64, end_time: u64) -> Self {
+        (self.start_time, self.end_time) = (Some(start_time), Some(end_time));
+        self
+    }
+
+    /// The ID of the next instance of a route on this node.
+    pub fn next_id(node: &PaymentNode, route: RouteId) -> Id<Self> {
+        // Ends, because there are fewer instances than links.
+        let ids = (0..).map(|instance| Id::<Self>::new(TransactionKey { route, instance }));
+        let mut free = ids.skip_while(|id| node.transactions.contains(id));
+        free.next().unwrap_or_else(|| Id::new(TransactionKey { route, instance: u32::MAX }))
+    }
+
+    fn make_route(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        let increment = cx.node().timeout_increment;
+        if let Some(end) = self.end_time {
+            self.end_time = Some(end.checked_add(increment).ok_or(Rejection::new("the time-out is too far away"))?);
+        }
+        if cx.get(&self.meeting_point).is_some() {
+            let message = MeetingPointMessage::Arrive { transaction: cx.id().clone() };
+            self.onward = Some(Neighbour::MeetingPoint { id: self.meeting_point.clone() });
+            cx.send(&self.meeting_point, message);
+            cx.timer("route", cx.now() + PATIENCE, TransactionMessage::RouteTimeout);
+            return Ok(());
+        }
+        self.links = match &self.via {
+            Some(via) => vec![via.clone()],
+            None => self.candidates(cx),
+        };
+        self.try_next(cx);
+        Ok(())
+    }
+
+    /// The links that this instance may try: not its source, and none that an earlier instance had in its list or came
+    /// from. This is what stops loops.
+    fn candidates(&self, cx: &Cx<'_>) -> Vec<Id<Link>> {
+        let TransactionKey { route, instance } = *cx.id().key();
+        let earlier = (0..instance).filter_map(|instance| cx.get(&Id::<Self>::new(TransactionKey { route, instance })));
+        let mut taken: Vec<&Id<Link>> = Vec::new();
+        for transaction in earlier.chain([self]) {
+            taken.extend(&transaction.links);
+            if let Neighbour::Link { id } = &transaction.source {
+                taken.push(id);
+            }
+        }
+        cx.node().links.iter().map(|(id, _)| id).filter(|id| !taken.contains(&id)).collect()
+    }
+
+    /// Goes on to the next link; without one, back to the source.
+    fn try_next(&mut self, cx: &mut Cx<'_>) {
+        cx.cancel("route");
+        self.onward = None;
+        let Some(link) = self.links.get(self.tried as usize).cloned() else { return self.no_route(cx) };
+        self.tried += 1;
+        self.onward = Some(Neighbour::Link { id: link.clone() });
+        let message = LinkMessage::MakeRoute {
+            transaction: cx.id().clone(),
+            amount: self.amount,
+            start_time: self.start_time,
+            end_time: self.end_time,
+            meeting_point: self.meeting_point.clone(),
+        };
+        cx.send(&link, message);
+        cx.timer("route", cx.now() + PATIENCE, TransactionMessage::RouteTimeout);
+    }
+
+    fn no_route(&mut self, cx: &mut Cx<'_>) {
+        let route = cx.id().key().route;
+        match &self.source {
+            Neighbour::Link { id } => cx.send(id, LinkMessage::HaveNoRoute { route }),
+            Neighbour::Payer { id } => cx.send(id, PayerMessage::HaveNoRoute),
+            Neighbour::Payee { id } => cx.send(id, PayeeMessage::HaveNoRoute),
+            Neighbour::MeetingPoint { .. } | Neighbour::Half { .. } => {}
+        }
+        cx.remove(&cx.id().clone());
+    }
+
+    fn cancel_onward(&mut self, cx: &mut Cx<'_>) {
+        let route = cx.id().key().route;
+        match &self.onward {
+            Some(Neighbour::Link { id }) => cx.send(id, LinkMessage::CancelRoute { route }),
+            Some(Neighbour::MeetingPoint { id }) => {
+                let transaction = cx.id().clone();
+                cx.send(id, MeetingPointMessage::Leave { transaction });
+            }
+            Some(Neighbour::Half { id }) => cx.send(id, TransactionMessage::HaveNoRoute),
+            _ => {}
+        }
+    }
+
+    /// The payee's times come back from the meeting point: longer with each node towards the payer, shorter with each
+    /// towards the payee, so that every node learns the token before its own lock ends.
+    fn have_route(&mut self, start: u64, end: u64, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        let route = cx.id().key().route;
+        let increment = cx.node().timeout_increment;
+        let beyond = if route.payer_side { end.checked_add(increment) } else { end.checked_sub(increment) };
+        let end_time = beyond.ok_or(Rejection::new("expected times that leave room for this node, found none"))?;
+        self.commit_by = Some(if route.payer_side { end } else { end_time });
+        (self.start_time, self.end_time) = (Some(start), Some(end));
+        self.phase = TransactionPhase::Reserved;
+        cx.cancel("route");
+        cx.timer("lock", cx.now() + PATIENCE, TransactionMessage::LockTimeout);
+        match &self.source {
+            Neighbour::Link { id } => cx.send(id, LinkMessage::HaveRoute { route, start_time: start, end_time }),
+            Neighbour::Payer { id } => cx.send(id, PayerMessage::HaveRoute),
+            Neighbour::Payee { id } => cx.send(id, PayeeMessage::HaveRoute),
+            Neighbour::MeetingPoint { .. } | Neighbour::Half { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn towards_payer(&self, route: RouteId) -> Option<&Neighbour> {
+        if route.payer_side { Some(&self.source) } else { self.onward.as_ref() }
+    }
+
+    fn towards_payee(&self, route: RouteId) -> Option<&Neighbour> {
+        if route.payer_side { self.onward.as_ref() } else { Some(&self.source) }
+    }
+
+    fn lock(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        let route = cx.id().key().route;
+        self.phase = TransactionPhase::Locked;
+        cx.cancel("lock");
+        match self.towards_payee(route) {
+            Some(Neighbour::Link { id }) => {
+                cx.send(id, LinkMessage::Lock { route });
+                let deadline = self.commit_by.ok_or(Rejection::new("expected a time-out for the lock, found none"))?;
+                cx.timer("commit", Time::from_secs(deadline), TransactionMessage::CommitTimeout);
+            }
+            Some(Neighbour::Half { id }) => cx.send(id, TransactionMessage::Lock),
+            Some(Neighbour::Payee { id }) => cx.send(id, PayeeMessage::Locked),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The token comes by: the way to the payee is settled at once, the way to the payer when the payer says so.
+    fn request_commit(&mut self, token: &Token, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        let route = cx.id().key().route;
+        self.expect_token(token, route)?;
+        self.phase = TransactionPhase::Requested;
+        cx.cancel("commit");
+        if !matches!(self.towards_payee(route), Some(Neighbour::Payee { .. })) {
+            self.settle_payee_side(token, cx);
+        }
+        let token = token.clone();
+        match self.towards_payer(route) {
+            Some(Neighbour::Link { id }) => cx.send(id, LinkMessage::RequestCommit { route, token }),
+            Some(Neighbour::Half { id }) => cx.send(id, TransactionMessage::RequestCommit { token }),
+            Some(Neighbour::Payer { id }) => {
+                cx.send(id, PayerMessage::RequestCommit { token });
+                cx.remove(&cx.id().clone());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn settle_commit(&mut self, token: &Token, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        let route = cx.id().key().route;
+        self.expect_token(token, route)?;
+        let payee = matches!(self.towards_payee(route), Some(Neighbour::Payee { .. }));
+        if self.phase == TransactionPhase::Locked || payee {
+            self.settle_payee_side(token, cx);
+        }
+        cx.remove(&cx.id().clone());
+        Ok(())
+    }
+
+    fn settle_payee_side(&self, token: &Token, cx: &mut Cx<'_>) {
+        let (route, token) = (cx.id().key().route, token.clone());
+        match self.towards_payee(route) {
+            Some(Neighbour::Link { id }) => cx.send(id, LinkMessage::SettleCommit { route, token }),
+            Some(Neighbour::Half { id }) => cx.send(id, TransactionMessage::SettleCommit { token }),
+            Some(Neighbour::Payee { id }) => cx.send(id, PayeeMessage::Settled),
+            _ => {}
+        }
+    }
+
+    fn settle_rollback(&mut self, by_payee_side: bool, cx: &mut Cx<'_>) {
+        if by_payee_side {
+            self.roll_back_payer_side(cx);
+        } else if self.phase == TransactionPhase::Locked || self.is_at_payee(cx.id().key().route) {
+            self.roll_back_payee_side(cx);
+        }
+        cx.remove(&cx.id().clone());
+    }
+
+    fn is_at_payee(&self, route: RouteId) -> bool {
+        matches!(self.towards_payee(route), Some(Neighbour::Payee { .. }))
+    }
+
+    fn roll_back_payee_side(&self, cx: &mut Cx<'_>) {
+        let route = cx.id().key().route;
+        match self.towards_payee(route) {
+            Some(Neighbour::Link { id }) => cx.send(id, LinkMessage::SettleRollback { route }),
+            Some(Neighbour::Half { id }) => cx.send(id, TransactionMessage::SettleRollback { by_payee_side: false }),
+            Some(Neighbour::Payee { id }) => cx.send(id, PayeeMessage::RolledBack),
+            _ => {}
+        }
+    }
+
+    fn roll_back_payer_side(&self, cx: &mut Cx<'_>) {
+        let route = cx.id().key().route;
+        match self.towards_payer(route) {
+            Some(Neighbour::Link { id }) => cx.send(id, LinkMessage::SettleRollback { route }),
+            Some(Neighbour::Half { id }) => cx.send(id, TransactionMessage::SettleRollback { by_payee_side: true }),
+            Some(Neighbour::Payer { id }) => cx.send(id, PayerMessage::RolledBack),
+            _ => {}
+        }
+    }
+
+    fn expect_token(&self, token: &Token, route: RouteId) -> Result<(), Rejection> {
+        if token.transaction() == route.transaction {
+            return Ok(());
+        }
+        Err(Rejection::new("expected the token of this transaction, found another"))
+    }
+}
