@@ -105,8 +105,8 @@ where
     World: Hosts<M>,
 {
     match act {
-        Act::Send { to, acts } => cx.send(&thing(&to), Script { acts }),
-        Act::Root { acts } => cx.send(&Id::<World>::new(()), Script { acts }),
+        Act::Send { to, acts } => cx.send::<Thing>(&thing(&to), Script { acts }),
+        Act::Root { acts } => cx.send::<World>(&Id::new(()), Script { acts }),
         Act::Create { id } => cx.create(&thing(&id), empty()),
         Act::Remove { id } => cx.remove(&thing(&id)),
         Act::Timer { name, at, acts } => cx.timer(&name, Time::from_millis(at), Script { acts }),

@@ -16,6 +16,7 @@ mod payer;
 mod protocol;
 mod token;
 mod transaction;
+mod twelve;
 mod url;
 
 pub use channel::{AnyChannel, Channel, ChannelState, Direction, PlainChannel, Reservation};
@@ -30,6 +31,7 @@ pub use payer::{Payer, PayerMessage, PayerPhase};
 pub use protocol::PaymentProtocol;
 pub use token::{RouteId, Token, TransactionId};
 pub use transaction::{Neighbour, Transaction, TransactionKey, TransactionMessage, TransactionPhase};
+pub use twelve::{LINKS, MEETING_POINT, twelve_nodes};
 pub use url::{Address, LinkUrl, PaymentUrl, UrlError};
 
 /// The connection that a link or a payment speaks over.

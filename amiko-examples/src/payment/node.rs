@@ -228,6 +228,9 @@ impl StateMachine for PaymentNode {
                 self.address = address;
                 self.external_meeting_points = external_meeting_points;
                 self.timeout_increment = timeout_increment;
+                for (id, link) in self.links.iter() {
+                    cx.connect(&super::link::connection(&id), link.peer.as_deref());
+                }
                 Ok(())
             }
             PaymentNodeMessage::AddLink { name, to } => self.add_link(&name, to, cx),

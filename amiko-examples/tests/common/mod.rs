@@ -1,0 +1,188 @@
+//! The twelve nodes in a simulated world.
+
+use amiko_core::prelude::*;
+use amiko_core::sim::{NodeIndex, World};
+use amiko_examples::payment::{
+    Address, MeetingPoint, Notice, Payer, PayerMessage, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol,
+    PaymentUrl, Reply, TransactionPhase, twelve_nodes,
+};
+
+pub const PAYER: NodeIndex = 0;
+pub const PAYEE: NodeIndex = 7;
+const FUNDS: u64 = 1000;
+
+pub type Payments = World<PaymentProtocol>;
+
+pub struct Net {
+    pub world: Payments,
+    before: Vec<u64>,
+    documents: Vec<String>,
+}
+
+impl Net {
+    /// Twelve nodes, connected.
+    pub fn new(seed: u64) -> Self {
+        let mut world = World::new(PaymentProtocol, seed);
+        let addresses: [Address; 12] =
+            std::array::from_fn(|index| Address { host: format!("node{index}"), port: 4321 });
+        let nodes = twelve_nodes(&addresses, FUNDS);
+        for (address, node) in addresses.iter().zip(nodes) {
+            let configure = PaymentNodeMessage::Configure {
+                address: node.address.clone(),
+                external_meeting_points: node.external_meeting_points.clone(),
+                timeout_increment: node.timeout_increment,
+            };
+            let index = world.add(&address.to_string(), node).unwrap();
+            world.command(index, PaymentNodeEnvelope::PaymentNode(configure)).unwrap();
+        }
+        world.run_for(secs(1));
+        let before = (0..12).map(|node| world.engine(node).unwrap().node().balance()).collect();
+        let documents = (0..12).map(|node| links(&world, node)).collect();
+        Self { world, before, documents }
+    }
+
+    /// Has all nodes believe in a meeting point that doesn't exist.
+    pub fn rename_meeting_point(&mut self, name: &str) {
+        for index in 0..12 {
+            let node = self.world.engine(index).unwrap().node();
+            let configure = PaymentNodeMessage::Configure {
+                address: node.address.clone(),
+                external_meeting_points: vec![Id::<MeetingPoint>::new(name)],
+                timeout_increment: node.timeout_increment,
+            };
+            self.world.command(index, PaymentNodeEnvelope::PaymentNode(configure)).unwrap();
+        }
+    }
+
+    pub fn request(&mut self, payee: NodeIndex, amount: u64) -> PaymentUrl {
+        let request = PaymentNodeMessage::Request { amount, receipt: "a coffee".into(), via: None };
+        self.world.command(payee, PaymentNodeEnvelope::PaymentNode(request)).unwrap();
+        match self.world.take_replies(payee).pop() {
+            Some(Reply::Url { url }) => url.parse().unwrap(),
+            other => panic!("expected a URL, found {other:?}"),
+        }
+    }
+
+    pub fn begin_pay(&mut self, payer: NodeIndex, url: &PaymentUrl) -> Id<Payer> {
+        let pay = PaymentNodeMessage::Pay { url: url.clone(), via: None };
+        self.world.command(payer, PaymentNodeEnvelope::PaymentNode(pay)).unwrap();
+        match self.world.take_replies(payer).pop() {
+            Some(Reply::Paying { payer }) => payer,
+            other => panic!("expected a payer, found {other:?}"),
+        }
+    }
+
+    /// Requests a payment and opens it, up to the question whether to pay.
+    pub fn begin(&mut self, payer: NodeIndex, payee: NodeIndex, amount: u64) -> (NodeIndex, Id<Payer>) {
+        let url = self.request(payee, amount);
+        let id = self.begin_pay(payer, &url);
+        let asked = |world: &Payments| {
+            let payer = world.engine(payer).and_then(|engine| engine.node().payers.get(&id));
+            payer.is_some_and(|payer| payer.bill.is_some())
+        };
+        assert!(self.world.run_until(secs(4), asked));
+        let notices = self.world.take_notices(payer);
+        assert!(matches!(notices.last(), Some(Notice::Receipt { amount: found, .. }) if *found == amount));
+        (payer, id)
+    }
+
+    pub fn agree(&mut self, node: NodeIndex, payer: &Id<Payer>) {
+        self.world.command(node, PaymentNodeEnvelope::Payer(payer.clone(), PayerMessage::Agree)).unwrap();
+    }
+
+    pub fn pay(&mut self, payer: NodeIndex, payee: NodeIndex, amount: u64, agree: bool) {
+        let (node, id) = self.begin(payer, payee, amount);
+        let message = if agree { PayerMessage::Agree } else { PayerMessage::Refuse };
+        self.world.command(node, PaymentNodeEnvelope::Payer(id, message)).unwrap();
+        self.settle();
+    }
+
+    /// Lets time pass until nothing is under way on any node.
+    pub fn settle(&mut self) {
+        let settled = self.world.run_until(secs(60), |world| {
+            (0..12).all(|node| {
+                let engine = world.engine(node).unwrap();
+                let state = engine.node();
+                let quiet = engine.connections().all(|(_, connection)| connection.outbox.is_empty() || connection.closing.is_some());
+                quiet && state.payers.is_empty() && state.payees.is_empty() && state.transactions.is_empty()
+            })
+        });
+        assert!(settled, "{:#?}", (0..12).map(|node| self.world.engine(node).unwrap().node()).collect::<Vec<_>>());
+    }
+
+    /// The payment log of a node.
+    pub fn outcomes(&self, node: NodeIndex) -> Vec<String> {
+        let payments = &self.world.engine(node).unwrap().node().payments;
+        let line = |role: String, outcome: String, reason: &str| {
+            let colon = if reason.is_empty() { "" } else { ": " };
+            format!("{role} {outcome}{colon}{reason}").replace("Payer", "payer").replace("Payee", "payee")
+        };
+        payments
+            .iter()
+            .map(|(_, record)| {
+                let outcome = format!("{:?}", record.outcome).to_lowercase();
+                line(format!("{:?}", record.role).to_lowercase(), outcome, &record.reason)
+            })
+            .collect()
+    }
+
+    pub fn balance_changes(&self) -> Vec<i64> {
+        let after = (0..12).map(|node| self.world.engine(node).unwrap().node().balance());
+        after.zip(&self.before).map(|(after, before)| after as i64 - *before as i64).collect()
+    }
+
+    /// Nothing is left over, both ends of every channel agree, and all money is there.
+    pub fn assert_settled(&self) {
+        for node in 0..12 {
+            let engine = self.world.engine(node).unwrap();
+            let state = engine.node();
+            assert_eq!(state.claims(), 0, "reservations on node {node}");
+            assert_eq!(state.transactions.len(), 0, "transactions on node {node}");
+            assert_eq!(state.payers.len() + state.payees.len(), 0, "payments on node {node}");
+            assert_eq!(engine.timers().count(), 0, "timers on node {node}");
+            assert!(state.meeting_points.iter().all(|(_, point)| point.waiting.is_empty()));
+            for (id, link) in state.links.iter() {
+                assert!(link.routes.is_empty(), "routes of {id} on node {node}");
+                let peer: NodeIndex = id.key().trim_start_matches("link_to_").parse().unwrap();
+                let other = self.world.engine(peer).unwrap().node();
+                let other = other.links.get(&Id::new(format!("link_to_{node}"))).unwrap();
+                for (ours, theirs) in link.channels.iter().zip(&other.channels) {
+                    assert_eq!((ours.local(), ours.remote()), (theirs.remote(), theirs.local()), "{id} of node {node}");
+                    assert_eq!(ours.local() + ours.remote(), 2 * FUNDS);
+                }
+            }
+        }
+    }
+
+    /// The same, and every channel is what it was.
+    pub fn assert_unchanged(&self) {
+        self.assert_settled();
+        for node in 0..12 {
+            assert_eq!(links(&self.world, node), self.documents[node]);
+        }
+    }
+}
+
+fn links(world: &Payments, node: NodeIndex) -> String {
+    to_json(&world.engine(node).unwrap().node().links).unwrap()
+}
+
+pub fn transactions(world: &Payments, node: NodeIndex) -> usize {
+    world.engine(node).map_or(0, |engine| engine.node().transactions.len())
+}
+
+/// Whether a half-route stands on a node.
+pub fn reserved(world: &Payments, node: NodeIndex) -> bool {
+    in_phase(world, node, TransactionPhase::Reserved)
+}
+
+/// Whether an amount is locked on a node.
+pub fn locked(world: &Payments, node: NodeIndex) -> bool {
+    in_phase(world, node, TransactionPhase::Locked)
+}
+
+fn in_phase(world: &Payments, node: NodeIndex, phase: TransactionPhase) -> bool {
+    world.engine(node).is_some_and(|engine| {
+        engine.node().transactions.iter().any(|(_, transaction)| transaction.phase == phase)
+    })
+}
