@@ -1,21 +1,26 @@
 //! What an application says about the conversations with its peers.
 //!
-//! Invariant: the runtime on real sockets and the simulated world ask the same questions and act on the same answers.
+//! It is here and not in a runtime, so that the one on real sockets and the simulated world ask the same questions and act
+//! on the same answers. Invariant: a protocol reads the node and never changes it; changes go through envelopes, like
+//! everything else.
 
 use crate::dispatcher::Connection;
 use crate::id::Id;
 use crate::machine::Node;
 use crate::rejection::Rejection;
 
-/// What a runtime has to know to carry a node's messages: who says what first, who it is, and what a message means.
+/// What an application tells the runtime about the conversations with its peers.
+///
+/// Its methods are called between events; what they are given comes from outside, so they mustn't panic on it.
 pub trait Protocol: 'static {
-    /// The node that speaks it.
+    /// The node that talks.
     type Node: Node;
 
-    /// The first line on a connection that this node dials. Where both sides may dial, it carries the dice.
+    /// The first line on a socket that this node dials. The `dice` are four random bytes that decide which socket stays
+    /// when both sides dial at the same moment; the hello carries them if both sides may dial.
     ///
     /// # Errors
-    /// The connection belongs to nothing that dials.
+    /// There is nothing to say on this connection at the moment: the socket is closed, and dialled again later.
     fn hello(
         &self,
         node: &Self::Node,
@@ -23,10 +28,10 @@ pub trait Protocol: 'static {
         dice: [u8; 4],
     ) -> Result<<Self::Node as Node>::Network, Rejection>;
 
-    /// A peer has dialled and said this first.
+    /// A peer dialled and said this first.
     ///
     /// # Errors
-    /// There is nobody that the peer could mean: its socket is closed.
+    /// The peer isn't welcome: the socket is closed without an answer.
     fn welcome(
         &self,
         node: &Self::Node,
@@ -36,7 +41,7 @@ pub trait Protocol: 'static {
     /// What a message of a peer means to the node.
     ///
     /// # Errors
-    /// It means nothing: it is used up, and noted.
+    /// It means nothing: the message is used up and confirmed, the rejection is kept and logged, the link goes on.
     fn envelope(
         &self,
         node: &Self::Node,
@@ -45,12 +50,13 @@ pub trait Protocol: 'static {
     ) -> Result<<Self::Node as Node>::Envelope, Rejection>;
 }
 
-/// A peer that has dialled.
+/// What a hello means.
 pub struct Welcome<N: Node> {
-    /// The connection that it speaks for.
+    /// The connection that the socket is for. It must exist once `event` has happened.
     pub connection: Id<Connection<N>>,
-    /// Its dice, where both sides may dial: of two sockets for one connection the one with the larger dice stays.
+    /// The dice of the peer, where both sides may dial; none where only the peer dials.
     pub dice: Option<[u8; 4]>,
-    /// What the node is told before anything else that comes over this socket.
+    /// Delivered to the node as a command before anything else of this socket, to create the connection for instance.
+    /// If it is rejected, the peer isn't welcome.
     pub event: Option<N::Envelope>,
 }

@@ -174,12 +174,12 @@ fn a_rejected_message_moves_the_cursor_and_is_confirmed_without_acting() {
     let unread = Rejection::new("expected a message, found noise");
     engine.receive(&peer("bob"), 1, Err(unread), Time::from_millis(10)).unwrap_err();
     receive(&mut engine, 2, [Act::Panic]).unwrap_err();
-    receive(&mut engine, 3, [Act::Ratio { value: f64::INFINITY }]).unwrap_err();
+    receive(&mut engine, 3, [Act::Divide]).unwrap_err();
     assert_eq!(engine.node().things.get(&thing("a")).map(|thing| thing.value), Some(0));
     assert_eq!(engine.next_due(), Some(Time::from_millis(90)));
-    assert_eq!(outputs(&mut engine), [0, 1, 2].map(|index| format!("connection bob confirmed {index}")));
+    assert_eq!(outputs(&mut engine), [0, 1, 2, 3].map(|index| format!("connection bob confirmed {index}")));
     let engine = crash(engine);
-    assert_eq!(engine.connection(&peer("bob")).map(|bob| bob.received), Some(3));
+    assert_eq!(engine.connection(&peer("bob")).map(|bob| bob.received), Some(4));
 }
 
 #[test]

@@ -22,7 +22,8 @@ pub struct Thing {
 #[derive(Clone, Serializable)]
 pub enum Act {
     Set { value: i64 },
-    Ratio { value: f64 },
+    /// Zero by zero: a value without exact text, from a message that has one.
+    Divide,
     Log { text: String },
     Random,
     /// Sends a script to a thing.
@@ -73,7 +74,7 @@ impl StateMachine for Thing {
         for act in script.acts {
             match act {
                 Act::Set { value } => self.value = value,
-                Act::Ratio { value } => self.ratio = value,
+                Act::Divide => self.ratio = 0.0 / 0.0,
                 Act::Log { text } => self.log.push(text),
                 Act::Random => self.log.push(format!("{:?}", cx.random::<40>())),
                 other => act_outside(other, cx)?,

@@ -186,6 +186,12 @@ impl StateMachine for Link {
 
 /// What this node wants.
 impl Link {
+    /// The same link, before anybody knows whom to dial.
+    #[must_use]
+    pub fn without_peer(self) -> Self {
+        Self { remote_id: None, peer: None, ..self }
+    }
+
     /// The neighbour has said its name; where it can be dialled is believed the first time only.
     fn dialled(&mut self, peer: Option<String>, remote_id: Id<Link>, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         match &self.remote_id {

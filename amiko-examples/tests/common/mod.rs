@@ -7,21 +7,21 @@ use amiko_examples::payment::{
     PaymentUrl, Reply, TransactionPhase, twelve_nodes,
 };
 
-pub const PAYER: NodeIndex = 0;
-pub const PAYEE: NodeIndex = 7;
+pub(crate) const PAYER: NodeIndex = 0;
+pub(crate) const PAYEE: NodeIndex = 7;
 const FUNDS: u64 = 1000;
 
-pub type Payments = World<PaymentProtocol>;
+pub(crate) type Payments = World<PaymentProtocol>;
 
-pub struct Net {
-    pub world: Payments,
+pub(crate) struct Net {
+    pub(crate) world: Payments,
     before: Vec<u64>,
     documents: Vec<String>,
 }
 
 impl Net {
     /// Twelve nodes, connected.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut world = World::new(PaymentProtocol, seed);
         let addresses: [Address; 12] =
             std::array::from_fn(|index| Address { host: format!("node{index}"), port: 4321 });
@@ -42,7 +42,7 @@ impl Net {
     }
 
     /// Has all nodes believe in a meeting point that doesn't exist.
-    pub fn rename_meeting_point(&mut self, name: &str) {
+    pub(crate) fn rename_meeting_point(&mut self, name: &str) {
         for index in 0..12 {
             let node = self.world.engine(index).unwrap().node();
             let configure = PaymentNodeMessage::Configure {
@@ -54,7 +54,7 @@ impl Net {
         }
     }
 
-    pub fn request(&mut self, payee: NodeIndex, amount: u64) -> PaymentUrl {
+    pub(crate) fn request(&mut self, payee: NodeIndex, amount: u64) -> PaymentUrl {
         let request = PaymentNodeMessage::Request { amount, receipt: "a coffee".into(), via: None };
         self.world.command(payee, PaymentNodeEnvelope::PaymentNode(request)).unwrap();
         match self.world.take_replies(payee).pop() {
@@ -63,7 +63,7 @@ impl Net {
         }
     }
 
-    pub fn begin_pay(&mut self, payer: NodeIndex, url: &PaymentUrl) -> Id<Payer> {
+    pub(crate) fn begin_pay(&mut self, payer: NodeIndex, url: &PaymentUrl) -> Id<Payer> {
         let pay = PaymentNodeMessage::Pay { url: url.clone(), via: None };
         self.world.command(payer, PaymentNodeEnvelope::PaymentNode(pay)).unwrap();
         match self.world.take_replies(payer).pop() {
@@ -73,7 +73,7 @@ impl Net {
     }
 
     /// Requests a payment and opens it, up to the question whether to pay.
-    pub fn begin(&mut self, payer: NodeIndex, payee: NodeIndex, amount: u64) -> (NodeIndex, Id<Payer>) {
+    pub(crate) fn begin(&mut self, payer: NodeIndex, payee: NodeIndex, amount: u64) -> (NodeIndex, Id<Payer>) {
         let url = self.request(payee, amount);
         let id = self.begin_pay(payer, &url);
         let asked = |world: &Payments| {
@@ -86,11 +86,11 @@ impl Net {
         (payer, id)
     }
 
-    pub fn agree(&mut self, node: NodeIndex, payer: &Id<Payer>) {
+    pub(crate) fn agree(&mut self, node: NodeIndex, payer: &Id<Payer>) {
         self.world.command(node, PaymentNodeEnvelope::Payer(payer.clone(), PayerMessage::Agree)).unwrap();
     }
 
-    pub fn pay(&mut self, payer: NodeIndex, payee: NodeIndex, amount: u64, agree: bool) {
+    pub(crate) fn pay(&mut self, payer: NodeIndex, payee: NodeIndex, amount: u64, agree: bool) {
         let (node, id) = self.begin(payer, payee, amount);
         let message = if agree { PayerMessage::Agree } else { PayerMessage::Refuse };
         self.world.command(node, PaymentNodeEnvelope::Payer(id, message)).unwrap();
@@ -98,7 +98,7 @@ impl Net {
     }
 
     /// Lets time pass until nothing is under way on any node.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let settled = self.world.run_until(secs(60), |world| {
             (0..12).all(|node| {
                 let engine = world.engine(node).unwrap();
@@ -111,7 +111,7 @@ impl Net {
     }
 
     /// The payment log of a node.
-    pub fn outcomes(&self, node: NodeIndex) -> Vec<String> {
+    pub(crate) fn outcomes(&self, node: NodeIndex) -> Vec<String> {
         let payments = &self.world.engine(node).unwrap().node().payments;
         let line = |role: String, outcome: String, reason: &str| {
             let colon = if reason.is_empty() { "" } else { ": " };
@@ -126,13 +126,13 @@ impl Net {
             .collect()
     }
 
-    pub fn balance_changes(&self) -> Vec<i64> {
+    pub(crate) fn balance_changes(&self) -> Vec<i64> {
         let after = (0..12).map(|node| self.world.engine(node).unwrap().node().balance());
         after.zip(&self.before).map(|(after, before)| after as i64 - *before as i64).collect()
     }
 
     /// Nothing is left over, both ends of every channel agree, and all money is there.
-    pub fn assert_settled(&self) {
+    pub(crate) fn assert_settled(&self) {
         for node in 0..12 {
             let engine = self.world.engine(node).unwrap();
             let state = engine.node();
@@ -155,7 +155,7 @@ impl Net {
     }
 
     /// The same, and every channel is what it was.
-    pub fn assert_unchanged(&self) {
+    pub(crate) fn assert_unchanged(&self) {
         self.assert_settled();
         for node in 0..12 {
             assert_eq!(links(&self.world, node), self.documents[node]);
@@ -167,17 +167,17 @@ fn links(world: &Payments, node: NodeIndex) -> String {
     to_json(&world.engine(node).unwrap().node().links).unwrap()
 }
 
-pub fn transactions(world: &Payments, node: NodeIndex) -> usize {
+pub(crate) fn transactions(world: &Payments, node: NodeIndex) -> usize {
     world.engine(node).map_or(0, |engine| engine.node().transactions.len())
 }
 
 /// Whether a half-route stands on a node.
-pub fn reserved(world: &Payments, node: NodeIndex) -> bool {
+pub(crate) fn reserved(world: &Payments, node: NodeIndex) -> bool {
     in_phase(world, node, TransactionPhase::Reserved)
 }
 
 /// Whether an amount is locked on a node.
-pub fn locked(world: &Payments, node: NodeIndex) -> bool {
+pub(crate) fn locked(world: &Payments, node: NodeIndex) -> bool {
     in_phase(world, node, TransactionPhase::Locked)
 }
 

@@ -1,1 +1,37 @@
-fn main() {}
+//! `amiko-node`: a payment node, and the commands of its user.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 node not running, 4 state directory damaged.
+
+mod arguments;
+mod client;
+mod control;
+mod demo;
+mod failure;
+mod run;
+mod screen;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use failure::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match dispatch(&arguments) {
+        Ok(code) => code,
+        Err(failure) => {
+            screen::complain(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
+    let json = arguments.json;
+    match &arguments.command {
+        Command::Demo(demo) => runtime.block_on(demo::demo(demo, arguments.dir.as_deref(), json)),
+        Command::Run(run) => runtime.block_on(run::run(run, arguments.directory()?, json)).map(|()| ExitCode::SUCCESS),
+        other => runtime.block_on(client::command(other, arguments.directory()?, json)),
+    }
+}

@@ -1,0 +1,129 @@
+//! The command line.
+
+use crate::failure::Failure;
+use amiko_examples::payment::{Address, LinkUrl, PaymentUrl};
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// A payment node: it routes payments over channels with its neighbours, and survives crashes.
+#[derive(Parser)]
+#[command(version, after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 node not running, \
+                                 4 state directory damaged.")]
+pub(crate) struct Arguments {
+    /// The state directory of the node.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Print one JSON document, and nothing else, on standard output.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Arguments {
+    pub(crate) fn directory(&self) -> Result<&Path, Failure> {
+        self.dir.as_deref().ok_or_else(|| Failure::Usage("expected --dir DIR, the state directory of the node".into()))
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Let twelve nodes pay each other, each with its own state directory and TCP listener.
+    Demo(Demo),
+    /// Run a node until it is stopped.
+    Run(Run),
+    /// Neighbours.
+    #[command(subcommand)]
+    Link(Link),
+    /// Put an amount into a new channel of a link.
+    Deposit {
+        /// The link.
+        link: String,
+        /// How much, in satoshi.
+        amount: u64,
+    },
+    /// Meeting points.
+    #[command(subcommand)]
+    MeetingPoint(MeetingPoint),
+    /// Request a payment to this node; prints its URL.
+    Request {
+        /// How much, in satoshi.
+        amount: u64,
+        /// For what.
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        receipt: String,
+        /// The only link that may be used first.
+        #[arg(long, value_name = "LINK")]
+        via: Option<String>,
+    },
+    /// Pay what a URL requests: shows amount and receipt, asks, and waits until it is over.
+    Pay {
+        /// What the payee has sent.
+        url: PaymentUrl,
+        /// Don't ask.
+        #[arg(long)]
+        yes: bool,
+        /// The only link that may be used first.
+        #[arg(long, value_name = "LINK")]
+        via: Option<String>,
+    },
+    /// Show the state of the node.
+    List,
+    /// Show the payment log.
+    Payments,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Link {
+    /// Add a neighbour; prints the URL to send to it.
+    Add {
+        /// What the link is called here.
+        name: String,
+        /// The URL that the neighbour has sent.
+        #[arg(long, value_name = "URL")]
+        to: Option<LinkUrl>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum MeetingPoint {
+    /// Let routes meet on this node.
+    Add {
+        /// What the meeting point is called.
+        name: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Demo {
+    /// How many payments.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) payments: u32,
+    /// How many at a time.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) concurrency: u32,
+    /// How much each, in satoshi.
+    #[arg(long, default_value_t = 123, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(crate) amount: u64,
+    /// What each side of each link has [default: 1000, or amount × payments where that is more]
+    #[arg(long)]
+    pub(crate) funds: Option<u64>,
+}
+
+#[derive(Args)]
+pub(crate) struct Run {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:4321", value_name = "HOST:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// Where others can dial this node [default: where it listens]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) advertise: Option<Address>,
+    /// A meeting point of another node that payments to this one may use.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) external_meeting_point: Vec<String>,
+    /// How long this node has to pass on a token.
+    #[arg(long, default_value_t = 86_400, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub(crate) timeout_increment: u64,
+}

@@ -1,0 +1,159 @@
+//! The commands that talk to a running node.
+
+use crate::arguments::{Command, Link, MeetingPoint};
+use crate::control::{self, Answer, Conversation, MAX_ANSWER, Question, Summary};
+use crate::failure::Failure;
+use crate::screen;
+use amiko_core::prelude::*;
+use amiko_examples::payment::{Outcome, PaymentRecord, Role};
+use std::path::Path;
+use std::process::ExitCode;
+use tokio::net::UnixStream;
+
+pub(crate) async fn command(command: &Command, directory: &Path, json: bool) -> Result<ExitCode, Failure> {
+    let mut conversation = connect(directory).await?;
+    if let Command::Pay { yes, .. } = command {
+        return pay(&mut conversation, &question(command, json), *yes, json).await;
+    }
+    let answer = ask(&mut conversation, &question(command, json)).await?;
+    show(answer, json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn question(command: &Command, json: bool) -> Question {
+    let link = |name: &String| Id::new(name.clone());
+    match command {
+        Command::Link(Link::Add { name, to }) => {
+            Question::AddLink { name: Id::new(name.clone()), to: to.as_ref().map(ToString::to_string) }
+        }
+        Command::MeetingPoint(MeetingPoint::Add { name }) => Question::AddMeetingPoint { name: Id::new(name.clone()) },
+        Command::Deposit { link, amount } => Question::Deposit { link: Id::new(link.clone()), amount: *amount },
+        Command::Request { amount, receipt, via } => {
+            Question::Request { amount: *amount, receipt: receipt.clone(), via: via.as_ref().map(link) }
+        }
+        Command::Pay { url, via, .. } => Question::Pay { url: url.clone(), via: via.as_ref().map(link) },
+        Command::Payments => Question::Payments,
+        _ if json => Question::Document,
+        _ => Question::List,
+    }
+}
+
+async fn connect(directory: &Path) -> Result<Conversation, Failure> {
+    let path = control::socket(directory);
+    match UnixStream::connect(&path).await {
+        Ok(stream) => Ok(Conversation::new(stream)),
+        Err(error) => Err(Failure::NotRunning(format!(
+            "no node runs on {} ({error}): start it with `amiko-node run --dir {0}`",
+            directory.display()
+        ))),
+    }
+}
+
+async fn ask(conversation: &mut Conversation, question: &Question) -> Result<Answer, Failure> {
+    conversation.say(question).await.map_err(Failure::system)?;
+    hear(conversation).await
+}
+
+async fn hear(conversation: &mut Conversation) -> Result<Answer, Failure> {
+    match conversation.hear(MAX_ANSWER).await.map_err(Failure::system)? {
+        Some(Answer::Refused { reason }) => Err(Failure::Refused(reason)),
+        Some(answer) => Ok(answer),
+        None => Err(Failure::Refused("the node stopped before it answered: start it again".into())),
+    }
+}
+
+async fn pay(conversation: &mut Conversation, question: &Question, yes: bool, json: bool) -> Result<ExitCode, Failure> {
+    let mut answer = ask(conversation, question).await?;
+    if let Answer::Receipt { amount, receipt, .. } = &answer {
+        let what = if receipt.is_empty() { String::new() } else { format!(" for {:?}", screen::plain(receipt)) };
+        screen::tell(format_args!("pay {amount}{what}"));
+        let agreed = yes || screen::ask("pay it?");
+        answer = ask(conversation, if agreed { &Question::Agree } else { &Question::Refuse }).await?;
+    }
+    let Answer::Ended { record } = answer else { return Err(unexpected(&answer)) };
+    if json {
+        screen::say(to_json(&record).map_err(Failure::refused)?);
+    }
+    if record.outcome == Outcome::Cancelled {
+        return Err(Failure::Refused(format!("the payment was cancelled: {}; nothing was paid", record.reason)));
+    }
+    if !json {
+        let took = (record.ended - record.begun).as_millis();
+        screen::say(format_args!("paid {} in {took} ms", record.amount));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn unexpected(answer: &Answer) -> Failure {
+    Failure::Refused(format!("expected another answer of the node, found {}", answer.class().unwrap_or("none")))
+}
+
+fn show(answer: Answer, json: bool) -> Result<(), Failure> {
+    match answer {
+        // The document is JSON already, one object a line.
+        Answer::Document { text } => screen::say(text),
+        Answer::Payments { records } if json => screen::say(to_json(&records).map_err(Failure::refused)?),
+        other if json => screen::say(to_json(&other).map_err(Failure::refused)?),
+        Answer::Done => screen::say("done"),
+        Answer::Url { url } => screen::say(url),
+        Answer::State { summary } => show_summary(&summary),
+        Answer::Payments { records } => show_payments(&records),
+        other => return Err(unexpected(&other)),
+    }
+    Ok(())
+}
+
+fn show_summary(summary: &Summary) {
+    let or_none = |names: &[String]| if names.is_empty() { "none".into() } else { names.join(", ") };
+    screen::say(format_args!("address          {}", summary.address.as_deref().unwrap_or("none")));
+    screen::say(format_args!("meeting points   {}", or_none(&summary.meeting_points)));
+    screen::say(format_args!("of other nodes   {}", or_none(&summary.external_meeting_points)));
+    screen::say(format_args!("under way        {} transactions, {} timers", summary.transactions, summary.timers));
+    let rows: Vec<Vec<String>> = summary
+        .links
+        .iter()
+        .map(|link| {
+            vec![
+                screen::plain(&link.name),
+                if link.connected { "connected" } else { "not connected" }.into(),
+                link.peer.as_deref().map_or("-".into(), screen::plain),
+                link.channels.to_string(),
+                link.local.to_string(),
+                link.remote.to_string(),
+                link.reserved.to_string(),
+                link.unconfirmed.to_string(),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        let heads = ["link", "state", "peer", "channels", "local", "remote", "reserved", "unconfirmed"];
+        screen::say(format_args!("\n{}", screen::table(&heads, &rows)));
+    }
+    for (head, lines) in [("payments", &summary.payments), ("rejected lately", &summary.rejections)] {
+        if !lines.is_empty() {
+            screen::say(format_args!("\n{head}"));
+            lines.iter().for_each(|line| screen::say(format_args!("  {}", screen::plain(line))));
+        }
+    }
+}
+
+fn show_payments(records: &[PaymentRecord]) {
+    let rows: Vec<Vec<String>> = records
+        .iter()
+        .map(|record| {
+            vec![
+                record.ended.as_secs().to_string(),
+                record.payment.clone(),
+                if record.role == Role::Payer { format!("-{}", record.amount) } else { format!("+{}", record.amount) },
+                record.outcome.class().unwrap_or_default().into(),
+                screen::plain(if record.reason.is_empty() { &record.receipt } else { &record.reason }),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        screen::say("no payments");
+    } else {
+        screen::say(screen::table(&["time", "payment", "amount", "outcome", ""], &rows));
+    }
+}
+

@@ -1,0 +1,96 @@
+//! How the commands reach a running node: JSON lines over a Unix socket in its directory.
+//!
+//! Invariant: only who may read the directory can talk to the node: the socket has mode 0600.
+
+use amiko_core::prelude::*;
+use amiko_examples::payment::{Link, MeetingPoint, Payer, PaymentRecord, PaymentUrl};
+use std::path::{Path, PathBuf};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+
+/// Bytes of a question. Answers may be long: a node shows its whole state.
+pub(crate) const MAX_QUESTION: u64 = 64 << 10;
+/// Bytes of an answer.
+pub(crate) const MAX_ANSWER: u64 = 1 << 30;
+
+/// What a command asks.
+#[derive(Debug, Serializable)]
+pub(crate) enum Question {
+    AddLink { name: Id<Link>, to: Option<String> },
+    AddMeetingPoint { name: Id<MeetingPoint> },
+    Deposit { link: Id<Link>, amount: u64 },
+    Request { amount: u64, receipt: String, via: Option<Id<Link>> },
+    Pay { url: PaymentUrl, via: Option<Id<Link>> },
+    Agree,
+    Refuse,
+    List,
+    Document,
+    Payments,
+}
+
+/// What the node answers.
+#[derive(Debug, Serializable)]
+pub(crate) enum Answer {
+    Done,
+    Url { url: String },
+    Receipt { payer: Id<Payer>, amount: u64, receipt: String },
+    Ended { record: PaymentRecord },
+    State { summary: Summary },
+    Document { text: String },
+    Payments { records: Vec<PaymentRecord> },
+    Refused { reason: String },
+}
+
+/// The state of a node, for people.
+#[derive(Debug, Serializable)]
+pub(crate) struct Summary {
+    pub(crate) address: Option<String>,
+    pub(crate) links: Vec<LinkSummary>,
+    pub(crate) meeting_points: Vec<String>,
+    pub(crate) external_meeting_points: Vec<String>,
+    pub(crate) payments: Vec<String>,
+    pub(crate) transactions: usize,
+    pub(crate) timers: usize,
+    pub(crate) rejections: Vec<String>,
+}
+
+#[derive(Debug, Serializable)]
+pub(crate) struct LinkSummary {
+    pub(crate) name: String,
+    pub(crate) connected: bool,
+    pub(crate) peer: Option<String>,
+    pub(crate) channels: usize,
+    pub(crate) local: u64,
+    pub(crate) remote: u64,
+    pub(crate) reserved: u64,
+    pub(crate) unconfirmed: usize,
+}
+
+/// Where the socket of a node is.
+pub(crate) fn socket(directory: &Path) -> PathBuf {
+    directory.join("control.sock")
+}
+
+/// One end of a conversation.
+pub(crate) struct Conversation(BufReader<UnixStream>);
+
+impl Conversation {
+    pub(crate) fn new(stream: UnixStream) -> Self {
+        Self(BufReader::new(stream))
+    }
+
+    pub(crate) async fn say<T: Serializable>(&mut self, value: &T) -> std::io::Result<()> {
+        let mut line = to_json(value).map_err(std::io::Error::other)?;
+        line.push('\n');
+        self.0.get_mut().write_all(line.as_bytes()).await
+    }
+
+    /// What the other end says next; none when it has gone.
+    pub(crate) async fn hear<T: Serializable>(&mut self, limit: u64) -> std::io::Result<Option<T>> {
+        let mut line = String::new();
+        if (&mut self.0).take(limit).read_line(&mut line).await? == 0 {
+            return Ok(None);
+        }
+        from_json(&line).map(Some).map_err(std::io::Error::other)
+    }
+}

@@ -1,0 +1,285 @@
+//! A node that runs until it is stopped.
+
+use crate::arguments::Run;
+use crate::control::{self, Answer, Conversation, LinkSummary, MAX_QUESTION, Question, Summary};
+use crate::failure::{Failure, chain};
+use crate::screen;
+use amiko_core::prelude::*;
+use amiko_examples::payment::{
+    Address, Link, LinkUrl, Notice, Payer, PayerMessage, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
+    PaymentProtocol, Reply,
+};
+use amiko_net::{Handle, NetSettings, Runtime};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+/// Commands that may talk to the node at one time; more wait.
+const MAX_CONVERSATIONS: usize = 1_000;
+
+pub(crate) type Node = Handle<PaymentNode, Directory>;
+
+/// Opens the state of a node.
+pub(crate) fn open(directory: &Path) -> Result<Engine<PaymentNode>, Failure> {
+    let store = Directory::open(directory).map_err(|error| Failure::open(&error))?;
+    let engine = Engine::open(store, Settings::default()).map_err(|error| Failure::engine(&error, directory))?;
+    if let Some(torn) = engine.torn() {
+        screen::tell(format_args!(
+            "amiko-node: the last write to {} was torn by a crash: {} bytes that were never acknowledged are cut off",
+            torn.file.display(),
+            torn.bytes_cut
+        ));
+    }
+    Ok(engine)
+}
+
+pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result<(), Failure> {
+    let engine = open(directory)?;
+    let mut settings = NetSettings::default();
+    settings.listen = Some(arguments.listen);
+    settings.log = Some(Arc::new(|event| screen::tell(format_args!("{event}"))));
+    let runtime = Runtime::bind(engine, PaymentProtocol, settings).await.map_err(Failure::refused)?;
+    let Some(local) = runtime.local_addr() else {
+        return Err(Failure::Refused("expected an address to listen on, found none".into()));
+    };
+    let address = arguments
+        .advertise
+        .clone()
+        .unwrap_or_else(|| Address { host: local.ip().to_string(), port: local.port() });
+    let listener = listen(directory)?;
+    let handle = runtime.handle();
+    let begin = begin(&handle, arguments, address.clone());
+    let serve = async {
+        begin.await?;
+        if json {
+            let (directory, address) = (directory.display().to_string(), address.to_string());
+            let started = Started { directory, address, listen: local.to_string() };
+            screen::say(to_json(&started).map_err(Failure::refused)?);
+        } else {
+            screen::say(format_args!("node {} listens on {local}, as {address}", directory.display()));
+        }
+        serve(&listener, &handle).await
+    };
+    let outcome = tokio::select! {
+        outcome = runtime.run() => outcome.map(drop).map_err(Failure::refused),
+        outcome = serve => outcome,
+        () = stopped() => Ok(()),
+    };
+    drop(std::fs::remove_file(control::socket(directory)));
+    outcome
+}
+
+/// What `run --json` prints when the node is ready.
+#[derive(Serializable)]
+struct Started {
+    directory: String,
+    address: String,
+    listen: String,
+}
+
+async fn begin(handle: &Node, arguments: &Run, address: Address) -> Result<(), Failure> {
+    let external = arguments.external_meeting_point.iter().map(|name| Id::new(name.clone())).collect();
+    let configure = PaymentNodeMessage::Configure {
+        address: Some(address),
+        external_meeting_points: external,
+        timeout_increment: arguments.timeout_increment,
+    };
+    handle.command(PaymentNodeEnvelope::PaymentNode(configure)).await.map(drop).map_err(Failure::refused)
+}
+
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Without a signal handler the default applies, which stops the process as well.
+    if let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    } else {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn listen(directory: &Path) -> Result<UnixListener, Failure> {
+    let path = control::socket(directory);
+    // The directory is locked by this process, so a socket that is there belongs to one that has ended.
+    drop(std::fs::remove_file(&path));
+    let refused = |error: std::io::Error| {
+        Failure::Refused(format!("can't listen on {}: {error}; a shorter path may help", path.display()))
+    };
+    let listener = UnixListener::bind(&path).map_err(refused)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(refused)?;
+    Ok(listener)
+}
+
+async fn serve(listener: &UnixListener, handle: &Node) -> Result<(), Failure> {
+    let places = Arc::new(Semaphore::new(MAX_CONVERSATIONS));
+    loop {
+        // The semaphore is never closed, so this only waits.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+        let (stream, _) = listener.accept().await.map_err(Failure::system)?;
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            // Whoever asked has gone: nobody is left to be told.
+            drop(converse(stream, &handle).await);
+            drop(place);
+        });
+    }
+}
+
+async fn converse(stream: UnixStream, handle: &Node) -> std::io::Result<()> {
+    let mut conversation = Conversation::new(stream);
+    while let Some(question) = conversation.hear::<Question>(MAX_QUESTION).await? {
+        if let Question::Pay { url, via } = question {
+            return pay(&mut conversation, handle, PaymentNodeMessage::Pay { url, via }).await;
+        }
+        let answer = answer(question, handle).await.unwrap_or_else(|reason| Answer::Refused { reason });
+        conversation.say(&answer).await?;
+    }
+    Ok(())
+}
+
+async fn answer(question: Question, handle: &Node) -> Result<Answer, String> {
+    let message = match question {
+        Question::List => return list(handle).await,
+        Question::Document => {
+            let text = handle.query(|engine| engine.document()).await.map_err(|error| chain(&error))?;
+            return Ok(Answer::Document { text: text.map_err(|error| chain(&error))? });
+        }
+        Question::Payments => {
+            let records = handle.query(|engine| {
+                engine.node().payments.iter().map(|(_, record)| record.clone()).collect::<Vec<_>>()
+            });
+            return Ok(Answer::Payments { records: records.await.map_err(|error| chain(&error))? });
+        }
+        Question::AddLink { name, to } => {
+            let to = to.map(|to| to.parse::<LinkUrl>()).transpose().map_err(|error| error.to_string())?;
+            PaymentNodeMessage::AddLink { name, to }
+        }
+        Question::AddMeetingPoint { name } => PaymentNodeMessage::AddMeetingPoint { name },
+        Question::Deposit { link, amount } => PaymentNodeMessage::Deposit { link, amount },
+        Question::Request { amount, receipt, via } => PaymentNodeMessage::Request { amount, receipt, via },
+        Question::Pay { .. } | Question::Agree | Question::Refuse => {
+            return Err("expected a payment to agree to, found none".into());
+        }
+    };
+    let replies = handle.command(PaymentNodeEnvelope::PaymentNode(message)).await.map_err(|error| chain(&error))?;
+    Ok(match replies.into_iter().next() {
+        Some(Reply::Url { url }) => Answer::Url { url },
+        _ => Answer::Done,
+    })
+}
+
+/// A payment: begins it, asks, and tells how it ended.
+async fn pay(
+    conversation: &mut Conversation,
+    handle: &Node,
+    message: PaymentNodeMessage,
+) -> std::io::Result<()> {
+    let refused = |reason: String| Answer::Refused { reason };
+    let mut payment = match Payment::begin(handle, message).await {
+        Ok(payment) => payment,
+        Err(reason) => return conversation.say(&refused(reason)).await,
+    };
+    let first = payment.next().await;
+    let asked = matches!(first, Ok(Answer::Receipt { .. }));
+    conversation.say(&first.unwrap_or_else(refused)).await?;
+    if !asked {
+        return Ok(());
+    }
+    // Whoever goes away without an answer hasn't agreed.
+    let agreed = matches!(conversation.hear::<Question>(MAX_QUESTION).await, Ok(Some(Question::Agree)));
+    let last = match payment.decide(handle, agreed).await {
+        Ok(()) => payment.next().await,
+        Err(reason) => Err(reason),
+    };
+    conversation.say(&last.unwrap_or_else(refused)).await
+}
+
+/// An outgoing payment, watched.
+pub(crate) struct Payment {
+    payer: Id<Payer>,
+    name: String,
+    notices: tokio::sync::mpsc::Receiver<Arc<Notice>>,
+}
+
+impl Payment {
+    pub(crate) async fn begin(handle: &Node, message: PaymentNodeMessage) -> Result<Self, String> {
+        let notices = handle.watch().await;
+        let begun = handle.command(PaymentNodeEnvelope::PaymentNode(message)).await.map_err(|error| chain(&error))?;
+        let Some(Reply::Paying { payer }) = begun.into_iter().next() else {
+            return Err("expected a payment to begin, found none".into());
+        };
+        let name = payer.key().trim_end_matches("@payer").to_owned();
+        Ok(Self { payer, name, notices })
+    }
+
+    /// What happens to it next.
+    pub(crate) async fn next(&mut self) -> Result<Answer, String> {
+        while let Some(notice) = self.notices.recv().await {
+            match &*notice {
+                Notice::Receipt { payer, amount, receipt } if *payer == self.payer => {
+                    return Ok(Answer::Receipt { payer: payer.clone(), amount: *amount, receipt: receipt.clone() });
+                }
+                Notice::Ended { record }
+                    if record.payment == self.name && record.role == amiko_examples::payment::Role::Payer =>
+                {
+                    return Ok(Answer::Ended { record: record.clone() });
+                }
+                _ => {}
+            }
+        }
+        Err("the node stopped before the payment ended: start it again, and look at `payments`".into())
+    }
+
+    pub(crate) async fn decide(&self, handle: &Node, agreed: bool) -> Result<(), String> {
+        let message = if agreed { PayerMessage::Agree } else { PayerMessage::Refuse };
+        let envelope = PaymentNodeEnvelope::Payer(self.payer.clone(), message);
+        handle.command(envelope).await.map(drop).map_err(|error| chain(&error))
+    }
+}
+
+async fn list(handle: &Node) -> Result<Answer, String> {
+    let connected = handle.connected().await.map_err(|error| chain(&error))?;
+    let summary = handle.query(move |engine| summary(engine, &connected)).await.map_err(|error| chain(&error))?;
+    Ok(Answer::State { summary })
+}
+
+fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
+    /// Rejections that are shown.
+    const SHOWN: usize = 5;
+    let node = engine.node();
+    let link = |(id, link): (Id<Link>, &Link)| {
+        let connection = engine.connection(&Id::new(id.key().clone()));
+        LinkSummary {
+            connected: connected.contains(id.key()),
+            name: id.key().clone(),
+            peer: link.peer.clone(),
+            channels: link.channels.len(),
+            local: link.channels.iter().map(|channel| channel.local()).sum(),
+            remote: link.channels.iter().map(|channel| channel.remote()).sum(),
+            reserved: link.channels.iter().map(|channel| channel.claimed().0 + channel.claimed().1).sum(),
+            unconfirmed: connection.map_or(0, |connection| connection.outbox.len()),
+        }
+    };
+    let payers = node.payers.iter().map(|(id, payer)| {
+        let amount = payer.bill.as_ref().map_or(0, |bill| bill.amount);
+        format!("{}: {amount} out, {}", id.key(), payer.phase.class().unwrap_or_default())
+    });
+    let payees = node.payees.iter().map(|(id, payee)| {
+        format!("{}: {} in, {}", id.key(), payee.amount, payee.phase.class().unwrap_or_default())
+    });
+    let rejections = engine.rejections().rev().take(SHOWN).map(|rejected| rejected.rejection.to_string());
+    Summary {
+        address: node.address.as_ref().map(ToString::to_string),
+        links: node.links.iter().map(link).collect(),
+        meeting_points: node.meeting_points.iter().map(|(id, _)| id.key().clone()).collect(),
+        external_meeting_points: node.external_meeting_points.iter().map(|id| id.key().clone()).collect(),
+        payments: payers.chain(payees).collect(),
+        transactions: node.transactions.len(),
+        timers: engine.timers().count(),
+        rejections: rejections.collect(),
+    }
+}

@@ -1,0 +1,99 @@
+//! What a person sees. Invariant: text that came from outside is escaped before it reaches a terminal.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use crate::failure::Failure;
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+
+/// A line on standard output.
+pub(crate) fn say(line: impl Display) {
+    println!("{line}");
+}
+
+/// A line on standard error.
+pub(crate) fn tell(line: impl Display) {
+    eprintln!("{line}");
+}
+
+/// What went wrong.
+pub(crate) fn complain(failure: &Failure) {
+    let (start, end) = if color(std::io::stderr().is_terminal()) { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
+    tell(format_args!("{start}amiko-node:{end} {failure}"));
+}
+
+fn color(terminal: bool) -> bool {
+    terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Text in bold, where standard output is a terminal that may have it.
+pub(crate) fn bold(text: &str) -> String {
+    if color(std::io::stdout().is_terminal()) { format!("\x1b[1;32m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// Text from outside: control characters and those that change the direction of writing are escaped.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    for character in text.chars() {
+        match character {
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                plain.extend(character.escape_unicode());
+            }
+            control if control.is_control() => plain.extend(control.escape_default()),
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// Asks a yes or no question; no answer is a no.
+pub(crate) fn ask(question: &str) -> bool {
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stderr().flush().and_then(|()| std::io::stdin().read_line(&mut answer));
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+/// Shows how far something long has come: in place on a terminal, now and then on anything else.
+pub(crate) struct Progress {
+    terminal: bool,
+    total: u32,
+    shown: u32,
+}
+
+impl Progress {
+    pub(crate) fn new(total: u32) -> Self {
+        Self { terminal: std::io::stderr().is_terminal(), total, shown: 0 }
+    }
+
+    pub(crate) fn show(&mut self, done: u32) {
+        if self.terminal {
+            eprint!("\r{done} of {} payments", self.total);
+        } else if done == self.total || done >= self.shown + self.total.div_ceil(10) {
+            self.shown = done;
+            eprintln!("{done} of {} payments", self.total);
+        }
+    }
+
+    pub(crate) fn end(&self) {
+        if self.terminal {
+            eprintln!();
+        }
+    }
+}
+
+/// Columns as wide as their widest cell.
+pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(heads.get(column).map(|head| head.chars().count())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let line = |cells: Vec<&str>| {
+        let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        padded.join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![line(heads.to_vec())];
+    lines.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
+    lines.join("\n")
+}

@@ -1,0 +1,253 @@
+//! Sockets, and which connection each is for: strangers, sessions, and the dialling of those that have none.
+//!
+//! Invariant: a connection has at most one session, and is dialled only while it has none; a signal of a socket that
+//! isn't known here any more means nothing.
+
+use crate::dial::{Dial, pause};
+use crate::error::{DialError, Disconnect, Refusal};
+use crate::event::Event;
+use crate::session::Session;
+use crate::settings::NetSettings;
+use crate::socket::{Signal, Socket, SocketId};
+use crate::transport::Transport;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+/// A peer that dialled and hasn't said yet what for.
+pub(crate) struct Stranger {
+    pub(crate) socket: Socket,
+    pub(crate) peer: String,
+}
+
+/// All sockets of a node, by the keys of their connections.
+pub(crate) struct Links<T: Transport> {
+    transport: Arc<T>,
+    settings: NetSettings,
+    signals: mpsc::Sender<Signal<T::Stream>>,
+    tasks: JoinSet<()>,
+    last: u64,
+    /// The oldest first.
+    strangers: BTreeMap<SocketId, Stranger>,
+    connections: HashMap<SocketId, String>,
+    sessions: HashMap<String, Session>,
+    dials: HashMap<String, Dial>,
+    listening: Option<AbortHandle>,
+}
+
+impl<T: Transport> Links<T> {
+    pub(crate) fn new(transport: Arc<T>, settings: NetSettings, signals: mpsc::Sender<Signal<T::Stream>>) -> Self {
+        Self {
+            transport,
+            settings,
+            signals,
+            tasks: JoinSet::new(),
+            last: 0,
+            strangers: BTreeMap::new(),
+            connections: HashMap::new(),
+            sessions: HashMap::new(),
+            dials: HashMap::new(),
+            listening: None,
+        }
+    }
+
+    fn fresh(&mut self) -> SocketId {
+        self.last += 1;
+        SocketId(self.last)
+    }
+
+    /// Begins to accept peers.
+    pub(crate) fn listen(&mut self, listener: T::Listener) {
+        let (transport, signals) = (Arc::clone(&self.transport), self.signals.clone());
+        let breath = self.settings.back_off_first;
+        let task = self.tasks.spawn(async move {
+            loop {
+                let signal = match transport.accept(&listener).await {
+                    Ok((stream, peer)) => Signal::Accepted { stream, peer },
+                    Err(error) => Signal::AcceptFailed { error },
+                };
+                let failed = matches!(signal, Signal::AcceptFailed { .. });
+                if signals.send(signal).await.is_err() {
+                    return;
+                }
+                if failed {
+                    // Out of file descriptors, most likely: trying at once would only burn time.
+                    sleep(breath).await;
+                }
+            }
+        });
+        self.listening = Some(task);
+    }
+
+    /// Forgets tasks that have ended.
+    pub(crate) fn reap(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// Opens a socket on a stream.
+    pub(crate) fn open(&mut self, stream: T::Stream, dialled: bool) -> Socket {
+        let id = self.fresh();
+        Socket::open(stream, id, dialled, &self.settings, &self.signals, &mut self.tasks)
+    }
+
+    /// Lets a peer that dialled say what for.
+    pub(crate) fn accept(&mut self, stream: T::Stream, peer: SocketAddr) {
+        let limit = self.settings.strangers.max(1);
+        while self.strangers.len() >= limit {
+            // The oldest one: who means it says hello at once.
+            let Some((_, oldest)) = self.strangers.pop_first() else { break };
+            self.refuse(oldest, &Refusal::Crowded { limit });
+        }
+        let socket = self.open(stream, false);
+        self.strangers.insert(socket.id, Stranger { socket, peer: peer.to_string() });
+    }
+
+    pub(crate) fn take_stranger(&mut self, socket: SocketId) -> Option<Stranger> {
+        self.strangers.remove(&socket)
+    }
+
+    pub(crate) fn refuse(&self, stranger: Stranger, reason: &Refusal) {
+        self.settings.tell(Event::Refused { peer: &stranger.peer, reason });
+        stranger.socket.abort();
+    }
+
+    /// The connection that a socket is for.
+    pub(crate) fn connection(&self, socket: SocketId) -> Option<&str> {
+        self.connections.get(&socket).map(String::as_str)
+    }
+
+    pub(crate) fn session(&self, connection: &str) -> Option<&Session> {
+        self.sessions.get(connection)
+    }
+
+    pub(crate) fn session_mut(&mut self, connection: &str) -> Option<&mut Session> {
+        self.sessions.get_mut(connection)
+    }
+
+    /// The connections that have a socket, in order.
+    pub(crate) fn connected(&self) -> Vec<String> {
+        let mut connected: Vec<String> = self.sessions.keys().cloned().collect();
+        connected.sort();
+        connected
+    }
+
+    /// Gives a connection its socket, in the place of the one that it may have.
+    pub(crate) fn bind(&mut self, connection: &str, session: Session) {
+        if let Some(old) = self.remove(connection, &Disconnect::Replaced) {
+            old.socket.abort();
+        }
+        if let Some(dial) = self.dials.get_mut(connection) {
+            dial.rest();
+        }
+        let (peer, dialled) = (&session.peer, session.dialled);
+        self.settings.tell(Event::Connected { connection, peer, dialled });
+        self.connections.insert(session.socket.id, connection.to_owned());
+        self.sessions.insert(connection.to_owned(), session);
+    }
+
+    fn remove(&mut self, connection: &str, reason: &Disconnect) -> Option<Session> {
+        let session = self.sessions.remove(connection)?;
+        self.connections.remove(&session.socket.id);
+        if let Disconnect::Protocol(error) = reason {
+            let connection = Some(connection);
+            self.settings.tell(Event::ProtocolError { connection, peer: &session.peer, error });
+        }
+        self.settings.tell(Event::Disconnected { connection, reason });
+        Some(session)
+    }
+
+    /// Takes the socket from a connection, and dials it again where it has an address.
+    pub(crate) fn disconnect(&mut self, connection: &str, reason: &Disconnect) {
+        let Some(session) = self.remove(connection, reason) else { return };
+        // A socket that did something for its connection ends the row of failures; one that was only closed again, by a
+        // peer that doesn't want us, is one more of them.
+        let good = session.heard || session.since.elapsed() >= self.settings.handshake;
+        session.socket.abort();
+        if let Some(dial) = self.dials.get_mut(connection) {
+            dial.failures = if good { 1 } else { dial.failures.saturating_add(1) };
+            self.redial(connection);
+        }
+    }
+
+    /// Ends a connection: no dialling any more, and its socket is closed after what was given to it.
+    pub(crate) fn close(&mut self, connection: &str, reason: &Disconnect) {
+        self.dials.remove(connection);
+        drop(self.remove(connection, reason));
+    }
+
+    /// Sets where a connection is dialled, if at all, and begins with it if it has no socket.
+    pub(crate) fn dial(&mut self, connection: &str, address: Option<&str>) {
+        self.dials.remove(connection);
+        if let Some(address) = address {
+            self.dials.insert(connection.to_owned(), Dial::new(address.to_owned()));
+            if !self.sessions.contains_key(connection) {
+                self.redial(connection);
+            }
+        }
+    }
+
+    /// Dials after a pause, and gives it.
+    fn redial(&mut self, connection: &str) -> Duration {
+        let dialling = self.fresh();
+        let Some(dial) = self.dials.get_mut(connection) else { return Duration::ZERO };
+        let (transport, signals) = (Arc::clone(&self.transport), self.signals.clone());
+        let (connection, address) = (connection.to_owned(), dial.address.clone());
+        let (wait, limit) = (pause(&self.settings, dial.failures), self.settings.handshake);
+        dial.rest();
+        let task = self.tasks.spawn(async move {
+            sleep(wait).await;
+            let outcome = match timeout(limit, transport.dial(&address)).await {
+                Ok(outcome) => outcome.map_err(DialError::Io),
+                Err(_) => Err(DialError::Timeout { limit }),
+            };
+            // Nobody listens any more when the loop has ended.
+            let _ = signals.send(Signal::Dialled { connection, dialling, outcome }).await;
+        });
+        dial.attempt = Some((dialling, task));
+        wait
+    }
+
+    /// Whether this attempt is the one under way; it isn't any more.
+    pub(crate) fn dialled(&mut self, connection: &str, dialling: SocketId) -> Option<String> {
+        let dial = self.dials.get_mut(connection)?;
+        dial.attempt.take_if(|(attempt, _)| *attempt == dialling)?;
+        Some(dial.address.clone())
+    }
+
+    /// Takes note that a peer couldn't be dialled, and dials it again.
+    pub(crate) fn dial_failed(&mut self, connection: &str, error: &DialError) {
+        let Some(dial) = self.dials.get_mut(connection) else { return };
+        dial.failures = dial.failures.saturating_add(1);
+        let address = dial.address.clone();
+        let retry = self.redial(connection);
+        self.settings.tell(Event::DialFailed { connection, address: &address, error, retry });
+    }
+
+    /// Closes everything: what was given to the sockets is sent, if the peers take it in time.
+    pub(crate) async fn farewell(mut self, signals: &mut mpsc::Receiver<Signal<T::Stream>>) {
+        if let Some(listening) = self.listening.take() {
+            listening.abort();
+        }
+        self.dials.clear();
+        while let Some((_, stranger)) = self.strangers.pop_first() {
+            stranger.socket.abort();
+        }
+        for connection in self.connected() {
+            self.close(&connection, &Disconnect::Stopped);
+        }
+        let mut late = pin!(sleep(self.settings.farewell));
+        loop {
+            tokio::select! {
+                task = self.tasks.join_next() => if task.is_none() { return },
+                // What still comes in is left to the next start: nobody has been told that it arrived.
+                _ = signals.recv() => {}
+                () = &mut late => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The event loop: the one place where the engine, the callers and the sockets meet.
+//!
+//! Invariant: outputs are handed on in [`Runtime::settle`] only, which begins with a sync; and a socket is bound to a
+//! connection only when nothing waits for one.
+
+mod network;
+
+use crate::error::{BindError, CommandError, RunError};
+use crate::handle::{Answer, Call, Handle, Question};
+use crate::links::Links;
+use crate::protocol::Protocol;
+use crate::settings::NetSettings;
+use crate::socket::Signal;
+use crate::transport::{Tcp, Transport};
+use amiko_core::engine::{EventError, Output, Request};
+use amiko_core::store::{Store, StoreError};
+use amiko_core::{Engine, Id, Node, Time};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::sleep;
+
+/// The longest time between two looks at the clock while a timer is set: the clock may be put forward meanwhile.
+const RECHECK: Duration = Duration::from_secs(1);
+
+/// What the loop does next.
+enum Input<N: Node, S: Store, T> {
+    Call(Call<N, S>),
+    Signal(Signal<T>),
+    Due,
+    Stop,
+}
+
+/// A command that was carried out, or not, and whose caller is told when that is on disk.
+struct Pending<N: Node> {
+    answer: Answer<N>,
+    outcome: Result<Vec<N::Reply>, CommandError>,
+}
+
+/// What a caller wants to know when everything before it is on disk.
+enum Asked<N: Node, S: Store> {
+    State(Question<N, S>),
+    Connected(oneshot::Sender<Vec<String>>),
+}
+
+/// A node on the network: an engine, and the one event loop around it.
+///
+/// It needs a tokio runtime with I/O and time, of either kind; [`Runtime::run`] is one task, and the sockets are others.
+pub struct Runtime<P: Protocol, S: Store, T: Transport = Tcp> {
+    engine: Engine<P::Node, S>,
+    protocol: P,
+    settings: NetSettings,
+    links: Links<T>,
+    listener: Option<T::Listener>,
+    address: Option<SocketAddr>,
+    handle: Handle<P::Node, S>,
+    stop: Arc<Notify>,
+    calls: mpsc::Receiver<Call<P::Node, S>>,
+    signals: mpsc::Receiver<Signal<T::Stream>>,
+    /// By the number of the request.
+    pending: BTreeMap<u64, Pending<P::Node>>,
+    asked: Vec<Asked<P::Node, S>>,
+    watchers: Vec<mpsc::Sender<Arc<<P::Node as Node>::Notice>>>,
+    requests: u64,
+    /// The connections whose sockets may have something to send.
+    ready: BTreeSet<String>,
+}
+
+impl<P: Protocol, S: Store> Runtime<P, S> {
+    /// A node on plain TCP. It listens from now on, and does everything else in [`Runtime::run`].
+    ///
+    /// # Errors
+    /// The address can't be listened on.
+    pub async fn bind(engine: Engine<P::Node, S>, protocol: P, settings: NetSettings) -> Result<Self, BindError> {
+        Self::bind_with(engine, protocol, settings, Tcp).await
+    }
+}
+
+impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
+    /// The same on another transport.
+    ///
+    /// # Errors
+    /// The address can't be listened on.
+    pub async fn bind_with(
+        engine: Engine<P::Node, S>,
+        protocol: P,
+        settings: NetSettings,
+        transport: T,
+    ) -> Result<Self, BindError> {
+        let (mut listener, mut address) = (None, None);
+        if let Some(wanted) = settings.listen {
+            let refused = |source| BindError::Listen { address: wanted, source };
+            let found = transport.listen(wanted).await.map_err(refused)?;
+            address = Some(transport.local_addr(&found).map_err(refused)?);
+            listener = Some(found);
+        }
+        let (signal, signals) = mpsc::channel(settings.inbound.max(1));
+        let (call, calls) = mpsc::channel(settings.calls.max(1));
+        let stop = Arc::new(Notify::new());
+        Ok(Self {
+            engine,
+            protocol,
+            links: Links::new(Arc::new(transport), settings.clone(), signal),
+            listener,
+            address,
+            handle: Handle::new(call, Arc::clone(&stop), settings.notices.max(1)),
+            settings,
+            stop,
+            calls,
+            signals,
+            pending: BTreeMap::new(),
+            asked: Vec::new(),
+            watchers: Vec::new(),
+            requests: 0,
+            ready: BTreeSet::new(),
+        })
+    }
+
+    /// Where peers dial.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// How other tasks and threads talk to the node.
+    pub fn handle(&self) -> Handle<P::Node, S> {
+        self.handle.clone()
+    }
+
+    /// Runs the node until it is told to stop; then makes everything durable once more and gives the engine back.
+    ///
+    /// # Errors
+    /// The disk failed. Nothing that isn't on disk has left; the state is to be opened anew.
+    pub async fn run(mut self) -> Result<Engine<P::Node, S>, RunError> {
+        let outcome = self.serve().await;
+        if let Err(error) = outcome {
+            for (_, Pending { answer, .. }) in std::mem::take(&mut self.pending) {
+                // A caller that has stopped waiting needs no answer.
+                let _ = answer.send(Err(CommandError::Unknown));
+            }
+            return Err(error);
+        }
+        // From here on callers are told that the node has stopped.
+        drop(self.calls);
+        self.links.farewell(&mut self.signals).await;
+        Ok(self.engine)
+    }
+
+    async fn serve(&mut self) -> Result<(), RunError> {
+        if let Some(listener) = self.listener.take() {
+            self.links.listen(listener);
+        }
+        for (connection, state) in self.engine.connections() {
+            self.links.dial(connection.key(), state.dial.as_deref());
+        }
+        loop {
+            match self.input().await {
+                Input::Stop => return self.settle(),
+                input => self.turn(input)?,
+            }
+            self.links.reap();
+            // The sockets get their turn too, and more inputs gather for the next sync.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn input(&mut self) -> Input<P::Node, S, T::Stream> {
+        let now = (self.settings.clock)();
+        let due = self.engine.next_due().map(|due| (due - now).min(RECHECK));
+        tokio::select! {
+            () = self.stop.notified() => Input::Stop,
+            () = wait(due) => Input::Due,
+            Some(call) = self.calls.recv() => Input::Call(call),
+            Some(signal) = self.signals.recv() => Input::Signal(signal),
+        }
+    }
+
+    /// Takes this input and what else is waiting, and makes all of it durable at once.
+    fn turn(&mut self, first: Input<P::Node, S, T::Stream>) -> Result<(), RunError> {
+        let mut input = Some(first);
+        for count in 1..=self.settings.group.max(1) {
+            let Some(next) = input.take().or_else(|| self.queued(count % 2 == 0)) else { break };
+            self.attempt(|engine, now| engine.tick(now))?.ok();
+            match next {
+                Input::Call(call) => self.call(call)?,
+                Input::Signal(signal) => self.signal(signal)?,
+                Input::Due | Input::Stop => {}
+            }
+        }
+        self.settle()
+    }
+
+    /// What waits already: callers and peers take turns, so that neither can keep out the other.
+    fn queued(&mut self, call_first: bool) -> Option<Input<P::Node, S, T::Stream>> {
+        let call = |this: &mut Self| this.calls.try_recv().ok().map(Input::Call);
+        let signal = |this: &mut Self| this.signals.try_recv().ok().map(Input::Signal);
+        if call_first { call(self).or_else(|| signal(self)) } else { signal(self).or_else(|| call(self)) }
+    }
+
+    fn call(&mut self, call: Call<P::Node, S>) -> Result<(), RunError> {
+        match call {
+            Call::Command { envelope, answer } => {
+                self.requests += 1;
+                let request = self.requests;
+                let done = self.attempt(|engine, now| engine.command(envelope.clone(), Some(Request(request)), now));
+                let (outcome, end) = match done {
+                    Ok(Ok(_)) => (Ok(Vec::new()), Ok(())),
+                    Ok(Err(EventError::Rejected(rejection))) => (Err(CommandError::Rejected(rejection)), Ok(())),
+                    Ok(Err(error)) => (Err(CommandError::Failed(error)), Ok(())),
+                    Err(error) => (Err(CommandError::Unknown), Err(error)),
+                };
+                self.pending.insert(request, Pending { answer, outcome });
+                return end;
+            }
+            Call::Query(question) => self.asked.push(Asked::State(question)),
+            Call::Connected(answer) => self.asked.push(Asked::Connected(answer)),
+            Call::Watch(watcher) => {
+                self.watchers.retain(|watcher| !watcher.is_closed());
+                if self.watchers.len() < self.settings.watchers {
+                    self.watchers.push(watcher);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs an event now. If the store has to write first what it holds, it does; if it fails, so does the loop.
+    fn attempt<R>(
+        &mut self,
+        mut event: impl FnMut(&mut Engine<P::Node, S>, Time) -> Result<R, EventError>,
+    ) -> Result<Result<R, EventError>, RunError> {
+        let now = (self.settings.clock)();
+        match event(&mut self.engine, now) {
+            Err(EventError::Store(StoreError::BufferFull { .. })) => self.settle()?,
+            Err(EventError::Store(error)) => return Err(RunError::Store(error)),
+            outcome => return Ok(outcome),
+        }
+        match event(&mut self.engine, now) {
+            Err(EventError::Store(error)) => Err(RunError::Store(error)),
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// Makes what has happened durable, and hands on what it caused, in order.
+    fn settle(&mut self) -> Result<(), RunError> {
+        if self.engine.unsynced() {
+            for output in self.engine.sync().map_err(RunError::Sync)? {
+                self.hand_on(output);
+            }
+        }
+        for connection in std::mem::take(&mut self.ready) {
+            self.pump(&Id::new(connection));
+        }
+        for (_, Pending { answer, outcome }) in std::mem::take(&mut self.pending) {
+            // A caller that has stopped waiting needs no answer.
+            let _ = answer.send(outcome);
+        }
+        for asked in std::mem::take(&mut self.asked) {
+            match asked {
+                Asked::State(question) => question(&self.engine),
+                Asked::Connected(answer) => drop(answer.send(self.links.connected())),
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_on(&mut self, output: Output<P::Node>) {
+        match output {
+            Output::Transmit { connection, index, .. } => self.release(&connection, index),
+            Output::Confirm { connection, index } => self.confirm(&connection, index),
+            Output::Opened { connection } => {
+                let state = self.engine.connection(&connection);
+                self.links.dial(connection.key(), state.and_then(|state| state.dial.as_deref()));
+            }
+            Output::Closed { connection } => self.close(&connection),
+            Output::Reply { request, reply } => {
+                if let Some(Pending { outcome: Ok(replies), .. }) = self.pending.get_mut(&request.0) {
+                    replies.push(reply);
+                }
+            }
+            Output::Notice(notice) => {
+                let notice = Arc::new(notice);
+                self.watchers.retain(|watcher| watcher.try_send(Arc::clone(&notice)).is_ok());
+            }
+        }
+    }
+}
+
+async fn wait(due: Option<Duration>) {
+    match due {
+        None => std::future::pending().await,
+        Some(Duration::ZERO) => {}
+        Some(pause) => sleep(pause).await,
+    }
+}

@@ -1,0 +1,316 @@
+//! What the sockets tell the loop, and what the loop gives them.
+//!
+//! Invariant: whatever a peer sends costs it at most its own socket.
+
+use super::Runtime;
+use crate::dial::random;
+use crate::error::{DialError, Disconnect, ProtocolError, Refusal, RunError};
+use crate::event::Event;
+use crate::links::Stranger;
+use crate::protocol::{Protocol, Welcome};
+use crate::session::{Session, Stays};
+use crate::socket::{End, Signal, Socket, SocketId};
+use crate::transport::Transport;
+use crate::wire::{self, Frame};
+use amiko_core::engine::EventError;
+use amiko_core::store::Store;
+use amiko_core::{Connection, Id, Rejection};
+use tokio::time::Instant;
+
+/// Who is at the other end of a new socket.
+struct Peer {
+    address: String,
+    dice: Option<[u8; 4]>,
+    dialled: bool,
+    hello: Vec<u8>,
+}
+
+impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
+    pub(super) fn signal(&mut self, signal: Signal<T::Stream>) -> Result<(), RunError> {
+        match signal {
+            Signal::Accepted { stream, peer } => self.links.accept(stream, peer),
+            Signal::AcceptFailed { error } => self.settings.tell(Event::AcceptFailed { error: &error }),
+            Signal::Dialled { connection, dialling, outcome } => {
+                // What waits may close this very connection, or have it dialled elsewhere.
+                self.settle()?;
+                if let Some(address) = self.links.dialled(&connection, dialling) {
+                    self.dialled(&Id::new(connection), address, outcome);
+                }
+            }
+            Signal::Line { socket, line } => return self.line(socket, &line),
+            Signal::Written { socket } => {
+                if let Some(connection) = self.links.connection(socket).map(str::to_owned) {
+                    if let Some(session) = self.links.session_mut(&connection) {
+                        session.writing = false;
+                    }
+                    self.ready.insert(connection);
+                }
+            }
+            Signal::Silent { socket } => self.silent(socket),
+            Signal::Ended { socket, reason } => self.ended(socket, reason),
+        }
+        Ok(())
+    }
+
+    /// A stream that was dialled, or not.
+    fn dialled(
+        &mut self,
+        connection: &Id<Connection<P::Node>>,
+        address: String,
+        outcome: Result<T::Stream, DialError>,
+    ) {
+        let dice = random();
+        let greeting = outcome.and_then(|stream| Ok((stream, self.hello(connection, dice)?)));
+        match greeting {
+            Ok((stream, hello)) => {
+                let socket = self.links.open(stream, true);
+                self.meet(connection, socket, Peer { address, dice: Some(dice), dialled: true, hello });
+            }
+            Err(error) => self.links.dial_failed(connection.key(), &error),
+        }
+    }
+
+    fn hello(&self, connection: &Id<Connection<P::Node>>, dice: [u8; 4]) -> Result<Vec<u8>, DialError> {
+        let message = self.protocol.hello(self.engine.node(), connection, dice).map_err(DialError::Hello)?;
+        let mut line = Vec::new();
+        wire::push_message(&mut line, None, &message, self.settings.line, self.settings.depth)
+            .map_err(DialError::Unsendable)?;
+        Ok(line)
+    }
+
+    /// Gives a connection its socket: everything that is unconfirmed, and on disk, goes out on it.
+    fn meet(&mut self, connection: &Id<Connection<P::Node>>, socket: Socket, peer: Peer) {
+        let sent = self.engine.connection(connection).map_or(0, |connection| connection.sent);
+        let outbox = self.engine.outbox(connection).map(|(index, _)| index);
+        let (next, released) = outbox.fold((sent, 0), |(first, _), index| (first.min(index), index + 1));
+        let now = Instant::now();
+        let session = Session {
+            socket,
+            peer: peer.address,
+            dice: peer.dice,
+            dialled: peer.dialled,
+            since: now,
+            heard: false,
+            quiet: now,
+            writing: false,
+            hello: peer.hello,
+            confirm: None,
+            next,
+            released: released.max(next),
+        };
+        self.links.bind(connection.key(), session);
+        self.ready.insert(connection.key().clone());
+    }
+
+    fn line(&mut self, socket: SocketId, line: &str) -> Result<(), RunError> {
+        if let Some(stranger) = self.links.take_stranger(socket) {
+            return self.greeted(stranger, line);
+        }
+        // Lines that were on their way when their socket was given up: the peer sends them again.
+        let Some(connection) = self.links.connection(socket) else { return Ok(()) };
+        let connection: Id<Connection<P::Node>> = Id::new(connection);
+        if let Some(session) = self.links.session_mut(connection.key()) {
+            session.heard = true;
+            session.quiet = Instant::now();
+        }
+        let broken = match wire::parse(line, self.settings.depth) {
+            Ok(Frame::Message { index, message }) => self.message(&connection, index, message)?,
+            Ok(Frame::Received { index }) => self.received(&connection, index)?,
+            Ok(Frame::Hello { .. }) => Some(ProtocolError::Hello { first: false }),
+            Err(error) => Some(ProtocolError::Frame(error)),
+        };
+        if let Some(error) = broken {
+            self.links.disconnect(connection.key(), &Disconnect::Protocol(error));
+        }
+        Ok(())
+    }
+
+    /// The first line of a peer that dialled.
+    fn greeted(&mut self, stranger: Stranger, line: &str) -> Result<(), RunError> {
+        let hello = match wire::parse(line, self.settings.depth) {
+            Ok(Frame::Hello { message }) => {
+                wire::read_message(message, self.settings.depth).map_err(ProtocolError::Message)
+            }
+            Ok(_) => Err(ProtocolError::Hello { first: true }),
+            Err(error) => Err(ProtocolError::Frame(error)),
+        };
+        let hello = match hello {
+            Ok(hello) => hello,
+            Err(error) => {
+                self.settings.tell(Event::ProtocolError { connection: None, peer: &stranger.peer, error: &error });
+                stranger.socket.abort();
+                return Ok(());
+            }
+        };
+        // What waits may close this very connection, or confirm something on it.
+        self.settle()?;
+        match self.welcome(hello)? {
+            Ok((connection, dice)) => {
+                let peer = Peer { address: stranger.peer, dice, dialled: false, hello: Vec::new() };
+                self.meet(&connection, stranger.socket, peer);
+            }
+            Err(refusal) => self.links.refuse(stranger, &refusal),
+        }
+        Ok(())
+    }
+
+    /// Asks the application which connection a hello is for, and does what it wants done first.
+    #[expect(clippy::type_complexity, reason = "a pair, and two kinds of errors")]
+    fn welcome(
+        &mut self,
+        hello: <P::Node as amiko_core::Node>::Network,
+    ) -> Result<Result<(Id<Connection<P::Node>>, Option<[u8; 4]>), Refusal>, RunError> {
+        let Welcome { connection, dice, event } = match self.protocol.welcome(self.engine.node(), hello) {
+            Ok(welcome) => welcome,
+            Err(rejection) => return Ok(Err(Refusal::Rejected(rejection))),
+        };
+        let key = connection.key();
+        if let Some(old) = self.links.session(key)
+            && old.against(dice, self.settings.handshake) == Stays::Old
+        {
+            return Ok(Err(Refusal::Dice { connection: key.clone() }));
+        }
+        if let Some(event) = event {
+            let refusal = match self.attempt(|engine, now| engine.command(event.clone(), None, now))? {
+                Ok(_) => None,
+                Err(EventError::Rejected(rejection)) => Some(Refusal::Rejected(rejection)),
+                Err(error) => Some(Refusal::Failed(error)),
+            };
+            if let Some(refusal) = refusal {
+                return Ok(Err(refusal));
+            }
+            self.settle()?;
+        }
+        if self.engine.connection(&connection).is_none() {
+            return Ok(Err(Refusal::NoConnection { connection: key.clone() }));
+        }
+        Ok(Ok((connection, dice)))
+    }
+
+    /// A message of a peer: it acts, or is used up. Gives the rule of the wire that it breaks, if it does.
+    fn message(
+        &mut self,
+        connection: &Id<Connection<P::Node>>,
+        index: u16,
+        message: &str,
+    ) -> Result<Option<ProtocolError>, RunError> {
+        let Some(state) = self.engine.connection(connection) else { return Ok(None) };
+        let index = wire::unwrap(index, state.received);
+        let meaning = wire::read_message(message, self.settings.depth)
+            .map_err(|error| Rejection::new(format!("expected a message that this node knows: {error}")))
+            .and_then(|message| self.protocol.envelope(self.engine.node(), connection, message));
+        let outcome = self.attempt(|engine, now| engine.receive(connection, index, meaning.clone(), now))?;
+        let rejection = match outcome {
+            Ok(_) | Err(EventError::NoConnection { .. }) => return Ok(None),
+            Err(EventError::Gap { missing }) => return Ok(Some(ProtocolError::Gap { missing })),
+            Err(EventError::Rejected(rejection)) => rejection,
+            Err(error) => Rejection::new(error.to_string()),
+        };
+        self.settings.tell(Event::Rejected { connection: connection.key(), index, rejection: &rejection });
+        Ok(None)
+    }
+
+    /// A confirmation of a peer. Gives the rule of the wire that it breaks, if it does.
+    fn received(
+        &mut self,
+        connection: &Id<Connection<P::Node>>,
+        index: u16,
+    ) -> Result<Option<ProtocolError>, RunError> {
+        let Some(state) = self.engine.connection(connection) else { return Ok(None) };
+        let Some(session) = self.links.session(connection.key()) else { return Ok(None) };
+        let index = wire::unwrap(index, state.outbox.keys().next().copied().unwrap_or(state.sent));
+        if index >= session.released {
+            return Ok(Some(ProtocolError::NotSent { index }));
+        }
+        // Where it can't be kept, the message stays in the outbox: it is sent again, and confirmed again.
+        self.attempt(|engine, now| engine.confirm(connection, index, now))?.ok();
+        Ok(None)
+    }
+
+    /// A peer has said nothing for a while: a fault only if it owes a confirmation for that long.
+    fn silent(&mut self, socket: SocketId) {
+        let Some(connection) = self.links.connection(socket).map(str::to_owned) else { return };
+        let Some(session) = self.links.session(&connection) else { return };
+        let limit = self.settings.silence;
+        let state = self.engine.connection(&Id::new(connection.clone()));
+        let first = state.and_then(|state| state.outbox.keys().next().copied());
+        if first.is_some_and(|first| first < session.next) && session.quiet.elapsed() >= limit {
+            self.links.disconnect(&connection, &Disconnect::Silent { limit });
+        }
+    }
+
+    fn ended(&mut self, socket: SocketId, reason: End) {
+        if let Some(stranger) = self.links.take_stranger(socket) {
+            let reason = match reason {
+                End::NoHello => Refusal::Timeout { limit: self.settings.handshake },
+                End::Disconnect(reason) => Refusal::Lost(reason),
+            };
+            self.links.refuse(stranger, &reason);
+        } else if let Some(connection) = self.links.connection(socket).map(str::to_owned)
+            && let End::Disconnect(reason) = reason
+        {
+            self.links.disconnect(&connection, &reason);
+        }
+    }
+
+    /// A message is on disk: it may be sent.
+    pub(super) fn release(&mut self, connection: &Id<Connection<P::Node>>, index: u64) {
+        if let Some(session) = self.links.session_mut(connection.key()) {
+            session.released = session.released.max(index + 1);
+            self.ready.insert(connection.key().clone());
+        }
+    }
+
+    /// What a peer's message caused is on disk: it may be confirmed.
+    pub(super) fn confirm(&mut self, connection: &Id<Connection<P::Node>>, index: u64) {
+        if let Some(session) = self.links.session_mut(connection.key()) {
+            session.confirm = Some(session.confirm.map_or(index, |earlier| earlier.max(index)));
+            self.ready.insert(connection.key().clone());
+        }
+    }
+
+    /// A connection is over: the peer is told what it may forget, and then its socket is closed.
+    pub(super) fn close(&mut self, connection: &Id<Connection<P::Node>>) {
+        if let Some(session) = self.links.session_mut(connection.key()) {
+            let mut batch = std::mem::take(&mut session.hello);
+            if let Some(index) = session.confirm.take() {
+                wire::push_received(&mut batch, index);
+            }
+            if !batch.is_empty() {
+                session.socket.write(batch);
+            }
+        }
+        self.links.close(connection.key(), &Disconnect::Closed);
+    }
+
+    /// Gives a socket its next batch, if it has written the one before.
+    pub(super) fn pump(&mut self, connection: &Id<Connection<P::Node>>) {
+        let Some(session) = self.links.session_mut(connection.key()) else { return };
+        if session.writing {
+            return;
+        }
+        let mut batch = std::mem::take(&mut session.hello);
+        if let Some(index) = session.confirm.take() {
+            wire::push_received(&mut batch, index);
+        }
+        let outbox = self.engine.connection(connection).map(|state| &state.outbox);
+        if outbox.is_some_and(|outbox| outbox.keys().next().is_some_and(|first| *first >= session.next)) {
+            session.quiet = Instant::now();
+        }
+        while session.next < session.released && batch.len() < self.settings.batch.max(1) {
+            let index = session.next;
+            session.next += 1;
+            // It may have been confirmed on an earlier socket meanwhile.
+            let Some(message) = outbox.and_then(|outbox| outbox.get(&index)) else { continue };
+            let (line, depth) = (self.settings.line, self.settings.depth);
+            if let Err(error) = wire::push_message(&mut batch, Some(index), &**message, line, depth) {
+                wire::push_nothing(&mut batch, index);
+                self.settings.tell(Event::Unsendable { connection: connection.key(), index, error: &error });
+            }
+        }
+        if !batch.is_empty() {
+            session.writing = true;
+            session.socket.write(batch);
+        }
+    }
+}

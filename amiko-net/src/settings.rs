@@ -1,0 +1,101 @@
+//! What can be set, and every limit.
+//!
+//! Invariant: each limit has a name, a default, and an error or an event that says that it was reached; none of them is
+//! taken as less than what the runtime needs to make progress.
+
+use crate::event::{Event, Log};
+use amiko_core::Time;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// How a runtime works.
+///
+/// ```
+/// use amiko_net::NetSettings;
+/// let mut settings = NetSettings::default();
+/// settings.listen = Some(([127, 0, 0, 1], 4321).into());
+/// settings.log = Some(std::sync::Arc::new(|event| println!("{event}")));
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct NetSettings {
+    /// Where peers dial; port 0 lets the operating system choose. Default: nowhere, this node only dials.
+    pub listen: Option<SocketAddr>,
+    /// Bytes of one line, without its end. Default 64 KiB.
+    pub line: usize,
+    /// Levels of objects and arrays in one line. Default 32.
+    pub depth: u32,
+    /// Pause before a peer is dialled the second time; it doubles with each failure, and is shortened at random by up
+    /// to a half. Default 50 ms.
+    pub back_off_first: Duration,
+    /// The longest such pause. Default 30 s.
+    pub back_off_limit: Duration,
+    /// How long dialling may take, and a peer that dialled may take for its first line; and how long the dice decide
+    /// between two sockets of one connection. Default 5 s.
+    pub handshake: Duration,
+    /// Sockets at one time whose peers haven't said hello yet; one more, and the oldest is closed. Default 64.
+    pub strangers: usize,
+    /// How long a peer that owes a confirmation may say nothing, and one write may take, before its socket is given up
+    /// and dialled anew. Default 30 s.
+    pub silence: Duration,
+    /// How long a socket that this side closes may take to send the rest and hear the peer close it too. Default 1 s.
+    pub farewell: Duration,
+    /// Lines from peers that wait for the node; while so many wait, nothing more is read. Default 1,024.
+    pub inbound: usize,
+    /// Commands and queries that wait for the node; while so many wait, callers wait too. Default 1,024.
+    pub calls: usize,
+    /// Inputs that are made durable with one sync. Default 1,000.
+    pub group: usize,
+    /// Bytes that are given to a socket at once; the line that goes beyond is the last. Default 64 KiB.
+    pub batch: usize,
+    /// Notices that wait for one watcher; one more, and it is dropped. Default 1,024.
+    pub notices: usize,
+    /// Watchers at one time; one more gets an end instead of notices. Default 1,024.
+    pub watchers: usize,
+    /// Told what happens on the network. Default: nobody.
+    pub log: Option<Log>,
+    /// Tells the time of events. Default: the system's clock.
+    pub clock: Clock,
+}
+
+impl Default for NetSettings {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            line: 64 << 10,
+            depth: 32,
+            back_off_first: Duration::from_millis(50),
+            back_off_limit: Duration::from_secs(30),
+            handshake: Duration::from_secs(5),
+            strangers: 64,
+            silence: Duration::from_secs(30),
+            farewell: Duration::from_secs(1),
+            inbound: 1_024,
+            calls: 1_024,
+            group: 1_000,
+            batch: 64 << 10,
+            notices: 1_024,
+            watchers: 1_024,
+            log: None,
+            clock: Arc::new(system_time),
+        }
+    }
+}
+
+impl NetSettings {
+    pub(crate) fn tell(&self, event: Event<'_>) {
+        if let Some(log) = &self.log {
+            log(event);
+        }
+    }
+}
+
+/// A clock that stands before 1970 stands at its beginning.
+fn system_time() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

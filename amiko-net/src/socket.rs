@@ -1,0 +1,208 @@
+//! One socket: a task that reads lines and writes batches.
+//!
+//! Invariant: a socket keeps at most one unfinished line, one line that waits for the event loop, and two batches; it
+//! reads nothing while the loop has no room.
+
+use crate::error::{DialError, Disconnect, ProtocolError};
+use crate::framing::Lines;
+use crate::settings::NetSettings;
+use crate::transport::Stream;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
+
+/// Bytes that are read at once.
+const READ: usize = 16 << 10;
+
+/// The batch that is being written, and the last one of a socket that is to be closed.
+const BATCHES: usize = 2;
+
+/// Tells one socket or dialling from another, for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SocketId(pub(crate) u64);
+
+/// What the tasks tell the event loop.
+pub(crate) enum Signal<T> {
+    Accepted {
+        stream: T,
+        peer: SocketAddr,
+    },
+    AcceptFailed {
+        error: io::Error,
+    },
+    Dialled {
+        connection: String,
+        dialling: SocketId,
+        outcome: Result<T, DialError>,
+    },
+    Line {
+        socket: SocketId,
+        line: String,
+    },
+    /// A batch was written: there is room for the next.
+    Written {
+        socket: SocketId,
+    },
+    /// The peer has said nothing for a while.
+    Silent {
+        socket: SocketId,
+    },
+    /// The socket is gone.
+    Ended {
+        socket: SocketId,
+        reason: End,
+    },
+}
+
+/// Why a socket is gone.
+pub(crate) enum End {
+    Disconnect(Disconnect),
+    /// There was no first line in time.
+    NoHello,
+}
+
+/// The loop's end of a socket. Dropped, the socket sends what it was given, closes, and waits a moment for the peer to
+/// close it too.
+pub(crate) struct Socket {
+    pub(crate) id: SocketId,
+    batches: mpsc::Sender<Vec<u8>>,
+    task: AbortHandle,
+}
+
+impl Socket {
+    /// Begins to read and to write. A peer that dialled has to say something in time.
+    pub(crate) fn open<T: Stream>(
+        stream: T,
+        id: SocketId,
+        dialled: bool,
+        settings: &NetSettings,
+        signals: &mpsc::Sender<Signal<T>>,
+        tasks: &mut JoinSet<()>,
+    ) -> Self {
+        let (batches, queue) = mpsc::channel(BATCHES);
+        let task = Task {
+            id,
+            line: settings.line,
+            first: if dialled { None } else { Some(settings.handshake) },
+            silence: settings.silence,
+            farewell: settings.farewell,
+            signals: signals.clone(),
+        };
+        Self { id, batches, task: tasks.spawn(task.run(stream, queue)) }
+    }
+
+    /// Gives a batch to be written. The next one may follow when this one is [`Signal::Written`], but for a last one.
+    pub(crate) fn write(&self, batch: Vec<u8>) {
+        // It fails only where the task has ended, and says so itself.
+        let _ = self.batches.try_send(batch);
+    }
+
+    /// Closes the socket at once, whatever it was sending.
+    pub(crate) fn abort(self) {
+        self.task.abort();
+    }
+}
+
+struct Task<T> {
+    id: SocketId,
+    line: usize,
+    /// How long the first line may take.
+    first: Option<Duration>,
+    silence: Duration,
+    farewell: Duration,
+    signals: mpsc::Sender<Signal<T>>,
+}
+
+impl<T: Stream> Task<T> {
+    async fn run(self, stream: T, queue: mpsc::Receiver<Vec<u8>>) {
+        if let Some(reason) = self.serve(stream, queue).await {
+            self.tell(Signal::Ended { socket: self.id, reason }).await;
+        }
+    }
+
+    /// Gives why the socket is gone, or nothing if the loop wanted it so. The stream is closed by then.
+    async fn serve(&self, stream: T, queue: mpsc::Receiver<Vec<u8>>) -> Option<End> {
+        let (reader, writer) = tokio::io::split(stream);
+        let mut reading = pin!(self.read(reader));
+        let mut writing = pin!(self.write(writer, queue));
+        tokio::select! {
+            end = &mut reading => Some(end),
+            written = &mut writing => match written {
+                Err(reason) => Some(End::Disconnect(reason)),
+                Ok(()) => {
+                    // Closed with something unread, TCP would take back what the peer hasn't read yet.
+                    let _ = timeout(self.farewell, reading).await;
+                    None
+                }
+            }
+        }
+    }
+
+    async fn read(&self, mut reader: impl AsyncRead + Unpin) -> End {
+        let mut lines = Lines::new(self.line);
+        if let Some(limit) = self.first {
+            match timeout(limit, self.read_line(&mut reader, &mut lines)).await {
+                Ok(Ok(line)) => self.tell(Signal::Line { socket: self.id, line }).await,
+                Ok(Err(reason)) => return End::Disconnect(reason),
+                Err(_) => return End::NoHello,
+            }
+        }
+        loop {
+            match self.read_line(&mut reader, &mut lines).await {
+                Ok(line) => self.tell(Signal::Line { socket: self.id, line }).await,
+                Err(reason) => return End::Disconnect(reason),
+            }
+        }
+    }
+
+    async fn read_line(&self, reader: &mut (impl AsyncRead + Unpin), lines: &mut Lines) -> Result<String, Disconnect> {
+        let mut bytes = [0; READ];
+        loop {
+            match lines.next_line() {
+                Ok(Some(line)) => return Ok(line.to_owned()),
+                Ok(None) => {}
+                Err(error) => return Err(Disconnect::Protocol(ProtocolError::Line(error))),
+            }
+            match timeout(self.silence, reader.read(&mut bytes)).await {
+                Err(_) => self.tell(Signal::Silent { socket: self.id }).await,
+                Ok(Ok(0)) => return Err(Disconnect::Ended),
+                Ok(Ok(read)) => lines.extend(bytes.get(..read).unwrap_or_default()),
+                Ok(Err(error)) => return Err(Disconnect::Io(error)),
+            }
+        }
+    }
+
+    /// Writes batches until the loop drops its end.
+    async fn write(
+        &self,
+        mut writer: impl AsyncWrite + Unpin,
+        mut queue: mpsc::Receiver<Vec<u8>>,
+    ) -> Result<(), Disconnect> {
+        while let Some(batch) = queue.recv().await {
+            self.in_time(async {
+                writer.write_all(&batch).await?;
+                writer.flush().await
+            })
+            .await?;
+            self.tell(Signal::Written { socket: self.id }).await;
+        }
+        self.in_time(writer.shutdown()).await
+    }
+
+    async fn in_time(&self, write: impl Future<Output = io::Result<()>>) -> Result<(), Disconnect> {
+        match timeout(self.silence, write).await {
+            Ok(outcome) => outcome.map_err(Disconnect::Io),
+            Err(_) => Err(Disconnect::Silent { limit: self.silence }),
+        }
+    }
+
+    async fn tell(&self, signal: Signal<T>) {
+        // Nobody listens any more when the loop has ended, and then all its tasks end.
+        let _ = self.signals.send(signal).await;
+    }
+}

@@ -1,0 +1,76 @@
+//! Where streams of bytes come from.
+//!
+//! Invariant: the rest of the crate knows no sockets, only a [`Transport`]'s streams.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A stream of bytes in both directions.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
+
+/// What makes streams: [`Tcp`], or something that encrypts.
+pub trait Transport: Send + Sync + 'static {
+    /// A stream to a peer.
+    type Stream: Stream;
+    /// What peers dial.
+    type Listener: Send + Sync + 'static;
+
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// The operating system refuses the address.
+    fn listen(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+
+    /// The address that peers dial: with the port that was chosen, where port 0 was asked for.
+    ///
+    /// # Errors
+    /// The operating system doesn't say.
+    fn local_addr(&self, listener: &Self::Listener) -> io::Result<SocketAddr>;
+
+    /// Waits for the next peer. Must not wait for anything that this peer has to say, or it could keep out all others:
+    /// a handshake belongs into the first reads and writes of the stream.
+    ///
+    /// # Errors
+    /// This peer is lost; the next one may come.
+    fn accept(&self, listener: &Self::Listener) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+
+    /// Dials a peer, at the address that the application gave to the connection.
+    ///
+    /// # Errors
+    /// The peer can't be reached, or the address isn't one.
+    fn dial(&self, address: &str) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+/// Plain TCP, without delay for small lines. Addresses are `host:port`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tcp;
+
+impl Transport for Tcp {
+    type Stream = TcpStream;
+    type Listener = TcpListener;
+
+    async fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        TcpListener::bind(address).await
+    }
+
+    fn local_addr(&self, listener: &TcpListener) -> io::Result<SocketAddr> {
+        listener.local_addr()
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, peer))
+    }
+
+    async fn dial(&self, address: &str) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}

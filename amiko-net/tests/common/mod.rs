@@ -1,0 +1,314 @@
+//! A small node that talks, and a peer without one: a socket that says what the test wants.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use amiko_core::prelude::*;
+use amiko_core::store::{Memory, Store};
+use amiko_net::{Handle, NetSettings, Protocol, RunError, Runtime, Welcome};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, LocalSet};
+
+/// What a test may take at most; one that hangs fails instead.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Debug, Serializable)]
+pub enum Wire {
+    Hello { name: String, dice: Option<[u8; 4]> },
+    Say { number: u64 },
+    Answer { number: u64 },
+    Note { text: String },
+    Bye,
+}
+
+/// The conversation with one peer, over the connection of the same name.
+#[derive(Clone, Default, Serializable)]
+#[amiko(key = String, kind = "talker")]
+pub struct Talker {
+    pub heard: Vec<u64>,
+    pub answered: Vec<u64>,
+}
+
+#[derive(Clone, Serializable)]
+pub enum TalkerMessage {
+    Say { number: u64 },
+    SayLater { number: u64, millis: u64 },
+    Shout { text: String },
+    Hear { message: Wire },
+}
+
+/// What a listener rejects.
+pub const POISON: u64 = 666;
+
+impl StateMachine for Talker {
+    type Node = Talk;
+    type Message = TalkerMessage;
+
+    fn handle(&mut self, message: TalkerMessage, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
+        let connection = Id::new(cx.id().key().clone());
+        match message {
+            TalkerMessage::Say { number } => {
+                cx.transmit(&connection, Wire::Say { number });
+                cx.reply(number);
+            }
+            TalkerMessage::SayLater { number, millis } => {
+                let at = cx.now() + Duration::from_millis(millis);
+                cx.timer("later", at, TalkerMessage::Say { number });
+            }
+            TalkerMessage::Shout { text } => cx.transmit(&connection, Wire::Note { text }),
+            TalkerMessage::Hear { message: Wire::Say { number: POISON } } => return Err(Rejection::new("poison")),
+            TalkerMessage::Hear { message: Wire::Say { number } } => {
+                self.heard.push(number);
+                cx.transmit(&connection, Wire::Answer { number });
+                cx.notify(number);
+            }
+            TalkerMessage::Hear { message: Wire::Answer { number } } => {
+                self.answered.push(number);
+                cx.notify(number);
+            }
+            TalkerMessage::Hear { message: Wire::Bye } => cx.close(&connection),
+            TalkerMessage::Hear { message: Wire::Note { .. } } => {}
+            TalkerMessage::Hear { message: Wire::Hello { .. } } => return Err(Rejection::new("one hello is enough")),
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Default, Serializable, Node)]
+#[amiko(machine, network = Wire, reply = u64, notice = u64)]
+pub struct Talk {
+    #[amiko(machines)]
+    pub talkers: Table<Talker>,
+}
+
+#[derive(Clone, Serializable)]
+pub enum TalkMessage {
+    Meet { name: String, dial: Option<String> },
+}
+
+impl StateMachine for Talk {
+    type Node = Self;
+    type Message = TalkMessage;
+
+    fn handle(&mut self, message: TalkMessage, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
+        let TalkMessage::Meet { name, dial } = message;
+        if !self.talkers.contains(&Id::new(name.clone())) {
+            cx.create(&Id::new(name.clone()), Talker::default());
+        }
+        cx.connect(&Id::new(name), dial.as_deref());
+        Ok(())
+    }
+}
+
+/// Both ends of a conversation have the same name.
+pub struct TalkProtocol {
+    /// Both sides may dial.
+    pub dice: bool,
+    /// Strangers are welcome.
+    pub open: bool,
+}
+
+impl Protocol for TalkProtocol {
+    type Node = Talk;
+
+    fn hello(&self, _: &Talk, connection: &Id<Connection<Talk>>, dice: [u8; 4]) -> Result<Wire, Rejection> {
+        Ok(Wire::Hello { name: connection.key().clone(), dice: self.dice.then_some(dice) })
+    }
+
+    fn welcome(&self, node: &Talk, hello: Wire) -> Result<Welcome<Talk>, Rejection> {
+        let Wire::Hello { name, dice } = hello else { return Err(Rejection::new("expected a hello")) };
+        let known = node.talkers.contains(&Id::new(name.clone()));
+        if !known && !self.open {
+            return Err(Rejection::new("expected a name that is known"));
+        }
+        let event = (!known).then(|| meet(&name, None));
+        Ok(Welcome { connection: Id::new(name), dice, event })
+    }
+
+    fn envelope(&self, _: &Talk, connection: &Id<Connection<Talk>>, message: Wire) -> Result<TalkEnvelope, Rejection> {
+        Ok(envelope(connection.key(), TalkerMessage::Hear { message }))
+    }
+}
+
+pub fn meet(name: &str, dial: Option<String>) -> TalkEnvelope {
+    <Talk as amiko_core::Hosts<Talk>>::envelope(Id::new(()), TalkMessage::Meet { name: name.into(), dial })
+}
+
+pub fn envelope(name: &str, message: TalkerMessage) -> TalkEnvelope {
+    <Talk as amiko_core::Hosts<Talker>>::envelope(Id::new(name), message)
+}
+
+pub fn say(name: &str, number: u64) -> TalkEnvelope {
+    envelope(name, TalkerMessage::Say { number })
+}
+
+/// A node that knows this talker already, on disk.
+pub fn engine(name: &str, dial: Option<String>) -> Engine<Talk, Memory> {
+    let mut engine = Engine::open(Memory::new(), Settings::default()).unwrap();
+    engine.command(meet(name, dial), None, Time::from_secs(1)).unwrap();
+    engine.sync().unwrap();
+    engine
+}
+
+/// What a restart would find.
+pub fn reopen(store: Memory) -> Engine<Talk, Memory> {
+    Engine::open(store, Settings::default()).unwrap()
+}
+
+/// Quick to dial again, and open to nobody.
+pub fn settings() -> NetSettings {
+    let mut settings = NetSettings::default();
+    settings.listen = Some(([127, 0, 0, 1], 0).into());
+    settings.back_off_first = Duration::from_millis(2);
+    settings.back_off_limit = Duration::from_millis(20);
+    settings
+}
+
+/// A node that runs.
+pub struct Running {
+    pub address: SocketAddr,
+    pub handle: Handle<Talk, Memory>,
+    pub notices: mpsc::Receiver<Arc<u64>>,
+    pub log: mpsc::UnboundedReceiver<String>,
+    pub task: JoinHandle<Result<Engine<Talk, Memory>, RunError>>,
+}
+
+pub async fn start(engine: Engine<Talk, Memory>, settings: NetSettings) -> Running {
+    start_with(engine, settings, TalkProtocol { dice: false, open: false }).await
+}
+
+pub async fn start_with(engine: Engine<Talk, Memory>, mut settings: NetSettings, protocol: TalkProtocol) -> Running {
+    let (told, log) = mpsc::unbounded_channel();
+    settings.log = Some(Arc::new(move |event| drop(told.send(format!("{event:?} {event}")))));
+    let runtime = Runtime::bind(engine, protocol, settings).await.unwrap();
+    let (address, handle) = (runtime.local_addr().unwrap(), runtime.handle());
+    let task = tokio::task::spawn_local(runtime.run());
+    let notices = handle.watch().await;
+    Running { address, handle, notices, log, task }
+}
+
+impl Running {
+    /// Waits for an event that the log tells in these words.
+    pub async fn logged(&mut self, words: &str) -> String {
+        loop {
+            let line = self.log.recv().await.unwrap();
+            if line.contains(words) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits until so many notices have come.
+    pub async fn noticed(&mut self, count: usize) {
+        for _ in 0..count {
+            self.notices.recv().await.unwrap();
+        }
+    }
+
+    pub async fn say(&self, name: &str, number: u64) {
+        assert_eq!(self.handle.command(say(name, number)).await.unwrap(), [number]);
+    }
+
+    pub async fn talker(&self, name: &'static str) -> Talker {
+        self.handle.query(move |engine| engine.node().talkers.get(&Id::new(name)).cloned().unwrap()).await.unwrap()
+    }
+
+    /// Asks again and again until the node is as it should be.
+    pub async fn until(&self, reached: fn(&Engine<Talk, Memory>) -> bool) {
+        while !self.handle.query(reached).await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub async fn stop(self) -> Engine<Talk, Memory> {
+        self.handle.stop();
+        self.task.await.unwrap().unwrap()
+    }
+}
+
+/// Everything has been confirmed.
+pub fn settled<S: Store>(engine: &Engine<Talk, S>) -> bool {
+    engine.connections().all(|(_, connection)| connection.outbox.is_empty())
+}
+
+/// A peer that says exactly what the test wants.
+pub struct Raw {
+    stream: BufReader<TcpStream>,
+}
+
+impl Raw {
+    pub async fn dial(address: SocketAddr) -> Self {
+        Self::new(TcpStream::connect(address).await.unwrap())
+    }
+
+    pub fn new(stream: TcpStream) -> Self {
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// A peer that has said hello.
+    pub async fn hello(address: SocketAddr, name: &str) -> Self {
+        let mut raw = Self::dial(address).await;
+        raw.send(&hello(name, None)).await;
+        raw
+    }
+
+    pub async fn send(&mut self, line: &str) {
+        self.send_bytes(format!("{line}\n").as_bytes()).await;
+    }
+
+    /// A node that has closed the socket already takes no more; the test sees it when it reads.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    pub async fn say(&mut self, index: u64, number: u64) {
+        self.send(&said(index, number)).await;
+    }
+
+    /// The next line; none when the node has closed the socket.
+    pub async fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        match self.stream.read_line(&mut line).await {
+            Ok(0) | Err(_) => None,
+            Ok(_) => Some(line.trim_end().to_owned()),
+        }
+    }
+
+    pub fn split(self) -> (BufReader<OwnedReadHalf>, OwnedWriteHalf) {
+        let (reading, writing) = self.stream.into_inner().into_split();
+        (BufReader::new(reading), writing)
+    }
+
+    pub async fn expect(&mut self, expected: &str) {
+        assert_eq!(self.line().await.as_deref(), Some(expected));
+    }
+
+    pub async fn expect_end(&mut self) {
+        assert_eq!(self.line().await, None);
+    }
+}
+
+pub fn hello(name: &str, dice: Option<&str>) -> String {
+    let dice = dice.map_or("null".into(), |dice| format!("\"!x{dice}\""));
+    format!(r#"{{"index":null,"message":{{"_class":"Hello","name":"{name}","dice":{dice}}}}}"#)
+}
+
+pub fn said(index: u64, number: u64) -> String {
+    format!(r#"{{"index":{},"message":{{"_class":"Say","number":{number}}}}}"#, index % 65536)
+}
+
+pub fn answer(index: u64, number: u64) -> String {
+    format!(r#"{{"index":{},"message":{{"_class":"Answer","number":{number}}}}}"#, index % 65536)
+}
+
+/// Runs a test, for as long as it may take.
+pub fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let test = async { tokio::time::timeout(PATIENCE, test).await.unwrap() };
+    LocalSet::new().block_on(&runtime, test);
+}
