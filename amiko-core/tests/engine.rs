@@ -118,10 +118,13 @@ fn a_value_without_exact_text_undoes_everything_and_isnt_met_on_disk() {
 #[test]
 fn the_invariants_of_the_node_undo_everything() {
     let mut engine = lived_in(settings());
-    let error = rejection(leaves_nothing(&mut engine, everything(set(2)).map(|act| match act {
-        Act::Send { to, .. } if to == "c" => send("c", [set(-1)]),
-        other => other,
-    })));
+    let error = rejection(leaves_nothing(
+        &mut engine,
+        everything(set(2)).map(|act| match act {
+            Act::Send { to, .. } if to == "c" => send("c", [set(-1)]),
+            other => other,
+        }),
+    ));
     assert_eq!(error.reason(), "expected c not to be negative");
     assert_eq!(engine.rejections().last().map(|rejected| &rejected.rejection), Some(&error));
 }
@@ -129,8 +132,12 @@ fn the_invariants_of_the_node_undo_everything() {
 #[test]
 fn a_rejection_names_the_messages_that_led_to_it() {
     let mut engine = engine();
-    let error = rejection(root(&mut engine, [send("b", [send("a", [])]), send("a", [send("c", [Act::Reject])])]).unwrap_err());
-    assert_eq!(error.to_string(), "the script said so (in Script to thing c, sent by Script to thing, sent by Script to node)");
+    let error =
+        rejection(root(&mut engine, [send("b", [send("a", [])]), send("a", [send("c", [Act::Reject])])]).unwrap_err());
+    assert_eq!(
+        error.to_string(),
+        "the script said so (in Script to thing c, sent by Script to thing, sent by Script to node)"
+    );
     let kinds: Vec<_> = error.chain().iter().map(|delivery| delivery.kind).collect();
     assert_eq!(kinds, ["node", "thing", "thing"]);
 
@@ -245,7 +252,10 @@ fn nothing_leaves_before_a_sync_and_then_everything_in_order() {
         "reply 8 here",
     ];
     assert_eq!(outputs(&mut engine), expected);
-    assert_eq!(engine.outbox(&peer("bob")).map(|(index, text)| format!("{index} {text}")).collect::<Vec<_>>(), ["0 hello"]);
+    assert_eq!(
+        engine.outbox(&peer("bob")).map(|(index, text)| format!("{index} {text}")).collect::<Vec<_>>(),
+        ["0 hello"]
+    );
     assert!(!engine.unsynced() && outputs(&mut engine).is_empty(), "each leaves once");
 
     // One that is on disk may be sent again at once, one that isn't may not.

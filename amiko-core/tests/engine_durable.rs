@@ -307,9 +307,9 @@ fn a_directory_opened_again_has_the_same_document() {
         drop(engine);
         let engine = open();
         assert_eq!(engine.document().unwrap(), document, "what wasn't synced never happened");
-        let snapshots = std::fs::read_dir(directory.path()).unwrap().filter(|entry| {
-            entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("snapshot-")
-        });
+        let snapshots = std::fs::read_dir(directory.path())
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("snapshot-"));
         assert_eq!(snapshots.count(), 1);
     }
 }
@@ -390,7 +390,10 @@ fn a_whole_file_of_another_state_is_refused_with_file_line_and_byte() {
         panic!("{error:?}");
     };
     let journal = std::fs::read_to_string(directory.path().join("journal-1.jsonl")).unwrap();
-    assert!(path.ends_with("journal-1.jsonl") && journal[byte as usize..].starts_with("\"text\"}]"), "{byte}: {journal}");
+    assert!(
+        path.ends_with("journal-1.jsonl") && journal[byte as usize..].starts_with("\"text\"}]"),
+        "{byte}: {journal}"
+    );
     assert_eq!(reason, r#"/state/things/a/log/-: expected an unsigned integer of 64 bits, found "text""#);
     assert_eq!(files(directory.path()), before);
 }
@@ -414,10 +417,22 @@ struct Model {
 #[derive(Clone, Debug)]
 enum Step {
     /// Takes from one, gives to another; rejected by the invariant that nobody has less than nothing.
-    Pay { from: usize, to: usize, amount: i64, broken: bool },
+    Pay {
+        from: usize,
+        to: usize,
+        amount: i64,
+        broken: bool,
+    },
     /// The same, later.
-    Later { to: usize, amount: i64, name: u8, after: u64 },
-    Wait { millis: u64 },
+    Later {
+        to: usize,
+        amount: i64,
+        name: u8,
+        after: u64,
+    },
+    Wait {
+        millis: u64,
+    },
     Sync,
     Crash,
 }
@@ -438,7 +453,8 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 
 impl Model {
     fn fire(&mut self, now: u64) {
-        let mut due: Vec<_> = self.due.iter().filter(|(_, (at, ..))| *at <= now).map(|(name, entry)| (entry.0, name.clone())).collect();
+        let mut due: Vec<_> =
+            self.due.iter().filter(|(_, (at, ..))| *at <= now).map(|(name, entry)| (entry.0, name.clone())).collect();
         due.sort();
         for (_, name) in due {
             if let Some((_, to, value)) = self.due.remove(&name).filter(|(_, _, value)| *value >= 0) {

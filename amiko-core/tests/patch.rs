@@ -18,7 +18,10 @@ struct Account {
 #[derive(Debug, Clone, PartialEq, Serializable)]
 enum State {
     Idle,
-    Waiting { since: u64, by: Option<Mode> },
+    Waiting {
+        since: u64,
+        by: Option<Mode>,
+    },
     Failed(String, Vec<u8>),
     #[amiko(transparent)]
     Inner(Account),
@@ -87,8 +90,14 @@ fn one_changed_field_is_one_operation_at_its_path() {
     one(|world| named(world, "a/b~c").balance = 7, r#"{"op":"replace","path":"/accounts/a~1b~0c/balance","value":7}"#);
     one(|world| named(world, "~1").balance = 7, r#"{"op":"replace","path":"/accounts/~01/balance","value":7}"#);
     one(|world| named(world, "").balance = 7, r#"{"op":"replace","path":"/accounts//balance","value":7}"#);
-    one(|world| _ = named(world, "alice").holds.insert(1, 2), r#"{"op":"replace","path":"/accounts/alice/holds/1","value":2}"#);
-    one(|world| _ = named(world, "alice").holds.insert(2, 2), r#"{"op":"add","path":"/accounts/alice/holds/2","value":2}"#);
+    one(
+        |world| _ = named(world, "alice").holds.insert(1, 2),
+        r#"{"op":"replace","path":"/accounts/alice/holds/1","value":2}"#,
+    );
+    one(
+        |world| _ = named(world, "alice").holds.insert(2, 2),
+        r#"{"op":"add","path":"/accounts/alice/holds/2","value":2}"#,
+    );
     one(|world| _ = named(world, "alice").holds.remove(&1), r#"{"op":"remove","path":"/accounts/alice/holds/1"}"#);
     one(|world| drop(world.accounts.remove("a/b~c")), r#"{"op":"remove","path":"/accounts/a~1b~0c"}"#);
     one(
@@ -97,8 +106,14 @@ fn one_changed_field_is_one_operation_at_its_path() {
     );
     let shared = |world: &mut World| Arc::make_mut(world.shared.get_mut(&Id::new("!x")).unwrap()).balance = 3;
     one(shared, r#"{"op":"replace","path":"/shared/!!x/balance","value":3}"#);
-    one(|world| world.state = State::Waiting { since: 2, by: None }, r#"{"op":"replace","path":"/state/since","value":2}"#);
-    one(|world| world.state = State::Waiting { since: 1, by: Some(Mode::Slow) }, r#"{"op":"replace","path":"/state/by","value":"Slow"}"#);
+    one(
+        |world| world.state = State::Waiting { since: 2, by: None },
+        r#"{"op":"replace","path":"/state/since","value":2}"#,
+    );
+    one(
+        |world| world.state = State::Waiting { since: 1, by: Some(Mode::Slow) },
+        r#"{"op":"replace","path":"/state/by","value":"Slow"}"#,
+    );
     one(|world| world.state = State::Idle, r#"{"op":"replace","path":"/state","value":{"_class":"Idle"}}"#);
     one(|world| world.list[1] = None, r#"{"op":"replace","path":"/list/1","value":null}"#);
     one(|world| world.list.push(None), r#"{"op":"add","path":"/list/-","value":null}"#);
@@ -120,26 +135,86 @@ fn what_is_the_same_or_not_written_is_no_operation() {
 #[test]
 fn a_patch_that_doesnt_fit_is_an_error_that_names_the_path() {
     let cases = [
-        (r#"[{"op":"replace","path":"/accounts/eve/balance","value":1}]"#, "/accounts/eve/balance: expected a path that exists, found nothing at \"eve\" (line 1, column 2)"),
-        (r#"[{"op":"replace","path":"/accounts/alice/pin","value":1}]"#, "/accounts/alice/pin: expected a path that exists, found nothing at \"pin\" (line 1, column 2)"),
-        (r#"[{"op":"replace","path":"/accounts/alice/balance/x","value":1}]"#, "/accounts/alice/balance/x: expected a path that exists, found nothing at \"x\" (line 1, column 2)"),
-        (r#"[{"op":"replace","path":"/state/by/x","value":1}]"#, "/state/by/x: expected a path that exists, found nothing at \"x\" (line 1, column 2)"),
-        (r#"[{"op":"replace","path":"/state/0","value":1}]"#, "/state/0: expected a path that exists, found nothing at \"0\" (line 1, column 2)"),
-        (r#"[{"op":"remove","path":"/accounts/eve"}]"#, "/accounts/eve: expected a path that exists, found nothing at \"eve\" (line 1, column 2)"),
-        (r#"[{"op":"remove","path":"/accounts/alice/holds/9"}]"#, "/accounts/alice/holds/9: expected a path that exists, found nothing at \"9\" (line 1, column 2)"),
-        (r#"[{"op":"remove","path":"/accounts/alice/holds/01"}]"#, "/accounts/alice/holds/01: expected a path that exists, found nothing at \"01\" (line 1, column 2)"),
-        (r#"[{"op":"remove","path":"/state"}]"#, "/state: expected an entry of a map, a table or an array to remove, found a field (line 1, column 2)"),
-        (r#"[{"op":"replace","path":"/list/2","value":null}]"#, "/list/2: expected a path that exists, found nothing at \"2\" (line 1, column 2)"),
-        (r#"[{"op":"add","path":"/list/01","value":null}]"#, "/list/01: expected a path that exists, found nothing at \"01\" (line 1, column 2)"),
-        (r#"[{"op":"add","path":"/list/3","value":null}]"#, "/list/3: expected a path that exists, found nothing at \"3\" (line 1, column 2)"),
-        (r#"[{"op":"replace","path":"/cache","value":1}]"#, "/cache: expected a path that exists, found nothing at \"cache\" (line 1, column 2)"),
-        (r#"[{"op":"replace","path":"number","value":1}]"#, "expected a path that begins with \"/\" (line 1, column 2)"),
-        (r#"[{"op":"move","path":"/number","from":"/pair"}]"#, "expected the operation add, replace or remove (line 1, column 2)"),
-        (r#"[{"op":"replace","value":1,"path":"/number"}]"#, "expected \"path\": an operation has \"op\", \"path\" and \"value\" in this order, found 1 (line 1, column 26)"),
-        (r#"[{"path":"/number","op":"replace","value":1}]"#, "expected \"op\": an operation has \"op\", \"path\" and \"value\" in this order, found \"/number\" (line 1, column 10)"),
-        (r#"[{"op":"replace","path":"/number"}]"#, "expected an operation with \"op\", \"path\" and \"value\" in this order, found an object (line 1, column 2)"),
-        (r#"[{"op":"replace","path":"/number","value":1,"more":1}]"#, "expected an operation with nothing after its value, found an object (line 1, column 2)"),
-        (r#"[{"op":"replace","path":"/accounts/alice","value":{"_class":"Account","balance":"x"}}]"#, "/accounts/alice.balance: expected an unsigned integer of 64 bits, found \"x\" (line 1, column 81)"),
+        (
+            r#"[{"op":"replace","path":"/accounts/eve/balance","value":1}]"#,
+            "/accounts/eve/balance: expected a path that exists, found nothing at \"eve\" (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"replace","path":"/accounts/alice/pin","value":1}]"#,
+            "/accounts/alice/pin: expected a path that exists, found nothing at \"pin\" (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"replace","path":"/accounts/alice/balance/x","value":1}]"#,
+            "/accounts/alice/balance/x: expected a path that exists, found nothing at \"x\" (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"replace","path":"/state/by/x","value":1}]"#,
+            "/state/by/x: expected a path that exists, found nothing at \"x\" (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"replace","path":"/state/0","value":1}]"#,
+            "/state/0: expected a path that exists, found nothing at \"0\" (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"remove","path":"/accounts/eve"}]"#,
+            "/accounts/eve: expected a path that exists, found nothing at \"eve\" (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"remove","path":"/accounts/alice/holds/9"}]"#,
+            "/accounts/alice/holds/9: expected a path that exists, found nothing at \"9\" (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"remove","path":"/accounts/alice/holds/01"}]"#,
+            "/accounts/alice/holds/01: expected a path that exists, found nothing at \"01\" (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"remove","path":"/state"}]"#,
+            "/state: expected an entry of a map, a table or an array to remove, found a field (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"replace","path":"/list/2","value":null}]"#,
+            "/list/2: expected a path that exists, found nothing at \"2\" (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"add","path":"/list/01","value":null}]"#,
+            "/list/01: expected a path that exists, found nothing at \"01\" (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"add","path":"/list/3","value":null}]"#,
+            "/list/3: expected a path that exists, found nothing at \"3\" (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"replace","path":"/cache","value":1}]"#,
+            "/cache: expected a path that exists, found nothing at \"cache\" (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"replace","path":"number","value":1}]"#,
+            "expected a path that begins with \"/\" (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"move","path":"/number","from":"/pair"}]"#,
+            "expected the operation add, replace or remove (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"replace","value":1,"path":"/number"}]"#,
+            "expected \"path\": an operation has \"op\", \"path\" and \"value\" in this order, found 1 (line 1, column 26)",
+        ),
+        (
+            r#"[{"path":"/number","op":"replace","value":1}]"#,
+            "expected \"op\": an operation has \"op\", \"path\" and \"value\" in this order, found \"/number\" (line 1, column 10)",
+        ),
+        (
+            r#"[{"op":"replace","path":"/number"}]"#,
+            "expected an operation with \"op\", \"path\" and \"value\" in this order, found an object (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"replace","path":"/number","value":1,"more":1}]"#,
+            "expected an operation with nothing after its value, found an object (line 1, column 2)",
+        ),
+        (
+            r#"[{"op":"replace","path":"/accounts/alice","value":{"_class":"Account","balance":"x"}}]"#,
+            "/accounts/alice.balance: expected an unsigned integer of 64 bits, found \"x\" (line 1, column 81)",
+        ),
     ];
     for (text, expected) in cases {
         let error = apply_patch(&mut world(), &mut Reader::new(text)).unwrap_err();
@@ -168,8 +243,11 @@ fn any_account() -> impl Strategy<Value = Account> {
     let holds = || prop::collection::btree_map(0..4u8, 0..3u64, 0..4).prop_map(|holds| holds.into_iter().collect());
     let leaf = (0..3u64, holds()).prop_map(|(balance, holds)| Account { balance, odd: None, holds });
     leaf.prop_recursive(2, 3, 1, move |inner| {
-        (0..3u64, holds(), prop::option::of(inner.prop_map(Box::new)))
-            .prop_map(|(balance, holds, odd)| Account { balance, odd, holds })
+        (0..3u64, holds(), prop::option::of(inner.prop_map(Box::new))).prop_map(|(balance, holds, odd)| Account {
+            balance,
+            odd,
+            holds,
+        })
     })
 }
 

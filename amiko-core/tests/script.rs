@@ -21,24 +21,54 @@ pub struct Thing {
 /// One step of a handler.
 #[derive(Clone, Serializable)]
 pub enum Act {
-    Set { value: i64 },
+    Set {
+        value: i64,
+    },
     /// Zero by zero: a value without exact text, from a message that has one.
     Divide,
-    Log { text: String },
+    Log {
+        text: String,
+    },
     Random,
     /// Sends a script to a thing.
-    Send { to: String, acts: Vec<Act> },
+    Send {
+        to: String,
+        acts: Vec<Act>,
+    },
     /// Sends a script to the node.
-    Root { acts: Vec<Act> },
-    Create { id: String },
-    Remove { id: String },
-    Timer { name: String, at: u64, acts: Vec<Act> },
-    Cancel { name: String },
-    Connect { peer: String },
-    Transmit { peer: String, text: String },
-    Close { peer: String },
-    Reply { text: String },
-    Notice { text: String },
+    Root {
+        acts: Vec<Act>,
+    },
+    Create {
+        id: String,
+    },
+    Remove {
+        id: String,
+    },
+    Timer {
+        name: String,
+        at: u64,
+        acts: Vec<Act>,
+    },
+    Cancel {
+        name: String,
+    },
+    Connect {
+        peer: String,
+    },
+    Transmit {
+        peer: String,
+        text: String,
+    },
+    Close {
+        peer: String,
+    },
+    Reply {
+        text: String,
+    },
+    Notice {
+        text: String,
+    },
     Reject,
     Panic,
 }

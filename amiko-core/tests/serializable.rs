@@ -33,12 +33,16 @@ enum Color {
 #[amiko(rename_all_fields = "camelCase")]
 enum Shape {
     Empty,
-    Circle { radius_in_mm: u64 },
+    Circle {
+        radius_in_mm: u64,
+    },
     Pair(Box<Shape>, Option<Box<Shape>>),
     #[amiko(transparent)]
     Label(Named),
     #[amiko(rename = "Colored", alias = "Coloured")]
-    WithColor { color: Color },
+    WithColor {
+        color: Color,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serializable)]
@@ -151,7 +155,10 @@ fn bytes_are_hex_and_text_that_could_be_taken_for_it_is_doubled() {
     assert_eq!(from_json::<[u8; 1]>(r#""!xAB""#).unwrap(), [0xab]);
     assert_eq!(from_json::<String>(r#""!x6162""#).unwrap(), "ab");
     let bad = "line 1, column 1)";
-    assert_eq!(error::<Vec<u8>>(r#""!x0""#), format!("expected \"!x\" and an even number of hex digits, found \"!x0\" ({bad}"));
+    assert_eq!(
+        error::<Vec<u8>>(r#""!x0""#),
+        format!("expected \"!x\" and an even number of hex digits, found \"!x0\" ({bad}")
+    );
     for text in [r#""!x0g""#, r#""!x0x12""#, r#""!x+1""#, r#""!X00""#, r#""!""#, r#""!a""#] {
         assert!(error::<Vec<u8>>(text).starts_with("expected \"!x\" and"), "{text}");
         assert!(error::<String>(text).starts_with("expected \"!x\" and"), "{text}");
@@ -166,7 +173,10 @@ fn ids_and_numbers_and_bytes_are_keys() {
     is(Map::from_iter([([1u8, 2], 1)]), r#"{"!x0102":1}"#);
     is(BTreeMap::from([(u64::MAX, 1)]), r#"{"18446744073709551615":1}"#);
     type Numbers = BTreeMap<u8, u8>;
-    assert_eq!(error::<Numbers>(r#"{"07":1}"#), "expected an integer without leading zeros or plus as a key, found \"07\" (line 1, column 7)");
+    assert_eq!(
+        error::<Numbers>(r#"{"07":1}"#),
+        "expected an integer without leading zeros or plus as a key, found \"07\" (line 1, column 7)"
+    );
     assert_eq!(error::<Numbers>(r#"{"1":1,"1":2}"#), "expected each field once, found \"1\" twice (line 1, column 13)");
     // One key, though two texts.
     assert!(error::<BTreeMap<String, u8>>(r#"{"a":1,"!x61":2}"#).contains("twice"));
@@ -231,12 +241,36 @@ fn an_error_names_the_path_the_line_and_the_column() {
     is(tree(), &TREE.replace("\n ", "").replace(" ", ""));
     assert_eq!(from_json::<Tree>(TREE).unwrap(), tree());
     let cases = [
-        ("\"radiusInMm\":1", "\"radiusInMm\":\"1\"", "someShapes[1].0.radiusInMm: expected an unsigned integer of 64 bits, found \"1\" (line 3, column 56)"),
-        ("\"radiusInMm\":1", "\"radius\":1", "someShapes[1].0: expected a field of class Circle (radiusInMm), found \"radius\" (line 3, column 52)"),
-        (",\"radiusInMm\":1", "", "someShapes[1].0: expected the field \"radiusInMm\" of class Circle, found none (line 3, column 43)"),
-        ("\"radiusInMm\":1", "\"radiusInMm\":1,\"radiusInMm\":1", "someShapes[1].0: expected each field once, found \"radiusInMm\" twice (line 3, column 71)"),
-        ("Circle", "Square", "someShapes[1].0: expected the class Empty or Circle or Pair or Named or Colored, found \"Square\" (line 3, column 24)"),
-        ("\"_class\":\"Both\",", "", "byName.ä: expected the field \"_class\" of class Both, found none (line 4, column 68)"),
+        (
+            "\"radiusInMm\":1",
+            "\"radiusInMm\":\"1\"",
+            "someShapes[1].0.radiusInMm: expected an unsigned integer of 64 bits, found \"1\" (line 3, column 56)",
+        ),
+        (
+            "\"radiusInMm\":1",
+            "\"radius\":1",
+            "someShapes[1].0: expected a field of class Circle (radiusInMm), found \"radius\" (line 3, column 52)",
+        ),
+        (
+            ",\"radiusInMm\":1",
+            "",
+            "someShapes[1].0: expected the field \"radiusInMm\" of class Circle, found none (line 3, column 43)",
+        ),
+        (
+            "\"radiusInMm\":1",
+            "\"radiusInMm\":1,\"radiusInMm\":1",
+            "someShapes[1].0: expected each field once, found \"radiusInMm\" twice (line 3, column 71)",
+        ),
+        (
+            "Circle",
+            "Square",
+            "someShapes[1].0: expected the class Empty or Circle or Pair or Named or Colored, found \"Square\" (line 3, column 24)",
+        ),
+        (
+            "\"_class\":\"Both\",",
+            "",
+            "byName.ä: expected the field \"_class\" of class Both, found none (line 4, column 68)",
+        ),
         ("Both", "Other", "byName.ä: expected the class Both, found \"Other\" (line 4, column 26)"),
         ("0.5", "true", "accounts.alice: expected a number, found true (line 5, column 22)"),
         ("!x00000000", "!x00", "digest: expected 4 elements or bytes, found 1 (line 5, column 51)"),
@@ -244,7 +278,11 @@ fn an_error_names_the_path_the_line_and_the_column() {
         ("[3,4]", "[3,40000]", "grid[1][1]: expected an integer of 16 bits, found 40000 (line 6, column 19)"),
         ("[true,null,", "[true,{},", "tuple[1]: expected null, found an object (line 6, column 37)"),
         (":\"red\"", ":\"pink\"", "type: expected one of red, dark-blue, !grey, found \"pink\" (line 6, column 65)"),
-        ("\"type\":\"red\"}", "\"type\":\"red\"", "expected a comma or the end of the object, found the end of the text (line 6, column 70)"),
+        (
+            "\"type\":\"red\"}",
+            "\"type\":\"red\"",
+            "expected a comma or the end of the object, found the end of the text (line 6, column 70)",
+        ),
         ("\"type\":\"red\"}", "\"type\":\"red\"} x", "expected the end of the text, found x (line 6, column 72)"),
     ];
     for (good, bad, expected) in cases {
@@ -267,10 +305,14 @@ fn what_is_shown_of_bad_text_is_short_and_without_control_characters() {
 
 #[test]
 fn keys_come_in_any_order_with_the_class_last() {
-    let shape = from_json::<Shape>(r#"{"1":{"radiusInMm":1,"_class":"Circle"},"0":{"_class":"Empty"},"_class":"Pair"}"#);
+    let shape =
+        from_json::<Shape>(r#"{"1":{"radiusInMm":1,"_class":"Circle"},"0":{"_class":"Empty"},"_class":"Pair"}"#);
     let circle = Box::new(Shape::Circle { radius_in_mm: 1 });
     assert_eq!(shape.unwrap(), Shape::Pair(Box::new(Shape::Empty), Some(circle)));
-    assert_eq!(from_json::<Named>(r#" { "text" : "" , "number" : 0 , "_class" : "Named" } "#).unwrap(), Named::default());
+    assert_eq!(
+        from_json::<Named>(r#" { "text" : "" , "number" : 0 , "_class" : "Named" } "#).unwrap(),
+        Named::default()
+    );
 }
 
 #[test]
@@ -286,7 +328,9 @@ fn unknown_fields_are_passed_over_in_messages_from_a_network() {
 
 #[test]
 fn nesting_and_sizes_are_limited() {
-    let deep = |levels: usize| format!("{}null{}", r#"{"_class":"Pair","0":{"_class":"Empty"},"1":"#.repeat(levels), "}".repeat(levels));
+    let deep = |levels: usize| {
+        format!("{}null{}", r#"{"_class":"Pair","0":{"_class":"Empty"},"1":"#.repeat(levels), "}".repeat(levels))
+    };
     assert!(from_json::<Shape>(&deep(127)).is_ok());
     let error = from_json::<Shape>(&deep(128)).unwrap_err();
     assert!(error.reason().ends_with("expected at most 128 levels of nesting, found more"), "{error}");
@@ -295,16 +339,23 @@ fn nesting_and_sizes_are_limited() {
     let error = Unit::read(&mut Reader::new(&skipped).with_unknown(Unknown::Ignore)).unwrap_err();
     assert!(error.reason().contains("at most 128 levels"), "{error}");
     let small = ReadLimits { depth: 2, number: 3, string: 4 };
-    let limited = |text: &str| Vec::<Vec<String>>::read(&mut Reader::new(text).with_limits(small)).map_err(|error| error.to_string());
+    let limited = |text: &str| {
+        Vec::<Vec<String>>::read(&mut Reader::new(text).with_limits(small)).map_err(|error| error.to_string())
+    };
     assert!(limited(r#"[["four"]]"#).is_ok());
-    assert_eq!(limited(r#"[["fives"]]"#).unwrap_err(), "[0][0]: expected at most 4 bytes in a string, found more (line 1, column 9)");
+    assert_eq!(
+        limited(r#"[["fives"]]"#).unwrap_err(),
+        "[0][0]: expected at most 4 bytes in a string, found more (line 1, column 9)"
+    );
     let number = u64::read(&mut Reader::new("1000").with_limits(small)).unwrap_err();
     assert_eq!(number.to_string(), "expected at most 3 bytes in a number, found more (line 1, column 1)");
 }
 
 #[test]
 fn an_object_deeper_than_can_be_read_back_is_refused_on_writing() {
-    let shape = |levels| (1..levels).fold(Shape::Pair(Box::new(Shape::Empty), None), |inner, _| Shape::Pair(Box::new(inner), None));
+    let shape = |levels| {
+        (1..levels).fold(Shape::Pair(Box::new(Shape::Empty), None), |inner, _| Shape::Pair(Box::new(inner), None))
+    };
     let written = to_json(&shape(127)).unwrap();
     assert_eq!(from_json::<Shape>(&written).unwrap(), shape(127));
     assert_eq!(to_json(&shape(128)).unwrap_err(), WriteError::TooDeep { limit: 128 });

@@ -1,5 +1,7 @@
 //! A node and a peer that says what it wants: what breaks a rule costs the socket and no more.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod common;
 
 use common::*;
@@ -141,7 +143,10 @@ fn a_message_that_isnt_understood_is_used_up_and_the_link_goes_on() {
         let mut raw = Raw::hello(node.address, "x").await;
         let bad = [
             (r#"{"_class":"Sing"}"#, "\"Sing\""),
-            (r#"{"_class":"Say","number":"seven"}"#, "number: expected an integer of 64 bits, found \\\"seven\\\""),
+            (
+                r#"{"_class":"Say","number":"seven"}"#,
+                "number: expected an unsigned integer of 64 bits, found \\\"seven\\\"",
+            ),
             (r#"{"_class":"Say"}"#, "number"),
             ("null", "found null"),
             ("7", "found 7"),
@@ -241,7 +246,6 @@ fn numbers_go_around() {
             }
             writing
         });
-        let last = format!(r#"{{"received":{}}}"#, (COUNT - 1) % 65536);
         let mut lines = tokio::io::AsyncBufReadExt::lines(reading);
         let mut found = 0_u64;
         while found < COUNT - 1 {
@@ -249,7 +253,7 @@ fn numbers_go_around() {
             let number: u64 = line.trim_start_matches("{\"received\":").trim_end_matches('}').parse().unwrap();
             found += (number + 65536 - found % 65536) % 65536;
         }
-        assert!(last.contains(&(found % 65536).to_string()));
+        assert_eq!(found, COUNT - 1);
         sender.await.unwrap();
         let received = node.handle.query(|engine| engine.connections().next().unwrap().1.received).await.unwrap();
         assert_eq!(received, COUNT);

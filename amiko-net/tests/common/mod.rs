@@ -1,12 +1,13 @@
 //! A small node that talks, and a peer without one: a socket that says what the test wants.
 
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use amiko_core::prelude::*;
-use amiko_core::store::{Memory, Store};
+use amiko_core::store::{Memory, RecoverError, Recovered, Recovery, Store, StoreError, Usage};
 use amiko_net::{Handle, NetSettings, Protocol, RunError, Runtime, Welcome};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -18,7 +19,7 @@ use tokio::task::{JoinHandle, LocalSet};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug, Serializable)]
-pub enum Wire {
+pub(crate) enum Wire {
     Hello { name: String, dice: Option<[u8; 4]> },
     Say { number: u64 },
     Answer { number: u64 },
@@ -29,13 +30,13 @@ pub enum Wire {
 /// The conversation with one peer, over the connection of the same name.
 #[derive(Clone, Default, Serializable)]
 #[amiko(key = String, kind = "talker")]
-pub struct Talker {
-    pub heard: Vec<u64>,
-    pub answered: Vec<u64>,
+pub(crate) struct Talker {
+    pub(crate) heard: Vec<u64>,
+    pub(crate) answered: Vec<u64>,
 }
 
 #[derive(Clone, Serializable)]
-pub enum TalkerMessage {
+pub(crate) enum TalkerMessage {
     Say { number: u64 },
     SayLater { number: u64, millis: u64 },
     Shout { text: String },
@@ -43,7 +44,7 @@ pub enum TalkerMessage {
 }
 
 /// What a listener rejects.
-pub const POISON: u64 = 666;
+pub(crate) const POISON: u64 = 666;
 
 impl StateMachine for Talker {
     type Node = Talk;
@@ -81,13 +82,14 @@ impl StateMachine for Talker {
 
 #[derive(Clone, Default, Serializable, Node)]
 #[amiko(machine, network = Wire, reply = u64, notice = u64)]
-pub struct Talk {
+pub(crate) struct Talk {
     #[amiko(machines)]
-    pub talkers: Table<Talker>,
+    pub(crate) talkers: Table<Talker>,
+    pub(crate) met: u64,
 }
 
 #[derive(Clone, Serializable)]
-pub enum TalkMessage {
+pub(crate) enum TalkMessage {
     Meet { name: String, dial: Option<String> },
 }
 
@@ -100,17 +102,18 @@ impl StateMachine for Talk {
         if !self.talkers.contains(&Id::new(name.clone())) {
             cx.create(&Id::new(name.clone()), Talker::default());
         }
+        self.met += 1;
         cx.connect(&Id::new(name), dial.as_deref());
         Ok(())
     }
 }
 
 /// Both ends of a conversation have the same name.
-pub struct TalkProtocol {
+pub(crate) struct TalkProtocol {
     /// Both sides may dial.
-    pub dice: bool,
+    pub(crate) dice: bool,
     /// Strangers are welcome.
-    pub open: bool,
+    pub(crate) open: bool,
 }
 
 impl Protocol for TalkProtocol {
@@ -135,33 +138,78 @@ impl Protocol for TalkProtocol {
     }
 }
 
-pub fn meet(name: &str, dial: Option<String>) -> TalkEnvelope {
+pub(crate) fn meet(name: &str, dial: Option<String>) -> TalkEnvelope {
     <Talk as amiko_core::Hosts<Talk>>::envelope(Id::new(()), TalkMessage::Meet { name: name.into(), dial })
 }
 
-pub fn envelope(name: &str, message: TalkerMessage) -> TalkEnvelope {
+pub(crate) fn envelope(name: &str, message: TalkerMessage) -> TalkEnvelope {
     <Talk as amiko_core::Hosts<Talker>>::envelope(Id::new(name), message)
 }
 
-pub fn say(name: &str, number: u64) -> TalkEnvelope {
+pub(crate) fn say(name: &str, number: u64) -> TalkEnvelope {
     envelope(name, TalkerMessage::Say { number })
 }
 
+/// A store that a test can look at while a node has it.
+#[derive(Clone, Default)]
+pub(crate) struct Disk(Arc<Mutex<Memory>>);
+
+impl Disk {
+    /// What a restart would find now.
+    pub(crate) fn crash(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.0.lock().unwrap().crash())))
+    }
+
+    pub(crate) fn fail_next_sync(&self) {
+        self.0.lock().unwrap().fail_next_sync();
+    }
+}
+
+impl Store for Disk {
+    fn recover(&mut self, visitor: &mut dyn Recovery) -> Result<Recovered, RecoverError> {
+        self.0.lock().unwrap().recover(visitor)
+    }
+
+    fn append(&mut self, sequence: u64, record: &str) -> Result<(), StoreError> {
+        self.0.lock().unwrap().append(sequence, record)
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.0.lock().unwrap().sync()
+    }
+
+    fn begin_snapshot(&mut self, sequence: u64) -> Result<(), StoreError> {
+        self.0.lock().unwrap().begin_snapshot(sequence)
+    }
+
+    fn write_snapshot(&mut self, piece: &str) -> Result<(), StoreError> {
+        self.0.lock().unwrap().write_snapshot(piece)
+    }
+
+    fn finish_snapshot(&mut self) -> Result<(), StoreError> {
+        self.0.lock().unwrap().finish_snapshot()
+    }
+
+    fn usage(&self) -> Usage {
+        self.0.lock().unwrap().usage()
+    }
+}
+
 /// A node that knows this talker already, on disk.
-pub fn engine(name: &str, dial: Option<String>) -> Engine<Talk, Memory> {
-    let mut engine = Engine::open(Memory::new(), Settings::default()).unwrap();
+pub(crate) fn engine(name: &str, dial: Option<String>) -> (Engine<Talk, Disk>, Disk) {
+    let (mut engine, disk) = reopen(Disk::default());
     engine.command(meet(name, dial), None, Time::from_secs(1)).unwrap();
     engine.sync().unwrap();
-    engine
+    (engine, disk)
 }
 
 /// What a restart would find.
-pub fn reopen(store: Memory) -> Engine<Talk, Memory> {
-    Engine::open(store, Settings::default()).unwrap()
+pub(crate) fn reopen(disk: Disk) -> (Engine<Talk, Disk>, Disk) {
+    (Engine::open(disk.clone(), Settings::default()).unwrap(), disk)
 }
 
 /// Quick to dial again, and open to nobody.
-pub fn settings() -> NetSettings {
+pub(crate) fn settings() -> NetSettings {
     let mut settings = NetSettings::default();
     settings.listen = Some(([127, 0, 0, 1], 0).into());
     settings.back_off_first = Duration::from_millis(2);
@@ -170,31 +218,36 @@ pub fn settings() -> NetSettings {
 }
 
 /// A node that runs.
-pub struct Running {
-    pub address: SocketAddr,
-    pub handle: Handle<Talk, Memory>,
-    pub notices: mpsc::Receiver<Arc<u64>>,
-    pub log: mpsc::UnboundedReceiver<String>,
-    pub task: JoinHandle<Result<Engine<Talk, Memory>, RunError>>,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) handle: Handle<Talk, Disk>,
+    pub(crate) notices: mpsc::Receiver<Arc<u64>>,
+    pub(crate) log: mpsc::UnboundedReceiver<String>,
+    pub(crate) disk: Disk,
+    pub(crate) task: JoinHandle<Result<Engine<Talk, Disk>, RunError>>,
 }
 
-pub async fn start(engine: Engine<Talk, Memory>, settings: NetSettings) -> Running {
-    start_with(engine, settings, TalkProtocol { dice: false, open: false }).await
+pub(crate) async fn start((engine, disk): (Engine<Talk, Disk>, Disk), settings: NetSettings) -> Running {
+    start_with((engine, disk), settings, TalkProtocol { dice: false, open: false }).await
 }
 
-pub async fn start_with(engine: Engine<Talk, Memory>, mut settings: NetSettings, protocol: TalkProtocol) -> Running {
+pub(crate) async fn start_with(
+    (engine, disk): (Engine<Talk, Disk>, Disk),
+    mut settings: NetSettings,
+    protocol: TalkProtocol,
+) -> Running {
     let (told, log) = mpsc::unbounded_channel();
     settings.log = Some(Arc::new(move |event| drop(told.send(format!("{event:?} {event}")))));
     let runtime = Runtime::bind(engine, protocol, settings).await.unwrap();
     let (address, handle) = (runtime.local_addr().unwrap(), runtime.handle());
     let task = tokio::task::spawn_local(runtime.run());
     let notices = handle.watch().await;
-    Running { address, handle, notices, log, task }
+    Running { address, handle, notices, log, disk, task }
 }
 
 impl Running {
     /// Waits for an event that the log tells in these words.
-    pub async fn logged(&mut self, words: &str) -> String {
+    pub(crate) async fn logged(&mut self, words: &str) -> String {
         loop {
             let line = self.log.recv().await.unwrap();
             if line.contains(words) {
@@ -204,74 +257,81 @@ impl Running {
     }
 
     /// Waits until so many notices have come.
-    pub async fn noticed(&mut self, count: usize) {
+    pub(crate) async fn noticed(&mut self, count: usize) {
         for _ in 0..count {
             self.notices.recv().await.unwrap();
         }
     }
 
-    pub async fn say(&self, name: &str, number: u64) {
+    pub(crate) async fn say(&self, name: &str, number: u64) {
         assert_eq!(self.handle.command(say(name, number)).await.unwrap(), [number]);
     }
 
-    pub async fn talker(&self, name: &'static str) -> Talker {
+    pub(crate) async fn talker(&self, name: &'static str) -> Talker {
         self.handle.query(move |engine| engine.node().talkers.get(&Id::new(name)).cloned().unwrap()).await.unwrap()
     }
 
     /// Asks again and again until the node is as it should be.
-    pub async fn until(&self, reached: fn(&Engine<Talk, Memory>) -> bool) {
+    pub(crate) async fn until(&self, reached: fn(&Engine<Talk, Disk>) -> bool) {
         while !self.handle.query(reached).await.unwrap() {
             tokio::task::yield_now().await;
         }
     }
 
-    pub async fn stop(self) -> Engine<Talk, Memory> {
+    /// Ends the node wherever it stands, and gives what is on disk then.
+    pub(crate) async fn crash(self) -> Disk {
+        self.task.abort();
+        assert!(self.task.await.err().unwrap().is_cancelled());
+        self.disk.crash()
+    }
+
+    pub(crate) async fn stop(self) -> Engine<Talk, Disk> {
         self.handle.stop();
         self.task.await.unwrap().unwrap()
     }
 }
 
 /// Everything has been confirmed.
-pub fn settled<S: Store>(engine: &Engine<Talk, S>) -> bool {
+pub(crate) fn settled<S: Store>(engine: &Engine<Talk, S>) -> bool {
     engine.connections().all(|(_, connection)| connection.outbox.is_empty())
 }
 
 /// A peer that says exactly what the test wants.
-pub struct Raw {
+pub(crate) struct Raw {
     stream: BufReader<TcpStream>,
 }
 
 impl Raw {
-    pub async fn dial(address: SocketAddr) -> Self {
+    pub(crate) async fn dial(address: SocketAddr) -> Self {
         Self::new(TcpStream::connect(address).await.unwrap())
     }
 
-    pub fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         Self { stream: BufReader::new(stream) }
     }
 
     /// A peer that has said hello.
-    pub async fn hello(address: SocketAddr, name: &str) -> Self {
+    pub(crate) async fn hello(address: SocketAddr, name: &str) -> Self {
         let mut raw = Self::dial(address).await;
         raw.send(&hello(name, None)).await;
         raw
     }
 
-    pub async fn send(&mut self, line: &str) {
+    pub(crate) async fn send(&mut self, line: &str) {
         self.send_bytes(format!("{line}\n").as_bytes()).await;
     }
 
     /// A node that has closed the socket already takes no more; the test sees it when it reads.
-    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
     }
 
-    pub async fn say(&mut self, index: u64, number: u64) {
+    pub(crate) async fn say(&mut self, index: u64, number: u64) {
         self.send(&said(index, number)).await;
     }
 
     /// The next line; none when the node has closed the socket.
-    pub async fn line(&mut self) -> Option<String> {
+    pub(crate) async fn line(&mut self) -> Option<String> {
         let mut line = String::new();
         match self.stream.read_line(&mut line).await {
             Ok(0) | Err(_) => None,
@@ -279,35 +339,35 @@ impl Raw {
         }
     }
 
-    pub fn split(self) -> (BufReader<OwnedReadHalf>, OwnedWriteHalf) {
+    pub(crate) fn split(self) -> (BufReader<OwnedReadHalf>, OwnedWriteHalf) {
         let (reading, writing) = self.stream.into_inner().into_split();
         (BufReader::new(reading), writing)
     }
 
-    pub async fn expect(&mut self, expected: &str) {
+    pub(crate) async fn expect(&mut self, expected: &str) {
         assert_eq!(self.line().await.as_deref(), Some(expected));
     }
 
-    pub async fn expect_end(&mut self) {
+    pub(crate) async fn expect_end(&mut self) {
         assert_eq!(self.line().await, None);
     }
 }
 
-pub fn hello(name: &str, dice: Option<&str>) -> String {
+pub(crate) fn hello(name: &str, dice: Option<&str>) -> String {
     let dice = dice.map_or("null".into(), |dice| format!("\"!x{dice}\""));
     format!(r#"{{"index":null,"message":{{"_class":"Hello","name":"{name}","dice":{dice}}}}}"#)
 }
 
-pub fn said(index: u64, number: u64) -> String {
+pub(crate) fn said(index: u64, number: u64) -> String {
     format!(r#"{{"index":{},"message":{{"_class":"Say","number":{number}}}}}"#, index % 65536)
 }
 
-pub fn answer(index: u64, number: u64) -> String {
+pub(crate) fn answer(index: u64, number: u64) -> String {
     format!(r#"{{"index":{},"message":{{"_class":"Answer","number":{number}}}}}"#, index % 65536)
 }
 
 /// Runs a test, for as long as it may take.
-pub fn run(test: impl Future<Output = ()>) {
+pub(crate) fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let test = async { tokio::time::timeout(PATIENCE, test).await.unwrap() };
     LocalSet::new().block_on(&runtime, test);

@@ -1,0 +1,9 @@
+use amiko_core::prelude::*;
+
+#[derive(Clone, Serializable, Node)]
+enum Root {
+    One,
+    Two,
+}
+
+fn main() {}
