@@ -3,10 +3,10 @@
 //! Invariant: everything asked for here happens when the event commits, or not at all.
 
 use crate::dispatcher::Connection;
+use crate::engine::Output;
 use crate::id::{Id, Object};
 use crate::machine::{Hosts, Keeps, Node, StateMachine};
 use crate::rejection::Rejection;
-use crate::engine::Output;
 use crate::router::Event;
 use crate::time::Time;
 

@@ -6,6 +6,9 @@
 //! [`StateMachine`], [`Context`] and [`Node`], how they act; [`Engine`], what makes each event a transaction;
 //! [`store`], what is on disk.
 
+// A library prints nothing.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 // The derives write paths that begin with `::amiko_core`, also when they are used in here.
 extern crate self as amiko_core;
 

@@ -368,10 +368,9 @@ fn compare<'m, K: Ord, V, E>(
         let left = if order == Ordering::Greater { None } else { old.0.pop() };
         let right = if order == Ordering::Less { None } else { new.0.pop() };
         match (left, right) {
+            (Some(Part::Entry(left)), Some(Part::Entry(right))) if std::ptr::eq(left, right) => {}
             (Some(Part::Entry(left)), Some(Part::Entry(right))) => {
-                if !std::ptr::eq(left, right) {
-                    visit(&left.key, Some(&left.value), Some(&right.value))?;
-                }
+                visit(&left.key, Some(&left.value), Some(&right.value))?;
             }
             (Some(Part::Entry(left)), _) => visit(&left.key, Some(&left.value), None)?,
             (_, Some(Part::Entry(right))) => visit(&right.key, None, Some(&right.value))?,

@@ -226,7 +226,8 @@ pub(crate) fn run<N: Node>(node: &mut N, event: &mut Event<N>) -> Result<(), Rej
                 }
             }
             Step::Change(change) => {
-                change(node, &mut event.dispatcher).map_err(|rejection| rejection.with_chain(event.chain(parent, None)))?;
+                change(node, &mut event.dispatcher)
+                    .map_err(|rejection| rejection.with_chain(event.chain(parent, None)))?;
             }
         }
     }

@@ -1,5 +1,8 @@
 //! One event: delivered to its end or undone, bounded, the same each time; and what is kept of it.
 
+// Helpers of tests fail like tests.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod script;
 
 use amiko_core::engine::{Entropy, EventError, Limits, Request};

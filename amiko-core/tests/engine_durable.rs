@@ -1,5 +1,8 @@
 //! What outlives an event: timers, connections, and everything that was synced, whenever the crash comes.
 
+// Helpers of tests fail like tests.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod script;
 
 use amiko_core::engine::{EngineOpenError, EventError};

@@ -1,5 +1,8 @@
 //! Differences: what leads from one version of a value to another, as JSON Patch that others understand as well.
 
+// Helpers of tests fail like tests.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use amiko_core::prelude::*;
 use amiko_core::{Patch, Reader, apply_patch};
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! A node whose messages are scripts, for the tests of the engine: each message says what its handler is to do, so that
 //! a test reads as one event. It has no tests of its own.
 
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
 use amiko_core::engine::{Entropy, EventError, Output};
 use amiko_core::prelude::*;
@@ -104,7 +104,7 @@ impl StateMachine for Thing {
         for act in script.acts {
             match act {
                 Act::Set { value } => self.value = value,
-                Act::Divide => self.ratio = 0.0 / 0.0,
+                Act::Divide => self.ratio = f64::NAN,
                 Act::Log { text } => self.log.push(text),
                 Act::Random => self.log.push(format!("{:?}", cx.random::<40>())),
                 other => act_outside(other, cx)?,

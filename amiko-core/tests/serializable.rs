@@ -1,5 +1,8 @@
 //! Objects as text: what each shape looks like, what each attribute does, and what is said about text that is wrong.
 
+// Helpers of tests fail like tests.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use amiko_core::prelude::*;
 use amiko_core::serializable::{ReadLimits, Unknown};
 use amiko_core::{Reader, WriteError};
@@ -165,6 +168,18 @@ fn bytes_are_hex_and_text_that_could_be_taken_for_it_is_doubled() {
     }
     assert_eq!(error::<[u8; 2]>(r#""!x00""#), format!("expected 2 elements or bytes, found 1 ({bad}"));
     assert_eq!(error::<String>(r#""!xff""#), format!("expected text, not binary, found \"!xff\" ({bad}"));
+}
+
+#[test]
+fn the_escapes_of_json_are_undone_and_others_refused() {
+    let text = r#""\"\\\/\b\f\n\r\t\u0000\u00e4\uD7FF\uE000\uFFFF\ud83d\uDE00""#;
+    let expected = "\"\\/\u{8}\u{c}\n\r\t\u{0}\u{e4}\u{d7ff}\u{e000}\u{ffff}\u{1f600}";
+    assert_eq!(from_json::<String>(text).unwrap(), expected);
+    let half = [r#""\ud83d""#, r#""\ude00""#, r#""\ud83d\ud83d""#, r#""\ud83dx""#, r#""\ud83d\n""#];
+    let other = [r#""\x41""#, r#""\u12""#, r#""\u+123""#, r#""\u12ä4""#, r#""\""#, "\"a\nb\"", "\"\u{0}\""];
+    for text in half.iter().chain(&other) {
+        assert!(from_json::<String>(text).is_err(), "{text}");
+    }
 }
 
 #[test]

@@ -144,9 +144,9 @@ impl Place {
 
     fn allowed(self) -> &'static [&'static str] {
         match self {
-            Self::Struct => &[
-                "class", "key", "kind", "rename_all", "transparent", "machine", "network", "reply", "notice", "check",
-            ],
+            Self::Struct => {
+                &["class", "key", "kind", "rename_all", "transparent", "machine", "network", "reply", "notice", "check"]
+            }
             Self::Enum => &["key", "kind", "rename_all", "rename_all_fields"],
             Self::Variant => &["rename", "alias", "transparent"],
             Self::Field => &["default", "rename", "alias", "skip", "secret", "machines", "objects"],

@@ -34,7 +34,9 @@ use syn::{DeriveInput, parse_macro_input};
 #[proc_macro_derive(Serializable, attributes(amiko))]
 pub fn derive_serializable(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    tree::Class::check(&input).map_or_else(syn::Error::into_compile_error, |class| serializable::generate(&class)).into()
+    tree::Class::check(&input)
+        .map_or_else(syn::Error::into_compile_error, |class| serializable::generate(&class))
+        .into()
 }
 
 /// Writes `Node` for the root of a state tree, the enum of envelopes, and what ties the node to its machines.

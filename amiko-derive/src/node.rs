@@ -59,10 +59,9 @@ impl Root {
             let case = attributes.rename_all.map(|(_, case)| case);
             let attributes = Attributes::parse(&field.attrs, Place::Field, &mut Errors::default());
             let plain = ident.to_string();
-            let name = attributes.rename.map_or_else(
-                || case.map_or_else(|| plain.clone(), |case| case.apply(&plain)),
-                |rename| rename.value(),
-            );
+            let name = attributes
+                .rename
+                .map_or_else(|| case.map_or_else(|| plain.clone(), |case| case.apply(&plain)), |rename| rename.value());
             let role = attributes.machines.map(|span| (span, true)).or(attributes.objects.map(|span| (span, false)));
             match (role, element(&field.ty)) {
                 (Some((_, machines)), Some((ty, variant))) => {
@@ -222,7 +221,8 @@ fn node(root: &Root) -> TokenStream {
         }
 
         #[automatically_derived]
-        #[allow(unused_variables)]
+        // A node without tables, or without fields of its own, leaves some of this empty.
+        #[allow(unused_variables, clippy::unused_unit)]
         impl ::amiko_core::Node for #node {
             type Envelope = #envelope;
             type Network = #network;

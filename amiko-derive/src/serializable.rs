@@ -311,9 +311,9 @@ fn apply_shape(shape: &Shape) -> TokenStream {
     if let (true, Some(Field { binding, .. })) = (shape.transparent, shape.fields.first()) {
         return quote!(::amiko_core::Serializable::apply(#binding, pointer, change));
     }
-    let arms = shape.written().map(|Field { name, binding, .. }| {
-        quote!(#name => ::amiko_core::Serializable::apply(#binding, rest, change),)
-    });
+    let arms = shape
+        .written()
+        .map(|Field { name, binding, .. }| quote!(#name => ::amiko_core::Serializable::apply(#binding, rest, change),));
     quote! {
         match &*segment {
             #(#arms)*

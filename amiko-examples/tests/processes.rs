@@ -111,7 +111,8 @@ fn assert_readable(directory: &Path) {
             serde_json::from_str::<Value>(&text).unwrap();
         } else {
             text.lines().filter(|line| !line.is_empty()).for_each(|line| {
-                serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", path.display()));
+                serde_json::from_str::<Value>(line)
+                    .unwrap_or_else(|error| panic!("{}: {error}: {line}", path.display()));
             });
         }
     }
@@ -224,7 +225,9 @@ fn bad_lines_from_the_network_close_their_socket_and_nothing_else() {
     let (a, b, c) = line(root.path());
     let long = format!("{{\"index\":null,\"message\":\"{}\"}}\n", "x".repeat(70_000));
     let deep = format!("{}\n", "[".repeat(1000));
-    for bad in ["not json\n", "{}\n", "{\"index\":0,\"message\":{\"_class\":\"Cancel\"}}\n", "\u{1f600}\n", &long, &deep] {
+    for bad in
+        ["not json\n", "{}\n", "{\"index\":0,\"message\":{\"_class\":\"Cancel\"}}\n", "\u{1f600}\n", &long, &deep]
+    {
         let mut socket = TcpStream::connect(&b.listen).unwrap();
         socket.write_all(bad.as_bytes()).unwrap();
         // The node answers with the end of the stream; it may also have reset it.

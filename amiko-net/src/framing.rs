@@ -21,12 +21,13 @@ impl Lines {
         Self { bytes: Vec::new(), start: 0, scanned: 0, limit }
     }
 
-    /// Takes what was read.
-    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+    /// Where the next read goes to, at the end of what is there already; lines that were taken make room for it.
+    pub(crate) fn room(&mut self, bytes: usize) -> &mut Vec<u8> {
         self.bytes.drain(..self.start);
         self.scanned -= self.start;
         self.start = 0;
-        self.bytes.extend_from_slice(bytes);
+        self.bytes.reserve_exact(bytes);
+        &mut self.bytes
     }
 
     /// The next whole line, without its end; none if more has to be read first.
@@ -62,13 +63,17 @@ mod tests {
         Ok(found)
     }
 
+    fn put(lines: &mut Lines, bytes: &[u8]) {
+        lines.room(bytes.len()).extend_from_slice(bytes);
+    }
+
     #[test]
     fn lines_come_out_however_they_are_cut() {
         for size in 1..12 {
             let mut lines = Lines::new(5);
             let mut found = Vec::new();
             for chunk in b"one\n\ntwo\nthree\nrest".chunks(size) {
-                lines.extend(chunk);
+                put(&mut lines, chunk);
                 found.extend(all(&mut lines).unwrap());
             }
             assert_eq!(found, ["one", "", "two", "three"], "in pieces of {size}");
@@ -78,21 +83,21 @@ mod tests {
     #[test]
     fn the_limit_counts_the_bytes_of_the_line() {
         let mut lines = Lines::new(4);
-        lines.extend(b"four\n");
+        put(&mut lines, b"four\n");
         assert_eq!(lines.next_line(), Ok(Some("four")));
-        lines.extend(b"four");
+        put(&mut lines, b"four");
         assert_eq!(lines.next_line(), Ok(None));
-        lines.extend(b"5");
+        put(&mut lines, b"5");
         assert_eq!(lines.next_line(), Err(LineError::TooLong { limit: 4 }));
         let mut lines = Lines::new(4);
-        lines.extend(b"five5\n");
+        put(&mut lines, b"five5\n");
         assert_eq!(lines.next_line(), Err(LineError::TooLong { limit: 4 }));
     }
 
     #[test]
     fn a_line_is_utf_8() {
         let mut lines = Lines::new(100);
-        lines.extend(b"ab\xff\n");
+        put(&mut lines, b"ab\xff\n");
         assert_eq!(lines.next_line(), Err(LineError::NotText { byte: 2 }));
     }
 
@@ -104,7 +109,7 @@ mod tests {
             let mut found = Vec::new();
             let mut failed = false;
             for piece in &pieces {
-                lines.extend(piece);
+                put(&mut lines, piece);
                 prop_assert!(lines.bytes.len() <= LIMIT + piece.len());
                 match all(&mut lines) {
                     Ok(some) => found.extend(some),

@@ -5,6 +5,79 @@
 //! notifies. A [`Protocol`] says what the first line of a connection is and what a peer's message means to the node;
 //! a [`Handle`] is how other tasks and threads talk to it.
 //!
+//! ```
+//! use amiko_core::{Hosts, engine::Engine, prelude::*, store::Memory};
+//! use amiko_net::{NetSettings, Protocol, Runtime, Welcome};
+//!
+//! /// Counts what its peer says, over the connection of the same name.
+//! #[derive(Clone, Default, Serializable)]
+//! #[amiko(key = String)]
+//! struct Counter { count: u64 }
+//!
+//! #[derive(Clone, Serializable)]
+//! enum Count { Up { by: u64 } }
+//!
+//! impl StateMachine for Counter {
+//!     type Node = Counters;
+//!     type Message = Count;
+//!
+//!     fn handle(&mut self, Count::Up { by }: Count, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
+//!         self.count = self.count.checked_add(by).ok_or(Rejection::new("the counter is full"))?;
+//!         cx.reply(self.count);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! #[derive(Clone, Default, Serializable, Node)]
+//! #[amiko(network = Line, reply = u64)]
+//! struct Counters { #[amiko(machines)] counters: Table<Counter> }
+//!
+//! /// What peers say.
+//! #[derive(Clone, Serializable)]
+//! enum Line { Hello { name: String }, Up { by: u64 } }
+//!
+//! struct Counting;
+//!
+//! impl Protocol for Counting {
+//!     type Node = Counters;
+//!
+//!     fn hello(&self, _: &Counters, to: &Id<Connection<Counters>>, _: [u8; 4]) -> Result<Line, Rejection> {
+//!         Ok(Line::Hello { name: to.key().clone() })
+//!     }
+//!
+//!     fn welcome(&self, _: &Counters, hello: Line) -> Result<Welcome<Counters>, Rejection> {
+//!         let Line::Hello { name } = hello else { return Err(Rejection::new("expected a hello")) };
+//!         Ok(Welcome { connection: Id::new(name), dice: None, event: None })
+//!     }
+//!
+//!     fn envelope(&self, _: &Counters, from: &Id<Connection<Counters>>, line: Line) -> Result<CountersEnvelope, Rejection> {
+//!         let Line::Up { by } = line else { return Err(Rejection::new("expected a number")) };
+//!         Ok(Counters::envelope(Id::<Counter>::new(from.key().clone()), Count::Up { by }))
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let engine = Engine::open_with(Memory::new(), Settings::default(), || {
+//!     Counters { counters: [(Id::new("one"), Counter::default())].into_iter().collect() }
+//! })?;
+//! let mut settings = NetSettings::default();
+//! settings.listen = Some(([127, 0, 0, 1], 0).into());
+//! let runtime = Runtime::bind(engine, Counting, settings).await?;
+//! let handle = runtime.handle();
+//! let user = async {
+//!     let seven = Counters::envelope(Id::<Counter>::new("one"), Count::Up { by: 7 });
+//!     let replies = handle.command(seven).await;
+//!     handle.stop();
+//!     replies
+//! };
+//! let (engine, replies) = tokio::join!(runtime.run(), user);
+//! assert_eq!(replies?, [7]);
+//! assert_eq!(engine?.node().counters.get(&Id::new("one")).map(|counter| counter.count), Some(7));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # On the wire
 //!
 //! One JSON object a line, at most [`NetSettings::line`] bytes and [`NetSettings::depth`] levels:

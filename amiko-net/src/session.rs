@@ -1,7 +1,6 @@
 //! A connection that has a socket: how far its outbox has been sent there.
 //!
-//! Invariant: `next` only grows while the socket lives, so no message is sent twice on it or before an earlier one; and
-//! it never passes `released`, so none before it is on disk.
+//! Invariant: `next` only grows while the socket lives, so no message is sent twice on it, or before an earlier one.
 
 use crate::socket::Socket;
 use std::time::Duration;
@@ -30,8 +29,6 @@ pub(crate) struct Session {
     pub(crate) confirm: Option<u64>,
     /// The number of the next message to be sent.
     pub(crate) next: u64,
-    /// Messages before this one are on disk, and may be sent.
-    pub(crate) released: u64,
 }
 
 /// Which of two sockets of one connection stays.

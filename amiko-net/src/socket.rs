@@ -19,6 +19,9 @@ use tokio::time::timeout;
 /// Bytes that are read at once.
 const READ: usize = 16 << 10;
 
+/// The shortest silence that is waited for.
+const TICK: Duration = Duration::from_millis(1);
+
 /// The batch that is being written, and the last one of a socket that is to be closed.
 const BATCHES: usize = 2;
 
@@ -89,7 +92,7 @@ impl Socket {
             id,
             line: settings.line,
             first: if dialled { None } else { Some(settings.handshake) },
-            silence: settings.silence,
+            silence: settings.silence.max(TICK),
             farewell: settings.farewell,
             signals: signals.clone(),
         };
@@ -161,17 +164,16 @@ impl<T: Stream> Task<T> {
     }
 
     async fn read_line(&self, reader: &mut (impl AsyncRead + Unpin), lines: &mut Lines) -> Result<String, Disconnect> {
-        let mut bytes = [0; READ];
         loop {
             match lines.next_line() {
                 Ok(Some(line)) => return Ok(line.to_owned()),
                 Ok(None) => {}
                 Err(error) => return Err(Disconnect::Protocol(ProtocolError::Line(error))),
             }
-            match timeout(self.silence, reader.read(&mut bytes)).await {
+            match timeout(self.silence, reader.read_buf(lines.room(READ))).await {
                 Err(_) => self.tell(Signal::Silent { socket: self.id }).await,
                 Ok(Ok(0)) => return Err(Disconnect::Ended),
-                Ok(Ok(read)) => lines.extend(bytes.get(..read).unwrap_or_default()),
+                Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Err(Disconnect::Io(error)),
             }
         }

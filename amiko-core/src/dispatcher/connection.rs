@@ -3,9 +3,9 @@
 //! Invariant: a message stands in the outbox from the commit that caused it to the commit of its confirmation, and
 //! `received` moves in the commit that holds the effects of the message.
 
+use crate::Serializable;
 use crate::machine::Node;
 use crate::map::Map;
-use crate::Serializable;
 use crate::time::Time;
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Messages to be sent back to ourselves in the future.
 
-use crate::machine::Node;
 use crate::Serializable;
+use crate::machine::Node;
 use crate::time::Time;
 
 /// A message that is to be delivered at a moment, or soon after it; its ID is its owner's kind and key, and its name.

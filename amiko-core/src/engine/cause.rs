@@ -1,9 +1,9 @@
 //! Who asked for an event.
 
+use crate::Serializable;
 use crate::dispatcher::{Connection, Timer};
 use crate::id::Id;
 use crate::machine::Node;
-use crate::Serializable;
 
 /// What an event began with, as it stands in the journal.
 #[derive(Clone, Serializable)]

@@ -109,11 +109,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     ///
     /// # Errors
     /// As [`Engine::open`].
-    pub fn open_with(
-        mut store: S,
-        settings: Settings,
-        initial: impl FnOnce() -> N,
-    ) -> Result<Self, EngineOpenError> {
+    pub fn open_with(mut store: S, settings: Settings, initial: impl FnOnce() -> N) -> Result<Self, EngineOpenError> {
         let mut restored = Restored::<N>::default();
         let recovered = store.recover(&mut restored).map_err(EngineOpenError::Recover)?;
         let new = restored.0.is_none();
@@ -203,7 +199,11 @@ impl<N: Node, S: Store> Engine<N, S> {
     pub fn outbox(&self, connection: &Id<Connection<N>>) -> impl Iterator<Item = (u64, &Arc<N::Network>)> {
         let end = self.unreleased.get(connection).copied().unwrap_or(u64::MAX);
         let entries = self.connection(connection).map(|connection| connection.outbox.iter());
-        entries.into_iter().flatten().map(|(index, message)| (*index, message)).take_while(move |(index, _)| *index < end)
+        entries
+            .into_iter()
+            .flatten()
+            .map(|(index, message)| (*index, message))
+            .take_while(move |(index, _)| *index < end)
     }
 
     /// When the next timer is due.
@@ -262,8 +262,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             }
             Some(Arrival::Next) => {}
         }
-        let cause =
-            Cause::Message { connection: connection.clone(), index, envelope: message.as_ref().ok().cloned() };
+        let cause = Cause::Message { connection: connection.clone(), index, envelope: message.as_ref().ok().cloned() };
         let begin = |event: &mut Event<N>, sequence| {
             event.begin(now, sequence, None);
             event.dispatcher.advance(connection);
@@ -281,12 +280,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     ///
     /// # Errors
     /// The store failed.
-    pub fn confirm(
-        &mut self,
-        connection: &Id<Connection<N>>,
-        index: u64,
-        now: Time,
-    ) -> Result<Sequence, EventError> {
+    pub fn confirm(&mut self, connection: &Id<Connection<N>>, index: u64, now: Time) -> Result<Sequence, EventError> {
         let Some(state) = self.connection(connection) else {
             return Err(EventError::NoConnection { connection: connection.key().clone() });
         };
@@ -308,11 +302,12 @@ impl<N: Node, S: Store> Engine<N, S> {
     pub fn tick(&mut self, now: Time) -> Result<Sequence, EventError> {
         for _ in 0..self.settings.limits.due {
             match self.event.dispatcher.next_due() {
-                Some((at, due)) if at <= now => match self.fire(due, now) {
-                    Err(EventError::Store(error)) => return Err(EventError::Store(error)),
-                    // Noted among the rejections; the timer is used up.
-                    Ok(_) | Err(_) => {}
-                },
+                Some((at, due)) if at <= now => {
+                    // What is rejected is noted among the rejections, and used up.
+                    if let Err(EventError::Store(error)) = self.fire(due, now) {
+                        return Err(EventError::Store(error));
+                    }
+                }
                 _ => break,
             }
         }
@@ -463,8 +458,8 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     /// Writes the whole document, so that the journal before it isn't needed any more.
     fn snapshot(&mut self) -> Result<(), SyncError> {
-        let document = document::write_document(self.sequence, &self.node, &self.event.dispatcher)
-            .map_err(SyncError::Write)?;
+        let document =
+            document::write_document(self.sequence, &self.node, &self.event.dispatcher).map_err(SyncError::Write)?;
         self.store.begin_snapshot(self.sequence).map_err(SyncError::Store)?;
         self.store.write_snapshot(&document).map_err(SyncError::Store)?;
         self.store.finish_snapshot().map_err(SyncError::Store)

@@ -16,8 +16,8 @@ pub use reader::{ReadLimits, Reader, Unknown};
 pub use secret::Secret;
 pub use writer::{Lines, Text, Writer};
 
-pub use patch::replace_whole;
 pub(crate) use patch::push_escaped;
+pub use patch::replace_whole;
 pub(crate) use reader::{decode_key, shorten};
 pub(crate) use values::{pointed_key, read_entries};
 

@@ -244,9 +244,7 @@ impl<T: Serializable, const N: usize> Serializable for [T; N] {
         let before = input.clone();
         let values = T::read_slice(input)?;
         let length = values.len();
-        values
-            .try_into()
-            .map_err(|_| before.invalid(format!("expected {N} elements or bytes, found {length}")))
+        values.try_into().map_err(|_| before.invalid(format!("expected {N} elements or bytes, found {length}")))
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {

@@ -17,6 +17,9 @@ use std::time::Duration;
 /// A node of a world, in the order in which they were added.
 pub type NodeIndex = usize;
 
+/// A connection as one node knows it.
+type End<N> = (NodeIndex, Id<Connection<N>>);
+
 /// How long after a failed dial the next one comes.
 const REDIAL: Duration = Duration::from_millis(250);
 
@@ -43,7 +46,7 @@ pub struct World<P: Protocol> {
     random: Random,
     sockets: u64,
     cut: BTreeSet<(NodeIndex, NodeIndex)>,
-    redial: BTreeMap<(NodeIndex, Id<Connection<P::Node>>), Time>,
+    redial: BTreeMap<End<P::Node>, Time>,
 }
 
 impl<P: Protocol> World<P> {
@@ -310,12 +313,8 @@ impl<P: Protocol> World<P> {
         }
         self.sockets += 1;
         let (number, last) = (self.sockets, self.now);
-        self.hosts[index]
-            .sockets
-            .insert(ours.clone(), Socket { number, peer, theirs: theirs.clone(), last });
-        self.hosts[peer]
-            .sockets
-            .insert(theirs.clone(), Socket { number, peer: index, theirs: ours.clone(), last });
+        self.hosts[index].sockets.insert(ours.clone(), Socket { number, peer, theirs: theirs.clone(), last });
+        self.hosts[peer].sockets.insert(theirs.clone(), Socket { number, peer: index, theirs: ours.clone(), last });
         self.resend(index, ours);
         self.resend(peer, &theirs);
         true
@@ -334,8 +333,12 @@ impl<P: Protocol> World<P> {
     fn break_sockets(&mut self, broken: impl Fn(NodeIndex, NodeIndex) -> bool) {
         for index in 0..self.hosts.len() {
             let host = &mut self.hosts[index];
-            let lost: Vec<_> =
-                host.sockets.iter().filter(|(_, socket)| broken(index, socket.peer)).map(|(id, _)| id.clone()).collect();
+            let lost: Vec<_> = host
+                .sockets
+                .iter()
+                .filter(|(_, socket)| broken(index, socket.peer))
+                .map(|(id, _)| id.clone())
+                .collect();
             for connection in lost {
                 host.sockets.remove(&connection);
                 self.redial.insert((index, connection), self.now + REDIAL);

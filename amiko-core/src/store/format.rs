@@ -62,11 +62,8 @@ pub(super) fn header(first: u64) -> Vec<u8> {
 /// Opens a journal line, without its newline.
 pub(super) fn open_record(line: &[u8]) -> Result<Record<'_>, Fault> {
     let body = open(line)?;
-    let fault = || Fault {
-        expected: "\"seq\" and a number after the checksum".to_owned(),
-        found: excerpt(body),
-        sealed: true,
-    };
+    let fault =
+        || Fault { expected: "\"seq\" and a number after the checksum".to_owned(), found: excerpt(body), sealed: true };
     let mut rest = str::from_utf8(body).map_err(|_| fault())?;
     let group = match rest.strip_prefix("\"group\":").map(number) {
         None => None,

@@ -202,7 +202,8 @@ impl PlainChannel {
     }
 
     fn take_lock(&mut self, direction: Direction, route: RouteId) -> Result<u64, Rejection> {
-        let lock = self.locked(direction).remove(&route).ok_or(Rejection::new("expected a locked amount, found none"))?;
+        let lock =
+            self.locked(direction).remove(&route).ok_or(Rejection::new("expected a locked amount, found none"))?;
         self.close_if_idle();
         Ok(lock.amount)
     }
@@ -298,10 +299,9 @@ impl Channel for PlainChannel {
             return Err(Rejection::new("expected a new route, found one that has a claim on this channel already"));
         }
         let source = self.source(direction);
-        *source = source.checked_sub(claim.amount).ok_or(Rejection::new(format!(
-            "insufficient funds: expected at least {}, found {source}",
-            claim.amount
-        )))?;
+        *source = source
+            .checked_sub(claim.amount)
+            .ok_or(Rejection::new(format!("insufficient funds: expected at least {}, found {source}", claim.amount)))?;
         self.reserved(direction).insert(route, claim);
         Ok(())
     }

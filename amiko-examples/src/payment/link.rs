@@ -283,9 +283,7 @@ impl Link {
         let route = |transaction, payer_side| RouteId { payer_side, transaction };
         match message {
             Message::Deposit { channel_index, channel_class } => self.remote_deposit(channel_index, &channel_class),
-            Message::ChannelMessage { channel_index, message } => {
-                self.channel_message(channel_index, &message, cx)
-            }
+            Message::ChannelMessage { channel_index, message } => self.channel_message(channel_index, &message, cx),
             Message::MakeRoute {
                 amount,
                 transaction_id,
@@ -404,7 +402,8 @@ impl Link {
         expect_direction(&route, Direction::Incoming)?;
         let locked = self.lock(id)?;
         if locked.amount != amount || route.channel_index != index {
-            let reason = format!("expected {} on channel {}, found {amount} on {index}", locked.amount, route.channel_index);
+            let reason =
+                format!("expected {} on channel {}, found {amount} on {index}", locked.amount, route.channel_index);
             return Err(Rejection::new(reason));
         }
         cx.send(&route.transaction, TransactionMessage::Lock);

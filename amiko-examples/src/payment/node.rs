@@ -127,8 +127,7 @@ where
     let side = if role == Role::Payer { payer::SUFFIX } else { "" };
     let id: Id<PaymentRecord> = Id::new(format!("{:015}/{payment}{side}", cx.now().as_millis()));
     let reason = reason.to_owned();
-    let record =
-        PaymentRecord { role, payment, begun, ended: cx.now(), amount, receipt, transaction, outcome, reason };
+    let record = PaymentRecord { role, payment, begun, ended: cx.now(), amount, receipt, transaction, outcome, reason };
     cx.notify(Notice::Ended { record: record.clone() });
     cx.create::<PaymentRecord>(&id, record);
 }

@@ -148,8 +148,7 @@ impl Payee {
         self.phase = PayeePhase::Confirmed;
         let now = cx.now().as_secs();
         let source = Neighbour::Payee { id: cx.id().clone() };
-        let transaction =
-            Transaction::new(source, self.amount, meeting_point, self.via.clone()).with_times(now, now);
+        let transaction = Transaction::new(source, self.amount, meeting_point, self.via.clone()).with_times(now, now);
         cx.create(&self.transaction(), transaction);
         cx.send(&self.transaction(), TransactionMessage::MakeRoute);
         Ok(())

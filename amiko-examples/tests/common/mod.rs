@@ -103,7 +103,9 @@ impl Net {
             (0..12).all(|node| {
                 let engine = world.engine(node).unwrap();
                 let state = engine.node();
-                let quiet = engine.connections().all(|(_, connection)| connection.outbox.is_empty() || connection.closing.is_some());
+                let quiet = engine
+                    .connections()
+                    .all(|(_, connection)| connection.outbox.is_empty() || connection.closing.is_some());
                 quiet && state.payers.is_empty() && state.payees.is_empty() && state.transactions.is_empty()
             })
         });
@@ -182,7 +184,7 @@ pub(crate) fn locked(world: &Payments, node: NodeIndex) -> bool {
 }
 
 fn in_phase(world: &Payments, node: NodeIndex, phase: TransactionPhase) -> bool {
-    world.engine(node).is_some_and(|engine| {
-        engine.node().transactions.iter().any(|(_, transaction)| transaction.phase == phase)
-    })
+    world
+        .engine(node)
+        .is_some_and(|engine| engine.node().transactions.iter().any(|(_, transaction)| transaction.phase == phase))
 }

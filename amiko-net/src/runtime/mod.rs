@@ -1,7 +1,7 @@
 //! The event loop: the one place where the engine, the callers and the sockets meet.
 //!
-//! Invariant: outputs are handed on in [`Runtime::settle`] only, which begins with a sync; and a socket is bound to a
-//! connection only when nothing waits for one.
+//! Invariant: outputs are handed on, and outboxes read, in [`Runtime::settle`] only, which begins with a sync; and a
+//! socket is bound to a connection only when nothing waits for one.
 
 mod network;
 
@@ -267,7 +267,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
 
     fn hand_on(&mut self, output: Output<P::Node>) {
         match output {
-            Output::Transmit { connection, index, .. } => self.release(&connection, index),
+            // The message itself is fetched from the outbox when the socket has room for it.
+            Output::Transmit { connection, .. } => drop(self.ready.insert(connection.key().clone())),
             Output::Confirm { connection, index } => self.confirm(&connection, index),
             Output::Opened { connection } => {
                 let state = self.engine.connection(&connection);

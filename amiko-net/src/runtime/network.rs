@@ -14,7 +14,7 @@ use crate::transport::Transport;
 use crate::wire::{self, Frame};
 use amiko_core::engine::EventError;
 use amiko_core::store::Store;
-use amiko_core::{Connection, Id, Rejection};
+use amiko_core::{Connection, Id, Node, Rejection};
 use tokio::time::Instant;
 
 /// Who is at the other end of a new socket.
@@ -80,9 +80,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
 
     /// Gives a connection its socket: everything that is unconfirmed, and on disk, goes out on it.
     fn meet(&mut self, connection: &Id<Connection<P::Node>>, socket: Socket, peer: Peer) {
-        let sent = self.engine.connection(connection).map_or(0, |connection| connection.sent);
-        let outbox = self.engine.outbox(connection).map(|(index, _)| index);
-        let (next, released) = outbox.fold((sent, 0), |(first, _), index| (first.min(index), index + 1));
+        let next = self.engine.connection(connection).map_or(0, first_unconfirmed);
         let now = Instant::now();
         let session = Session {
             socket,
@@ -96,7 +94,6 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             hello: peer.hello,
             confirm: None,
             next,
-            released: released.max(next),
         };
         self.links.bind(connection.key(), session);
         self.ready.insert(connection.key().clone());
@@ -158,7 +155,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     #[expect(clippy::type_complexity, reason = "a pair, and two kinds of errors")]
     fn welcome(
         &mut self,
-        hello: <P::Node as amiko_core::Node>::Network,
+        hello: <P::Node as Node>::Network,
     ) -> Result<Result<(Id<Connection<P::Node>>, Option<[u8; 4]>), Refusal>, RunError> {
         let Welcome { connection, dice, event } = match self.protocol.welcome(self.engine.node(), hello) {
             Ok(welcome) => welcome,
@@ -217,9 +214,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         index: u16,
     ) -> Result<Option<ProtocolError>, RunError> {
         let Some(state) = self.engine.connection(connection) else { return Ok(None) };
-        let Some(session) = self.links.session(connection.key()) else { return Ok(None) };
-        let index = wire::unwrap(index, state.outbox.keys().next().copied().unwrap_or(state.sent));
-        if index >= session.released {
+        let index = wire::unwrap(index, first_unconfirmed(state));
+        if index >= state.sent {
             return Ok(Some(ProtocolError::NotSent { index }));
         }
         // Where it can't be kept, the message stays in the outbox: it is sent again, and confirmed again.
@@ -232,9 +228,11 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         let Some(connection) = self.links.connection(socket).map(str::to_owned) else { return };
         let Some(session) = self.links.session(&connection) else { return };
         let limit = self.settings.silence;
-        let state = self.engine.connection(&Id::new(connection.clone()));
-        let first = state.and_then(|state| state.outbox.keys().next().copied());
-        if first.is_some_and(|first| first < session.next) && session.quiet.elapsed() >= limit {
+        let owes = self
+            .engine
+            .connection(&Id::new(connection.clone()))
+            .is_some_and(|state| first_unconfirmed(state) < session.next);
+        if owes && session.quiet.elapsed() >= limit {
             self.links.disconnect(&connection, &Disconnect::Silent { limit });
         }
     }
@@ -250,14 +248,6 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             && let End::Disconnect(reason) = reason
         {
             self.links.disconnect(&connection, &reason);
-        }
-    }
-
-    /// A message is on disk: it may be sent.
-    pub(super) fn release(&mut self, connection: &Id<Connection<P::Node>>, index: u64) {
-        if let Some(session) = self.links.session_mut(connection.key()) {
-            session.released = session.released.max(index + 1);
-            self.ready.insert(connection.key().clone());
         }
     }
 
@@ -283,7 +273,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         self.links.close(connection.key(), &Disconnect::Closed);
     }
 
-    /// Gives a socket its next batch, if it has written the one before.
+    /// Gives a socket its next batch, if it has written the one before. Whatever is in the outbox is on disk by now.
     pub(super) fn pump(&mut self, connection: &Id<Connection<P::Node>>) {
         let Some(session) = self.links.session_mut(connection.key()) else { return };
         if session.writing {
@@ -293,19 +283,21 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         if let Some(index) = session.confirm.take() {
             wire::push_received(&mut batch, index);
         }
-        let outbox = self.engine.connection(connection).map(|state| &state.outbox);
-        if outbox.is_some_and(|outbox| outbox.keys().next().is_some_and(|first| *first >= session.next)) {
-            session.quiet = Instant::now();
-        }
-        while session.next < session.released && batch.len() < self.settings.batch.max(1) {
-            let index = session.next;
-            session.next += 1;
-            // It may have been confirmed on an earlier socket meanwhile.
-            let Some(message) = outbox.and_then(|outbox| outbox.get(&index)) else { continue };
-            let (line, depth) = (self.settings.line, self.settings.depth);
-            if let Err(error) = wire::push_message(&mut batch, Some(index), &**message, line, depth) {
-                wire::push_nothing(&mut batch, index);
-                self.settings.tell(Event::Unsendable { connection: connection.key(), index, error: &error });
+        if let Some(state) = self.engine.connection(connection) {
+            if first_unconfirmed(state) >= session.next {
+                // The peer owes nothing yet; with what is sent now it begins to.
+                session.quiet = Instant::now();
+            }
+            while session.next < state.sent && batch.len() < self.settings.batch.max(1) {
+                let index = session.next;
+                session.next += 1;
+                // It may have been confirmed on an earlier socket meanwhile.
+                let Some(message) = state.outbox.get(&index) else { continue };
+                let (line, depth) = (self.settings.line, self.settings.depth);
+                if let Err(error) = wire::push_message(&mut batch, Some(index), &**message, line, depth) {
+                    wire::push_nothing(&mut batch, index);
+                    self.settings.tell(Event::Unsendable { connection: connection.key(), index, error: &error });
+                }
             }
         }
         if !batch.is_empty() {
@@ -313,4 +305,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             session.socket.write(batch);
         }
     }
+}
+
+/// The number of the first message that the peer hasn't confirmed; of the next one, if there is none.
+fn first_unconfirmed<N: Node>(connection: &Connection<N>) -> u64 {
+    connection.outbox.keys().next().copied().unwrap_or(connection.sent)
 }

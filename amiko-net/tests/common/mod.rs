@@ -7,7 +7,7 @@ use amiko_core::prelude::*;
 use amiko_core::store::{Memory, RecoverError, Recovered, Recovery, Store, StoreError, Usage};
 use amiko_net::{Handle, NetSettings, Protocol, RunError, Runtime, Welcome};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -59,7 +59,7 @@ impl StateMachine for Talker {
             }
             TalkerMessage::SayLater { number, millis } => {
                 let at = cx.now() + Duration::from_millis(millis);
-                cx.timer("later", at, TalkerMessage::Say { number });
+                cx.timer(&format!("later-{number}"), at, TalkerMessage::Say { number });
             }
             TalkerMessage::Shout { text } => cx.transmit(&connection, Wire::Note { text }),
             TalkerMessage::Hear { message: Wire::Say { number: POISON } } => return Err(Rejection::new("poison")),
@@ -152,46 +152,75 @@ pub(crate) fn say(name: &str, number: u64) -> TalkEnvelope {
 
 /// A store that a test can look at while a node has it.
 #[derive(Clone, Default)]
-pub(crate) struct Disk(Arc<Mutex<Memory>>);
+pub(crate) struct Disk(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+pub(crate) struct Inner {
+    memory: Memory,
+    /// Records that it takes between two syncs, if there is a limit.
+    room: Option<usize>,
+    appended: usize,
+    syncs: usize,
+}
 
 impl Disk {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap()
+    }
+
     /// What a restart would find now.
     pub(crate) fn crash(&self) -> Self {
-        Self(Arc::new(Mutex::new(self.0.lock().unwrap().crash())))
+        Self(Arc::new(Mutex::new(Inner { memory: self.inner().memory.crash(), ..Inner::default() })))
     }
 
     pub(crate) fn fail_next_sync(&self) {
-        self.0.lock().unwrap().fail_next_sync();
+        self.inner().memory.fail_next_sync();
+    }
+
+    pub(crate) fn limit(&self, room: usize) {
+        self.inner().room = Some(room);
+    }
+
+    pub(crate) fn syncs(&self) -> usize {
+        self.inner().syncs
     }
 }
 
 impl Store for Disk {
     fn recover(&mut self, visitor: &mut dyn Recovery) -> Result<Recovered, RecoverError> {
-        self.0.lock().unwrap().recover(visitor)
+        self.inner().memory.recover(visitor)
     }
 
     fn append(&mut self, sequence: u64, record: &str) -> Result<(), StoreError> {
-        self.0.lock().unwrap().append(sequence, record)
+        let mut inner = self.inner();
+        if inner.room.is_some_and(|room| inner.appended >= room) {
+            return Err(StoreError::BufferFull { limit: 0, needed: record.len() as u64 });
+        }
+        inner.appended += 1;
+        inner.memory.append(sequence, record)
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        self.0.lock().unwrap().sync()
+        let mut inner = self.inner();
+        inner.appended = 0;
+        inner.syncs += 1;
+        inner.memory.sync()
     }
 
     fn begin_snapshot(&mut self, sequence: u64) -> Result<(), StoreError> {
-        self.0.lock().unwrap().begin_snapshot(sequence)
+        self.inner().memory.begin_snapshot(sequence)
     }
 
     fn write_snapshot(&mut self, piece: &str) -> Result<(), StoreError> {
-        self.0.lock().unwrap().write_snapshot(piece)
+        self.inner().memory.write_snapshot(piece)
     }
 
     fn finish_snapshot(&mut self) -> Result<(), StoreError> {
-        self.0.lock().unwrap().finish_snapshot()
+        self.inner().memory.finish_snapshot()
     }
 
     fn usage(&self) -> Usage {
-        self.0.lock().unwrap().usage()
+        self.inner().memory.usage()
     }
 }
 

@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 
 /// A payment node: it routes payments over channels with its neighbours, and survives crashes.
 #[derive(Parser)]
-#[command(version, after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 node not running, \
-                                 4 state directory damaged.")]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 node not running, \
+                                 4 state directory damaged."
+)]
 pub(crate) struct Arguments {
     /// The state directory of the node.
     #[arg(long, global = true, value_name = "DIR")]

@@ -156,4 +156,3 @@ fn show_payments(records: &[PaymentRecord]) {
         screen::say(screen::table(&["time", "payment", "amount", "outcome", ""], &rows));
     }
 }
-

@@ -65,7 +65,9 @@ pub(crate) async fn demo(arguments: &Demo, directory: Option<&Path>, json: bool)
     let occupied = std::fs::read_dir(&directory).is_ok_and(|mut entries| entries.next().is_some());
     if occupied {
         let path = directory.display();
-        return Err(Failure::Refused(format!("expected a new or empty directory, found files in {path}: choose another")));
+        return Err(Failure::Refused(format!(
+            "expected a new or empty directory, found files in {path}: choose another"
+        )));
     }
     let nodes = start(&directory, funds).await?;
     let before = states(&nodes).await?;
@@ -120,10 +122,8 @@ async fn start(directory: &Path, funds: u64) -> Result<Vec<Running>, Failure> {
     }
     for (one, other) in LINKS {
         let (Some(node), Some(address)) = (nodes.get(one), addresses.get(other)) else { continue };
-        let message = LinkMessage::Dialled {
-            peer: Some(address.to_string()),
-            remote_id: Id::new(format!("link_to_{one}")),
-        };
+        let message =
+            LinkMessage::Dialled { peer: Some(address.to_string()), remote_id: Id::new(format!("link_to_{one}")) };
         let link = Id::new(format!("link_to_{other}"));
         command(&node.handle, PaymentNodeEnvelope::Link(link, message)).await?;
     }
@@ -137,11 +137,11 @@ async fn command(handle: &Node, envelope: PaymentNodeEnvelope) -> Result<Vec<Rep
 async fn start_node(directory: PathBuf, state: PaymentNode) -> Result<(Running, SocketAddr), Failure> {
     let (ready, is_ready) = tokio::sync::oneshot::channel();
     let run = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| chain(&error))?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| chain(&error))?;
         runtime.block_on(async {
             let store = Directory::open(&directory).map_err(|error| chain(&error))?;
-            let engine =
-                Engine::open_with(store, Settings::default(), || state).map_err(|error| chain(&error))?;
+            let engine = Engine::open_with(store, Settings::default(), || state).map_err(|error| chain(&error))?;
             let mut settings = NetSettings::default();
             settings.listen = Some((Ipv4Addr::LOCALHOST, 0).into());
             let runtime = Runtime::bind(engine, PaymentProtocol, settings).await.map_err(|error| chain(&error))?;
@@ -267,9 +267,8 @@ async fn rest(nodes: &[Running]) -> Result<Vec<State>, Failure> {
     let deadline = Instant::now() + REST;
     loop {
         let states = states(nodes).await?;
-        let over = |state: &State| {
-            state.quiet && state.transactions + state.timers + state.reservations + state.payments == 0
-        };
+        let over =
+            |state: &State| state.quiet && state.transactions + state.timers + state.reservations + state.payments == 0;
         if states.iter().all(over) || Instant::now() > deadline {
             return Ok(states);
         }
@@ -293,7 +292,8 @@ fn report(payments: Vec<PaymentReport>, before: &[State], after: &[State]) -> Re
         })
         .collect();
     let money = |states: &[State]| states.iter().map(|state| state.balance).fold(0, u64::saturating_add);
-    let nothing_left = nodes.iter().all(|node| node.transactions + node.timers + node.reservations + node.payments == 0);
+    let nothing_left =
+        nodes.iter().all(|node| node.transactions + node.timers + node.reservations + node.payments == 0);
     let agree = after.iter().enumerate().all(|(index, state)| agrees(index, state, after));
     let consistent = nothing_left && agree && money(before) == money(after);
     Report { payments, nodes, consistent }

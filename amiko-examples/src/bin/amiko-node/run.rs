@@ -44,10 +44,8 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
     let Some(local) = runtime.local_addr() else {
         return Err(Failure::Refused("expected an address to listen on, found none".into()));
     };
-    let address = arguments
-        .advertise
-        .clone()
-        .unwrap_or_else(|| Address { host: local.ip().to_string(), port: local.port() });
+    let address =
+        arguments.advertise.clone().unwrap_or_else(|| Address { host: local.ip().to_string(), port: local.port() });
     let listener = listen(directory)?;
     let handle = runtime.handle();
     let begin = begin(&handle, arguments, address.clone());
@@ -149,9 +147,8 @@ async fn answer(question: Question, handle: &Node) -> Result<Answer, String> {
             return Ok(Answer::Document { text: text.map_err(|error| chain(&error))? });
         }
         Question::Payments => {
-            let records = handle.query(|engine| {
-                engine.node().payments.iter().map(|(_, record)| record.clone()).collect::<Vec<_>>()
-            });
+            let records = handle
+                .query(|engine| engine.node().payments.iter().map(|(_, record)| record.clone()).collect::<Vec<_>>());
             return Ok(Answer::Payments { records: records.await.map_err(|error| chain(&error))? });
         }
         Question::AddLink { name, to } => {
@@ -173,11 +170,7 @@ async fn answer(question: Question, handle: &Node) -> Result<Answer, String> {
 }
 
 /// A payment: begins it, asks, and tells how it ended.
-async fn pay(
-    conversation: &mut Conversation,
-    handle: &Node,
-    message: PaymentNodeMessage,
-) -> std::io::Result<()> {
+async fn pay(conversation: &mut Conversation, handle: &Node, message: PaymentNodeMessage) -> std::io::Result<()> {
     let refused = |reason: String| Answer::Refused { reason };
     let mut payment = match Payment::begin(handle, message).await {
         Ok(payment) => payment,
@@ -268,9 +261,10 @@ fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
         let amount = payer.bill.as_ref().map_or(0, |bill| bill.amount);
         format!("{}: {amount} out, {}", id.key(), payer.phase.class().unwrap_or_default())
     });
-    let payees = node.payees.iter().map(|(id, payee)| {
-        format!("{}: {} in, {}", id.key(), payee.amount, payee.phase.class().unwrap_or_default())
-    });
+    let payees = node
+        .payees
+        .iter()
+        .map(|(id, payee)| format!("{}: {} in, {}", id.key(), payee.amount, payee.phase.class().unwrap_or_default()));
     let rejections = engine.rejections().rev().take(SHOWN).map(|rejected| rejected.rejection.to_string());
     Summary {
         address: node.address.as_ref().map(ToString::to_string),

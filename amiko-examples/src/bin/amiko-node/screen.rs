@@ -1,7 +1,5 @@
 //! What a person sees. Invariant: text that came from outside is escaped before it reaches a terminal.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 use crate::failure::Failure;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
