@@ -1,5 +1,7 @@
 //! Payments over the twelve nodes, in a simulated world with a virtual clock: those that work, and those that don't.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use amiko_core::prelude::*;
