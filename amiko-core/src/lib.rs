@@ -20,6 +20,7 @@ mod table;
 
 mod context;
 mod machine;
+mod phases;
 mod rejection;
 mod router;
 mod time;
@@ -32,13 +33,14 @@ pub mod store;
 #[cfg(feature = "sim")]
 pub mod sim;
 
-pub use amiko_derive::{Node, Serializable};
+pub use amiko_derive::{Node, Phases, Serializable};
 pub use context::Context;
 pub use dispatcher::{Connection, Timer};
 pub use engine::Engine;
 pub use id::{Id, Key, Object};
 pub use machine::{Envelope, Hosts, Keeps, Node, Nothing, StateMachine};
 pub use map::Map;
+pub use phases::Phases;
 pub use protocol::{Protocol, Welcome};
 pub use rejection::{Delivery, Rejection};
 pub use router::Event;
@@ -54,8 +56,8 @@ pub mod prelude {
     pub use crate::engine::{Engine, Output, Settings};
     pub use crate::store::Directory;
     pub use crate::{
-        Connection, Context, Id, Map, Node, Rejection, Secret, Serializable, StateMachine, Table, Time, from_json,
-        secs, to_json,
+        Connection, Context, Id, Map, Node, Phases, Rejection, Secret, Serializable, StateMachine, Table, Time,
+        from_json, secs, to_json,
     };
 }
 
@@ -64,5 +66,22 @@ pub mod prelude {
 pub mod derive {
     pub use crate::machine::{peek_kind, read_envelope, write_envelope};
     pub use crate::router::{deliver, deliver_to_node};
+
+    /// Whether two texts differ, at compile time.
+    pub const fn differ(one: &str, other: &str) -> bool {
+        let (one, other) = (one.as_bytes(), other.as_bytes());
+        if one.len() != other.len() {
+            return true;
+        }
+        let mut index = 0;
+        while index < one.len() {
+            if one[index] != other[index] {
+                return true;
+            }
+            index += 1;
+        }
+        false
+    }
+
     pub use crate::serializable::{check_class, has_class, read_field, replace_whole, take_field, unknown_class};
 }

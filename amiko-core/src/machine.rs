@@ -10,6 +10,10 @@ use crate::serializable::{Patch, ReadError, Reader, Serializable, WriteError, Wr
 use crate::table::Table;
 
 /// An object that handles messages.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` handles no messages",
+    note = "write `impl StateMachine for {Self}`, or put `#[amiko(objects)]` on its table if nobody sends messages to it"
+)]
 pub trait StateMachine: Object {
     /// The tree that it is part of.
     type Node: Node;
@@ -51,6 +55,9 @@ pub trait Node: Serializable + Clone + Default {
     /// # Errors
     /// There is no such object, or its handler rejects.
     fn deliver(&mut self, envelope: Self::Envelope, event: &mut Event<Self>) -> Result<(), Rejection>;
+
+    /// Whether every table is the one that it was: a handler may change what is in it, but put no other in its place.
+    fn is_intact(&self) -> bool;
 
     /// A copy of the fields that aren't tables, taken before the node's own handler changes them.
     fn own(&self) -> Self::Own;
@@ -144,9 +151,10 @@ pub fn read_envelope<M: StateMachine>(input: &mut Reader<'_>) -> Result<(Id<M>, 
     const CLASS: &str = "envelope";
     let (mut id, mut message) = (None, None);
     input.begin_object()?;
+    let mut kind = None::<String>;
     while let Some(key) = input.key()? {
         match &*key {
-            "kind" => drop(input.string()?),
+            "kind" => read_field(&mut kind, "kind", input)?,
             "id" => read_field(&mut id, "id", input)?,
             "message" => read_field(&mut message, "message", input)?,
             other => input.unknown_field(other, CLASS, &["kind", "id", "message"])?,

@@ -48,6 +48,8 @@ pub struct Event<N: Node> {
     pub(crate) own: Option<N::Own>,
     seed: [u8; 32],
     sequence: u64,
+    /// How many events have begun, so that one that changes nothing doesn't leave its random bytes to the next.
+    begun: u64,
     drawn: u64,
 }
 
@@ -66,6 +68,7 @@ impl<N: Node> Event<N> {
             own: None,
             seed,
             sequence: 0,
+            begun: 0,
             drawn: 0,
         }
     }
@@ -80,6 +83,7 @@ impl<N: Node> Event<N> {
         self.fault = None;
         self.created = 0;
         self.own = None;
+        self.begun += 1;
         self.drawn = 0;
     }
 
@@ -175,7 +179,7 @@ impl<N: Node> Event<N> {
         }
     }
 
-    /// SHA-256 over the engine's seed, the number of the event, and a counter: a hash in counter mode.
+    /// SHA-256 over the engine's seed, the numbers of the event, and a counter: a hash in counter mode.
     pub(crate) fn random<const LENGTH: usize>(&mut self) -> [u8; LENGTH] {
         let mut bytes = [0; LENGTH];
         for chunk in bytes.chunks_mut(32) {
@@ -183,10 +187,16 @@ impl<N: Node> Event<N> {
             let mut hash = Sha256::new();
             hash.update(self.seed);
             hash.update(self.sequence.to_be_bytes());
+            hash.update(self.begun.to_be_bytes());
             hash.update(self.drawn.to_be_bytes());
             chunk.copy_from_slice(&hash.finalize()[..chunk.len()]);
         }
         bytes
+    }
+
+    /// The deliveries that led to the handler that was running last.
+    pub(crate) fn last_chain(&self) -> Vec<Delivery> {
+        self.chain(self.traces.len().checked_sub(1), None)
     }
 
     /// The deliveries that led to this one, and this one.

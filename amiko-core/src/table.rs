@@ -18,6 +18,8 @@ pub struct Table<T: Object> {
     objects: HashMap<T::Key, Arc<T>, foldhash::fast::RandomState>,
     order: BTreeSet<T::Key>,
     undo: Vec<(T::Key, Option<Arc<T>>)>,
+    /// The engine has ended an event with this very table, and not with one that it was copied from.
+    known: bool,
 }
 
 /// What a table was before one event: each touched key with its old object, in the order of the touches.
@@ -46,14 +48,14 @@ impl<T: Object> TableUndo<T> {
 
 impl<T: Object> Default for Table<T> {
     fn default() -> Self {
-        Self { objects: HashMap::default(), order: BTreeSet::new(), undo: Vec::new() }
+        Self { objects: HashMap::default(), order: BTreeSet::new(), undo: Vec::new(), known: false }
     }
 }
 
 /// Shares the objects; the undo log stays with the original.
 impl<T: Object> Clone for Table<T> {
     fn clone(&self) -> Self {
-        Self { objects: self.objects.clone(), order: self.order.clone(), undo: Vec::new() }
+        Self { objects: self.objects.clone(), order: self.order.clone(), undo: Vec::new(), known: false }
     }
 }
 
@@ -133,7 +135,14 @@ impl<T: Object> Table<T> {
 
     /// Ends an event: hands over what was before it.
     pub fn take_undo(&mut self) -> TableUndo<T> {
+        self.known = true;
         TableUndo(std::mem::take(&mut self.undo))
+    }
+
+    /// Whether this is the table that the last event ended with: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn is_known(&self) -> bool {
+        self.known
     }
 
     /// Puts back what was before an event. Undone are the newest events first.

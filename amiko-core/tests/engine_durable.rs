@@ -269,8 +269,9 @@ fn connecting_again_keeps_a_connection_that_was_to_be_closed() {
     let mut engine = connected();
     at(&mut engine, 1_000, [transmit("bob", "0"), close("bob"), connect("bob")]).unwrap();
     assert_eq!(engine.next_due(), None);
-    engine.confirm(&peer("bob"), 0, Time::default()).unwrap();
     assert_eq!(outputs(&mut engine), ["connection bob <- 0 0", "connection bob opened"]);
+    engine.confirm(&peer("bob"), 0, Time::default()).unwrap();
+    assert_eq!(outputs(&mut engine), [""; 0]);
     assert_eq!(engine.connections().count(), 1);
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Invariant: an attribute that isn't known, stands twice or has the wrong form is an error where it stands.
 
-use proc_macro2::Span;
+use proc_macro2::{Group, Span};
 use syn::meta::ParseNestedMeta;
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, ExprPath, LitStr, Token, Type};
+use syn::{Attribute, Error, ExprPath, Ident, LitStr, Token, Type, token};
 
 /// All errors of one derive: a user sees them at once.
 #[derive(Default)]
@@ -65,8 +67,9 @@ impl Case {
         let words = words(name);
         let joined = |separator: &str| words.join(separator);
         match self {
-            Self::Lower => joined(""),
-            Self::Upper => joined("").to_uppercase(),
+            // As serde does: these two change letters only, and leave what is between words.
+            Self::Lower => name.to_lowercase(),
+            Self::Upper => name.to_uppercase(),
             Self::Pascal => words.iter().map(|word| capital(word)).collect(),
             Self::Camel => {
                 let rest = words.iter().skip(1).map(|word| capital(word));
@@ -114,6 +117,7 @@ pub(crate) struct Attributes {
     pub(crate) skip: Option<Span>,
     pub(crate) secret: Option<Span>,
     pub(crate) transparent: Option<Span>,
+    pub(crate) next: Option<Vec<Ident>>,
     pub(crate) machine: Option<Span>,
     pub(crate) machines: Option<Span>,
     pub(crate) objects: Option<Span>,
@@ -148,7 +152,7 @@ impl Place {
                 &["class", "key", "kind", "rename_all", "transparent", "machine", "network", "reply", "notice", "check"]
             }
             Self::Enum => &["key", "kind", "rename_all", "rename_all_fields"],
-            Self::Variant => &["rename", "alias", "transparent"],
+            Self::Variant => &["rename", "alias", "transparent", "next"],
             Self::Field => &["default", "rename", "alias", "skip", "secret", "machines", "objects"],
         }
     }
@@ -201,6 +205,7 @@ impl Attributes {
             "skip" => set(&mut self.skip, span, span),
             "secret" => set(&mut self.secret, span, span),
             "transparent" => set(&mut self.transparent, span, span),
+            "next" => set(&mut self.next, span, names(meta, span)?),
             "machine" => set(&mut self.machine, span, span),
             "machines" => set(&mut self.machines, span, span),
             "objects" => set(&mut self.objects, span, span),
@@ -218,6 +223,18 @@ fn set<T>(slot: &mut Option<T>, span: Span, value: T) -> Result<(), Error> {
     }
     *slot = Some(value);
     Ok(())
+}
+
+/// The `(A, B)` of a `next`.
+fn names(meta: &ParseNestedMeta<'_>, span: Span) -> Result<Vec<Ident>, Error> {
+    if meta.input.peek(token::Paren) {
+        let names = meta.input.parse::<Group>()?.stream();
+        let names = Punctuated::<Ident, Token![,]>::parse_terminated.parse2(names)?;
+        if !names.is_empty() {
+            return Ok(names.into_iter().collect());
+        }
+    }
+    Err(Error::new(span, "expected `next(A, B)` with the phases that may follow; leave it out where none does"))
 }
 
 /// Passes over the `= value` of an attribute that is already known to be wrong.

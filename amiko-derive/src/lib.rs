@@ -1,11 +1,12 @@
 //! The derives of `amiko-core`, which re-exports them and has their documentation.
 //!
-//! Each goes the same way: `attributes` parses, `tree` checks and collects every error, `serializable` and `node`
-//! generate. Invariant: code is generated from a checked tree only, so that what a user sees is an error on the attribute
+//! Each goes the same way: `attributes` parses, `tree` checks and collects every error, `serializable`, `node`
+//! and `phases` generate. Invariant: code is generated from a checked tree only, so that what a user sees is an error on the attribute
 //! at fault and not one inside generated code.
 
 mod attributes;
 mod node;
+mod phases;
 mod serializable;
 mod tree;
 
@@ -55,4 +56,18 @@ pub fn derive_serializable(input: TokenStream) -> TokenStream {
 pub fn derive_node(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     node::Root::check(&input).map_or_else(syn::Error::into_compile_error, |root| node::generate(&root)).into()
+}
+
+/// Writes `Phases` for an enum of unit variants: which phase may follow which.
+///
+/// | on a variant | |
+/// |---|---|
+/// | `next(A, B)` | the phases that may be entered from this one; without it, the phase is final |
+/// | `#[default]`, of `Default` | a machine begins here, instead of at the first variant |
+#[proc_macro_derive(Phases, attributes(amiko))]
+pub fn derive_phases(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    phases::Diagram::check(&input)
+        .map_or_else(syn::Error::into_compile_error, |diagram| phases::generate(&diagram))
+        .into()
 }

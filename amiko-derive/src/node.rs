@@ -6,6 +6,7 @@ use crate::attributes::{Attributes, Errors, Place};
 use crate::tree::is_named;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, ExprPath, GenericArgument, Ident, PathArguments, Type, Visibility};
 
@@ -24,6 +25,8 @@ struct Own {
     field: Ident,
     ty: Type,
     name: String,
+    /// It is never written.
+    skip: bool,
 }
 
 pub(crate) struct Root {
@@ -50,6 +53,9 @@ impl Root {
         }
         // `Serializable` reports what is wrong with the attributes that both derives share.
         let attributes = Attributes::parse(&input.attrs, Place::Struct, &mut Errors::default());
+        if let Some(span) = attributes.transparent {
+            errors.at(span, "a node is an object of its own: the paths of its journal lead through its fields");
+        }
         let (mut tables, mut own) = (Vec::<TableField>::new(), Vec::new());
         for field in &data.fields {
             let Some(ident) = field.ident.clone() else {
@@ -58,7 +64,7 @@ impl Root {
             };
             let case = attributes.rename_all.map(|(_, case)| case);
             let attributes = Attributes::parse(&field.attrs, Place::Field, &mut Errors::default());
-            let plain = ident.to_string();
+            let plain = ident.unraw().to_string();
             let name = attributes
                 .rename
                 .map_or_else(|| case.map_or_else(|| plain.clone(), |case| case.apply(&plain)), |rename| rename.value());
@@ -75,7 +81,9 @@ impl Root {
                     field.ty.span(),
                     format!("add `#[amiko(machines)]`, or `#[amiko(objects)]` if nobody sends messages to `{variant}`"),
                 ),
-                (None, None) => own.push(Own { field: ident, ty: field.ty.clone(), name }),
+                (None, None) => {
+                    own.push(Own { field: ident, ty: field.ty.clone(), name, skip: attributes.skip.is_some() });
+                }
             }
         }
         errors.finish(Self {
@@ -198,7 +206,10 @@ fn node(root: &Root) -> TokenStream {
     let own: &[Own] = if root.machine { &root.own } else { &[] };
     let own_fields: Vec<&Ident> = own.iter().map(|own| &own.field).collect();
     let own_types: Vec<&Type> = own.iter().map(|own| &own.ty).collect();
-    let own_names: Vec<&String> = own.iter().map(|own| &own.name).collect();
+    let written = own.iter().map(|own| {
+        let (field, name) = (&own.field, &own.name);
+        (!own.skip).then(|| quote!(patch.field(#name, #field, &self.#field)?;))
+    });
     let nothing = quote!(::amiko_core::Nothing);
     let or_nothing = |ty: &Option<Type>| ty.as_ref().map_or_else(|| nothing.clone(), |ty| quote!(#ty));
     let (network, reply, notice) = (or_nothing(&root.network), or_nothing(&root.reply), or_nothing(&root.notice));
@@ -217,7 +228,7 @@ fn node(root: &Root) -> TokenStream {
         #[allow(missing_docs)]
         #visibility struct #undo {
             #(#visibility #fields: ::amiko_core::TableUndo<#types>,)*
-            #visibility own: ::core::option::Option<(#(#own_types,)*)>,
+            #visibility __own: ::core::option::Option<(#(#own_types,)*)>,
         }
 
         #[automatically_derived]
@@ -243,17 +254,21 @@ fn node(root: &Root) -> TokenStream {
                 }
             }
 
+            fn is_intact(&self) -> ::core::primitive::bool {
+                true #(&& self.#fields.is_known())*
+            }
+
             fn own(&self) -> Self::Own {
                 (#(::core::clone::Clone::clone(&self.#own_fields),)*)
             }
 
             fn take_undo(&mut self, own: ::core::option::Option<Self::Own>) -> Self::Undo {
-                #undo { #(#fields: self.#fields.take_undo(),)* own }
+                #undo { #(#fields: self.#fields.take_undo(),)* __own: own }
             }
 
             fn roll_back(&mut self, undo: &Self::Undo) {
                 #(self.#fields.roll_back(&undo.#fields);)*
-                if let ::core::option::Option::Some((#(#own_fields,)*)) = &undo.own {
+                if let ::core::option::Option::Some((#(#own_fields,)*)) = &undo.__own {
                     #(::core::clone::Clone::clone_from(&mut self.#own_fields, #own_fields);)*
                 }
             }
@@ -262,8 +277,8 @@ fn node(root: &Root) -> TokenStream {
                 -> ::core::result::Result<(), ::amiko_core::WriteError>
             {
                 #(patch.within(#names, |patch| self.#fields.difference_since(&undo.#fields, patch))?;)*
-                if let ::core::option::Option::Some((#(#own_fields,)*)) = &undo.own {
-                    #(patch.field(#own_names, #own_fields, &self.#own_fields)?;)*
+                if let ::core::option::Option::Some((#(#own_fields,)*)) = &undo.__own {
+                    #(#written)*
                 }
                 ::core::result::Result::Ok(())
             }
@@ -321,5 +336,35 @@ fn ties(root: &Root) -> TokenStream {
             }
         }
     });
-    quote!(#(#hosts)* #(#keeps)* #machine)
+    let distinct = distinct_kinds(root);
+    quote!(#(#hosts)* #(#keeps)* #machine #distinct)
+}
+
+/// Fails to compile where two classes of machines have one kind: their envelopes and timers would be taken for each other's.
+fn distinct_kinds(root: &Root) -> TokenStream {
+    let node = &root.ident;
+    let machines: Vec<_> = root.machines().collect();
+    let mut pairs = Vec::new();
+    for (index, one) in machines.iter().enumerate() {
+        let (ty, variant) = (&one.ty, &one.variant);
+        for other in machines.iter().skip(index + 1) {
+            let (other, second) = (&other.ty, &other.variant);
+            let message = format!("`{variant}` and `{second}` are of one kind: give one of them another with `kind`");
+            pairs.push(quote! {
+                ::core::assert!(::amiko_core::derive::differ(
+                    <#ty as ::amiko_core::Object>::KIND, <#other as ::amiko_core::Object>::KIND
+                ), #message);
+            });
+        }
+        if root.machine {
+            let message =
+                format!("`{variant}` is of the kind `node`, which the node itself is: give it another with `kind`");
+            pairs.push(quote! {
+                ::core::assert!(::amiko_core::derive::differ(
+                    <#ty as ::amiko_core::Object>::KIND, <#node as ::amiko_core::Object>::KIND
+                ), #message);
+            });
+        }
+    }
+    quote!(const _: () = { #(#pairs)* };)
 }

@@ -232,6 +232,24 @@ fn a_large_outbox_goes_out_in_order_in_small_batches() {
 }
 
 #[test]
+fn a_peer_that_reads_slowly_gets_everything_in_order() {
+    const COUNT: usize = 600;
+    run(async {
+        let node = start(engine("x", None), settings()).await;
+        let mut raw = Raw::hello(node.address, "x").await;
+        // More than the operating system keeps for a socket.
+        for number in 0..COUNT {
+            let text = format!("{number:030000}");
+            node.handle.command(envelope("x", TalkerMessage::Shout { text })).await.unwrap();
+        }
+        for number in 0..COUNT {
+            let line = raw.line().await.unwrap();
+            assert!(line.starts_with(&format!("{{\"index\":{number},")), "{}", &line[..40]);
+        }
+    });
+}
+
+#[test]
 fn numbers_go_around() {
     const COUNT: u64 = 66_000;
     run(async {

@@ -39,6 +39,18 @@ pub enum EventError {
         /// How many are missing.
         missing: u64,
     },
+    /// A peer confirms a message that it can't have got.
+    NeverSent {
+        /// The number that it confirms.
+        index: u64,
+        /// How many messages it can have got.
+        sent: u64,
+    },
+    /// Nothing is acknowledged any more: reopening the state leads back to what is on disk.
+    Poisoned {
+        /// What happened.
+        reason: &'static str,
+    },
     /// There is no connection of this name.
     NoConnection {
         /// The name.
@@ -57,6 +69,11 @@ pub enum SyncError {
     Store(StoreError),
     /// The state has no exact text.
     Write(WriteError),
+    /// It failed before: nothing is acknowledged any more.
+    Poisoned {
+        /// What happened.
+        reason: &'static str,
+    },
 }
 
 impl fmt::Display for EngineOpenError {
@@ -88,8 +105,12 @@ impl fmt::Display for EventError {
                 write!(f, "expected a journal record of at most {limit} bytes, found {found}")
             }
             Self::Gap { missing } => write!(f, "expected the next message of the peer, found one {missing} further on"),
+            Self::NeverSent { index, sent } => {
+                write!(f, "expected a confirmation of one of the {sent} messages that were sent, found number {index}")
+            }
+            Self::Poisoned { reason } => write!(f, "nothing is acknowledged any more, because {reason}: reopen the state"),
             Self::NoConnection { connection } => write!(f, "expected a connection, found none named {connection:?}"),
-            Self::Store(_) => f.write_str("the journal takes nothing more: reopen the state"),
+            Self::Store(_) => f.write_str("the store took no record"),
         }
     }
 }
@@ -106,10 +127,11 @@ impl std::error::Error for EventError {
 
 impl fmt::Display for SyncError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Store(_) => "the state can't be made durable: reopen it",
-            Self::Write(_) => "the state can't be written as a snapshot",
-        })
+        match self {
+            Self::Store(_) => f.write_str("the state can't be made durable: reopen it"),
+            Self::Write(_) => f.write_str("the state can't be written as a snapshot"),
+            Self::Poisoned { reason } => write!(f, "nothing is made durable any more, because {reason}: reopen the state"),
+        }
     }
 }
 
@@ -118,6 +140,7 @@ impl std::error::Error for SyncError {
         match self {
             Self::Store(error) => Some(error),
             Self::Write(error) => Some(error),
+            Self::Poisoned { .. } => None,
         }
     }
 }

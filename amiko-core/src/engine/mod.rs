@@ -20,7 +20,7 @@ use crate::id::Id;
 use crate::machine::{Hosts, Node, StateMachine};
 use crate::rejection::Rejection;
 use crate::router::{self, Event};
-use crate::serializable::{Patch, Writer};
+use crate::serializable::{Patch, Writer, shorten};
 use crate::store::{Directory, Store, Torn};
 use crate::time::Time;
 use document::{Document, Restored};
@@ -92,6 +92,8 @@ pub struct Engine<N: Node, S: Store = Directory> {
     history: History<N>,
     rejections: VecDeque<Rejected>,
     torn: Option<Torn>,
+    /// Nothing is acknowledged any more: what is in memory may not be what is on disk.
+    poisoned: Option<&'static str>,
     patch: Patch,
     record: Writer,
 }
@@ -133,6 +135,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             history: History::new(settings.history),
             rejections: VecDeque::new(),
             torn: recovered.torn,
+            poisoned: None,
             patch: Patch::new(),
             record: Writer::new(),
             settings,
@@ -162,7 +165,8 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     /// Whether something waits for [`Engine::sync`].
     pub fn unsynced(&self) -> bool {
-        self.durable < self.sequence || !self.sealed.is_empty()
+        // A poisoned engine has something to say there.
+        self.durable < self.sequence || !self.sealed.is_empty() || self.poisoned.is_some()
     }
 
     /// What was cut off the end of the journal when the state was opened: events that were never synced.
@@ -262,7 +266,8 @@ impl<N: Node, S: Store> Engine<N, S> {
             }
             Some(Arrival::Next) => {}
         }
-        let cause = Cause::Message { connection: connection.clone(), index, envelope: message.as_ref().ok().cloned() };
+        let cause = |envelope| Cause::Message { connection: connection.clone(), index, envelope };
+        let (cause, used_up) = (cause(message.as_ref().ok().cloned()), cause(None));
         let begin = |event: &mut Event<N>, sequence| {
             event.begin(now, sequence, None);
             event.dispatcher.advance(connection);
@@ -273,7 +278,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             Ok(envelope) => self.event.deliver(envelope),
             Err(rejection) => self.event.fail(rejection),
         }
-        self.run_or_use_up(&cause, begin)
+        self.run_or_use_up(&cause, &used_up, begin)
     }
 
     /// A peer has everything up to and including this message.
@@ -284,6 +289,10 @@ impl<N: Node, S: Store> Engine<N, S> {
         let Some(state) = self.connection(connection) else {
             return Err(EventError::NoConnection { connection: connection.key().clone() });
         };
+        let sent = self.unreleased.get(connection).copied().unwrap_or(state.sent);
+        if index >= sent {
+            return Err(EventError::NeverSent { index, sent });
+        }
         if state.outbox.keys().next().is_none_or(|first| *first > index) {
             return Ok(self.sequence);
         }
@@ -324,7 +333,8 @@ impl<N: Node, S: Store> Engine<N, S> {
                 };
                 begin(&mut self.event, self.sequence + 1);
                 envelope.into_iter().for_each(|envelope| self.event.deliver(envelope));
-                self.run_or_use_up(&Cause::Timer { timer: timer.clone() }, begin)
+                let cause = Cause::Timer { timer: timer.clone() };
+                self.run_or_use_up(&cause, &cause, begin)
             }
             Due::Connection(connection) => {
                 self.event.begin(now, self.sequence + 1, None);
@@ -336,10 +346,11 @@ impl<N: Node, S: Store> Engine<N, S> {
     }
 
     /// Runs the event that has begun. If it is rejected, a second one only takes note of what came in, so that nothing
-    /// poisonous comes back for ever.
+    /// poisonous comes back for ever. That one is small whatever came in: neither its message nor all of its reason is in it.
     fn run_or_use_up(
         &mut self,
         cause: &Cause<N>,
+        used_up: &Cause<N>,
         begin: impl Fn(&mut Event<N>, Sequence),
     ) -> Result<Sequence, EventError> {
         let error = match self.run(cause) {
@@ -347,17 +358,26 @@ impl<N: Node, S: Store> Engine<N, S> {
             outcome => return outcome,
         };
         begin(&mut self.event, self.sequence + 1);
-        let reason = error.to_string();
-        self.commit(cause, Some(&reason))?;
+        let reason = shorten(&error.to_string());
+        self.commit(used_up, Some(&reason))?;
         Err(error)
     }
 
     /// Runs the event that has begun to its end: commits it, or puts back what was before.
     fn run(&mut self, cause: &Cause<N>) -> Result<Sequence, EventError> {
+        if let Some(reason) = self.poisoned {
+            return Err(EventError::Poisoned { reason });
+        }
         let (node, event) = (&mut self.node, &mut self.event);
         // The state is put back as a whole when a handler panics, so nobody sees what it left half done.
-        let outcome = catch_unwind(AssertUnwindSafe(|| router::run(node, event)))
-            .unwrap_or_else(|panic| Err(Rejection::new(format!("a handler panicked: {}", panic_text(&*panic)))));
+        let outcome = catch_unwind(AssertUnwindSafe(|| router::run(node, event))).unwrap_or_else(|panic| {
+            let rejection = Rejection::new(format!("a handler panicked: {}", panic_text(&*panic)));
+            Err(rejection.with_chain(event.last_chain()))
+        });
+        if !node.is_intact() {
+            // What was in the old table is gone from memory; on disk it is.
+            return Err(self.poison("a handler put another table in the place of one of the node's"));
+        }
         match outcome {
             Ok(()) => self.commit(cause, None),
             Err(rejection) => {
@@ -372,7 +392,11 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// Checks what the event changed, gives it to the store, and makes it a version.
     fn commit(&mut self, cause: &Cause<N>, rejected: Option<&str>) -> Result<Sequence, EventError> {
         let undo = self.take_undo();
-        match self.log(cause, rejected, &undo) {
+        // Code of the application runs in here too: its check, and how its objects are written.
+        let logged = catch_unwind(AssertUnwindSafe(|| self.log(cause, rejected, &undo))).unwrap_or_else(|panic| {
+            Err(EventError::Rejected(Rejection::new(format!("a check panicked: {}", panic_text(&*panic)))))
+        });
+        match logged {
             Ok(false) => {}
             Ok(true) => {
                 self.sequence += 1;
@@ -380,15 +404,22 @@ impl<N: Node, S: Store> Engine<N, S> {
             }
             Err(error) => {
                 self.roll_back(&undo);
-                if let EventError::Rejected(rejection) = &error {
-                    self.note(rejection);
+                match &error {
+                    EventError::Rejected(rejection) => self.note(rejection),
+                    EventError::Store(_) => {}
+                    other => self.note(&Rejection::new(other.to_string())),
                 }
                 return Err(error);
             }
         }
         for output in &self.event.outputs {
-            if let Output::Transmit { connection, index, .. } = output {
-                self.unreleased.entry(connection.clone()).or_insert(*index);
+            match output {
+                Output::Transmit { connection, index, .. } => {
+                    self.unreleased.entry(connection.clone()).or_insert(*index);
+                }
+                // One of the same name would begin to count anew.
+                Output::Closed { connection } => drop(self.unreleased.remove(connection)),
+                _ => {}
             }
         }
         self.sealed.seal(self.sequence, self.event.outputs.drain(..));
@@ -397,7 +428,9 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     /// Appends the difference to the journal, if there is one.
     fn log(&mut self, cause: &Cause<N>, rejected: Option<&str>, undo: &Version<N>) -> Result<bool, EventError> {
-        self.node.check(&undo.state).map_err(EventError::Rejected)?;
+        if rejected.is_none() {
+            self.node.check(&undo.state).map_err(EventError::Rejected)?;
+        }
         self.patch.clear();
         let patch = &mut self.patch;
         patch
@@ -412,7 +445,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         document::write_record(&mut self.record, next, self.event.now, cause, rejected, patch)
             .map_err(EventError::Write)?;
         let (limit, found) = (self.settings.limits.record, self.record.as_str().len());
-        if found > limit {
+        if found > limit && rejected.is_none() {
             return Err(EventError::TooLong { limit, found });
         }
         self.store.append(next, self.record.as_str()).map_err(EventError::Store)?;
@@ -431,11 +464,11 @@ impl<N: Node, S: Store> Engine<N, S> {
     }
 
     fn note(&mut self, rejection: &Rejection) {
-        if self.rejections.len() >= self.settings.rejections {
-            self.rejections.pop_front();
-        }
         let rejection = rejection.clone();
         self.rejections.push_back(Rejected { time: self.event.now, version: self.sequence, rejection });
+        while self.rejections.len() > self.settings.rejections {
+            self.rejections.pop_front();
+        }
     }
 
     /// Makes every committed event durable with one write and one fdatasync, and releases their outputs, oldest first.
@@ -443,6 +476,18 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// # Errors
     /// The store failed. Nothing is released, now or later: the engine is to be dropped and the store reopened.
     pub fn sync(&mut self) -> Result<Vec<Output<N>>, SyncError> {
+        if let Some(reason) = self.poisoned {
+            return Err(SyncError::Poisoned { reason });
+        }
+        let outcome = self.sync_store();
+        if outcome.is_err() {
+            self.poisoned = Some("a write or a sync failed");
+        }
+        outcome?;
+        Ok(self.sealed.release(self.durable))
+    }
+
+    fn sync_store(&mut self) -> Result<(), SyncError> {
         if self.durable < self.sequence {
             self.store.sync().map_err(SyncError::Store)?;
             self.durable = self.sequence;
@@ -453,7 +498,12 @@ impl<N: Node, S: Store> Engine<N, S> {
                 self.snapshot()?;
             }
         }
-        Ok(self.sealed.release(self.durable))
+        Ok(())
+    }
+
+    fn poison(&mut self, reason: &'static str) -> EventError {
+        self.poisoned = Some(reason);
+        EventError::Poisoned { reason }
     }
 
     /// Writes the whole document, so that the journal before it isn't needed any more.

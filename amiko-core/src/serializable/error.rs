@@ -19,6 +19,18 @@ pub enum WriteError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// A value inside of `Some` that is written as `null`, which is read as `None`.
+    NullInSome,
+    /// A transparent variant holds something whose class doesn't say which variant it is.
+    NoVariant {
+        /// The class, if there is one.
+        class: Option<&'static str>,
+    },
+    /// A value that could be written but not read back as the same.
+    Unreadable {
+        /// What serde says.
+        reason: String,
+    },
     /// Objects and arrays are nested deeper than a reader accepts.
     TooDeep {
         /// The limit in levels.
@@ -32,6 +44,14 @@ impl fmt::Display for WriteError {
             Self::NotFinite { found } => {
                 write!(f, "expected a finite number, found {found}: JSON can't hold it")
             }
+            Self::NullInSome => {
+                f.write_str("expected a value that isn't written as null inside of Some, found one: it would be read as None")
+            }
+            Self::NoVariant { class } => {
+                let class = class.unwrap_or("no class");
+                write!(f, "expected a class of its own in a transparent variant, found {class}: it would be read as another")
+            }
+            Self::Unreadable { reason } => write!(f, "expected a value that can be read back, found one that can't: {reason}"),
             Self::TooLong { limit } => write!(f, "the text would be longer than the limit of {limit} bytes"),
             Self::TooDeep { limit } => {
                 write!(f, "expected at most {limit} levels of nesting, found more: flatten the object")
@@ -128,8 +148,9 @@ impl ReadError {
 
     /// The same error, seen from one level further out.
     #[must_use]
-    pub fn within(mut self, segment: impl Into<String>) -> Self {
-        self.0.path.push(segment.into());
+    pub fn within(mut self, segment: impl AsRef<str>) -> Self {
+        // Keys come from outside: shortened, and safe on a terminal.
+        self.0.path.push(super::shorten(segment.as_ref()).escape_debug().to_string());
         self
     }
 

@@ -63,6 +63,11 @@ pub trait Serializable: Sized + 'static {
         None
     }
 
+    /// Whether the value is written as `null`, so that inside of `Some` it couldn't be told from `None`.
+    fn is_null(&self) -> bool {
+        false
+    }
+
     /// The class name of the value, if it is an object of a class.
     fn class(&self) -> Option<&'static str> {
         None

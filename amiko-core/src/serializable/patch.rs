@@ -10,9 +10,14 @@ use std::borrow::Cow;
 pub struct Patch {
     /// The JSON Pointer (RFC 6901) of the value that is compared.
     path: String,
+    /// How far inside the document that value is.
+    level: u32,
     out: Writer,
     operations: usize,
 }
+
+/// How far inside a journal record the value of an operation is: record, patch, operation.
+const RECORD_LEVELS: u32 = 3;
 
 impl Patch {
     /// A patch without operations.
@@ -28,6 +33,7 @@ impl Patch {
     /// Forgets the operations and keeps the memory.
     pub fn clear(&mut self) {
         self.path.clear();
+        self.level = 0;
         self.out.clear();
         self.operations = 0;
     }
@@ -50,7 +56,9 @@ impl Patch {
         let outside = self.path.len();
         self.path.push('/');
         push_escaped(&mut self.path, segment);
+        self.level += 1;
         let result = compare(self);
+        self.level -= 1;
         self.path.truncate(outside);
         result
     }
@@ -68,7 +76,18 @@ impl Patch {
     /// # Errors
     /// The value has no exact text.
     pub fn replace<T: Serializable>(&mut self, value: &T) -> Result<(), WriteError> {
-        self.operation("replace", Some(value))
+        self.replace_with(|out| value.write(out))
+    }
+
+    /// The value has become what is written here.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub fn replace_with(
+        &mut self,
+        write: impl FnOnce(&mut Writer) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
+        self.operation("replace", Some(write))
     }
 
     /// There is a new entry.
@@ -76,15 +95,19 @@ impl Patch {
     /// # Errors
     /// The value has no exact text.
     pub fn add<T: Serializable>(&mut self, segment: &str, value: &T) -> Result<(), WriteError> {
-        self.within(segment, |patch| patch.operation("add", Some(value)))
+        self.within(segment, |patch| patch.operation("add", Some(|out: &mut Writer| value.write(out))))
     }
 
     /// An entry is gone.
     pub fn remove(&mut self, segment: &str) -> Result<(), WriteError> {
-        self.within(segment, |patch| patch.operation::<()>("remove", None))
+        self.within(segment, |patch| patch.operation("remove", None::<fn(&mut Writer) -> Result<(), WriteError>>))
     }
 
-    fn operation<T: Serializable>(&mut self, name: &str, value: Option<&T>) -> Result<(), WriteError> {
+    fn operation(
+        &mut self,
+        name: &str,
+        write: Option<impl FnOnce(&mut Writer) -> Result<(), WriteError>>,
+    ) -> Result<(), WriteError> {
         if self.operations > 0 {
             self.out.raw(",");
         }
@@ -94,9 +117,13 @@ impl Patch {
         self.out.string(name);
         self.out.key("path");
         self.out.string(&self.path);
-        if let Some(value) = value {
+        if let Some(write) = write {
             self.out.key("value");
-            value.write(&mut self.out)?;
+            // Counted from where it will be read: in the record now, and in a snapshot later.
+            let depth = self.out.set_depth(self.level.max(RECORD_LEVELS));
+            let outcome = write(&mut self.out);
+            self.out.set_depth(depth);
+            outcome?;
         }
         self.out.end_object();
         Ok(())
@@ -158,11 +185,17 @@ pub fn replace_whole<T: Serializable>(
     pointer: Pointer<'_>,
     change: Change<'_, '_>,
 ) -> Result<(), ReadError> {
+    *value = T::read(whole_value(pointer, change)?)?;
+    Ok(())
+}
+
+/// What a change puts in the place of a value as a whole.
+pub(crate) fn whole_value<'r, 'a>(
+    pointer: Pointer<'_>,
+    change: Change<'r, 'a>,
+) -> Result<&'r mut Reader<'a>, ReadError> {
     match (pointer.split(), change) {
-        (None, Change::Add(input) | Change::Replace(input)) => {
-            *value = T::read(input)?;
-            Ok(())
-        }
+        (None, Change::Add(input) | Change::Replace(input)) => Ok(input),
         (None, Change::Remove) => {
             let reason = "expected an entry of a map, a table or an array to remove, found a field".into();
             Err(ReadError::new(Problem::Invalid { reason }, Place::default()))

@@ -40,7 +40,17 @@ impl<T: Serializable> Serializable for Secret<T> {
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        T::read(input).map(Self)
+        // An error of `T` may show what it found.
+        let before = input.clone();
+        T::read(input).map(Self).map_err(|_| before.invalid("expected a secret of another form"))
+    }
+
+    fn missing() -> Option<Self> {
+        T::missing().map(Self)
+    }
+
+    fn is_null(&self) -> bool {
+        self.0.is_null()
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {

@@ -32,6 +32,22 @@ macro_rules! pointer {
             (**self).class()
         }
 
+        fn is_class(name: &str) -> bool {
+            $inner::is_class(name)
+        }
+
+        fn classes(known: &mut Vec<&'static str>) {
+            $inner::classes(known);
+        }
+
+        fn missing() -> Option<Self> {
+            $inner::missing().map($new)
+        }
+
+        fn is_null(&self) -> bool {
+            (**self).is_null()
+        }
+
         fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
             $mutable(self).apply(pointer, change)
         }
@@ -139,18 +155,27 @@ impl Serializable for () {
         if input.null() { Ok(()) } else { Err(input.expected("null")) }
     }
 
+    fn is_null(&self) -> bool {
+        true
+    }
+
     whole!();
 }
 
 impl<T: Serializable> Serializable for Option<T> {
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         match self {
+            Some(value) if value.is_null() => Err(WriteError::NullInSome),
             Some(value) => value.write(out),
             None => {
                 out.null();
                 Ok(())
             }
         }
+    }
+
+    fn is_null(&self) -> bool {
+        self.is_none()
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
@@ -164,7 +189,7 @@ impl<T: Serializable> Serializable for Option<T> {
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         match (self, old) {
             (None, None) => Ok(()),
-            (Some(new), Some(old)) => new.difference(old, patch),
+            (Some(new), Some(old)) if !new.is_null() => new.difference(old, patch),
             _ => patch.replace(self),
         }
     }
@@ -193,7 +218,7 @@ impl<T: Serializable + Clone> Serializable for Arc<T> {
     }
 }
 
-fn index(segment: &str, length: usize) -> Result<usize, ReadError> {
+pub(super) fn index(segment: &str, length: usize) -> Result<usize, ReadError> {
     let canonical = segment == "0" || !segment.starts_with(['0', '+']);
     match segment.parse() {
         Ok(index) if canonical && index < length => Ok(index),

@@ -114,6 +114,11 @@ impl Writer {
         self.first = false;
     }
 
+    /// Counts levels of nesting from here on as if the next value were this far inside; gives back the count before.
+    pub(crate) fn set_depth(&mut self, depth: u32) -> u32 {
+        std::mem::replace(&mut self.depth, depth)
+    }
+
     fn comma(&mut self) {
         if !std::mem::take(&mut self.first) {
             self.out.push(',');

@@ -127,15 +127,27 @@ impl std::ops::DerefMut for AnyChannel {
 }
 
 /// Where a channel is in its life.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serializable)]
+///
+/// ```mermaid
+/// stateDiagram-v2
+///     [*] --> Opening
+///     Opening --> Open
+///     Open --> Closing
+///     Closing --> Closed
+///     Closed --> [*]
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serializable, Phases)]
 #[amiko(rename_all = "camelCase")]
 pub enum ChannelState {
     /// Nothing has been deposited.
     #[default]
+    #[amiko(next(Open))]
     Opening,
     /// Routes can use it.
+    #[amiko(next(Closing))]
     Open,
     /// It waits for its last routes to end.
+    #[amiko(next(Closed))]
     Closing,
     /// It is over.
     Closed,
@@ -204,14 +216,15 @@ impl PlainChannel {
     fn take_lock(&mut self, direction: Direction, route: RouteId) -> Result<u64, Rejection> {
         let lock =
             self.locked(direction).remove(&route).ok_or(Rejection::new("expected a locked amount, found none"))?;
-        self.close_if_idle();
+        self.close_if_idle()?;
         Ok(lock.amount)
     }
 
-    fn close_if_idle(&mut self) {
+    fn close_if_idle(&mut self) -> Result<(), Rejection> {
         if self.state == ChannelState::Closing && self.claims() == 0 {
-            self.state = ChannelState::Closed;
+            self.state.enter(ChannelState::Closed)?;
         }
+        Ok(())
     }
 
     fn expect(&self, state: ChannelState) -> Result<(), Rejection> {
@@ -258,15 +271,15 @@ impl Channel for PlainChannel {
 
     fn deposit(&mut self, amount: u64) -> Result<ChannelMessage, Rejection> {
         self.expect(ChannelState::Opening)?;
-        self.state = ChannelState::Open;
+        self.state.enter(ChannelState::Open)?;
         self.amount_local = amount;
         Ok(ChannelMessage::PlainDeposit { amount })
     }
 
     fn withdraw(&mut self) -> Result<ChannelMessage, Rejection> {
         self.expect(ChannelState::Open)?;
-        self.state = ChannelState::Closing;
-        self.close_if_idle();
+        self.state.enter(ChannelState::Closing)?;
+        self.close_if_idle()?;
         Ok(ChannelMessage::PlainWithdraw)
     }
 
@@ -274,7 +287,7 @@ impl Channel for PlainChannel {
         match message {
             ChannelMessage::PlainDeposit { amount } => {
                 self.expect(ChannelState::Opening)?;
-                self.state = ChannelState::Open;
+                self.state.enter(ChannelState::Open)?;
                 self.amount_remote = *amount;
                 Ok(None)
             }
@@ -309,7 +322,7 @@ impl Channel for PlainChannel {
     fn unreserve(&mut self, direction: Direction, route: RouteId) -> Result<(), Rejection> {
         let claim =
             self.reserved(direction).remove(&route).ok_or(Rejection::new("expected a reservation, found none"))?;
-        self.close_if_idle();
+        self.close_if_idle()?;
         add(self.source(direction), claim.amount)
     }
 

@@ -8,14 +8,26 @@ use super::{Transaction, TransactionKey, TransactionMessage};
 use amiko_core::prelude::*;
 
 /// Where an incoming payment is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
+///
+/// ```mermaid
+/// stateDiagram-v2
+///     [*] --> Initial
+///     Initial --> Confirmed
+///     Confirmed --> HasRoute
+///     HasRoute --> SentRequestCommit
+///     SentRequestCommit --> [*]
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable, Phases)]
 #[amiko(rename_all = "camelCase")]
 pub enum PayeePhase {
     /// It has been requested.
+    #[amiko(next(Confirmed))]
     Initial,
     /// The payer has agreed; the payee's half of the route is looked for.
+    #[amiko(next(HasRoute))]
     Confirmed,
     /// The payee's half stands.
+    #[amiko(next(SentRequestCommit))]
     HasRoute,
     /// The amount is locked, and the token is on its way.
     SentRequestCommit,
@@ -77,7 +89,7 @@ impl StateMachine for Payee {
             (PayeeMessage::Dialled, _) => self.dialled(cx),
             (PayeeMessage::Remote { message }, _) => return self.remote(message, cx),
             (PayeeMessage::HaveRoute, Confirmed) => {
-                self.phase = HasRoute;
+                self.phase.enter(HasRoute)?;
                 let nothing =
                     Message::HaveRoute { transaction_id: None, is_payer_side: false, start_time: None, end_time: None };
                 cx.transmit(&connection(cx.id()), nothing);
@@ -87,7 +99,7 @@ impl StateMachine for Payee {
                 self.end(Outcome::Cancelled, "no route from the payee", cx);
             }
             (PayeeMessage::Locked, HasRoute) => {
-                self.phase = SentRequestCommit;
+                self.phase.enter(SentRequestCommit)?;
                 let token = self.token.clone();
                 cx.send(&self.transaction(), TransactionMessage::RequestCommit { token: token.clone() });
                 cx.transmit(&connection(cx.id()), Message::SettleCommit { token, is_payer_side: None });
@@ -145,7 +157,7 @@ impl Payee {
         if !self.meeting_points.contains(&meeting_point) {
             return Err(Rejection::new(format!("expected one of the payee's meeting points, found {meeting_point}")));
         }
-        self.phase = PayeePhase::Confirmed;
+        self.phase.enter(PayeePhase::Confirmed)?;
         let now = cx.now().as_secs();
         let source = Neighbour::Payee { id: cx.id().clone() };
         let transaction = Transaction::new(source, self.amount, meeting_point, self.via.clone()).with_times(now, now);

@@ -16,20 +16,39 @@ const AGREE_PATIENCE: Duration = secs(600);
 const SETTLE_PATIENCE: Duration = secs(1);
 
 /// Where an outgoing payment is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
+///
+/// ```mermaid
+/// stateDiagram-v2
+///     [*] --> Initial
+///     Initial --> HasReceipt
+///     HasReceipt --> Confirmed
+///     Confirmed --> HasPayerRoute
+///     Confirmed --> HasPayeeRoute
+///     HasPayerRoute --> Locked
+///     HasPayeeRoute --> Locked
+///     Locked --> ReceivedRequestCommit
+///     ReceivedRequestCommit --> [*]
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable, Phases)]
 #[amiko(rename_all = "camelCase")]
 pub enum PayerPhase {
     /// The payee has been asked what is to be paid.
+    #[amiko(next(HasReceipt))]
     Initial,
     /// The user is asked.
+    #[amiko(next(Confirmed))]
     HasReceipt,
     /// The user has agreed; both halves of the route are looked for.
+    #[amiko(next(HasPayerRoute, HasPayeeRoute))]
     Confirmed,
     /// The payer's half stands.
+    #[amiko(next(Locked))]
     HasPayerRoute,
     /// The payee's half stands.
+    #[amiko(next(Locked))]
     HasPayeeRoute,
     /// The amount is locked on the whole route.
+    #[amiko(next(ReceivedRequestCommit))]
     Locked,
     /// The token has come back over the route.
     ReceivedRequestCommit,
@@ -118,7 +137,7 @@ impl StateMachine for Payer {
                 self.end(Outcome::Cancelled, "not agreed", cx);
             }
             (PayerMessage::ReceiptTimeout, Initial) => self.end(Outcome::Cancelled, "the payee sent no receipt", cx),
-            (PayerMessage::HaveRoute, Confirmed) => self.phase = HasPayerRoute,
+            (PayerMessage::HaveRoute, Confirmed) => self.phase.enter(HasPayerRoute)?,
             (PayerMessage::HaveRoute, HasPayeeRoute) => self.lock(cx)?,
             (PayerMessage::HaveNoRoute, Confirmed | HasPayerRoute | HasPayeeRoute) => {
                 cx.transmit(&connection(cx.id()), Message::Cancel);
@@ -126,7 +145,7 @@ impl StateMachine for Payer {
             }
             (PayerMessage::RequestCommit { token }, Locked) => {
                 self.expect_token(&token)?;
-                self.phase = ReceivedRequestCommit;
+                self.phase.enter(ReceivedRequestCommit)?;
                 cx.timer("settle", cx.now() + SETTLE_PATIENCE, PayerMessage::SettleTimeout);
             }
             (PayerMessage::SettleTimeout, ReceivedRequestCommit) => self.end(Outcome::Committed, "", cx),
@@ -157,12 +176,12 @@ impl Payer {
                 };
                 let bill = Bill { amount, receipt: receipt.clone(), transaction: transaction_id, meeting_point };
                 self.bill = Some(bill);
-                self.phase = HasReceipt;
+                self.phase.enter(HasReceipt)?;
                 cx.cancel("receipt");
                 cx.timer("agree", cx.now() + AGREE_PATIENCE, PayerMessage::AgreeTimeout);
                 cx.notify(Notice::Receipt { payer: cx.id().clone(), amount, receipt });
             }
-            (Message::HaveRoute { is_payer_side: false, .. }, Confirmed) => self.phase = HasPayeeRoute,
+            (Message::HaveRoute { is_payer_side: false, .. }, Confirmed) => self.phase.enter(HasPayeeRoute)?,
             (Message::HaveRoute { is_payer_side: false, .. }, HasPayerRoute) => self.lock(cx)?,
             (Message::Cancel, Initial | HasReceipt) => self.end(Outcome::Cancelled, "the payee cancelled", cx),
             (Message::Cancel, Confirmed | HasPayerRoute | HasPayeeRoute) => {
@@ -194,7 +213,7 @@ impl Payer {
         let message = Message::Confirm { meeting_point_id: meeting_point.clone() };
         cx.transmit(&connection(cx.id()), message);
         cx.cancel("agree");
-        self.phase = PayerPhase::Confirmed;
+        self.phase.enter(PayerPhase::Confirmed)?;
         let source = Neighbour::Payer { id: cx.id().clone() };
         let transaction = self.transaction()?;
         if cx.get(&transaction).is_some() {
@@ -207,7 +226,7 @@ impl Payer {
 
     /// Both halves stand: what they reserve is locked, from here to the payee.
     fn lock(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        self.phase = PayerPhase::Locked;
+        self.phase.enter(PayerPhase::Locked)?;
         cx.send(&self.transaction()?, TransactionMessage::Lock);
         Ok(())
     }

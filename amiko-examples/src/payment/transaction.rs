@@ -70,14 +70,26 @@ pub enum Neighbour {
 }
 
 /// Where a transaction is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
+///
+/// ```mermaid
+/// stateDiagram-v2
+///     [*] --> Searching
+///     Searching --> Reserved
+///     Reserved --> Locked
+///     Locked --> Requested
+///     Requested --> [*]
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable, Phases)]
 #[amiko(rename_all = "camelCase")]
 pub enum TransactionPhase {
     /// It looks for the meeting point.
+    #[amiko(next(Reserved))]
     Searching,
     /// The half-route stands; the amount is reserved.
+    #[amiko(next(Locked))]
     Reserved,
     /// The amount is locked.
+    #[amiko(next(Requested))]
     Locked,
     /// The token has come by: the way to the payee is settled, the way to the payer isn't yet.
     Requested,
@@ -341,7 +353,7 @@ impl Transaction {
         let end_time = beyond.ok_or(Rejection::new("expected times that leave room for this node, found none"))?;
         self.commit_by = Some(if route.payer_side { end } else { end_time });
         (self.start_time, self.end_time) = (Some(start), Some(end));
-        self.phase = TransactionPhase::Reserved;
+        self.phase.enter(TransactionPhase::Reserved)?;
         cx.cancel("route");
         cx.timer("lock", cx.now() + PATIENCE, TransactionMessage::LockTimeout);
         match &self.source {
@@ -363,7 +375,7 @@ impl Transaction {
 
     fn lock(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
-        self.phase = TransactionPhase::Locked;
+        self.phase.enter(TransactionPhase::Locked)?;
         cx.cancel("lock");
         match self.towards_payee(route) {
             Some(Neighbour::Link { id }) => {
@@ -382,7 +394,7 @@ impl Transaction {
     fn request_commit(&mut self, token: &Token, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
         self.expect_token(token, route)?;
-        self.phase = TransactionPhase::Requested;
+        self.phase.enter(TransactionPhase::Requested)?;
         cx.cancel("commit");
         if !matches!(self.towards_payee(route), Some(Neighbour::Payee { .. })) {
             self.settle_payee_side(token, cx);

@@ -231,14 +231,13 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         mut event: impl FnMut(&mut Engine<P::Node, S>, Time) -> Result<R, EventError>,
     ) -> Result<Result<R, EventError>, RunError> {
         let now = (self.settings.clock)();
-        match event(&mut self.engine, now) {
-            Err(EventError::Store(StoreError::BufferFull { .. })) => self.settle()?,
-            Err(EventError::Store(error)) => return Err(RunError::Store(error)),
-            outcome => return Ok(outcome),
-        }
-        match event(&mut self.engine, now) {
-            Err(EventError::Store(error)) => Err(RunError::Store(error)),
-            outcome => Ok(outcome),
+        loop {
+            match event(&mut self.engine, now) {
+                // Each round puts at least one event on disk, so the next one gets further.
+                Err(EventError::Store(StoreError::BufferFull { .. })) if self.engine.unsynced() => self.settle()?,
+                Err(EventError::Store(error)) => return Err(RunError::Store(error)),
+                outcome => return Ok(outcome),
+            }
         }
     }
 

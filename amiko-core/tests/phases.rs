@@ -1,0 +1,160 @@
+//! Phases: the moves that are named and no others, what is said of the others, and the diagram.
+
+use amiko_core::engine::EventError;
+use amiko_core::prelude::*;
+use amiko_core::store::Memory;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serializable, Phases)]
+#[amiko(rename_all = "camelCase")]
+enum DoorPhase {
+    #[default]
+    #[amiko(next(WideOpen, Locked))]
+    Closed,
+    #[amiko(next(WideOpen, Closed))]
+    WideOpen,
+    #[amiko(next(Closed, Broken), rename = "bolted")]
+    Locked,
+    Broken,
+}
+
+use DoorPhase::{Broken, Closed, Locked, WideOpen};
+
+fn refused(mut phase: DoorPhase, next: DoorPhase) -> String {
+    let before = phase;
+    let rejection = phase.enter(next).unwrap_err();
+    assert_eq!(phase, before);
+    rejection.reason().to_owned()
+}
+
+#[test]
+fn exactly_the_moves_that_are_named_are_made() {
+    let named = [
+        (Closed, WideOpen),
+        (Closed, Locked),
+        (WideOpen, WideOpen),
+        (WideOpen, Closed),
+        (Locked, Closed),
+        (Locked, Broken),
+    ];
+    assert_eq!(DoorPhase::ALL, [Closed, WideOpen, Locked, Broken]);
+    for &from in DoorPhase::ALL {
+        for &to in DoorPhase::ALL {
+            let mut phase = from;
+            let entered = phase.enter(to).is_ok();
+            assert_eq!(entered, named.contains(&(from, to)), "{from:?} to {to:?}");
+            assert_eq!(phase, if entered { to } else { from });
+        }
+    }
+}
+
+#[test]
+fn a_refused_move_names_the_enum_both_phases_and_what_was_expected() {
+    assert_eq!(refused(WideOpen, Broken), "DoorPhase: expected one of WideOpen, Closed after WideOpen, found Broken");
+    assert_eq!(refused(Closed, Closed), "DoorPhase: expected one of WideOpen, Locked after Closed, found Closed");
+    assert_eq!(refused(Broken, Closed), "DoorPhase: expected nothing after Broken, found Closed");
+}
+
+#[test]
+fn the_diagram_has_every_move_in_the_order_of_declaration() {
+    let expected = "stateDiagram-v2
+    [*] --> Closed
+    Closed --> WideOpen
+    Closed --> Locked
+    WideOpen --> WideOpen
+    WideOpen --> Closed
+    Locked --> Closed
+    Locked --> Broken
+    Broken --> [*]
+";
+    assert_eq!(DoorPhase::mermaid(), expected);
+}
+
+#[test]
+fn other_names_in_json_change_neither_errors_nor_diagram() {
+    assert_eq!(to_json(&Locked).unwrap(), "\"bolted\"");
+    assert_eq!(to_json(&WideOpen).unwrap(), "\"wideOpen\"");
+    assert_eq!((Locked.name(), WideOpen.name()), ("Locked", "WideOpen"));
+}
+
+#[test]
+fn a_machine_begins_at_the_default_or_else_at_the_first() {
+    #[derive(Clone, Copy, Default, PartialEq, Phases)]
+    enum Backwards {
+        Last,
+        #[default]
+        #[amiko(next(Last))]
+        First,
+    }
+
+    assert_eq!(DoorPhase::INITIAL, Closed);
+    assert!(Backwards::INITIAL == Backwards::default());
+    assert_eq!(Backwards::mermaid(), "stateDiagram-v2\n    [*] --> First\n    Last --> [*]\n    First --> Last\n");
+}
+
+#[test]
+fn a_keyword_is_a_name_like_any_other() {
+    #[derive(Clone, Copy, PartialEq, Phases)]
+    #[allow(non_camel_case_types)]
+    enum r#type {
+        #[amiko(next(r#loop))]
+        r#loop,
+    }
+
+    assert_eq!((r#type::NAME, r#type::INITIAL.name()), ("type", "loop"));
+    assert!({ r#type::r#loop }.enter(r#type::r#loop).is_ok());
+}
+
+#[test]
+fn one_phase_without_a_next_is_first_and_last() {
+    #[derive(Clone, Copy, PartialEq, Phases)]
+    enum Still {
+        Here,
+    }
+
+    assert_eq!(Still::mermaid(), "stateDiagram-v2\n    [*] --> Here\n    Here --> [*]\n");
+    let mut phase = Still::INITIAL;
+    let rejection = phase.enter(Still::Here).unwrap_err();
+    assert_eq!(rejection.reason(), "Still: expected nothing after Here, found Here");
+}
+
+#[derive(Clone, Default, Serializable, Node)]
+#[amiko(machine)]
+struct House {
+    door: DoorPhase,
+    moves: u64,
+}
+
+#[derive(Clone, Serializable)]
+struct Move {
+    to: Vec<DoorPhase>,
+}
+
+impl StateMachine for House {
+    type Node = Self;
+    type Message = Move;
+
+    fn handle(&mut self, message: Move, _: &mut Context<'_, Self>) -> Result<(), Rejection> {
+        for phase in message.to {
+            self.moves += 1;
+            self.door.enter(phase)?;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_refused_move_undoes_the_event() {
+    let mut engine = Engine::open_with(Memory::new(), Settings::default(), House::default).unwrap();
+    let mut send = |to: &[DoorPhase]| {
+        let outcome = engine.send(&Id::<House>::new(()), Move { to: to.to_vec() }, Time::from_millis(0));
+        (outcome, engine.node().door, engine.node().moves)
+    };
+    let (outcome, door, moves) = send(&[WideOpen, Closed, Broken]);
+    let Err(EventError::Rejected(rejection)) = outcome else { panic!("expected a rejection, found {outcome:?}") };
+    assert_eq!(rejection.reason(), "DoorPhase: expected one of WideOpen, Locked after Closed, found Broken");
+    assert_eq!((door, moves), (Closed, 0));
+
+    let (outcome, door, moves) = send(&[WideOpen, Closed, Locked]);
+    assert!(outcome.is_ok());
+    assert_eq!((door, moves), (Locked, 3));
+}

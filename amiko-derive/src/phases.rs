@@ -1,0 +1,86 @@
+//! The phases of a machine, checked; and from there to their `Phases`.
+//!
+//! Invariant: every name in a `next` is a variant of the enum, and stands in it once.
+
+use crate::attributes::{Attributes, Errors, Place};
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Data, DeriveInput, Error, Fields, Generics, Ident};
+
+struct Phase {
+    ident: Ident,
+    next: Vec<Ident>,
+}
+
+pub(crate) struct Diagram {
+    ident: Ident,
+    generics: Generics,
+    initial: Ident,
+    phases: Vec<Phase>,
+}
+
+impl Diagram {
+    pub(crate) fn check(input: &DeriveInput) -> Result<Self, Error> {
+        let mut errors = Errors::default();
+        let Data::Enum(data) = &input.data else {
+            return Err(Error::new(input.ident.span(), "phases are the variants of an enum"));
+        };
+        let Some(first) = data.variants.first() else {
+            return Err(Error::new(input.ident.span(), "an enum of phases has at least one, where a machine begins"));
+        };
+        // What is wrong with attributes that another derive shares is said by both; the compiler shows it once.
+        Attributes::parse(&input.attrs, Place::Enum, &mut errors);
+        let known: Vec<&Ident> = data.variants.iter().map(|variant| &variant.ident).collect();
+        let mut phases = Vec::new();
+        for variant in &data.variants {
+            if !matches!(variant.fields, Fields::Unit) {
+                errors.at(variant.fields.span(), "a phase has no fields: they belong to the machine that is in it");
+            }
+            let next = Attributes::parse(&variant.attrs, Place::Variant, &mut errors).next.unwrap_or_default();
+            check_next(&next, &known, &mut errors);
+            phases.push(Phase { ident: variant.ident.clone(), next });
+        }
+        let default = data.variants.iter().find(|variant| variant.attrs.iter().any(|a| a.path().is_ident("default")));
+        let initial = default.unwrap_or(first).ident.clone();
+        errors.finish(Self { ident: input.ident.clone(), generics: input.generics.clone(), initial, phases })
+    }
+}
+
+fn check_next(next: &[Ident], known: &[&Ident], errors: &mut Errors) {
+    for (index, name) in next.iter().enumerate() {
+        if !known.contains(&name) {
+            let known: Vec<_> = known.iter().map(ToString::to_string).collect();
+            errors.at(name.span(), format!("`{name}` isn't a phase; expected one of {}", known.join(", ")));
+        }
+        if next[..index].contains(name) {
+            errors.at(name.span(), format!("`{name}` stands twice in this `next`; remove one of them"));
+        }
+    }
+}
+
+pub(crate) fn generate(diagram: &Diagram) -> TokenStream {
+    let Diagram { ident, generics, initial, phases } = diagram;
+    let (parameters, arguments, bounds) = generics.split_for_impl();
+    let name = ident.unraw().to_string();
+    let variants: Vec<&Ident> = phases.iter().map(|phase| &phase.ident).collect();
+    let names = variants.iter().map(|variant| variant.unraw().to_string());
+    let next = phases.iter().map(|Phase { next, .. }| quote!(&[#(Self::#next),*]));
+    quote! {
+        #[automatically_derived]
+        impl #parameters ::amiko_core::Phases for #ident #arguments #bounds {
+            const NAME: &'static str = #name;
+            const ALL: &'static [Self] = &[#(Self::#variants),*];
+            const INITIAL: Self = Self::#initial;
+
+            fn name(self) -> &'static str {
+                match self { #(Self::#variants => #names,)* }
+            }
+
+            fn next(self) -> &'static [Self] {
+                match self { #(Self::#variants => #next,)* }
+            }
+        }
+    }
+}
