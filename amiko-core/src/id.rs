@@ -2,7 +2,9 @@
 //!
 //! Invariant: an `Id<A>` can't be used where an `Id<B>` is wanted, though both are the same text on disk.
 
-use crate::serializable::{Patch, ReadError, Reader, Serializable, WriteError, Writer, decode_key};
+use crate::serializable::{
+    Patch, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer, decode_key,
+};
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -27,6 +29,14 @@ pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
     /// The key as text: a key of a JSON object.
     fn encode(&self) -> Cow<'_, str>;
 
+    /// What such keys are called in a schema.
+    fn called() -> String {
+        "key".into()
+    }
+
+    /// Visits the key, if it is an ID.
+    fn reference(&self, _visit: &mut dyn FnMut(Reference<'_>)) {}
+
     /// The other side of [`Key::encode`].
     ///
     /// # Errors
@@ -35,6 +45,10 @@ pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
 }
 
 impl Key for String {
+    fn called() -> String {
+        "text".into()
+    }
+
     fn encode(&self) -> Cow<'_, str> {
         if self.starts_with('!') { Cow::Owned(format!("!{self}")) } else { Cow::Borrowed(self) }
     }
@@ -71,6 +85,10 @@ impl<const N: usize> Key for [u8; N] {
 macro_rules! integer_keys {
     ($($type:ty),*) => {$(
         impl Key for $type {
+            fn called() -> String {
+                "integer".into()
+            }
+
             fn encode(&self) -> Cow<'_, str> {
                 Cow::Owned(itoa::Buffer::new().format(*self).to_owned())
             }
@@ -165,7 +183,7 @@ impl<T: Object> fmt::Display for Id<T> {
 
 impl<T: Object> Serializable for Id<T> {
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-        out.string(&self.0.encode());
+        out.encoded(&self.0.encode());
         Ok(())
     }
 
@@ -178,9 +196,29 @@ impl<T: Object> Serializable for Id<T> {
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         if self == old { Ok(()) } else { patch.replace(self) }
     }
+
+    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+        visit(Reference { kind: T::KIND, key: self.0.encode(), strong: false });
+    }
+
+    fn summarize(&self, out: &mut Summary) {
+        out.text(&self.0.encode());
+    }
+
+    fn schema(_: &mut Schema) -> String {
+        format!("ID of a {}", T::KIND)
+    }
 }
 
 impl<T: Object> Key for Id<T> {
+    fn called() -> String {
+        format!("ID of a {}", T::KIND)
+    }
+
+    fn reference(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+        self.references(visit);
+    }
+
     fn encode(&self) -> Cow<'_, str> {
         self.0.encode()
     }

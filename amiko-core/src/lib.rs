@@ -3,7 +3,7 @@
 //! # Where to read on
 //!
 //! In reading order: [`Serializable`], what an object is; [`Id`], [`Table`] and [`Map`], how objects make a tree;
-//! [`StateMachine`], [`Context`] and [`Node`], how they act; [`Engine`], what makes each event a transaction;
+//! [`StateMachine`], [`Phases`], [`Context`] and [`Node`], how they act; [`Engine`], what makes each event a transaction;
 //! [`store`], what is on disk.
 
 // A library prints nothing.
@@ -33,7 +33,7 @@ pub mod store;
 #[cfg(feature = "sim")]
 pub mod sim;
 
-pub use amiko_derive::{Node, Phases, Serializable};
+pub use amiko_derive::{Node, Phases, Serializable, amiko};
 pub use context::Context;
 pub use dispatcher::{Connection, Timer};
 pub use engine::Engine;
@@ -83,5 +83,28 @@ pub mod derive {
         false
     }
 
-    pub use crate::serializable::{check_class, has_class, read_field, replace_whole, take_field, unknown_class};
+    pub use crate::serializable::{
+        Native, Probe, ProbeNative, ProbeNeither, ProbeSerde, Registration, check_class, check_variant, check_version,
+        deserialize, has_class, lift, read_field_with, read_polymorphic, replace_whole, schema_of_polymorphic,
+        serialize, take_field_with, unknown_class,
+    };
+    pub use inventory;
+
+    /// Whether two objects are written as the same text.
+    pub fn same_text(
+        one: impl FnOnce(&mut crate::Writer) -> Result<(), crate::WriteError>,
+        other: impl FnOnce(&mut crate::Writer) -> Result<(), crate::WriteError>,
+    ) -> bool {
+        let (mut first, mut second) = (crate::Writer::new(), crate::Writer::new());
+        one(&mut first).is_ok() && other(&mut second).is_ok() && first.as_str() == second.as_str()
+    }
+
+    /// The summary that is built here.
+    pub fn summary_of(summarize: impl FnOnce(&mut crate::serializable::Summary)) -> String {
+        let mut out = crate::serializable::Summary::default();
+        summarize(&mut out);
+        out.into_string()
+    }
+
+    pub use serde_core as serde;
 }

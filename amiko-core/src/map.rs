@@ -7,7 +7,9 @@
 //! nobody else holds that path.
 
 use crate::id::Key;
-use crate::serializable::{Change, Patch, Pointer, ReadError, Reader, Serializable, WriteError, Writer};
+use crate::serializable::{
+    Change, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
+};
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
@@ -297,13 +299,65 @@ impl<'m, K, V> Iterator for Iter<'m, K, V> {
     }
 }
 
+/// Collects the entries of a new map. As long as their keys come in order, which is how they are written, the tree is
+/// built at the end in one go instead of being balanced again and again.
+struct Builder<K, V> {
+    ordered: Vec<(K, V)>,
+    map: Map<K, V>,
+}
+
+impl<K: Ord + Clone, V: Clone> Builder<K, V> {
+    fn new() -> Self {
+        Self { ordered: Vec::new(), map: Map::new() }
+    }
+
+    /// Whether the key is a new one.
+    fn insert(&mut self, key: K, value: V) -> bool {
+        if self.map.is_empty() {
+            if self.ordered.last().is_none_or(|(last, _)| *last < key) {
+                if self.ordered.is_empty() {
+                    // Most maps inside objects are small: this one isn't moved while it grows.
+                    self.ordered.reserve(8);
+                }
+                self.ordered.push((key, value));
+                return true;
+            }
+            self.map = Map::from_ordered(std::mem::take(&mut self.ordered));
+        }
+        self.map.insert(key, value).is_none()
+    }
+
+    fn finish(self) -> Map<K, V> {
+        if self.map.is_empty() { Map::from_ordered(self.ordered) } else { self.map }
+    }
+}
+
+impl<K, V> Map<K, V> {
+    fn from_ordered(entries: Vec<(K, V)>) -> Self {
+        let length = entries.len();
+        Self { root: from_ordered(&mut entries.into_iter(), length), length }
+    }
+}
+
+/// The tree of the next so many entries. Halves of equal size, give or take one, have heights that differ by at most one.
+fn from_ordered<K, V>(entries: &mut impl Iterator<Item = (K, V)>, length: usize) -> Link<K, V> {
+    if length == 0 {
+        return None;
+    }
+    let left = from_ordered(entries, length / 2);
+    let Some((key, value)) = entries.next() else { return left };
+    let right = from_ordered(entries, length - length / 2 - 1);
+    let height = 1 + height(&left).max(height(&right));
+    Some(Arc::new(Node { key, value, height, left, right }))
+}
+
 impl<K: Ord + Clone, V: Clone> FromIterator<(K, V)> for Map<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        let mut map = Self::new();
+        let mut builder = Builder::new();
         for (key, value) in entries {
-            map.insert(key, value);
+            builder.insert(key, value);
         }
-        map
+        builder.finish()
     }
 }
 
@@ -379,21 +433,45 @@ fn compare<'m, K: Ord, V, E>(
     }
 }
 
+/// Recursion instead of an iterator, which would keep its place on the heap; the tree is balanced, thus never deep.
+fn write_entries<K: Key, V: Serializable>(link: &Link<K, V>, out: &mut Writer) -> Result<(), WriteError> {
+    let Some(node) = link else { return Ok(()) };
+    write_entries(&node.left, out)?;
+    out.map_key(&node.key.encode());
+    node.value.write(out)?;
+    write_entries(&node.right, out)
+}
+
 impl<K: Key, V: Serializable + Clone> Serializable for Map<K, V> {
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_object()?;
-        for (key, value) in self.iter() {
-            out.key(&key.encode());
-            value.write(out)?;
-        }
+        write_entries(&self.root, out)?;
         out.end_object();
         Ok(())
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        let mut map = Self::new();
-        crate::serializable::read_entries(input, |key, value| map.insert(key, value).is_none())?;
-        Ok(map)
+        let mut builder = Builder::new();
+        crate::serializable::read_entries(input, |key, value| builder.insert(key, value))?;
+        Ok(builder.finish())
+    }
+
+    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+        for (key, value) in self.iter() {
+            key.reference(visit);
+            value.references(visit);
+        }
+    }
+
+    fn summarize(&self, out: &mut Summary) {
+        out.collection(self.len(), self.iter(), |out, (key, value)| {
+            out.entry(&key.encode());
+            value.summarize(out);
+        });
+    }
+
+    fn schema(schema: &mut Schema) -> String {
+        format!("map of {} to {}", K::called(), V::schema(schema))
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {

@@ -4,7 +4,9 @@
 //! log, so that rolling back costs what was touched and not what is there.
 
 use crate::id::{Id, Key, Object};
-use crate::serializable::{Change, Patch, Pointer, Problem, ReadError, Reader, Serializable, WriteError, Writer};
+use crate::serializable::{
+    Change, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
+};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -212,6 +214,21 @@ impl<T: Object> Serializable for Table<T> {
         let mut table = Self::new();
         crate::serializable::read_entries(input, |key, object| table.load(key, object))?;
         Ok(table)
+    }
+
+    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+        self.iter().for_each(|(_, object)| object.references(visit));
+    }
+
+    fn summarize(&self, out: &mut Summary) {
+        out.collection(self.len(), self.iter(), |out, (id, object)| {
+            out.entry(&id.key().encode());
+            object.summarize(out);
+        });
+    }
+
+    fn schema(schema: &mut Schema) -> String {
+        format!("table of {}", T::schema(schema))
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {

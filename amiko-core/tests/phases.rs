@@ -1,5 +1,8 @@
 //! Phases: the moves that are named and no others, what is said of the others, and the diagram.
 
+// Helpers of tests fail like tests.
+#![allow(clippy::unwrap_used)]
+
 use amiko_core::engine::EventError;
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;

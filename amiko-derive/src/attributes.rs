@@ -2,12 +2,13 @@
 //!
 //! Invariant: an attribute that isn't known, stands twice or has the wrong form is an error where it stands.
 
+use crate::tree::Unknown;
 use proc_macro2::{Group, Span};
 use syn::meta::ParseNestedMeta;
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, ExprPath, Ident, LitStr, Token, Type, token};
+use syn::{Attribute, Error, ExprPath, Ident, LitInt, LitStr, Path, Token, Type, token};
 
 /// All errors of one derive: a user sees them at once.
 #[derive(Default)]
@@ -125,6 +126,15 @@ pub(crate) struct Attributes {
     pub(crate) reply: Option<Type>,
     pub(crate) notice: Option<Type>,
     pub(crate) check: Option<ExprPath>,
+    pub(crate) with: Option<ExprPath>,
+    pub(crate) flatten: Option<Span>,
+    pub(crate) strong: Option<Span>,
+    pub(crate) summary: Option<Span>,
+    pub(crate) skip_summary: Option<Span>,
+    pub(crate) unknown: Option<(Unknown, Span)>,
+    pub(crate) version: Option<(u32, Span)>,
+    pub(crate) migrate: Option<ExprPath>,
+    pub(crate) implements: Vec<Path>,
 }
 
 /// Where attributes stand, and which of them may.
@@ -148,12 +158,38 @@ impl Place {
 
     fn allowed(self) -> &'static [&'static str] {
         match self {
-            Self::Struct => {
-                &["class", "key", "kind", "rename_all", "transparent", "machine", "network", "reply", "notice", "check"]
-            }
-            Self::Enum => &["key", "kind", "rename_all", "rename_all_fields"],
+            Self::Struct => &[
+                "class",
+                "key",
+                "kind",
+                "rename_all",
+                "transparent",
+                "unknown",
+                "version",
+                "migrate",
+                "implements",
+                "machine",
+                "network",
+                "reply",
+                "notice",
+                "check",
+            ],
+            Self::Enum => &["key", "kind", "rename_all", "rename_all_fields", "unknown", "version", "migrate"],
             Self::Variant => &["rename", "alias", "transparent", "next"],
-            Self::Field => &["default", "rename", "alias", "skip", "secret", "machines", "objects"],
+            Self::Field => &[
+                "default",
+                "rename",
+                "alias",
+                "skip",
+                "secret",
+                "with",
+                "flatten",
+                "strong",
+                "summary",
+                "skip_summary",
+                "machines",
+                "objects",
+            ],
         }
     }
 }
@@ -212,8 +248,40 @@ impl Attributes {
             "network" => set(&mut self.network, span, meta.value()?.parse()?),
             "reply" => set(&mut self.reply, span, meta.value()?.parse()?),
             "notice" => set(&mut self.notice, span, meta.value()?.parse()?),
-            _ => set(&mut self.check, span, meta.value()?.parse()?),
+            "check" => set(&mut self.check, span, meta.value()?.parse()?),
+            _ => self.take_more(&name, meta, span),
         }
+    }
+
+    fn take_more(&mut self, name: &str, meta: &ParseNestedMeta<'_>, span: Span) -> Result<(), Error> {
+        match name {
+            "with" => set(&mut self.with, span, meta.value()?.parse()?),
+            "flatten" => set(&mut self.flatten, span, span),
+            "strong" => set(&mut self.strong, span, span),
+            "summary" => set(&mut self.summary, span, span),
+            "skip_summary" => set(&mut self.skip_summary, span, span),
+            "unknown" => set(&mut self.unknown, span, (unknown(&meta.value()?.parse()?)?, span)),
+            "version" => {
+                let version: LitInt = meta.value()?.parse()?;
+                set(&mut self.version, span, (version.base10_parse()?, version.span()))
+            }
+            "migrate" => set(&mut self.migrate, span, meta.value()?.parse()?),
+            _ => {
+                let list;
+                syn::parenthesized!(list in meta.input);
+                self.implements.extend(Punctuated::<Path, Token![,]>::parse_terminated(&list)?);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn unknown(name: &LitStr) -> Result<Unknown, Error> {
+    match name.value().as_str() {
+        "deny" => Ok(Unknown::Deny),
+        "ignore" => Ok(Unknown::Ignore),
+        "keep" => Ok(Unknown::Keep),
+        _ => Err(Error::new(name.span(), "expected \"deny\", \"ignore\" or \"keep\"")),
     }
 }
 

@@ -7,6 +7,7 @@
 mod attributes;
 mod node;
 mod phases;
+mod polymorphic;
 mod serializable;
 mod tree;
 
@@ -23,6 +24,9 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `rename_all = "camelCase"` | the names of fields, or of the variants of an enum |
 /// | `rename_all_fields = "camelCase"` | the names of the fields of all variants |
 /// | `transparent` | a type of one field is written as that field |
+/// | `unknown = "deny"`, `"ignore"`, `"keep"` | what becomes of fields that the class doesn't have, whoever reads; `keep` needs a field of type `UnknownFields` |
+/// | `version = 2`, `migrate = path` | older objects are lifted by `fn(from: u32, object: &mut Json) -> Result<(), String>`, a version at a time |
+/// | `implements(Trait)` | the class is found by its name behind a `Box<dyn Trait>` |
 ///
 /// | on a field | |
 /// |---|---|
@@ -30,6 +34,9 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `rename = "name"`, `alias = "name"` | another name in JSON; other names that are read as well |
 /// | `skip` | never written; read as its default |
 /// | `secret` | the field's type must be `Secret<_>`, which hides it from people |
+/// | `with = path` | a value of a type that implements `Codec` for the field's type writes and reads it |
+/// | `strong` | what the field names must be there when an event commits |
+/// | `summary`, `skip_summary` | only these fields are in the summary; this one isn't |
 ///
 /// On a variant: `rename`, `alias`, `transparent`.
 #[proc_macro_derive(Serializable, attributes(amiko))]
@@ -70,4 +77,12 @@ pub fn derive_phases(input: TokenStream) -> TokenStream {
     phases::Diagram::check(&input)
         .map_or_else(syn::Error::into_compile_error, |diagram| phases::generate(&diagram))
         .into()
+}
+
+/// `#[amiko(polymorphic)]` on a trait with the supertrait `Serializable`: `Box<dyn Trait>` can be a field, and any class with
+/// `#[amiko(implements(Trait))]`, of whatever crate, is found by its name.
+#[proc_macro_attribute]
+pub fn amiko(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as syn::ItemTrait);
+    polymorphic::generate(arguments.into(), item).unwrap_or_else(syn::Error::into_compile_error).into()
 }

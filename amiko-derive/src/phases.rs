@@ -7,7 +7,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, Fields, Generics, Ident};
+use syn::{Data, DeriveInput, Error, Fields, Generics, Ident, Variant};
 
 struct Phase {
     ident: Ident,
@@ -42,8 +42,8 @@ impl Diagram {
             check_next(&next, &known, &mut errors);
             phases.push(Phase { ident: variant.ident.clone(), next });
         }
-        let default = data.variants.iter().find(|variant| variant.attrs.iter().any(|a| a.path().is_ident("default")));
-        let initial = default.unwrap_or(first).ident.clone();
+        let is_default = |variant: &&Variant| variant.attrs.iter().any(|own| own.path().is_ident("default"));
+        let initial = data.variants.iter().find(is_default).unwrap_or(first).ident.clone();
         errors.finish(Self { ident: input.ident.clone(), generics: input.generics.clone(), initial, phases })
     }
 }

@@ -1,112 +1,152 @@
-//! From a checked class to its `Serializable`.
+//! From a checked class to its `Serializable`, and what comes with it.
 
-use crate::tree::{Class, Field, Kind, Missing, Shape};
+mod keys;
+
+use crate::tree::{Class, Field, Kind, Missing, Shape, Unknown};
 use proc_macro2::{TokenStream, TokenTree};
-use quote::{format_ident, quote};
-use syn::{Generics, Ident, Type, parse_quote};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Generics, Ident, parse_quote};
 
 pub(crate) fn generate(class: &Class) -> TokenStream {
     let ident = &class.ident;
     let generics = bounded(class);
     let (parameters, arguments, bounds) = generics.split_for_impl();
+    let generator = Generator { class, generic: class.generics.type_params().next().is_some() };
     let body = match &class.kind {
-        Kind::Units(shapes) => units(shapes),
-        Kind::Struct(shape) => object(std::slice::from_ref(shape)),
-        Kind::Enum(shapes) => object(shapes),
+        Kind::Units(shapes) => generator.units(shapes),
+        Kind::Struct(shape) => generator.object(std::slice::from_ref(&**shape)),
+        Kind::Enum(shapes) => generator.object(shapes),
     };
     let object = class.object.as_ref().map(|(key, kind)| {
         quote! {
             #[automatically_derived]
             impl #parameters ::amiko_core::Object for #ident #arguments #bounds {
                 type Key = #key;
-                const KIND: &'static str = #kind;
+                const KIND: &'static ::core::primitive::str = #kind;
             }
         }
     });
+    let serde = serde(class, &generics);
+    let registrations = registrations(class);
     quote! {
         #[automatically_derived]
         impl #parameters ::amiko_core::Serializable for #ident #arguments #bounds {
             #body
         }
         #object
+        #serde
+        #registrations
     }
 }
 
-/// The class's generics, with what its fields need: each that depends on a parameter must be serializable.
+/// The class as a serde type: any format of serde can carry its text.
+fn serde(class: &Class, generics: &Generics) -> TokenStream {
+    let ident = &class.ident;
+    let (parameters, arguments, bounds) = generics.split_for_impl();
+    let mut with_lifetime = generics.clone();
+    with_lifetime.params.insert(0, parse_quote!('amiko_de));
+    let (de_parameters, _, _) = with_lifetime.split_for_impl();
+    quote! {
+        #[automatically_derived]
+        impl #parameters ::amiko_core::derive::serde::Serialize for #ident #arguments #bounds {
+            fn serialize<AmikoS: ::amiko_core::derive::serde::Serializer>(&self, serializer: AmikoS)
+                -> ::core::result::Result<AmikoS::Ok, AmikoS::Error>
+            {
+                ::amiko_core::derive::serialize(self, serializer)
+            }
+        }
+
+        #[automatically_derived]
+        impl #de_parameters ::amiko_core::derive::serde::Deserialize<'amiko_de> for #ident #arguments #bounds {
+            fn deserialize<AmikoD: ::amiko_core::derive::serde::Deserializer<'amiko_de>>(deserializer: AmikoD)
+                -> ::core::result::Result<Self, AmikoD::Error>
+            {
+                ::amiko_core::derive::deserialize(deserializer)
+            }
+        }
+    }
+}
+
+/// Lets the polymorphic traits that the class implements find it by its name.
+fn registrations(class: &Class) -> TokenStream {
+    let ident = &class.ident;
+    let Kind::Struct(shape) = &class.kind else { return TokenStream::new() };
+    let name = &shape.class;
+    class
+        .implements
+        .iter()
+        .map(|path| {
+            quote! {
+                ::amiko_core::derive::inventory::submit! {
+                    ::amiko_core::derive::Registration::new(
+                        || ::core::any::TypeId::of::<dyn #path>(),
+                        #name,
+                        ::core::concat!(::core::file!(), ":", ::core::line!()),
+                        |input| {
+                            let object = <#ident as ::amiko_core::Serializable>::read(input)?;
+                            let object: ::std::boxed::Box<dyn #path> = ::std::boxed::Box::new(object);
+                            ::core::result::Result::Ok(::std::boxed::Box::new(object))
+                        },
+                        |schema| <#ident as ::amiko_core::Serializable>::schema(schema),
+                    )
+                }
+            }
+        })
+        .collect()
+}
+
+/// The class's generics, with what its fields need: parameters and their associated types must be serializable.
+///
+/// Never a whole field type: one that contains the class itself would have to be checked for ever.
 fn bounded(class: &Class) -> Generics {
     let mut generics = class.generics.clone();
     let parameters: Vec<Ident> = generics.type_params().map(|parameter| parameter.ident.clone()).collect();
     if parameters.is_empty() {
         return generics;
     }
-    let shapes = match &class.kind {
-        Kind::Struct(shape) => std::slice::from_ref(shape),
-        Kind::Units(shapes) | Kind::Enum(shapes) => shapes.as_slice(),
-    };
-    let types: Vec<&Type> = shapes
-        .iter()
-        .flat_map(Shape::written)
-        .map(|field| &field.ty)
-        .filter(|ty| mentions(quote!(#ty), &parameters))
-        .collect();
+    let mut needed: Vec<TokenStream> = Vec::new();
+    for field in class.shapes().iter().flat_map(Shape::written).filter(|field| field.with.is_none()) {
+        let ty = &field.ty;
+        mentioned(quote!(#ty), &parameters, &mut needed);
+    }
+    let defaults = class.shapes().iter().flat_map(|shape| &shape.fields).filter(|field| field.needs_default());
+    let defaults: Vec<_> = defaults.map(|field| &field.ty).collect();
     let bounds = generics.make_where_clause();
     for parameter in &parameters {
         bounds.predicates.push(parse_quote!(#parameter: 'static));
     }
-    for ty in types {
+    for ty in needed {
         bounds.predicates.push(parse_quote!(#ty: ::amiko_core::Serializable));
+    }
+    for ty in defaults {
+        let mut found = Vec::new();
+        mentioned(quote!(#ty), &parameters, &mut found);
+        if !found.is_empty() {
+            bounds.predicates.push(parse_quote!(#ty: ::core::default::Default));
+        }
     }
     generics
 }
 
-fn mentions(tokens: TokenStream, names: &[Ident]) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => names.contains(&ident),
-        TokenTree::Group(group) => mentions(group.stream(), names),
-        _ => false,
-    })
-}
-
-/// The methods of an enum whose variants are all units.
-fn units(shapes: &[Shape]) -> TokenStream {
-    let variants: Vec<_> = shapes.iter().map(path).collect();
-    let names: Vec<_> = shapes.iter().map(|shape| &shape.class).collect();
-    let read = shapes.iter().map(|shape| {
-        let (path, name, aliases) = (path(shape), &shape.class, &shape.aliases);
-        quote!(#name #(| #aliases)* => ::core::result::Result::Ok(#path),)
-    });
-    let class = if shapes.is_empty() {
-        quote!(match *self {})
-    } else {
-        quote!(::core::option::Option::Some(match self { #(#variants => #names,)* }))
-    };
-    let expected = format!("one of {}", names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "));
-    quote! {
-        fn class(&self) -> ::core::option::Option<&'static str> {
-            #class
-        }
-
-        fn write(&self, out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
-            out.string(::amiko_core::Serializable::class(self).unwrap_or_default());
-            ::core::result::Result::Ok(())
-        }
-
-        fn read(input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
-            let before = ::core::clone::Clone::clone(&*input);
-            match &*input.string()? {
-                #(#read)*
-                _ => ::core::result::Result::Err(before.expected(#expected)),
+/// Finds `T` and `T::Associated` among the tokens of a type.
+fn mentioned(tokens: TokenStream, parameters: &[Ident], found: &mut Vec<TokenStream>) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let is_colon = |at: usize| matches!(tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == ':');
+    for (at, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Ident(ident) if parameters.contains(ident) && !(at > 0 && is_colon(at - 1)) => {
+                let associated = match tokens.get(at + 3) {
+                    Some(TokenTree::Ident(name)) if is_colon(at + 1) && is_colon(at + 2) => Some(name),
+                    _ => None,
+                };
+                let ty = associated.map_or_else(|| quote!(#ident), |name| quote!(#ident::#name));
+                if !found.iter().any(|known| known.to_string() == ty.to_string()) {
+                    found.push(ty);
+                }
             }
-        }
-
-        fn difference(&self, old: &Self, patch: &mut ::amiko_core::Patch)
-            -> ::core::result::Result<(), ::amiko_core::WriteError>
-        {
-            if ::amiko_core::Serializable::class(self) == ::amiko_core::Serializable::class(old) {
-                ::core::result::Result::Ok(())
-            } else {
-                patch.replace(self)
-            }
+            TokenTree::Group(group) => mentioned(group.stream(), parameters, found),
+            _ => {}
         }
     }
 }
@@ -116,86 +156,15 @@ fn path(shape: &Shape) -> TokenStream {
     shape.variant.as_ref().map_or_else(|| quote!(Self), |variant| quote!(Self::#variant))
 }
 
-/// `Self::Variant { a: field_0, b: field_1 }`, with another prefix for the second of two versions.
+/// `Self::Variant { a: field_0, b: field_1, .. }`, with another prefix for the second of two versions.
 fn pattern(shape: &Shape, prefix: &str) -> TokenStream {
     let path = path(shape);
-    let fields = shape.written().map(|field| {
+    let kept = shape.keep.iter();
+    let fields = shape.written().chain(kept).map(|field| {
         let (member, binding) = (&field.member, format_ident!("{prefix}{}", field.binding));
         quote!(#member: #binding,)
     });
     quote!(#path { #(#fields)* .. })
-}
-
-/// The methods of a struct, or of an enum that is an object of a class for each variant.
-fn object(shapes: &[Shape]) -> TokenStream {
-    let write = shapes.iter().map(|shape| arm(shape, write_shape(shape)));
-    let class = shapes.iter().map(|shape| {
-        let name = match shape.fields.first() {
-            Some(Field { binding, .. }) if shape.transparent => quote!(::amiko_core::Serializable::class(#binding)),
-            _ => {
-                let name = &shape.class;
-                quote!(::core::option::Option::Some(#name))
-            }
-        };
-        arm(shape, name)
-    });
-    let is_class = shapes.iter().map(|shape| match shape.fields.first() {
-        Some(Field { ty, .. }) if shape.transparent => quote!(<#ty as ::amiko_core::Serializable>::is_class(name)),
-        _ => {
-            let (name, aliases) = (&shape.class, &shape.aliases);
-            quote!(::core::matches!(name, #name #(| #aliases)*))
-        }
-    });
-    let classes = shapes.iter().map(|shape| match shape.fields.first() {
-        Some(Field { ty, .. }) if shape.transparent => quote!(<#ty as ::amiko_core::Serializable>::classes(known);),
-        _ => {
-            let name = &shape.class;
-            quote!(known.push(#name);)
-        }
-    });
-    let read = read(shapes);
-    let difference = shapes.iter().map(difference_shape);
-    let other = (shapes.len() > 1).then(|| quote!(_ => patch.replace(self),));
-    let apply = shapes.iter().map(|shape| arm(shape, apply_shape(shape)));
-    quote! {
-        fn is_class(name: &str) -> bool {
-            #(#is_class)||*
-        }
-
-        fn classes(known: &mut ::std::vec::Vec<&'static str>) {
-            #(#classes)*
-        }
-
-        fn class(&self) -> ::core::option::Option<&'static str> {
-            #[allow(unused_variables)]
-            match self { #(#class)* }
-        }
-
-        fn write(&self, out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
-            match self { #(#write)* }
-        }
-
-        fn read(input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
-            #read
-        }
-
-        #[allow(unused_variables)]
-        fn difference(&self, old: &Self, patch: &mut ::amiko_core::Patch)
-            -> ::core::result::Result<(), ::amiko_core::WriteError>
-        {
-            match (self, old) { #(#difference)* #other }
-        }
-
-        fn apply(&mut self, pointer: ::amiko_core::Pointer<'_>, change: ::amiko_core::Change<'_, '_>)
-            -> ::core::result::Result<(), ::amiko_core::ReadError>
-        {
-            let ::core::option::Option::Some((segment, rest)) = pointer.split() else {
-                return ::amiko_core::derive::replace_whole(self, pointer, change);
-            };
-            #[allow(unused_variables)]
-            match self { #(#apply)* }
-        }
-    }
 }
 
 fn arm(shape: &Shape, body: TokenStream) -> TokenStream {
@@ -203,121 +172,511 @@ fn arm(shape: &Shape, body: TokenStream) -> TokenStream {
     quote!(#pattern => { #body })
 }
 
-fn write_shape(shape: &Shape) -> TokenStream {
-    if let (true, Some(Field { binding, .. })) = (shape.transparent, shape.fields.first()) {
-        return quote!(::amiko_core::Serializable::write(#binding, out));
-    }
-    let class = &shape.class;
-    let fields = shape.written().map(|Field { name, binding, .. }| {
-        quote! {
-            out.key(#name);
-            ::amiko_core::Serializable::write(#binding, out)?;
-        }
-    });
-    quote! {
-        out.begin_class(#class)?;
-        #(#fields)*
-        out.end_object();
-        ::core::result::Result::Ok(())
-    }
+struct Generator<'c> {
+    class: &'c Class,
+    generic: bool,
 }
 
-fn read(shapes: &[Shape]) -> TokenStream {
-    match shapes {
-        [shape] if shape.variant.is_none() => read_shape(shape),
-        _ => {
-            let arms = shapes.iter().map(|shape| {
-                let read = read_shape(shape);
-                match shape.fields.first() {
-                    Some(Field { ty, .. }) if shape.transparent => {
-                        quote!(class if <#ty as ::amiko_core::Serializable>::is_class(class) => #read,)
-                    }
-                    _ => {
-                        let (name, aliases) = (&shape.class, &shape.aliases);
-                        quote!(#name #(| #aliases)* => #read,)
-                    }
+impl Generator<'_> {
+    /// The way in which a field is written and read.
+    fn codec(&self, field: &Field) -> TokenStream {
+        let ty = &field.ty;
+        match &field.with {
+            Some(path) => quote!(#path),
+            None if self.generic => quote!(::amiko_core::derive::Native),
+            // An error about a type that can't be written is to point at the type.
+            None => quote_spanned! {ty.span()=> {
+                #[allow(unused_imports)]
+                use ::amiko_core::derive::{ProbeNative as _, ProbeNeither as _, ProbeSerde as _};
+                (&&&::amiko_core::derive::Probe::<#ty>::new()).codec()
+            }},
+        }
+    }
+
+    /// Calls a method of the codec of a field.
+    fn call(&self, field: &Field, method: &str, arguments: &TokenStream) -> TokenStream {
+        let (codec, method, ty) = (self.codec(field), format_ident!("{method}"), &field.ty);
+        quote_spanned!(ty.span()=> ::amiko_core::serializable::Codec::<#ty>::#method(&#codec, #arguments))
+    }
+
+    /// The methods of an enum whose variants are all units.
+    fn units(&self, shapes: &[Shape]) -> TokenStream {
+        let variants: Vec<_> = shapes.iter().map(path).collect();
+        let names: Vec<_> = shapes.iter().map(|shape| &shape.class).collect();
+        let read = shapes.iter().map(|shape| {
+            let (path, name, aliases) = (path(shape), &shape.class, &shape.aliases);
+            quote!(#name #(| #aliases)* => ::core::result::Result::Ok(#path),)
+        });
+        let class = if shapes.is_empty() {
+            quote!(match *self {})
+        } else {
+            quote!(::core::option::Option::Some(match self { #(#variants => #names,)* }))
+        };
+        let expected = format!("one of {}", names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "));
+        let name = self.class.ident.to_string();
+        quote! {
+            fn class(&self) -> ::core::option::Option<&'static ::core::primitive::str> {
+                #class
+            }
+
+            fn write(&self, out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
+                out.string(::amiko_core::Serializable::class(self).unwrap_or_default());
+                ::core::result::Result::Ok(())
+            }
+
+            fn read(input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
+                let before = ::core::clone::Clone::clone(&*input);
+                match &*input.string()? {
+                    #(#read)*
+                    _ => ::core::result::Result::Err(before.expected(#expected)),
                 }
-            });
-            quote! {
-                match &*input.peek_class()? {
-                    #(#arms)*
-                    other => ::core::result::Result::Err(::amiko_core::derive::unknown_class::<Self>(input, other)),
+            }
+
+            fn difference(&self, old: &Self, patch: &mut ::amiko_core::Patch)
+                -> ::core::result::Result<(), ::amiko_core::WriteError>
+            {
+                if ::amiko_core::Serializable::class(self) == ::amiko_core::Serializable::class(old) {
+                    ::core::result::Result::Ok(())
+                } else {
+                    patch.replace(self)
                 }
+            }
+
+            fn summarize(&self, out: &mut ::amiko_core::serializable::Summary) {
+                out.text(::amiko_core::Serializable::class(self).unwrap_or_default());
+            }
+
+            fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                schema.class::<Self>(#name, 1, |fields| { #(fields.unit(#names);)* })
             }
         }
     }
-}
 
-fn read_shape(shape: &Shape) -> TokenStream {
-    let path = path(shape);
-    if let (true, Some(Field { member, ty, .. })) = (shape.transparent, shape.fields.first()) {
-        return quote! {
-            <#ty as ::amiko_core::Serializable>::read(input).map(|value| #path { #member: value })
-        };
+    /// The methods of a struct, or of an enum that is an object of a class for each variant.
+    fn object(&self, shapes: &[Shape]) -> TokenStream {
+        let classes = self.class_methods(shapes);
+        let write = shapes.iter().map(|shape| arm(shape, self.write_shape(shape, shapes)));
+        let read = self.read(shapes);
+        let difference = shapes.iter().map(|shape| self.difference_shape(shape));
+        let other = (shapes.len() > 1).then(|| quote!(_ => patch.replace(self),));
+        let apply = shapes.iter().map(|shape| arm(shape, self.apply_shape(shape)));
+        let people = self.people_methods(shapes);
+        let none = shapes.is_empty().then(|| quote!(_ => match *self {},));
+        quote! {
+            #classes
+
+            #[allow(unused_variables)]
+            fn write(&self, out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
+                match self { #(#write)* #none }
+            }
+
+            fn read(input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
+                #read
+            }
+
+            #[allow(unused_variables)]
+            fn difference(&self, old: &Self, patch: &mut ::amiko_core::Patch)
+                -> ::core::result::Result<(), ::amiko_core::WriteError>
+            {
+                match (self, old) { #(#difference)* #other }
+            }
+
+            fn apply(&mut self, pointer: ::amiko_core::Pointer<'_>, change: ::amiko_core::Change<'_, '_>)
+                -> ::core::result::Result<(), ::amiko_core::ReadError>
+            {
+                let ::core::option::Option::Some((segment, rest)) = pointer.split() else {
+                    return ::amiko_core::derive::replace_whole(self, pointer, change);
+                };
+                #[allow(unused_variables)]
+                match self { #(#apply)* #none }
+            }
+
+            #people
+        }
     }
-    let (class, aliases) = (&shape.class, &shape.aliases);
-    let bindings: Vec<_> = shape.written().map(|field| &field.binding).collect();
-    let types: Vec<_> = shape.written().map(|field| &field.ty).collect();
-    let names: Vec<_> = shape.written().map(|field| &field.name).collect();
-    let arms = shape.written().map(|Field { name, aliases, binding, .. }| {
-        quote!(#name #(| #aliases)* => ::amiko_core::derive::read_field(&mut #binding, #name, input)?,)
-    });
-    let values = shape.fields.iter().map(|field| {
-        let (member, binding, name) = (&field.member, &field.binding, &field.name);
+
+    /// What class an object is of, and of which ones it can be.
+    fn class_methods(&self, shapes: &[Shape]) -> TokenStream {
+        let class = shapes.iter().map(|shape| {
+            let name = match shape.transparent() {
+                Some(Field { binding, .. }) => quote!(::amiko_core::Serializable::class(#binding)),
+                None => {
+                    let name = &shape.class;
+                    quote!(::core::option::Option::Some(#name))
+                }
+            };
+            arm(shape, name)
+        });
+        let is_class = shapes.iter().map(|shape| match shape.transparent() {
+            Some(Field { ty, .. }) => quote!(<#ty as ::amiko_core::Serializable>::is_class(name)),
+            None => {
+                let (name, aliases) = (&shape.class, &shape.aliases);
+                quote!(::core::matches!(name, #name #(| #aliases)*))
+            }
+        });
+        let classes = shapes.iter().map(|shape| match shape.transparent() {
+            Some(Field { ty, .. }) => quote!(<#ty as ::amiko_core::Serializable>::classes(known);),
+            None => {
+                let name = &shape.class;
+                quote!(known.push(#name);)
+            }
+        });
+        let null = match shapes {
+            [shape] if shape.variant.is_none() => shape.transparent().map(|Field { ty, binding, .. }| {
+                let body = arm(shape, quote!(::amiko_core::Serializable::is_null(#binding)));
+                let path = path(shape);
+                let member = shape.transparent().map(|field| &field.member);
+                let others = shape.fields.iter().filter(|field| field.skip).map(|field| {
+                    let member = &field.member;
+                    quote!(#member: ::core::default::Default::default(),)
+                });
+                quote! {
+                    fn is_null(&self) -> ::core::primitive::bool {
+                        match self { #body }
+                    }
+
+                    fn missing() -> ::core::option::Option<Self> {
+                        <#ty as ::amiko_core::Serializable>::missing().map(|value| #path { #member: value, #(#others)* })
+                    }
+                }
+            }),
+            _ => None,
+        };
+        quote! {
+            fn is_class(name: &::core::primitive::str) -> ::core::primitive::bool {
+                false #(|| #is_class)*
+            }
+
+            fn classes(known: &mut ::std::vec::Vec<&'static ::core::primitive::str>) {
+                #(#classes)*
+            }
+
+            fn class(&self) -> ::core::option::Option<&'static ::core::primitive::str> {
+                #[allow(unused_variables)]
+                match self { #(#class)* }
+            }
+
+            #null
+        }
+    }
+
+    fn write_shape(&self, shape: &Shape, all: &[Shape]) -> TokenStream {
+        if let Some(field) = shape.transparent() {
+            let binding = &field.binding;
+            // What is read back is told from the other variants by its class.
+            let check = shape.variant.is_some().then(|| {
+                let others = all.iter().filter(|other| other.variant != shape.variant && other.transparent().is_none());
+                let names: Vec<_> = others.flat_map(|other| other.aliases.iter().chain([&other.class])).collect();
+                quote! {
+                    ::amiko_core::derive::check_variant(::amiko_core::Serializable::class(#binding), &[#(#names),*])?;
+                }
+            });
+            let write = self.call(field, "write", &quote!(#binding, out));
+            return quote!(#check #write);
+        }
+        let (class, version) = (&shape.class, self.class.version);
+        let version = (version > 1).then(|| quote!(out.key("_version"); out.integer(#version);));
+        let fields = shape.written().map(|field| {
+            let (name, binding) = (&field.name, &field.binding);
+            let write = self.call(field, "write", &quote!(#binding, out));
+            let key = keys::write(name);
+            quote! {
+                #key
+                #write?;
+            }
+        });
+        let kept = shape.keep.iter().map(|Field { binding, .. }| quote!(#binding.write_fields(out)?;));
+        quote! {
+            out.begin_class(#class)?;
+            #version
+            #(#fields)*
+            #(#kept)*
+            out.end_object();
+            ::core::result::Result::Ok(())
+        }
+    }
+
+    fn read(&self, shapes: &[Shape]) -> TokenStream {
+        let current = match shapes {
+            [shape] if shape.variant.is_none() => self.read_shape(shape),
+            _ => self.read_variants(shapes),
+        };
+        let Class { ident, version, migrate: Some(migrate), .. } = self.class else { return current };
+        let name = ident.to_string();
+        quote! {
+            let current = |input: &mut ::amiko_core::Reader<'_>|
+                -> ::core::result::Result<Self, ::amiko_core::ReadError> { #current };
+            match ::amiko_core::derive::lift(input, #name, #version, #migrate)? {
+                ::core::option::Option::Some(lifted) => lifted.read(current),
+                ::core::option::Option::None => current(input),
+            }
+        }
+    }
+
+    fn read_variants(&self, shapes: &[Shape]) -> TokenStream {
+        let arms = shapes.iter().map(|shape| {
+            let read = self.read_shape(shape);
+            match shape.transparent() {
+                Some(Field { ty, .. }) => {
+                    quote!(class if <#ty as ::amiko_core::Serializable>::is_class(class) => #read,)
+                }
+                None => {
+                    let (name, aliases) = (&shape.class, &shape.aliases);
+                    quote!(#name #(| #aliases)* => #read,)
+                }
+            }
+        });
+        quote! {
+            match &*input.peek_class()? {
+                #(#arms)*
+                other => ::core::result::Result::Err(::amiko_core::derive::unknown_class::<Self>(input, other)),
+            }
+        }
+    }
+
+    fn read_shape(&self, shape: &Shape) -> TokenStream {
+        let path = path(shape);
+        if let Some(field) = shape.transparent() {
+            let member = &field.member;
+            let read = self.call(field, "read", &quote!(input));
+            let others = shape.fields.iter().filter(|field| field.skip).map(|field| {
+                let member = &field.member;
+                quote!(#member: ::core::default::Default::default(),)
+            });
+            return quote!(#read.map(|value| #path { #member: value, #(#others)* }));
+        }
+        let (class, aliases, version) = (&shape.class, &shape.aliases, self.class.version);
+        let bindings = shape.written().map(|field| &field.binding);
+        let types = shape.written().map(|field| &field.ty);
+        let names: Vec<_> = shape.written().map(|field| &field.name).collect();
+        let arms = shape.written().map(|field| {
+            let Field { name, aliases, binding, ty, .. } = field;
+            let codec = self.codec(field);
+            quote_spanned! {ty.span()=>
+                #name #(| #aliases)* => ::amiko_core::derive::read_field_with(&#codec, &mut #binding, #name, input)?,
+            }
+        });
+        // In the order in which they are written, keys needn't be looked for; whatever is otherwise is left to the loop.
+        let in_order = shape.written().filter_map(|field| {
+            let Field { name, binding, ty, .. } = field;
+            let (key, codec) = (keys::literal(name)?, self.codec(field));
+            Some(quote_spanned! {ty.span()=>
+                if input.known_key(#key) {
+                    ::amiko_core::derive::read_field_with(&#codec, &mut #binding, #name, input)?;
+                }
+            })
+        });
+        let values = shape.fields.iter().map(|field| self.field_value(field, shape));
+        let unknown = match (&shape.keep, self.class.unknown) {
+            (Some(Field { binding, .. }), _) => quote!(#binding.read_field(other, input)?),
+            (None, Some(Unknown::Ignore)) => quote!(::core::mem::drop(input.skip()?)),
+            (None, Some(Unknown::Deny)) => quote!(input.deny_field(other, #class, &[#(#names),*])?),
+            (None, _) => quote!(input.unknown_field(other, #class, &[#(#names),*])?),
+        };
+        let keep = shape.keep.iter().map(
+            |Field { binding, .. }| quote!(let mut #binding = ::amiko_core::serializable::UnknownFields::default();),
+        );
+        quote! {{
+            let mut class = false;
+            #(let mut #bindings: ::core::option::Option<#types> = ::core::option::Option::None;)*
+            #(#keep)*
+            input.begin_object()?;
+            if input.known_key("\"_class\":") {
+                ::amiko_core::derive::check_class(&mut class, input, &[#class #(, #aliases)*])?;
+            }
+            #(#in_order)*
+            while let ::core::option::Option::Some(key) = input.key()? {
+                match &*key {
+                    "_class" => ::amiko_core::derive::check_class(&mut class, input, &[#class #(, #aliases)*])?,
+                    "_version" => ::amiko_core::derive::check_version(input, #class, #version)?,
+                    #(#arms)*
+                    other => #unknown,
+                }
+            }
+            ::amiko_core::derive::has_class(class, #class, input)?;
+            ::core::result::Result::Ok(#path { #(#values)* })
+        }}
+    }
+
+    fn field_value(&self, field: &Field, shape: &Shape) -> TokenStream {
+        let (member, binding, name, class) = (&field.member, &field.binding, &field.name, &shape.class);
+        if shape.keep.as_ref().is_some_and(|keep| keep.binding == field.binding) {
+            return quote!(#member: #binding,);
+        }
         let value = match (&field.missing, field.skip) {
             (Missing::Call(path), true) => quote!(#path()),
             (_, true) => quote!(::core::default::Default::default()),
-            (Missing::Error, _) => quote!(::amiko_core::derive::take_field(#binding, #name, #class, input)?),
+            (Missing::Error, _) => {
+                let codec = self.codec(field);
+                quote_spanned! {field.ty.span()=>
+                    ::amiko_core::derive::take_field_with(&#codec, #binding, #name, #class, input)?
+                }
+            }
             (Missing::Default, _) => quote!(#binding.unwrap_or_default()),
             (Missing::Call(path), _) => quote!(#binding.unwrap_or_else(#path)),
         };
         quote!(#member: #value,)
-    });
-    quote! {{
-        let mut class = false;
-        #(let mut #bindings: ::core::option::Option<#types> = ::core::option::Option::None;)*
-        input.begin_object()?;
-        while let ::core::option::Option::Some(key) = input.key()? {
-            match &*key {
-                "_class" => ::amiko_core::derive::check_class(&mut class, input, &[#class #(, #aliases)*])?,
-                #(#arms)*
-                other => input.unknown_field(other, #class, &[#(#names),*])?,
+    }
+
+    fn difference_shape(&self, shape: &Shape) -> TokenStream {
+        let (new, old) = (pattern(shape, ""), pattern(shape, "old_"));
+        if let Some(field) = shape.transparent() {
+            let (binding, before) = (&field.binding, format_ident!("old_{}", field.binding));
+            let call = self.call(field, "difference", &quote!(#binding, #before, patch));
+            return quote!((#new, #old) => #call,);
+        }
+        let fields = shape.written().map(|field| {
+            let (name, binding, before) = (&field.name, &field.binding, format_ident!("old_{}", field.binding));
+            let codec = self.codec(field);
+            quote_spanned!(field.ty.span()=> patch.field_with(&#codec, #name, #before, #binding)?;)
+        });
+        let kept = shape.keep.iter().map(|Field { binding, .. }| {
+            let before = format_ident!("old_{}", binding);
+            quote!(#binding.difference(#before, patch)?;)
+        });
+        quote! {
+            (#new, #old) => {
+                #(#fields)*
+                #(#kept)*
+                ::core::result::Result::Ok(())
             }
         }
-        ::amiko_core::derive::has_class(class, #class, input)?;
-        ::core::result::Result::Ok(#path { #(#values)* })
-    }}
-}
-
-fn difference_shape(shape: &Shape) -> TokenStream {
-    let (new, old) = (pattern(shape, ""), pattern(shape, "old_"));
-    if let (true, Some(Field { binding, .. })) = (shape.transparent, shape.fields.first()) {
-        let before = format_ident!("old_{}", binding);
-        return quote!((#new, #old) => ::amiko_core::Serializable::difference(#binding, #before, patch),);
     }
-    let fields = shape.written().map(|Field { name, binding, .. }| {
-        let before = format_ident!("old_{}", binding);
-        quote!(patch.field(#name, #before, #binding)?;)
-    });
-    quote! {
-        (#new, #old) => {
-            #(#fields)*
-            ::core::result::Result::Ok(())
+
+    fn apply_shape(&self, shape: &Shape) -> TokenStream {
+        if let Some(field) = shape.transparent() {
+            let binding = &field.binding;
+            return self.call(field, "apply", &quote!(#binding, pointer, change));
+        }
+        let arms = shape.written().map(|field| {
+            let (name, binding) = (&field.name, &field.binding);
+            let apply = self.call(field, "apply", &quote!(#binding, rest, change));
+            quote!(#name => #apply,)
+        });
+        let other = match &shape.keep {
+            Some(Field { binding, .. }) => quote!(#binding.apply_field(other, rest, change)),
+            None => quote!(::core::result::Result::Err(::amiko_core::Pointer::no_such_path(other))),
+        };
+        quote! {
+            match &*segment {
+                #(#arms)*
+                other => #other,
+            }
         }
     }
-}
 
-fn apply_shape(shape: &Shape) -> TokenStream {
-    if let (true, Some(Field { binding, .. })) = (shape.transparent, shape.fields.first()) {
-        return quote!(::amiko_core::Serializable::apply(#binding, pointer, change));
-    }
-    let arms = shape
-        .written()
-        .map(|Field { name, binding, .. }| quote!(#name => ::amiko_core::Serializable::apply(#binding, rest, change),));
-    quote! {
-        match &*segment {
-            #(#arms)*
-            other => ::core::result::Result::Err(::amiko_core::Pointer::no_such_path(other)),
+    /// What people see of an object, what it names, and what it looks like.
+    fn people_methods(&self, shapes: &[Shape]) -> TokenStream {
+        let references = shapes.iter().map(|shape| {
+            let fields = shape.written().map(|field| {
+                let binding = &field.binding;
+                let strong = field.strong;
+                self.call(
+                    field,
+                    "references",
+                    &quote!(#binding, &mut |mut reference| {
+                        reference.strong |= #strong;
+                        visit(reference);
+                    }),
+                )
+            });
+            arm(shape, quote!(#(#fields;)*))
+        });
+        let strong = shapes.iter().flat_map(Shape::written).any(|field| field.strong);
+        let summaries = shapes.iter().map(|shape| arm(shape, self.summarize_shape(shape)));
+        let schema = self.schema(shapes);
+        quote! {
+            const STRONG: ::core::primitive::bool = #strong;
+
+            #[allow(unused_variables)]
+            fn references(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
+                match self { #(#references)* }
+            }
+
+            #[allow(unused_variables)]
+            fn summarize(&self, out: &mut ::amiko_core::serializable::Summary) {
+                match self { #(#summaries)* }
+            }
+
+            #schema
         }
+    }
+
+    fn summarize_shape(&self, shape: &Shape) -> TokenStream {
+        if let Some(field) = shape.transparent() {
+            let binding = &field.binding;
+            return self.call(field, "summarize", &quote!(#binding, out));
+        }
+        let chosen = shape.written().any(|field| field.summary);
+        let shown = shape.written().filter(|field| if chosen { field.summary } else { !field.skip_summary });
+        let fields = shown.map(|field| {
+            let (name, binding) = (&field.name, &field.binding);
+            let summarize = self.call(field, "summarize", &quote!(#binding, out));
+            quote!(out.field(#name, |out| #summarize);)
+        });
+        let class = &shape.class;
+        quote!(out.object(#class, |out| { #(#fields)* });)
+    }
+
+    fn schema(&self, shapes: &[Shape]) -> TokenStream {
+        let (name, version) = (self.class.ident.to_string(), self.class.version);
+        if let [shape] = shapes
+            && shape.variant.is_none()
+        {
+            let Some(field) = shape.transparent() else {
+                let (class, fields) = (&shape.class, self.schema_fields(shape));
+                return quote! {
+                    fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                        schema.class::<Self>(#class, #version, |fields| { #fields })
+                    }
+                };
+            };
+            let schema = self.call(field, "schema", &quote!(schema));
+            return quote! {
+                fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                    #schema
+                }
+            };
+        }
+        let variants = shapes.iter().map(|shape| match shape.transparent() {
+            Some(field) => {
+                let variant = shape.variant.as_ref().map(ToString::to_string);
+                let schema = self.call(field, "schema", &quote!(fields.schema));
+                quote! {
+                    let ty = #schema;
+                    fields.field(#variant, &ty, false);
+                }
+            }
+            None => {
+                let (class, inner) = (&shape.class, self.schema_fields(shape));
+                let path = format!("{name}::{class}");
+                quote! {
+                    let ty = fields.schema.class::<Self>(#path, #version, |fields| { #inner });
+                    fields.field(#class, &ty, false);
+                }
+            }
+        });
+        quote! {
+            fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                schema.class::<Self>(#name, #version, |fields| { #(#variants)* })
+            }
+        }
+    }
+
+    fn schema_fields(&self, shape: &Shape) -> TokenStream {
+        let fields = shape.written().map(|field| {
+            let name = &field.name;
+            let schema = self.call(field, "schema", &quote!(fields.schema));
+            let missing = self.call(field, "missing", &TokenStream::new());
+            let optional = match field.missing {
+                Missing::Error => quote!(#missing.is_some()),
+                _ => quote!(true),
+            };
+            quote! {
+                let ty = #schema;
+                fields.field(#name, &ty, #optional);
+            }
+        });
+        quote!(#(#fields)*)
     }
 }

@@ -7,15 +7,17 @@ use proc_macro2::Span;
 use quote::format_ident;
 use std::collections::HashMap;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, ExprPath, Generics, Ident, Member, Type};
+use syn::{Data, DeriveInput, Error, ExprPath, Generics, Ident, Member, Path, Type};
 
 /// What a missing field becomes.
+#[derive(Clone)]
 pub(crate) enum Missing {
     Error,
     Default,
     Call(ExprPath),
 }
 
+#[derive(Clone)]
 pub(crate) struct Field {
     pub(crate) member: Member,
     /// What the field is called where it is taken apart.
@@ -25,6 +27,27 @@ pub(crate) struct Field {
     pub(crate) aliases: Vec<String>,
     pub(crate) missing: Missing,
     pub(crate) skip: bool,
+    /// The codec that the user has chosen.
+    pub(crate) with: Option<ExprPath>,
+    /// What it names must be there.
+    pub(crate) strong: bool,
+    pub(crate) summary: bool,
+    pub(crate) skip_summary: bool,
+}
+
+impl Field {
+    /// Whether the field becomes `Default::default()` where it isn't read.
+    pub(crate) fn needs_default(&self) -> bool {
+        matches!((&self.missing, self.skip), (Missing::Default, _) | (Missing::Error, true))
+    }
+}
+
+/// What becomes of fields that the class doesn't have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    Deny,
+    Ignore,
+    Keep,
 }
 
 /// A struct, or one variant of an enum.
@@ -35,17 +58,24 @@ pub(crate) struct Shape {
     pub(crate) aliases: Vec<String>,
     pub(crate) fields: Vec<Field>,
     /// Written as its only field.
-    pub(crate) transparent: bool,
+    transparent: bool,
+    /// Where fields that the class doesn't have are kept.
+    pub(crate) keep: Option<Field>,
 }
 
 impl Shape {
     pub(crate) fn written(&self) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(|field| !field.skip)
     }
+
+    /// The field that the whole is written as.
+    pub(crate) fn transparent(&self) -> Option<&Field> {
+        self.written().next().filter(|_| self.transparent)
+    }
 }
 
 pub(crate) enum Kind {
-    Struct(Shape),
+    Struct(Box<Shape>),
     /// An enum whose variants are all units: a string.
     Units(Vec<Shape>),
     Enum(Vec<Shape>),
@@ -57,6 +87,11 @@ pub(crate) struct Class {
     pub(crate) kind: Kind,
     /// The key and the kind of an object.
     pub(crate) object: Option<(Type, String)>,
+    pub(crate) version: u32,
+    pub(crate) migrate: Option<ExprPath>,
+    pub(crate) unknown: Option<Unknown>,
+    /// The polymorphic traits that the class can be found by.
+    pub(crate) implements: Vec<Path>,
 }
 
 impl Class {
@@ -67,6 +102,20 @@ impl Class {
         }
         let place = if matches!(input.data, Data::Enum(_)) { Place::Enum } else { Place::Struct };
         let attributes = Attributes::parse(&input.attrs, place, &mut errors);
+        if attributes.migrate.is_none()
+            && let Some((version, span)) = attributes.version.filter(|(version, _)| *version > 1)
+        {
+            errors.at(span, format!("version {version} reads older ones: say how with `migrate = function`"));
+        }
+        if let (Some((_, span)), false) = (attributes.version, matches!(attributes.version, Some((1.., _)) | None)) {
+            errors.at(span, "versions are counted from 1");
+        }
+        if let (Some(migrate), None) = (&attributes.migrate, attributes.version) {
+            errors.at(migrate.span(), "`migrate` leads to a version: add `version = 2`");
+        }
+        for path in attributes.implements.iter().filter(|_| !input.generics.params.is_empty()) {
+            errors.at(path.span(), "a class with generics can't be found by its name: implement it for one type");
+        }
         if let (Some(kind), None) = (&attributes.kind, &attributes.key) {
             errors.at(kind.span(), "`kind` belongs to a class with IDs: add `key = String`");
         }
@@ -76,7 +125,8 @@ impl Class {
                 let case = attributes.rename_all.map(|(_, case)| case);
                 let fields = fields(&data.fields, case, &mut errors);
                 let transparent = transparent(attributes.transparent, &fields, &mut errors);
-                Kind::Struct(Shape { variant: None, class, aliases: Vec::new(), fields, transparent })
+                let (fields, keep) = kept(fields, attributes.unknown, &mut errors);
+                Kind::Struct(Box::new(Shape { variant: None, class, aliases: Vec::new(), fields, transparent, keep }))
             }
             Data::Enum(data) => variants(data, &attributes, &mut errors),
             Data::Union(data) => {
@@ -84,11 +134,43 @@ impl Class {
                 Kind::Units(Vec::new())
             }
         };
+        let (version, migrate) = (attributes.version.map_or(1, |(version, _)| version), attributes.migrate);
+        let (unknown, implements) = (attributes.unknown.map(|(unknown, _)| unknown), attributes.implements);
         let object = attributes.key.map(|key| {
             let name = input.ident.to_string();
             (key, attributes.kind.map_or_else(|| small(&name), |kind| kind.value()))
         });
-        errors.finish(Self { ident: input.ident.clone(), generics: input.generics.clone(), kind, object })
+        let (ident, generics) = (input.ident.clone(), input.generics.clone());
+        errors.finish(Self { ident, generics, kind, object, version, migrate, unknown, implements })
+    }
+
+    pub(crate) fn shapes(&self) -> &[Shape] {
+        match &self.kind {
+            Kind::Struct(shape) => std::slice::from_ref(&**shape),
+            Kind::Units(shapes) | Kind::Enum(shapes) => shapes,
+        }
+    }
+}
+
+/// Sets the field apart that keeps what the class doesn't know.
+fn kept(mut fields: Vec<Field>, unknown: Option<(Unknown, Span)>, errors: &mut Errors) -> (Vec<Field>, Option<Field>) {
+    let at = fields.iter().position(|field| is_named(&field.ty, "UnknownFields"));
+    match (at, unknown) {
+        (Some(at), Some((Unknown::Keep, _))) => {
+            fields[at].skip = true;
+            let keep = fields[at].clone();
+            (fields, Some(keep))
+        }
+        (None, Some((Unknown::Keep, span))) => {
+            errors
+                .at(span, "what is kept needs a place: add a field of type `amiko_core::serializable::UnknownFields`");
+            (fields, None)
+        }
+        (Some(at), _) => {
+            errors.at(fields[at].ty.span(), "this field is for `#[amiko(unknown = \"keep\")]` on the type: add it");
+            (fields, None)
+        }
+        (None, _) => (fields, None),
     }
 }
 
@@ -119,7 +201,15 @@ fn variants(data: &syn::DataEnum, attributes: &Attributes, errors: &mut Errors) 
         for (alias, place) in aliases.iter().zip(&own.alias) {
             names.take(alias, place.span(), errors);
         }
-        shapes.push(Shape { variant: Some(variant.ident.clone()), class, aliases, fields, transparent });
+        let (fields, keep) = match attributes.unknown {
+            Some((Unknown::Keep, span)) => {
+                errors
+                    .at(span, "an enum can't keep what it doesn't know: put a struct with `unknown` into its variants");
+                (fields, None)
+            }
+            unknown => kept(fields, unknown, errors),
+        };
+        shapes.push(Shape { variant: Some(variant.ident.clone()), class, aliases, fields, transparent, keep });
     }
     let units = data.variants.iter().all(|variant| matches!(variant.fields, syn::Fields::Unit));
     if units { Kind::Units(shapes) } else { Kind::Enum(shapes) }
@@ -127,10 +217,11 @@ fn variants(data: &syn::DataEnum, attributes: &Attributes, errors: &mut Errors) 
 
 fn transparent(attribute: Option<Span>, fields: &[Field], errors: &mut Errors) -> bool {
     let Some(span) = attribute else { return false };
-    if fields.len() != 1 {
-        errors.at(span, format!("`transparent` wants exactly one field, found {}", fields.len()));
+    let written = fields.iter().filter(|field| !field.skip).count();
+    if written != 1 {
+        errors.at(span, format!("`transparent` wants exactly one field that isn't skipped, found {written}"));
     }
-    fields.len() == 1
+    written == 1
 }
 
 /// The names of one object.
@@ -139,8 +230,8 @@ struct Names(HashMap<String, ()>);
 
 impl Names {
     fn take(&mut self, name: &str, span: Span, errors: &mut Errors) {
-        if name == "_class" {
-            errors.at(span, "`_class` is the name of the class; choose another with `rename`");
+        if matches!(name, "_class" | "_version") {
+            errors.at(span, format!("`{name}` is what the class writes about itself; choose another with `rename`"));
         }
         if self.0.insert(name.to_owned(), ()).is_some() {
             errors.at(span, format!("the name \"{name}\" stands twice; choose another with `rename`"));
@@ -163,13 +254,22 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
             None => index.to_string(),
         };
         let name = attributes.rename.as_ref().map_or(plain, syn::LitStr::value);
-        names.take(&name, field.span(), errors);
+        // Of a field without a name for itself the type is shown: of one with attributes they would be underlined.
+        let place = field.ident.as_ref().map_or_else(|| field.ty.span(), Ident::span);
+        names.take(&name, place, errors);
         for alias in &attributes.alias {
             names.take(&alias.value(), alias.span(), errors);
         }
         if let (Some(skip), Some(rename)) = (attributes.skip, &attributes.rename) {
             errors.push(Error::new(rename.span(), "a skipped field has no name in JSON: remove `rename` or `skip`"));
             let _ = skip;
+        }
+        if let Some(span) = attributes.flatten {
+            let cure = "keep it as an object of its own, or write its fields here";
+            errors.at(span, format!("a class has its own fields, so that each path names one place: {cure}"));
+        }
+        if let (Some(with), Some(_)) = (&attributes.with, attributes.strong) {
+            errors.at(with.span(), "a strong reference is an `Id`, which writes itself: remove `with` or `strong`");
         }
         if let Some(span) = attributes.secret.filter(|_| !is_named(&field.ty, "Secret")) {
             errors.at(span, "a secret field has the type `Secret<_>`, which hides it from `Debug`");
@@ -190,6 +290,10 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
             aliases: attributes.alias.iter().map(syn::LitStr::value).collect(),
             missing,
             skip: attributes.skip.is_some(),
+            with: attributes.with,
+            strong: attributes.strong.is_some(),
+            summary: attributes.summary.is_some(),
+            skip_summary: attributes.skip_summary.is_some(),
         });
     }
     checked

@@ -108,7 +108,9 @@ impl fmt::Display for EventError {
             Self::NeverSent { index, sent } => {
                 write!(f, "expected a confirmation of one of the {sent} messages that were sent, found number {index}")
             }
-            Self::Poisoned { reason } => write!(f, "nothing is acknowledged any more, because {reason}: reopen the state"),
+            Self::Poisoned { reason } => {
+                write!(f, "nothing is acknowledged any more, because {reason}: reopen the state")
+            }
             Self::NoConnection { connection } => write!(f, "expected a connection, found none named {connection:?}"),
             Self::Store(_) => f.write_str("the store took no record"),
         }
@@ -130,7 +132,9 @@ impl fmt::Display for SyncError {
         match self {
             Self::Store(_) => f.write_str("the state can't be made durable: reopen it"),
             Self::Write(_) => f.write_str("the state can't be written as a snapshot"),
-            Self::Poisoned { reason } => write!(f, "nothing is made durable any more, because {reason}: reopen the state"),
+            Self::Poisoned { reason } => {
+                write!(f, "nothing is made durable any more, because {reason}: reopen the state")
+            }
         }
     }
 }

@@ -44,14 +44,19 @@ impl fmt::Display for WriteError {
             Self::NotFinite { found } => {
                 write!(f, "expected a finite number, found {found}: JSON can't hold it")
             }
-            Self::NullInSome => {
-                f.write_str("expected a value that isn't written as null inside of Some, found one: it would be read as None")
-            }
+            Self::NullInSome => f.write_str(
+                "expected a value that isn't written as null inside of Some, found one: it would be read as None",
+            ),
             Self::NoVariant { class } => {
                 let class = class.unwrap_or("no class");
-                write!(f, "expected a class of its own in a transparent variant, found {class}: it would be read as another")
+                write!(
+                    f,
+                    "expected a class of its own in a transparent variant, found {class}: it would be read as another"
+                )
             }
-            Self::Unreadable { reason } => write!(f, "expected a value that can be read back, found one that can't: {reason}"),
+            Self::Unreadable { reason } => {
+                write!(f, "expected a value that can be read back, found one that can't: {reason}")
+            }
             Self::TooLong { limit } => write!(f, "the text would be longer than the limit of {limit} bytes"),
             Self::TooDeep { limit } => {
                 write!(f, "expected at most {limit} levels of nesting, found more: flatten the object")

@@ -3,23 +3,46 @@
 //! Invariant: `read(write(object))` is the object; whatever has no exact text is refused while writing, never changed
 //! in silence. What is on disk, in a message and on the screen is the same text.
 
+mod codec;
 mod error;
+mod json;
+mod migrate;
 mod patch;
+mod polymorphic;
 mod reader;
+mod reference;
+pub mod schema;
 mod secret;
+mod serde;
+mod summary;
 mod values;
 mod writer;
 
+pub use codec::{Codec, Native, Serde};
 pub use error::{Place, Problem, ReadError, WriteError};
+pub use json::{Json, UnknownFields};
 pub use patch::{Change, Patch, Pointer, apply_patch};
+pub use polymorphic::{Polymorphic, PolymorphicError, check_classes};
 pub use reader::{ReadLimits, Reader, Unknown};
+pub use reference::Reference;
+pub use schema::Schema;
 pub use secret::Secret;
+pub use summary::{Summary, SummaryLimits, summary, summary_with};
 pub use writer::{Lines, Text, Writer};
 
 pub(crate) use patch::push_escaped;
 pub use patch::replace_whole;
 pub(crate) use reader::{decode_key, shorten};
 pub(crate) use values::{pointed_key, read_entries};
+
+#[doc(hidden)]
+pub use codec::{Probe, ProbeNative, ProbeNeither, ProbeSerde};
+#[doc(hidden)]
+pub use migrate::{check_version, lift};
+#[doc(hidden)]
+pub use polymorphic::{Registration, read_polymorphic, schema_of_polymorphic};
+#[doc(hidden)]
+pub use serde::{deserialize, serialize};
 
 /// A value that can be part of a state or of a message.
 ///
@@ -99,6 +122,36 @@ pub trait Serializable: Sized + 'static {
     /// The path doesn't exist, or the new value isn't one of its type.
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
         replace_whole(self, pointer, change)
+    }
+
+    /// Whether objects of the class have fields with `#[amiko(strong)]`.
+    const STRONG: bool = false;
+
+    /// Visits every ID in the value.
+    fn references(&self, _visit: &mut dyn FnMut(Reference<'_>)) {}
+
+    /// Shows the value to people: as its text, if nothing better is known.
+    fn summarize(&self, out: &mut Summary) {
+        let mut text = Writer::new();
+        match self.write(&mut text) {
+            Ok(()) => out.text(text.as_str()),
+            Err(error) => out.text(&error.to_string()),
+        }
+    }
+
+    /// Describes the type, and enters its classes into the schema; gives back what a field of this type is called.
+    fn schema(_schema: &mut Schema) -> String {
+        "custom".into()
+    }
+
+    #[doc(hidden)]
+    fn summarize_slice(slice: &[Self], out: &mut Summary) {
+        out.collection(slice.len(), slice, |out, value| value.summarize(out));
+    }
+
+    #[doc(hidden)]
+    fn schema_of_slice(schema: &mut Schema) -> String {
+        format!("list of {}", Self::schema(schema))
     }
 
     /// A slice of such values: an array, but for bytes.
@@ -183,6 +236,42 @@ pub fn take_field<T: Serializable>(
     input: &Reader<'_>,
 ) -> Result<T, ReadError> {
     slot.or_else(T::missing).ok_or_else(|| input.error(Problem::MissingField { field, class }))
+}
+
+/// The same for a field with a codec.
+#[doc(hidden)]
+pub fn read_field_with<T, C: Codec<T>>(
+    codec: &C,
+    slot: &mut Option<T>,
+    field: &'static str,
+    input: &mut Reader<'_>,
+) -> Result<(), ReadError> {
+    if slot.is_some() {
+        return Err(input.error(Problem::Duplicate { field: field.into() }));
+    }
+    *slot = Some(codec.read(input).map_err(|error| error.within(field))?);
+    Ok(())
+}
+
+/// The same for a field with a codec.
+#[doc(hidden)]
+pub fn take_field_with<T, C: Codec<T>>(
+    codec: &C,
+    slot: Option<T>,
+    field: &'static str,
+    class: &'static str,
+    input: &Reader<'_>,
+) -> Result<T, ReadError> {
+    slot.or_else(|| codec.missing()).ok_or_else(|| input.error(Problem::MissingField { field, class }))
+}
+
+/// Checks that a transparent variant can be told from the others: for the code that the derive writes.
+#[doc(hidden)]
+pub fn check_variant(class: Option<&'static str>, others: &[&str]) -> Result<(), WriteError> {
+    match class {
+        Some(name) if !others.contains(&name) => Ok(()),
+        class => Err(WriteError::NoVariant { class }),
+    }
 }
 
 /// Checks the `_class` of an object: for the code that the derive writes.

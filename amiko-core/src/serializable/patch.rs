@@ -2,7 +2,7 @@
 //!
 //! Invariant: applied to the old version, the difference gives the new one.
 
-use super::{Place, Problem, ReadError, Reader, Serializable, WriteError, Writer};
+use super::{Codec, Place, Problem, ReadError, Reader, Serializable, WriteError, Writer};
 use std::borrow::Cow;
 
 /// Collects the operations `add`, `replace` and `remove` that lead from an old version to a new one.
@@ -69,6 +69,14 @@ impl Patch {
     /// The new value has no exact text.
     pub fn field<T: Serializable>(&mut self, name: &str, old: &T, new: &T) -> Result<(), WriteError> {
         self.within(name, |patch| new.difference(old, patch))
+    }
+
+    /// Compares one field that has a codec.
+    ///
+    /// # Errors
+    /// The new value has no exact text.
+    pub fn field_with<T, C: Codec<T>>(&mut self, codec: &C, name: &str, old: &T, new: &T) -> Result<(), WriteError> {
+        self.within(name, |patch| codec.difference(new, old, patch))
     }
 
     /// The value has become this one.
@@ -238,7 +246,7 @@ fn apply_operation<T: Serializable>(target: &mut T, input: &mut Reader<'_>) -> R
         }
         _ => return Err(start.invalid("expected the operation add, replace or remove")),
     };
-    outcome.map_err(|error| named(error).within(path.clone().into_owned()))?;
+    outcome.map_err(|error| named(error).within(&path))?;
     match input.key()? {
         None => Ok(()),
         Some(_) => Err(start.expected("an operation with nothing after its value")),

@@ -3,7 +3,13 @@
 //! Invariant: on any input the reader either hands over what is there or gives an error with its place; it never
 //! panics, and never recurses or allocates beyond its [`ReadLimits`].
 
+mod escapes;
+mod scan;
+
+pub(super) use scan::plain;
+
 use super::{Place, Problem, ReadError};
+use scan::digits;
 use std::borrow::Cow;
 
 /// What a reader accepts at most.
@@ -65,10 +71,12 @@ impl<'a> Reader<'a> {
         self
     }
 
+    #[inline]
     fn byte(&self) -> Option<u8> {
         self.input.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     fn blank(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
             self.at += 1;
@@ -96,9 +104,15 @@ impl<'a> Reader<'a> {
 
     /// An error that says what was expected instead of what comes next.
     pub fn expected(&self, expected: impl Into<Cow<'static, str>>) -> ReadError {
-        let mut ahead = self.clone();
+        self.expected_at(self.at, expected.into())
+    }
+
+    /// The same about an earlier place, so that nobody needs to keep a copy of the reader just in case.
+    #[cold]
+    fn expected_at(&self, at: usize, expected: Cow<'static, str>) -> ReadError {
+        let mut ahead = Self { at, ..self.clone() };
         ahead.blank();
-        ahead.error(Problem::Expected { expected: expected.into(), found: ahead.found() })
+        ahead.error(Problem::Expected { expected, found: ahead.found() })
     }
 
     /// An error about the value that begins here: its type refuses it.
@@ -115,10 +129,18 @@ impl<'a> Reader<'a> {
             Some('[') => "an array".into(),
             Some('"') => {
                 // Shortened, and escaped again: what came from outside must not reach a terminal as it is.
-                let shown: String =
-                    rest.chars().skip(1).take(SHOWN).take_while(|character| *character != '"').collect();
-                let more = if shown.chars().count() == SHOWN { "…" } else { "" };
-                format!("{:?}{more}", shown)
+                let mut inside = rest.chars().skip(1);
+                let mut shown = String::new();
+                let more = loop {
+                    match inside.next() {
+                        None | Some('"') => break "",
+                        Some(_) if shown.chars().count() == SHOWN => break "…",
+                        // What a backslash stands before is shown as it is.
+                        Some('\\') => shown.extend(inside.next()),
+                        Some(character) => shown.push(character),
+                    }
+                };
+                format!("{shown:?}{more}")
             }
             Some(first) if first.is_ascii_alphanumeric() || first == '-' => rest
                 .chars()
@@ -150,6 +172,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Something else comes next, or the object is nested too deeply.
+    #[inline]
     pub fn begin_object(&mut self) -> Result<(), ReadError> {
         self.blank();
         if self.byte() == Some(b'{') { self.enter() } else { Err(self.expected("an object")) }
@@ -176,6 +199,25 @@ impl<'a> Reader<'a> {
         self.blank();
         self.expect(b':', "a colon")?;
         Ok(Some(key))
+    }
+
+    /// Passes over this key, given with its quotes and colon, if it comes next exactly as a writer writes it; otherwise
+    /// the reader doesn't move, and [`Reader::key`] says what is there. For the code that the derive writes.
+    #[doc(hidden)]
+    #[inline]
+    pub fn known_key(&mut self, key: &'static str) -> bool {
+        let rest = self.input.as_bytes().get(self.at..).unwrap_or_default();
+        let (rest, comma) = match rest {
+            [b',', rest @ ..] if !self.first => (rest, 1),
+            rest if self.first => (rest, 0),
+            _ => return false,
+        };
+        let found = rest.starts_with(key.as_bytes()) && key.len() - "\"\":".len() <= self.limits.string;
+        if found {
+            self.at += comma + key.len();
+            self.first = false;
+        }
+        found
     }
 
     /// Enters an array.
@@ -251,20 +293,19 @@ impl<'a> Reader<'a> {
     pub fn number(&mut self, expected: &'static str) -> Result<&'a str, ReadError> {
         self.blank();
         let bytes = &self.input.as_bytes()[self.at..];
-        let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         let mut length = usize::from(bytes.first() == Some(&b'-'));
-        let whole = digits(length);
+        let whole = digits(&bytes[length..]);
         let leading_zero = whole > 1 && bytes[length] == b'0';
         length += whole;
         let mut good = whole > 0 && !leading_zero;
         if bytes.get(length) == Some(&b'.') {
-            let fraction = digits(length + 1);
+            let fraction = digits(&bytes[length + 1..]);
             good &= fraction > 0;
             length += 1 + fraction;
         }
         if let Some(b'e' | b'E') = bytes.get(length) {
             length += 1 + usize::from(matches!(bytes.get(length + 1), Some(b'+' | b'-')));
-            let exponent = digits(length);
+            let exponent = digits(bytes.get(length..).unwrap_or_default());
             good &= exponent > 0;
             length += exponent;
         }
@@ -285,8 +326,22 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Something else comes next, or the number doesn't fit.
     pub fn integer<T: std::str::FromStr>(&mut self, expected: &'static str) -> Result<T, ReadError> {
-        let before = self.clone();
-        self.number(expected)?.parse().map_err(|_| before.expected(expected))
+        let start = self.at;
+        self.blank();
+        // Nearly all integers are digits and nothing else; the others are left to JSON's grammar.
+        let rest = &self.input.as_bytes()[self.at..];
+        let length = digits(rest);
+        let usual = match rest {
+            [] | [b'0', b'0'..=b'9', ..] => false,
+            _ => length > 0 && !matches!(rest.get(length), Some(b'.' | b'e' | b'E')) && length <= self.limits.number,
+        };
+        let text = if usual {
+            self.at += length;
+            &self.input[self.at - length..self.at]
+        } else {
+            self.number(expected)?
+        };
+        text.parse().map_err(|_| self.expected_at(start, expected.into()))
     }
 
     /// A number that needn't be whole.
@@ -294,10 +349,10 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Something else comes next, or the number is beyond what an `f64` holds.
     pub fn float(&mut self) -> Result<f64, ReadError> {
-        let before = self.clone();
+        let start = self.at;
         match self.number("a number")?.parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(number),
-            _ => Err(before.expected("a number within the range of 64 bits")),
+            _ => Err(self.expected_at(start, "a number within the range of 64 bits".into())),
         }
     }
 
@@ -305,85 +360,20 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Something else comes next, or the string is too long.
+    #[inline]
     pub fn string(&mut self) -> Result<Cow<'a, str>, ReadError> {
         self.blank();
         if self.byte() != Some(b'"') {
             return Err(self.expected("a string"));
         }
         let start = self.at + 1;
-        let stop = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-        let mut owned = String::new();
-        let mut plain = start;
-        self.at = start;
-        loop {
-            let Some(length) = self.input.as_bytes()[self.at..].iter().position(stop) else {
-                self.at = self.input.len();
-                return Err(self.expected("the end of the string"));
-            };
-            self.at += length;
-            if self.at - start > self.limits.string {
-                let what = format!("at most {} bytes in a string", self.limits.string);
-                return Err(self.error(Problem::Limit { what }));
-            }
-            let run = &self.input[plain..self.at];
-            match self.byte() {
-                Some(b'"') => {
-                    self.at += 1;
-                    if owned.is_empty() && plain == start {
-                        return Ok(Cow::Borrowed(run));
-                    }
-                    owned.push_str(run);
-                    return Ok(Cow::Owned(owned));
-                }
-                Some(b'\\') => {
-                    owned.push_str(run);
-                    owned.push(self.escape()?);
-                    plain = self.at;
-                }
-                _ => return Err(self.expected("control characters to be escaped")),
-            }
+        // Nearly all strings are short enough and have no escapes.
+        let end = start + plain(&self.input.as_bytes()[start..]);
+        if self.input.as_bytes().get(end) == Some(&b'"') && end - start <= self.limits.string {
+            self.at = end + 1;
+            return Ok(Cow::Borrowed(&self.input[start..end]));
         }
-    }
-
-    fn escape(&mut self) -> Result<char, ReadError> {
-        self.at += 1;
-        let character = match self.byte() {
-            Some(same @ (b'"' | b'\\' | b'/')) => char::from(same),
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'u') => return self.unicode_escape(),
-            _ => return Err(self.expected("one of the escapes of JSON")),
-        };
-        self.at += 1;
-        Ok(character)
-    }
-
-    fn unicode_escape(&mut self) -> Result<char, ReadError> {
-        let before = self.clone();
-        let wrong = || before.expected("a Unicode character in four hex digits, or a pair of surrogates");
-        self.at += 1;
-        let high = self.four_hex().ok_or_else(wrong)?;
-        let code = match high {
-            0xD800..0xDC00 => {
-                let low = if self.literal("\\u") { self.four_hex() } else { None };
-                let low = low.filter(|low| (0xDC00..0xE000).contains(low)).ok_or_else(wrong)?;
-                0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
-            }
-            single => single,
-        };
-        char::from_u32(code).ok_or_else(wrong)
-    }
-
-    fn four_hex(&mut self) -> Option<u32> {
-        let digits = self.input.get(self.at..self.at + 4)?;
-        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
-        self.at += 4;
-        u32::from_str_radix(digits, 16).ok()
+        self.unusual_string(start)
     }
 
     /// Readable text: the other side of [`Writer::text`](super::Writer::text), and of
@@ -391,15 +381,19 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Something else comes next, or a `!` isn't followed by `!` or by `x` and hex.
+    #[inline]
     pub fn text(&mut self) -> Result<Cow<'a, str>, ReadError> {
-        let before = self.clone();
+        let start = self.at;
         let string = self.string()?;
+        if !string.starts_with('!') {
+            return Ok(string);
+        }
         match decode(string) {
             Ok(Decoded::Text(text)) => Ok(text),
             Ok(Decoded::Bytes(bytes)) => {
-                String::from_utf8(bytes).map(Cow::Owned).map_err(|_| before.expected("text, not binary"))
+                String::from_utf8(bytes).map(Cow::Owned).map_err(|_| self.expected_at(start, "text, not binary".into()))
             }
-            Err(expected) => Err(before.expected(expected)),
+            Err(expected) => Err(self.expected_at(start, expected.into())),
         }
     }
 
@@ -408,12 +402,12 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// As [`Reader::text`].
     pub fn bytes(&mut self) -> Result<Vec<u8>, ReadError> {
-        let before = self.clone();
+        let start = self.at;
         let string = self.string()?;
         match decode(string) {
             Ok(Decoded::Text(text)) => Ok(text.into_owned().into_bytes()),
             Ok(Decoded::Bytes(bytes)) => Ok(bytes),
-            Err(expected) => Err(before.expected(expected)),
+            Err(expected) => Err(self.expected_at(start, expected.into())),
         }
     }
 
@@ -484,6 +478,17 @@ impl<'a> Reader<'a> {
         self.peek_field("_class")?.ok_or_else(|| self.expected("an object with a \"_class\""))
     }
 
+    /// The byte that the next value begins with.
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        self.blank();
+        self.byte()
+    }
+
+    /// A reader of another text, with the same limits and the same choice for unknown fields.
+    pub(crate) fn of_text<'t>(&self, text: &'t str) -> Reader<'t> {
+        Reader::new(text).with_limits(self.limits).with_unknown(self.unknown)
+    }
+
     /// Whether a string comes next.
     pub fn at_string(&mut self) -> bool {
         self.blank();
@@ -502,8 +507,21 @@ impl<'a> Reader<'a> {
     ) -> Result<(), ReadError> {
         match self.unknown {
             Unknown::Ignore => self.skip().map(drop),
-            Unknown::Deny => Err(self.error(Problem::UnknownField { field: shorten(field), class, known })),
+            Unknown::Deny => self.deny_field(field, class, known),
         }
+    }
+
+    /// Refuses a field that a class doesn't know.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn deny_field(
+        &self,
+        field: &str,
+        class: &'static str,
+        known: &'static [&'static str],
+    ) -> Result<(), ReadError> {
+        Err(self.error(Problem::UnknownField { field: shorten(field), class, known }))
     }
 
     /// Checks that nothing follows.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a secret is written to disk and to its peer, and nowhere else.
 
-use super::{Change, Patch, Pointer, ReadError, Reader, Serializable, WriteError, Writer};
+use super::{Change, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer};
 use std::fmt;
 
 /// A value that no log and no screen shows: its `Debug` hides it. On disk and on the wire it is what it is.
@@ -59,5 +59,17 @@ impl<T: Serializable> Serializable for Secret<T> {
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
         self.0.apply(pointer, change)
+    }
+
+    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+        self.0.references(visit);
+    }
+
+    fn summarize(&self, out: &mut Summary) {
+        out.text("(secret)");
+    }
+
+    fn schema(schema: &mut Schema) -> String {
+        T::schema(schema)
     }
 }

@@ -3,7 +3,9 @@
 //! Invariant: each either comes back exactly or is refused; none has a second form.
 
 use super::patch::replace_whole;
-use super::{Change, Patch, Pointer, Problem, ReadError, Reader, Serializable, WriteError, Writer};
+use super::{
+    Change, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
+};
 use crate::id::Key;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -48,6 +50,18 @@ macro_rules! pointer {
             (**self).is_null()
         }
 
+        fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+            (**self).references(visit);
+        }
+
+        fn summarize(&self, out: &mut Summary) {
+            (**self).summarize(out);
+        }
+
+        fn schema(schema: &mut Schema) -> String {
+            $inner::schema(schema)
+        }
+
         fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
             $mutable(self).apply(pointer, change)
         }
@@ -64,6 +78,10 @@ macro_rules! integers {
 
             fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
                 input.integer($expected)
+            }
+
+            fn schema(_: &mut Schema) -> String {
+                $expected.trim_start_matches("an ").into()
             }
 
             whole!();
@@ -86,6 +104,18 @@ impl Serializable for u8 {
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         input.integer("an unsigned integer of 8 bits")
+    }
+
+    fn summarize_slice(slice: &[Self], out: &mut Summary) {
+        out.text(&hex::encode(slice));
+    }
+
+    fn schema(_: &mut Schema) -> String {
+        "unsigned integer of 8 bits".into()
+    }
+
+    fn schema_of_slice(_: &mut Schema) -> String {
+        "bytes".into()
     }
 
     whole!();
@@ -114,6 +144,10 @@ impl Serializable for bool {
         input.bool()
     }
 
+    fn schema(_: &mut Schema) -> String {
+        "true or false".into()
+    }
+
     whole!();
 }
 
@@ -124,6 +158,10 @@ impl Serializable for f64 {
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         input.float()
+    }
+
+    fn schema(_: &mut Schema) -> String {
+        "number".into()
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
@@ -142,6 +180,14 @@ impl Serializable for String {
         input.text().map(std::borrow::Cow::into_owned)
     }
 
+    fn summarize(&self, out: &mut Summary) {
+        out.text(self);
+    }
+
+    fn schema(_: &mut Schema) -> String {
+        "text".into()
+    }
+
     whole!();
 }
 
@@ -157,6 +203,10 @@ impl Serializable for () {
 
     fn is_null(&self) -> bool {
         true
+    }
+
+    fn schema(_: &mut Schema) -> String {
+        "nothing".into()
     }
 
     whole!();
@@ -184,6 +234,21 @@ impl<T: Serializable> Serializable for Option<T> {
 
     fn missing() -> Option<Self> {
         Some(None)
+    }
+
+    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+        self.iter().for_each(|value| value.references(visit));
+    }
+
+    fn summarize(&self, out: &mut Summary) {
+        match self {
+            Some(value) => value.summarize(out),
+            None => out.text("none"),
+        }
+    }
+
+    fn schema(schema: &mut Schema) -> String {
+        format!("{} or null", T::schema(schema))
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
@@ -235,6 +300,18 @@ impl<T: Serializable> Serializable for Vec<T> {
         T::read_slice(input)
     }
 
+    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+        self.iter().for_each(|value| value.references(visit));
+    }
+
+    fn summarize(&self, out: &mut Summary) {
+        T::summarize_slice(self, out);
+    }
+
+    fn schema(schema: &mut Schema) -> String {
+        T::schema_of_slice(schema)
+    }
+
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         if T::difference_of_slice(self, old, patch)? { Ok(()) } else { patch.replace(self) }
     }
@@ -272,6 +349,18 @@ impl<T: Serializable, const N: usize> Serializable for [T; N] {
         values.try_into().map_err(|_| before.invalid(format!("expected {N} elements or bytes, found {length}")))
     }
 
+    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+        self.iter().for_each(|value| value.references(visit));
+    }
+
+    fn summarize(&self, out: &mut Summary) {
+        T::summarize_slice(self, out);
+    }
+
+    fn schema(schema: &mut Schema) -> String {
+        format!("{}, {N} of them", T::schema_of_slice(schema))
+    }
+
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         if T::difference_of_slice(self, old, patch)? { Ok(()) } else { patch.replace(self) }
     }
@@ -296,6 +385,18 @@ impl<T: Serializable> Serializable for VecDeque<T> {
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         Vec::read(input).map(Self::from)
     }
+
+    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+        self.iter().for_each(|value| value.references(visit));
+    }
+
+    fn summarize(&self, out: &mut Summary) {
+        out.collection(self.len(), self, |out, value| value.summarize(out));
+    }
+
+    fn schema(schema: &mut Schema) -> String {
+        T::schema_of_slice(schema)
+    }
 }
 
 impl<T: Serializable + Ord> Serializable for BTreeSet<T> {
@@ -319,6 +420,18 @@ impl<T: Serializable + Ord> Serializable for BTreeSet<T> {
             }
         }
         Ok(set)
+    }
+
+    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+        self.iter().for_each(|value| value.references(visit));
+    }
+
+    fn summarize(&self, out: &mut Summary) {
+        out.collection(self.len(), self, |out, value| value.summarize(out));
+    }
+
+    fn schema(schema: &mut Schema) -> String {
+        format!("set of {}", T::schema(schema))
     }
 
     whole!();
@@ -356,7 +469,7 @@ impl<K: Key, V: Serializable> Serializable for BTreeMap<K, V> {
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_object()?;
         for (key, value) in self {
-            out.key(&key.encode());
+            out.map_key(&key.encode());
             value.write(out)?;
         }
         out.end_object();
@@ -367,6 +480,24 @@ impl<K: Key, V: Serializable> Serializable for BTreeMap<K, V> {
         let mut map = Self::new();
         read_entries(input, |key, value| map.insert(key, value).is_none())?;
         Ok(map)
+    }
+
+    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+        for (key, value) in self {
+            key.reference(visit);
+            value.references(visit);
+        }
+    }
+
+    fn summarize(&self, out: &mut Summary) {
+        out.collection(self.len(), self, |out, (key, value)| {
+            out.entry(&key.encode());
+            value.summarize(out);
+        });
+    }
+
+    fn schema(schema: &mut Schema) -> String {
+        format!("map of {} to {}", K::called(), V::schema(schema))
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
@@ -426,6 +557,15 @@ macro_rules! tuples {
                     return Err(input.invalid(concat!("expected an array of ", $length, " elements")));
                 }
                 Ok(tuple)
+            }
+
+            fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+                $(self.$index.references(visit);)+
+            }
+
+            fn schema(schema: &mut Schema) -> String {
+                let types = [$($name::schema(schema)),+];
+                format!("tuple of {}", types.join(", "))
             }
         }
     )*};

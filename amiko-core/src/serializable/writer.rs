@@ -2,6 +2,7 @@
 //!
 //! Invariant: what a `Writer` has written without an error, a [`Reader`](super::Reader) reads back exactly.
 
+use super::reader::plain;
 use super::{ReadLimits, WriteError};
 
 /// Which characters stand for themselves in a string.
@@ -96,7 +97,8 @@ impl Writer {
     /// Opens an object of a class.
     pub fn begin_class(&mut self, class: &str) -> Result<(), WriteError> {
         self.begin_object()?;
-        self.key("_class");
+        self.first = false;
+        self.out.push_str("\"_class\":");
         self.string(class);
         Ok(())
     }
@@ -133,8 +135,27 @@ impl Writer {
     /// Writes the key of a field of the object that is open. A key is written as it is, but for what JSON escapes.
     pub fn key(&mut self, key: &str) {
         self.comma();
-        self.string(key);
+        self.out.push('"');
+        self.push_escaped(key);
+        self.out.push_str("\":");
+    }
+
+    /// The same for a key of a map, which is text that was encoded as a [`Key`](crate::Key).
+    pub fn map_key(&mut self, encoded: &str) {
+        self.comma();
+        self.encoded(encoded);
         self.out.push(':');
+    }
+
+    /// Writes text that was encoded as a [`Key`](crate::Key): readable text in which a `!` at the beginning is doubled, or
+    /// `!x` and hex.
+    pub fn encoded(&mut self, encoded: &str) {
+        if self.text == Text::Ascii && !encoded.bytes().all(|byte| (32..=127).contains(&byte)) {
+            // Hex is ASCII, so this is readable text.
+            self.bytes(encoded.strip_prefix('!').unwrap_or(encoded).as_bytes());
+        } else {
+            self.string(encoded);
+        }
     }
 
     /// The same for an entry of a table: on a line of its own where the writer's [`Lines`] say so.
@@ -143,7 +164,7 @@ impl Writer {
         if self.lines == Lines::PerEntry {
             self.out.push('\n');
         }
-        self.string(key);
+        self.encoded(key);
         self.out.push(':');
     }
 
@@ -177,30 +198,37 @@ impl Writer {
     }
 
     /// Writes a JSON string, as it is but for what JSON escapes.
+    #[inline]
     pub fn string(&mut self, value: &str) {
         self.out.push('"');
-        let mut plain = 0;
-        for (at, byte) in value.bytes().enumerate() {
-            let escape = match byte {
-                b'"' => "\\\"",
-                b'\\' => "\\\\",
-                b'\n' => "\\n",
-                b'\r' => "\\r",
-                b'\t' => "\\t",
-                0..0x20 => "",
-                _ => continue,
-            };
-            self.out.push_str(&value[plain..at]);
-            plain = at + 1;
-            if escape.is_empty() {
-                self.out.push_str("\\u00");
-                self.push_hex(&[byte]);
-            } else {
-                self.out.push_str(escape);
-            }
-        }
-        self.out.push_str(&value[plain..]);
+        self.push_escaped(value);
         self.out.push('"');
+    }
+
+    #[inline]
+    fn push_escaped(&mut self, value: &str) {
+        // Most strings are plain from the beginning to the end.
+        if plain(value.as_bytes()) == value.len() { self.out.push_str(value) } else { self.push_special(value) }
+    }
+
+    fn push_special(&mut self, mut value: &str) {
+        loop {
+            let (run, rest) = value.split_at(plain(value.as_bytes()));
+            self.out.push_str(run);
+            let Some(&special) = rest.as_bytes().first() else { return };
+            match special {
+                b'"' => self.out.push_str("\\\""),
+                b'\\' => self.out.push_str("\\\\"),
+                b'\n' => self.out.push_str("\\n"),
+                b'\r' => self.out.push_str("\\r"),
+                b'\t' => self.out.push_str("\\t"),
+                control => {
+                    self.out.push_str("\\u00");
+                    self.push_hex(&[control]);
+                }
+            }
+            value = &rest[1..];
+        }
     }
 
     /// Writes readable text: a `!` at its beginning is doubled, so that it can't be taken for hex.
@@ -223,6 +251,7 @@ impl Writer {
     }
 
     /// Appends a text that is JSON already.
+    #[inline]
     pub fn raw(&mut self, json: &str) {
         self.out.push_str(json);
     }

@@ -1,0 +1,260 @@
+//! JSON as it stands: for migrations, and for fields of which a program knows only that they are JSON.
+//!
+//! Invariant: a number keeps every digit and an object the order of its fields, so that what isn't touched is written as it
+//! was read.
+
+use super::{Change, Patch, Pointer, Problem, ReadError, Reader, Schema, Serializable, WriteError, Writer};
+use std::collections::HashSet;
+
+/// Any JSON value.
+///
+/// ```
+/// use amiko_core::serializable::Json;
+/// let mut account = Json::parse(r#"{"owner":"alice","amount":18446744073709551616}"#)?;
+/// account.rename("amount", "balance");
+/// account.set("currency", Json::text("EUR"));
+/// assert_eq!(account.to_string(), r#"{"owner":"alice","balance":18446744073709551616,"currency":"EUR"}"#);
+/// # Ok::<(), amiko_core::ReadError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Json {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number, as it is written.
+    Number(String),
+    /// A string, without JSON's escapes; a `!` at its beginning stands for itself.
+    String(String),
+    /// An array.
+    Array(Vec<Json>),
+    /// An object, in the order in which its fields are written.
+    Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// The text isn't JSON, or an object has a field twice.
+    pub fn parse(text: &str) -> Result<Self, ReadError> {
+        super::from_json(text)
+    }
+
+    /// Readable text, as a field of type `String` writes it.
+    pub fn text(text: &str) -> Self {
+        Self::String(if text.starts_with('!') { format!("!{text}") } else { text.to_owned() })
+    }
+
+    /// A whole number.
+    pub fn integer(number: impl itoa::Integer) -> Self {
+        Self::Number(itoa::Buffer::new().format(number).to_owned())
+    }
+
+    /// A field of an object.
+    pub fn get(&self, field: &str) -> Option<&Self> {
+        let Self::Object(fields) = self else { return None };
+        fields.iter().find(|(name, _)| name == field).map(|(_, value)| value)
+    }
+
+    /// A field of an object, to be changed.
+    pub fn get_mut(&mut self, field: &str) -> Option<&mut Self> {
+        let Self::Object(fields) = self else { return None };
+        fields.iter_mut().find(|(name, _)| name == field).map(|(_, value)| value)
+    }
+
+    /// Gives an object a field, or the field another value. What isn't an object stays as it is.
+    pub fn set(&mut self, field: &str, value: Self) {
+        if let Some(old) = self.get_mut(field) {
+            *old = value;
+        } else if let Self::Object(fields) = self {
+            fields.push((field.to_owned(), value));
+        }
+    }
+
+    /// Takes a field out of an object.
+    pub fn remove(&mut self, field: &str) -> Option<Self> {
+        let Self::Object(fields) = self else { return None };
+        let at = fields.iter().position(|(name, _)| name == field)?;
+        Some(fields.remove(at).1)
+    }
+
+    /// Gives a field another name, if there is one of the old name; one of the new name is replaced.
+    pub fn rename(&mut self, field: &str, name: &str) {
+        if field == name || self.get(field).is_none() {
+            return;
+        }
+        self.remove(name);
+        if let Self::Object(fields) = self {
+            fields.iter_mut().filter(|(old, _)| old == field).for_each(|(old, _)| *old = name.to_owned());
+        }
+    }
+
+    /// The text of a string.
+    pub fn as_str(&self) -> Option<&str> {
+        if let Self::String(text) = self { Some(text) } else { None }
+    }
+
+    /// A whole number that fits.
+    pub fn as_u64(&self) -> Option<u64> {
+        if let Self::Number(text) = self { text.parse().ok() } else { None }
+    }
+
+    fn apply_deeper(&mut self, segment: &str, rest: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+        let missing = || Pointer::no_such_path(segment);
+        let here = rest.split().is_none();
+        match (self, change) {
+            (Self::Object(fields), Change::Add(input)) if here => {
+                let value = Self::read(input)?;
+                match fields.iter_mut().find(|(name, _)| name == segment) {
+                    Some((_, old)) => *old = value,
+                    None => fields.push((segment.to_owned(), value)),
+                }
+                Ok(())
+            }
+            (object @ Self::Object(_), Change::Remove) if here => object.remove(segment).map(drop).ok_or_else(missing),
+            (Self::Array(values), Change::Add(input)) if here => {
+                let at = if segment == "-" { values.len() } else { super::values::index(segment, values.len() + 1)? };
+                values.insert(at, Self::read(input)?);
+                Ok(())
+            }
+            (Self::Array(values), Change::Remove) if here => {
+                values.remove(super::values::index(segment, values.len())?);
+                Ok(())
+            }
+            (Self::Array(values), deeper) => {
+                let at = super::values::index(segment, values.len())?;
+                values[at].apply(rest, deeper)
+            }
+            (object, deeper) => object.get_mut(segment).ok_or_else(missing)?.apply(rest, deeper),
+        }
+    }
+}
+
+/// The JSON text, in one line.
+impl std::fmt::Display for Json {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&super::to_json(self).map_err(|_| std::fmt::Error)?)
+    }
+}
+
+impl Serializable for Json {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        match self {
+            Self::Null => out.null(),
+            Self::Bool(value) => out.bool(*value),
+            Self::Number(text) => out.raw(text),
+            Self::String(text) => out.string(text),
+            Self::Array(values) => values.write(out)?,
+            Self::Object(fields) => {
+                out.begin_object()?;
+                for (name, value) in fields {
+                    out.key(name);
+                    value.write(out)?;
+                }
+                out.end_object();
+            }
+        }
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        // Recursion is as deep as the reader's limit on nesting.
+        Ok(match input.peek() {
+            Some(b'{') => {
+                let mut fields = Vec::new();
+                let mut names = HashSet::new();
+                input.begin_object()?;
+                while let Some(name) = input.key()? {
+                    let value = Self::read(input).map_err(|error| error.within(name.clone()))?;
+                    if !names.insert(name.clone()) {
+                        return Err(input.error(Problem::Duplicate { field: super::shorten(&name) }));
+                    }
+                    fields.push((name.into_owned(), value));
+                }
+                Self::Object(fields)
+            }
+            Some(b'[') => Self::Array(Vec::read(input)?),
+            Some(b'"') => Self::String(input.string()?.into_owned()),
+            Some(b't' | b'f') => Self::Bool(input.bool()?),
+            _ if input.null() => Self::Null,
+            _ => Self::Number(input.number("a value")?.to_owned()),
+        })
+    }
+
+    fn is_null(&self) -> bool {
+        *self == Self::Null
+    }
+
+    fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+        match pointer.split() {
+            Some((segment, rest)) => self.apply_deeper(&segment, rest, change),
+            None => super::replace_whole(self, pointer, change),
+        }
+    }
+
+    fn schema(_: &mut Schema) -> String {
+        "any JSON".into()
+    }
+}
+
+/// The fields of a class that this program doesn't know: `#[amiko(unknown = "keep")]`.
+///
+/// What a newer program has written survives a round trip through an older one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnknownFields(Vec<(String, Json)>);
+
+impl UnknownFields {
+    /// The names of the fields.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Takes a field: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn read_field(&mut self, name: &str, input: &mut Reader<'_>) -> Result<(), ReadError> {
+        if self.0.iter().any(|(known, _)| known == name) {
+            return Err(input.error(Problem::Duplicate { field: super::shorten(name) }));
+        }
+        let value = Json::read(input).map_err(|error| error.within(name))?;
+        self.0.push((name.to_owned(), value));
+        Ok(())
+    }
+
+    /// Writes all fields: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn write_fields(&self, out: &mut Writer) -> Result<(), WriteError> {
+        for (name, value) in &self.0 {
+            out.key(name);
+            value.write(out)?;
+        }
+        Ok(())
+    }
+
+    /// Compares with an older version: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        let find = |fields: &[(String, Json)], name: &str| fields.iter().position(|(known, _)| known == name);
+        for (name, _) in old.0.iter().filter(|(name, _)| find(&self.0, name).is_none()) {
+            patch.remove(name)?;
+        }
+        for (name, new) in &self.0 {
+            match find(&old.0, name) {
+                Some(at) => patch.field(name, &old.0[at].1, new)?,
+                None => patch.add(name, new)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies a patch to one of them: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn apply_field(&mut self, name: &str, rest: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+        let mut object = Json::Object(std::mem::take(&mut self.0));
+        let outcome = object.apply_deeper(name, rest, change);
+        if let Json::Object(fields) = object {
+            self.0 = fields;
+        }
+        outcome
+    }
+}

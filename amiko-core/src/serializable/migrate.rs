@@ -1,0 +1,87 @@
+//! Older versions of a class, lifted before they are read.
+//!
+//! Invariant: what is read is of the version that the program knows; a newer one is refused and never guessed at.
+
+use super::{Json, Problem, ReadError, Reader, Serializable};
+
+/// A plain function that lifts an object from version `from` to the next: `#[amiko(version = 3, migrate = path)]` calls it
+/// once for each step that is missing.
+pub(crate) type Migrate = fn(from: u32, object: &mut Json) -> Result<(), String>;
+
+/// An object that was lifted.
+pub struct Lifted<'a> {
+    /// As it stands in the input.
+    before: Reader<'a>,
+    text: String,
+    what: String,
+}
+
+impl Lifted<'_> {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What the migrations have made isn't of the class.
+    pub fn read<T>(&self, read: impl FnOnce(&mut Reader<'_>) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        read(&mut self.before.of_text(&self.text))
+            .map_err(|error| self.before.invalid(format!("{}, {}", self.what, error.reason())))
+    }
+}
+
+/// Lifts the object that comes next, if it is of an older version.
+///
+/// # Errors
+/// It is of a newer version, or a migration refuses it.
+pub fn lift<'a>(
+    input: &mut Reader<'a>,
+    class: &'static str,
+    version: u32,
+    migrate: Migrate,
+) -> Result<Option<Lifted<'a>>, ReadError> {
+    let before = input.clone();
+    let found = find_version(input)?;
+    if found == version {
+        return Ok(None);
+    }
+    if found > version || found == 0 {
+        return Err(newer(input, class, version, found));
+    }
+    let mut object = Json::read(input)?;
+    for from in found..version {
+        migrate(from, &mut object)
+            .map_err(|reason| before.invalid(format!("{class} can't be lifted from version {from}: {reason}")))?;
+    }
+    object.set("_version", Json::integer(version));
+    let text = object.to_string();
+    let what = format!("in {class} after its migration from version {found} to {version}");
+    Ok(Some(Lifted { before, text, what }))
+}
+
+/// The version of the object that comes next: 1, if it doesn't say.
+fn find_version(input: &Reader<'_>) -> Result<u32, ReadError> {
+    let mut ahead = input.clone();
+    ahead.begin_object()?;
+    while let Some(key) = ahead.key()? {
+        if key == "_version" {
+            return ahead.integer("the number of a version");
+        }
+        ahead.skip()?;
+    }
+    Ok(1)
+}
+
+fn newer(input: &Reader<'_>, class: &'static str, version: u32, found: u32) -> ReadError {
+    let reason = format!("expected {class} of version {version} at most, found version {found}: use a newer program");
+    input.error(Problem::Invalid { reason })
+}
+
+/// Checks the `_version` of an object that wasn't lifted: for the code that the derive writes.
+///
+/// # Errors
+/// It is of another version.
+pub fn check_version(input: &mut Reader<'_>, class: &'static str, version: u32) -> Result<(), ReadError> {
+    let before = input.clone();
+    match input.integer("the number of a version")? {
+        found if found == version => Ok(()),
+        found => Err(newer(&before, class, version, found)),
+    }
+}

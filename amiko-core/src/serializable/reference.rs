@@ -1,0 +1,14 @@
+//! Which object names which.
+
+use std::borrow::Cow;
+
+/// An ID inside an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference<'r> {
+    /// The kind of the object that is named.
+    pub kind: &'static str,
+    /// Its key, as text.
+    pub key: Cow<'r, str>,
+    /// `#[amiko(strong)]`: the object must be there when an event commits.
+    pub strong: bool,
+}

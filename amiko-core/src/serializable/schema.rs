@@ -1,0 +1,206 @@
+//! What classes look like, so that a change of one doesn't go unnoticed.
+//!
+//! Invariant: two schemas are the same text exactly if each program reads what the other has written.
+
+use super::Serializable;
+use sha2::{Digest, Sha256};
+use std::any::TypeId;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The classes that a value can be made of.
+#[derive(Debug, Default)]
+pub struct Schema {
+    classes: BTreeMap<String, Class>,
+}
+
+#[derive(Debug)]
+struct Class {
+    types: Vec<TypeId>,
+    /// The line that names it, and one for each field or variant.
+    lines: Vec<String>,
+}
+
+/// Collects the fields of one class.
+#[derive(Debug)]
+pub struct Fields<'s> {
+    /// The schema, for the classes of the fields.
+    pub schema: &'s mut Schema,
+    lines: Vec<String>,
+}
+
+impl Fields<'_> {
+    /// A field, with what its type is called, and whether it may be missing.
+    pub fn field(&mut self, name: &str, ty: &str, optional: bool) {
+        let missing = if optional { ", may be missing" } else { "" };
+        self.lines.push(format!("  {name}: {ty}{missing}"));
+    }
+
+    /// A variant without fields.
+    pub fn unit(&mut self, name: &str) {
+        self.lines.push(format!("  {name}"));
+    }
+}
+
+impl Schema {
+    /// Describes a class, once; gives back what a field of this type is called.
+    pub fn class<T: 'static>(&mut self, name: &str, version: u32, describe: impl FnOnce(&mut Fields<'_>)) -> String {
+        let id = TypeId::of::<T>();
+        let called = format!("class {name}");
+        if let Some(class) = self.classes.get_mut(name) {
+            if !class.types.contains(&id) {
+                class.types.push(id);
+            }
+            return called;
+        }
+        // Entered before its fields, so that a class may contain itself.
+        self.classes.insert(name.to_owned(), Class { types: vec![id], lines: Vec::new() });
+        let mut fields = Fields { schema: self, lines: vec![format!("class {name}, version {version}")] };
+        describe(&mut fields);
+        let lines = fields.lines;
+        if let Some(class) = self.classes.get_mut(name) {
+            class.lines = lines;
+        }
+        called
+    }
+
+    fn text(&self) -> String {
+        let lines = self.classes.values().flat_map(|class| &class.lines);
+        lines.fold(String::new(), |text, line| text + line + "\n")
+    }
+
+    /// The names that more than one type has.
+    fn ambiguous(&self) -> Vec<&str> {
+        self.classes.iter().filter(|(_, class)| class.types.len() > 1).map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// The schema of a type as text: its classes in the order of their names, with version and fields.
+///
+/// ```
+/// use amiko_core::{prelude::*, serializable::schema};
+///
+/// #[derive(Serializable)]
+/// #[amiko(version = 2, migrate = lift)]
+/// struct Account { balance: u64, #[amiko(default)] notes: Vec<String> }
+///
+/// fn lift(from: u32, account: &mut amiko_core::serializable::Json) -> Result<(), String> {
+///     if from == 1 {
+///         account.rename("amount", "balance");
+///     }
+///     Ok(())
+/// }
+///
+/// assert_eq!(schema::describe::<Account>(), "\
+/// class Account, version 2
+///   balance: unsigned integer of 64 bits
+///   notes: list of text, may be missing
+/// ");
+/// let account: Account = from_json(r#"{"_class":"Account","amount":7}"#)?;
+/// assert_eq!(account.balance, 7);
+/// # Ok::<(), amiko_core::ReadError>(())
+/// ```
+pub fn describe<T: Serializable>() -> String {
+    let mut schema = Schema::default();
+    let called = T::schema(&mut schema);
+    let text = schema.text();
+    if text.is_empty() { called + "\n" } else { text }
+}
+
+/// The SHA-256 of the schema, in hex.
+pub fn fingerprint<T: Serializable>() -> String {
+    hex::encode(Sha256::digest(describe::<T>()))
+}
+
+/// Compares the schema of a type with a file that is checked in: one line in a test.
+///
+/// ```no_run
+/// # use amiko_core::{prelude::*, serializable::schema};
+/// # #[derive(Serializable)] struct Bank {}
+/// #[test]
+/// fn old_files_still_open() {
+///     schema::check::<Bank>("schema.lock").unwrap();
+/// }
+/// ```
+///
+/// # Errors
+/// What changed, and what that takes. With the environment variable `AMIKO_BLESS=1` the file is written instead.
+pub fn check<T: Serializable>(lock: impl AsRef<Path>) -> Result<(), String> {
+    let lock = lock.as_ref();
+    let mut schema = Schema::default();
+    T::schema(&mut schema);
+    let ambiguous = schema.ambiguous();
+    if !ambiguous.is_empty() {
+        return Err(format!("expected each class name once, found two types named {}", ambiguous.join(" and ")));
+    }
+    let text = schema.text();
+    if std::env::var_os("AMIKO_BLESS").is_some_and(|value| value == "1") {
+        return std::fs::write(lock, text).map_err(|error| format!("{}: {error}", lock.display()));
+    }
+    let old = std::fs::read_to_string(lock)
+        .map_err(|error| format!("{}: {error}; run the test with AMIKO_BLESS=1 to write it", lock.display()))?;
+    if old == text { Ok(()) } else { Err(explain(&old, &text, lock)) }
+}
+
+fn parse(text: &str) -> BTreeMap<&str, (u32, BTreeMap<&str, &str>)> {
+    let mut classes = BTreeMap::new();
+    let mut current = "";
+    for line in text.lines() {
+        if let Some((name, version)) = line.strip_prefix("class ").and_then(|line| line.split_once(", version ")) {
+            current = name;
+            classes.insert(name, (version.parse().unwrap_or(0), BTreeMap::new()));
+        } else if let Some((_, fields)) = classes.get_mut(current) {
+            let (name, ty) = line.trim().split_once(": ").unwrap_or((line.trim(), ""));
+            fields.insert(name, ty);
+        }
+    }
+    classes
+}
+
+/// What is different, and what it takes for old files to open.
+fn explain(old: &str, new: &str, lock: &Path) -> String {
+    let (old, new) = (parse(old), parse(new));
+    let mut lines = vec![format!("the classes are no longer those of {}:", lock.display())];
+    for (class, (version, fields)) in &new {
+        let Some((old_version, old_fields)) = old.get(class) else {
+            lines.push(format!("  {class} is new: old files don't have it, nothing is to be done"));
+            continue;
+        };
+        let lifted = version > old_version;
+        let needs = |what: String, cure: &str| {
+            if lifted {
+                format!("{what}: `migrate` has to lift it to version {version}")
+            } else {
+                format!("{what}: {cure}")
+            }
+        };
+        for (field, ty) in fields {
+            match old_fields.get(field) {
+                None if ty.ends_with("may be missing") || ty.is_empty() => {
+                    lines.push(format!("  {class}.{field} is new and may be missing: nothing is to be done"));
+                }
+                None => lines.push(needs(
+                    format!("  {class}.{field} is new"),
+                    "give it #[amiko(default)], or the class a new version and a migration",
+                )),
+                Some(was) if was != ty => lines.push(needs(
+                    format!("  {class}.{field} was {was}, and is {ty}"),
+                    "give the class a new version and a migration",
+                )),
+                Some(_) => {}
+            }
+        }
+        for field in old_fields.keys().filter(|field| !fields.contains_key(*field)) {
+            lines.push(needs(
+                format!("  {class}.{field} is gone"),
+                "if it was renamed, give it #[amiko(alias)]; else the class a new version and a migration",
+            ));
+        }
+    }
+    for class in old.keys().filter(|class| !new.contains_key(*class)) {
+        lines
+            .push(format!("  {class} is gone: old files that have it don't open; was it renamed? see #[amiko(class)]"));
+    }
+    lines.push("when old files open, run the test with AMIKO_BLESS=1".into());
+    lines.join("\n")
+}

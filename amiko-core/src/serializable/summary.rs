@@ -1,0 +1,162 @@
+//! Objects for people: a tree of lines for a terminal.
+//!
+//! Invariant: a summary shows no secret, no control character and nothing that changes the direction of writing, and its
+//! size is bounded whatever the size of the object.
+
+use super::Serializable;
+
+/// How much a summary shows.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct SummaryLimits {
+    /// Entries of one collection; the others are counted. Default 3.
+    pub entries: usize,
+    /// Characters of one value. Default 60.
+    pub width: usize,
+    /// Levels of nesting. Default 8.
+    pub depth: usize,
+}
+
+impl Default for SummaryLimits {
+    fn default() -> Self {
+        Self { entries: 3, width: 60, depth: 8 }
+    }
+}
+
+/// Builds a summary.
+#[derive(Debug, Default)]
+pub struct Summary {
+    out: String,
+    depth: usize,
+    limits: SummaryLimits,
+}
+
+/// The summary of a value, for a terminal.
+///
+/// ```
+/// use amiko_core::prelude::*;
+/// use amiko_core::serializable::summary;
+///
+/// #[derive(Serializable)]
+/// struct Account { balance: u64, #[amiko(secret)] pin: Secret<u32>, notes: Vec<String> }
+///
+/// let notes = (1..=5).map(|number| format!("note {number}")).collect();
+/// let account = Account { balance: 7, pin: Secret::new(1234), notes };
+/// assert_eq!(summary(&account), "\
+/// Account
+///   balance: 7
+///   pin: (secret)
+///   notes: 5
+///     note 1
+///     note 2
+///     note 3
+///     … 2 more");
+/// ```
+pub fn summary<T: Serializable>(value: &T) -> String {
+    summary_with(value, SummaryLimits::default())
+}
+
+/// The same, showing more or less.
+pub fn summary_with<T: Serializable>(value: &T, limits: SummaryLimits) -> String {
+    let mut out = Summary { limits, ..Summary::default() };
+    value.summarize(&mut out);
+    out.out
+}
+
+impl Summary {
+    /// What was written.
+    pub fn into_string(self) -> String {
+        self.out
+    }
+
+    /// A value on the line that is being written: shortened, and escaped.
+    pub fn text(&mut self, text: &str) {
+        for (count, character) in text.chars().enumerate() {
+            if count == self.limits.width {
+                self.out.push('…');
+                return;
+            }
+            push_plain(&mut self.out, character);
+        }
+    }
+
+    /// An object of a class, with its fields.
+    pub fn object(&mut self, class: &str, fields: impl FnOnce(&mut Self)) {
+        self.text(class);
+        self.nested(fields);
+    }
+
+    /// A field of the object that is being written.
+    pub fn field(&mut self, name: &str, value: impl FnOnce(&mut Self)) {
+        self.line();
+        self.text(name);
+        self.out.push_str(": ");
+        value(self);
+    }
+
+    /// A collection: how many, and the first of them.
+    pub fn collection<I>(&mut self, count: usize, entries: I, mut show: impl FnMut(&mut Self, I::Item))
+    where
+        I: IntoIterator,
+    {
+        self.out.push_str(&grouped(count));
+        let shown = self.limits.entries;
+        self.nested(|out| {
+            for entry in entries.into_iter().take(shown) {
+                out.line();
+                show(out, entry);
+            }
+            if count > shown {
+                out.line();
+                let rest = format!("… {} more", grouped(count - shown));
+                out.out.push_str(&rest);
+            }
+        });
+    }
+
+    /// The name of an entry of a collection.
+    pub fn entry(&mut self, key: &str) {
+        self.text(key);
+        self.out.push_str(": ");
+    }
+
+    fn nested(&mut self, inside: impl FnOnce(&mut Self)) {
+        if self.depth < self.limits.depth {
+            self.depth += 1;
+            inside(self);
+            self.depth -= 1;
+        } else {
+            self.out.push_str(" …");
+        }
+    }
+
+    fn line(&mut self) {
+        self.out.push('\n');
+        self.out.extend(std::iter::repeat_n("  ", self.depth));
+    }
+}
+
+/// `9997` as `9,997`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A character that is safe on a terminal; controls, and what changes the direction of writing (Unicode's bidirectional
+/// formatting characters), are escaped.
+fn push_plain(out: &mut String, character: char) {
+    match character {
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
+            out.extend(character.escape_unicode());
+        }
+        control if control.is_control() => out.extend(control.escape_default()),
+        other => out.push(other),
+    }
+}

@@ -1,0 +1,16 @@
+//! Each machine of the payment node, one event at a time: an input, and exactly what comes of it.
+
+#![allow(clippy::unwrap_used)]
+
+mod channel;
+mod deposits;
+mod link;
+mod machine;
+mod meeting_point;
+mod messages;
+mod names;
+mod node;
+mod payee;
+mod payer;
+mod transaction;
+mod wire;

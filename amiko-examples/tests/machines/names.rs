@@ -1,0 +1,152 @@
+//! The texts of keys and URLs: each is read back, and anything else is refused.
+
+use crate::machine::{route, token};
+use amiko_core::Key;
+use amiko_core::prelude::*;
+use amiko_examples::payment::{Address, LinkUrl, PaymentUrl, RouteId, TransactionKey};
+
+/// SHA-256 of 32 bytes of 7.
+fn hash() -> String {
+    to_json(&token().transaction()).unwrap().trim_matches('"').trim_start_matches("!x").to_owned()
+}
+
+#[test]
+fn a_route_is_its_side_and_its_transaction() {
+    let hash = hash();
+    assert_eq!(route(true).encode(), format!("1{hash}"));
+    assert_eq!(route(false).encode(), format!("0{hash}"));
+    for side in [false, true] {
+        assert_eq!(RouteId::decode(&route(side).encode()), Ok(route(side)));
+        assert_eq!(from_json::<RouteId>(&to_json(&route(side)).unwrap()).unwrap(), route(side));
+    }
+}
+
+#[test]
+fn texts_that_are_not_routes_are_refused() {
+    let hash = hash();
+    let bad = [
+        String::new(),
+        "1".into(),
+        hash.clone(),
+        format!("2{hash}"),
+        format!(" {hash}"),
+        format!("é{hash}"),
+        format!("1{}", hash.to_uppercase()),
+        format!("1{}", &hash[1..]),
+        format!("1{hash}0"),
+        format!("1{}g", &hash[1..]),
+        format!("1!x{hash}"),
+    ];
+    for text in bad {
+        assert_eq!(RouteId::decode(&text), Err("0 or 1 and the 64 hex digits of a transaction"), "{text:?}");
+        assert!(from_json::<RouteId>(&format!("{text:?}")).is_err());
+    }
+}
+
+#[test]
+fn a_transaction_is_its_route_and_its_instance() {
+    let hash = hash();
+    for (instance, text) in
+        [(0, format!("1{hash}")), (1, format!("1{hash}.1")), (u32::MAX, format!("1{hash}.4294967295"))]
+    {
+        let key = TransactionKey { route: route(true), instance };
+        assert_eq!(key.encode(), text);
+        assert_eq!(TransactionKey::decode(&text), Ok(key));
+    }
+    for text in ["", ".", ".0", ".01", ".+1", ".-1", ".4294967296", ".1.1", ".x", ". 1"] {
+        let text = format!("1{hash}{text}");
+        let bad = TransactionKey::decode(&text);
+        assert_eq!(bad.is_ok(), text.len() == 65, "{text}");
+    }
+}
+
+fn address(host: &str, port: u16) -> Address {
+    Address { host: host.into(), port }
+}
+
+#[test]
+fn an_address_is_a_host_and_a_port_that_may_be_left_out() {
+    for (text, expected, shown) in [
+        ("localhost", address("localhost", 4321), "localhost:4321"),
+        ("localhost:1", address("localhost", 1), "localhost:1"),
+        ("1.2.3.4:65535", address("1.2.3.4", 65_535), "1.2.3.4:65535"),
+        ("[::1]", address("::1", 4321), "[::1]:4321"),
+        ("[fe80::1]:9", address("fe80::1", 9), "[fe80::1]:9"),
+        ("a-b_c.d", address("a-b_c.d", 4321), "a-b_c.d:4321"),
+    ] {
+        assert_eq!(text.parse(), Ok(expected.clone()), "{text}");
+        assert_eq!(expected.to_string(), shown);
+        assert_eq!(shown.parse(), Ok(expected.clone()));
+        assert_eq!(to_json(&expected).unwrap(), format!("\"{shown}\""));
+        assert_eq!(from_json::<Address>(&format!("\"{text}\"")).unwrap(), expected);
+    }
+}
+
+#[test]
+fn texts_that_are_not_addresses_are_refused() {
+    let long = "x".repeat(256);
+    for text in [
+        "",
+        ":1",
+        "[]:1",
+        "host:",
+        "host:x",
+        "host:65536",
+        "host:-1",
+        "ho st:1",
+        "a/b:1",
+        "a@b:1",
+        "é:1",
+        "[::1]:x",
+        &long,
+    ] {
+        let error = text.parse::<Address>().unwrap_err();
+        assert_eq!(error.to_string(), format!("expected HOST or HOST:PORT, found {text:?}"));
+        assert!(from_json::<Address>(&format!("{text:?}")).is_err());
+    }
+}
+
+#[test]
+fn urls_are_read_back() {
+    for (text, shown, host) in [
+        ("amikolink://host/a", "amikolink://host:4321/a", address("host", 4321)),
+        ("amikolink://[::1]:5/a", "amikolink://[::1]:5/a", address("::1", 5)),
+    ] {
+        let expected = LinkUrl { address: host, link: Id::new("a") };
+        assert_eq!(text.parse(), Ok(expected.clone()));
+        assert_eq!(expected.to_string(), shown);
+        assert_eq!(from_json::<LinkUrl>(&to_json(&expected).unwrap()).unwrap(), expected);
+    }
+    for (text, shown, host) in [
+        ("amikopay://host/0123456789abcdef", "amikopay://host:4321/0123456789abcdef", address("host", 4321)),
+        ("amikopay://[::1]/0123456789abcdef", "amikopay://[::1]:4321/0123456789abcdef", address("::1", 4321)),
+    ] {
+        let expected = PaymentUrl { address: host, payment: Id::new("0123456789abcdef") };
+        assert_eq!(text.parse(), Ok(expected.clone()));
+        assert_eq!(expected.to_string(), shown);
+        assert_eq!(from_json::<PaymentUrl>(&to_json(&expected).unwrap()).unwrap(), expected);
+    }
+}
+
+#[test]
+fn texts_that_are_not_urls_are_refused() {
+    let long = format!("host/{}", "x".repeat(65));
+    for rest in ["", "host", "host/", "/a", "host/a/b", "host/a b", "host/é", "host:x/a", "ho st/a", long.as_str()] {
+        assert!(format!("amikolink://{rest}").parse::<LinkUrl>().is_err(), "{rest:?}");
+        assert!(format!("amikopay://{rest}").parse::<PaymentUrl>().is_err(), "{rest:?}");
+    }
+    for text in [
+        "host/a",
+        "http://host/a",
+        "amikolink:host/a",
+        "amikolink:/host/a",
+        " amikolink://host/a",
+        "AMIKOLINK://host/a",
+    ] {
+        assert!(text.parse::<LinkUrl>().is_err(), "{text:?}");
+    }
+    assert!("amikopay://host/a".parse::<LinkUrl>().is_err());
+    let error = "amikolink://host/a".parse::<PaymentUrl>().unwrap_err();
+    let expected = "expected a payment's URL, amikopay://HOST:PORT/PAYMENT, found \"amikolink://host/a\"";
+    assert_eq!(error.to_string(), expected);
+}
