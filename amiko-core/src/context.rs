@@ -95,6 +95,11 @@ impl<'a, M: StateMachine> Context<'a, M> {
         self.event.transmit(connection, message);
     }
 
+    /// How many messages of a connection the peer hasn't confirmed; none if there is no such connection.
+    pub fn unconfirmed(&self, connection: &Id<Connection<M::Node>>) -> usize {
+        self.event.unconfirmed(connection)
+    }
+
     /// Closes a connection as soon as its outbox is empty, or when the time for that is over; it isn't an error if there
     /// is none.
     pub fn close(&mut self, connection: &Id<Connection<M::Node>>) {

@@ -543,6 +543,9 @@ mod tests {
             prop_assert_eq!(map.len(), model.len());
             prop_assert!(map.iter().eq(model.iter()));
             prop_assert!(old.iter().eq(old_model.iter()));
+            let again: Map<u16, u32> = map.iter().map(|(key, value)| (*key, *value)).collect();
+            check(&again.root);
+            prop_assert_eq!(again, map);
         }
 
         #[test]

@@ -11,6 +11,13 @@ use amiko_core::prelude::*;
 
 /// Channels of one link at the most.
 const MAX_CHANNELS: usize = 64;
+/// Half-routes that use one link at the same time, at the most.
+const MAX_ROUTES: usize = 16_384;
+/// Messages that a neighbour may leave unconfirmed before no new route goes over its link: half of what an outbox holds, so
+/// that what ends or settles a route always has a place.
+const MAX_UNCONFIRMED: usize = 16_384;
+/// How far in the future a lock may end, in seconds: 60 days.
+const MAX_LOCK: u64 = 60 * 86_400;
 
 /// What one half-route has on this link.
 #[derive(Debug, Clone, PartialEq, Serializable)]
@@ -116,8 +123,18 @@ pub enum LinkMessage {
         /// The token.
         token: Token,
     },
-    /// By a transaction: take back what is locked, or give back what is locked for us.
-    SettleRollback {
+    /// By a transaction: take back what is locked for the neighbour, whose time is over.
+    TakeBack {
+        /// The half-route.
+        route: RouteId,
+    },
+    /// By a transaction: ask the neighbour to take back what is locked for us.
+    GiveBack {
+        /// The half-route.
+        route: RouteId,
+    },
+    /// By a transaction: what was locked for us is the neighbour's again.
+    Release {
         /// The half-route.
         route: RouteId,
     },
@@ -175,11 +192,17 @@ impl StateMachine for Link {
                 transmit(cx, Message::SettleCommit { token, is_payer_side: Some(route.payer_side) });
                 Ok(())
             }
-            LinkMessage::SettleRollback { route } => {
+            LinkMessage::TakeBack { route } => {
                 self.roll_back(route)?;
                 transmit(cx, settle_rollback(route));
                 Ok(())
             }
+            LinkMessage::GiveBack { route } => {
+                self.route(route)?;
+                transmit(cx, settle_rollback(route));
+                Ok(())
+            }
+            LinkMessage::Release { route } => self.roll_back(route),
         }
     }
 }
@@ -240,7 +263,8 @@ impl Link {
         let route = transaction.key().route;
         let direction = if route.payer_side { Direction::Outgoing } else { Direction::Incoming };
         let index = self.channels.iter().position(|channel| channel.can_reserve(direction, claim.amount));
-        let (Some(index), false) = (index, self.routes.contains_key(&route)) else {
+        let free = self.has_room(cx) && !self.routes.contains_key(&route);
+        let (Some(index), true) = (index, free) else {
             cx.send(&transaction, TransactionMessage::HaveNoRoute);
             return Ok(());
         };
@@ -259,6 +283,11 @@ impl Link {
         };
         transmit(cx, message);
         Ok(())
+    }
+
+    /// Whether the link can take another route and end it again.
+    fn has_room(&self, cx: &Cx<'_>) -> bool {
+        self.routes.len() < MAX_ROUTES && cx.unconfirmed(&connection(cx.id())) < MAX_UNCONFIRMED
     }
 
     fn lock_outgoing(&mut self, id: RouteId, cx: &mut Cx<'_>) -> Result<(), Rejection> {
@@ -347,6 +376,14 @@ impl Link {
         if self.routes.contains_key(&route) {
             return Err(Rejection::new("expected a new route, found one that uses this link already"));
         }
+        if !self.has_room(cx) {
+            return Err(Rejection::new("expected room for another route on this link, found none"));
+        }
+        if claim.amount == 0 {
+            return Err(Rejection::new("expected an amount above 0"));
+        }
+        check_remote_name(meeting_point.key())?;
+        check_end(claim.end_time.unwrap_or(0), cx)?;
         let direction = if route.payer_side { Direction::Incoming } else { Direction::Outgoing };
         let source = Neighbour::Link { id: cx.id().clone() };
         let mut transaction = Transaction::new(source, claim.amount, meeting_point, None);
@@ -367,6 +404,7 @@ impl Link {
         // One that has timed out here: the neighbour hears so in a message that is under way.
         let Some(route) = self.routes.get(&id).cloned() else { return Ok(()) };
         expect_asked(id, route.direction, true)?;
+        check_end(end, cx)?;
         self.channel(route.channel_index)?.set_times(route.direction, id, start, end)?;
         cx.send(&route.transaction, TransactionMessage::HaveRoute { start_time: start, end_time: end });
         Ok(())
@@ -390,12 +428,9 @@ impl Link {
 
     fn remote_lock(&mut self, id: RouteId, amount: u64, index: u32, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let Some(route) = self.routes.get(&id).cloned() else {
-            // It has timed out here: the claim is made and given back, so that the neighbour's is given back too.
-            let claim = Reservation { start_time: None, end_time: None, amount };
-            let channel = self.channel(index)?;
-            channel.reserve(Direction::Incoming, id, claim)?;
-            channel.lock(Direction::Incoming, id)?;
-            channel.roll_back(Direction::Incoming, id)?;
+            // It has timed out here: to reserve it, to lock it and to roll it back changes nothing, and the neighbour takes
+            // its own back.
+            self.channel(index)?;
             transmit(cx, settle_rollback(id));
             return Ok(());
         };
@@ -433,9 +468,15 @@ impl Link {
         // Both sides may roll back at once.
         let Some(route) = self.routes.get(&id).cloned() else { return Ok(()) };
         expect_locked(&route)?;
+        if route.direction == Direction::Incoming {
+            // The neighbour's money: whether it may have it back already, the transaction knows.
+            cx.send(&route.transaction, TransactionMessage::TakenBack);
+            return Ok(());
+        }
+        // Ours, which the neighbour gives up. It hears that we have it, and not that we have settled meanwhile.
         self.roll_back(id)?;
-        let by_payee_side = route.direction == Direction::Outgoing;
-        cx.send(&route.transaction, TransactionMessage::SettleRollback { by_payee_side });
+        transmit(cx, settle_rollback(id));
+        cx.send(&route.transaction, TransactionMessage::Returned);
         Ok(())
     }
 }
@@ -514,6 +555,21 @@ fn expect_asked(id: RouteId, direction: Direction, by_us: bool) -> Result<(), Re
         return Ok(());
     }
     Err(Rejection::new("expected this from the other side of the route"))
+}
+
+fn check_end(end: u64, cx: &Cx<'_>) -> Result<(), Rejection> {
+    if end <= cx.now().as_secs().saturating_add(MAX_LOCK) {
+        return Ok(());
+    }
+    Err(Rejection::new(format!("expected a lock that ends within {MAX_LOCK} seconds, found one that ends at {end}")))
+}
+
+/// A name that a neighbour has given: it is passed on, so it must be short, and the same on any wire.
+pub(super) fn check_remote_name(name: &str) -> Result<(), Rejection> {
+    if (1..=64).contains(&name.len()) && name.bytes().all(|byte| (32..127).contains(&byte)) {
+        return Ok(());
+    }
+    Err(Rejection::new("expected a name of 1 to 64 printable ASCII characters"))
 }
 
 fn expect_locked(route: &Route) -> Result<(), Rejection> {

@@ -3,8 +3,8 @@
 //! Invariant: links, payees and payers share one space of names, so that a connection's name says whose it is.
 
 use super::{
-    Address, Link, LinkMessage, LinkUrl, MeetingPoint, Payee, PayeePhase, Payer, PayerMessage, PaymentUrl, Token,
-    Transaction, TransactionId, payer,
+    Address, Link, LinkMessage, LinkUrl, MeetingPoint, Payee, PayeeMessage, PayeePhase, Payer, PayerMessage,
+    PaymentUrl, Token, Transaction, TransactionId, payer,
 };
 use amiko_core::prelude::*;
 use amiko_core::{Keeps, StateMachine};
@@ -325,6 +325,7 @@ impl PaymentNode {
             told: false,
         };
         cx.create(&id, payee);
+        cx.send(&id, PayeeMessage::Begin);
         cx.reply(Reply::Url { url: url.to_string() });
         Ok(())
     }

@@ -6,6 +6,7 @@ use super::node::{self, Ended};
 use super::{ConnectionId, Link, MeetingPoint, Message, Neighbour, Outcome, PaymentNode, Role, RouteId, Token};
 use super::{Transaction, TransactionKey, TransactionMessage};
 use amiko_core::prelude::*;
+use std::time::Duration;
 
 /// Where an incoming payment is.
 ///
@@ -55,9 +56,16 @@ pub struct Payee {
     pub told: bool,
 }
 
+/// How long a request stands.
+const REQUEST_LIFE: Duration = secs(86_400);
+
 /// What is said to a payee.
 #[derive(Debug, Clone, PartialEq, Serializable)]
 pub enum PayeeMessage {
+    /// By the node: wait for a payer.
+    Begin,
+    /// No payer came.
+    Expired,
     /// By the runtime: a payer has dialled.
     Dialled,
     /// By the payer.
@@ -86,6 +94,15 @@ impl StateMachine for Payee {
     fn handle(&mut self, message: PayeeMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         use PayeePhase::{Confirmed, HasRoute, SentRequestCommit};
         match (message, self.phase) {
+            (PayeeMessage::Begin, PayeePhase::Initial) => {
+                cx.timer("expire", cx.now() + REQUEST_LIFE, PayeeMessage::Expired);
+            }
+            (PayeeMessage::Expired, PayeePhase::Initial) => {
+                if self.told {
+                    cx.transmit(&connection(cx.id()), Message::Cancel);
+                }
+                self.end(Outcome::Cancelled, "nobody paid in time", cx);
+            }
             (PayeeMessage::Dialled, _) => self.dialled(cx),
             (PayeeMessage::Remote { message }, _) => return self.remote(message, cx),
             (PayeeMessage::HaveRoute, Confirmed) => {
@@ -158,6 +175,7 @@ impl Payee {
             return Err(Rejection::new(format!("expected one of the payee's meeting points, found {meeting_point}")));
         }
         self.phase.enter(PayeePhase::Confirmed)?;
+        cx.cancel("expire");
         let now = cx.now().as_secs();
         let source = Neighbour::Payee { id: cx.id().clone() };
         let transaction = Transaction::new(source, self.amount, meeting_point, self.via.clone()).with_times(now, now);

@@ -44,6 +44,7 @@ impl Protocol for PaymentProtocol {
                 if known.remote_id.as_ref().is_some_and(|known| *known != callback_id) {
                     return Err(Rejection::new(format!("expected the neighbour of {id}, found its {callback_id}")));
                 }
+                link::check_remote_name(callback_id.key())?;
                 let peer = match (callback_host, callback_port) {
                     (Some(host), Some(port)) => {
                         let address = Address { host, port }.to_string();

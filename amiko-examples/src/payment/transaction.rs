@@ -77,7 +77,9 @@ pub enum Neighbour {
 ///     Searching --> Reserved
 ///     Reserved --> Locked
 ///     Locked --> Requested
+///     Locked --> RollingBack
 ///     Requested --> [*]
+///     RollingBack --> [*]
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable, Phases)]
 #[amiko(rename_all = "camelCase")]
@@ -89,10 +91,13 @@ pub enum TransactionPhase {
     #[amiko(next(Locked))]
     Reserved,
     /// The amount is locked.
-    #[amiko(next(Requested))]
+    #[amiko(next(Requested, RollingBack))]
     Locked,
     /// The token has come by: the way to the payee is settled, the way to the payer isn't yet.
     Requested,
+    /// The way to the payee is rolled back. The amount on the way to the payer stays locked until that neighbour, whose money
+    /// it is, says what has become of it: it may have learnt the token meanwhile.
+    RollingBack,
 }
 
 /// One half-route on this node. It goes from its source, away from the payer or the payee, onward to the meeting point.
@@ -115,6 +120,8 @@ pub struct Transaction {
     pub end_time: Option<u64>,
     /// When the amount locked towards the payee goes back.
     pub commit_by: Option<u64>,
+    /// When the amount locked towards the payer goes back.
+    pub settle_by: Option<u64>,
     /// The only link that may be tried first: for the two ends.
     pub via: Option<Id<Link>>,
     /// All links that it may try.
@@ -160,17 +167,18 @@ pub enum TransactionMessage {
         /// The token.
         token: Token,
     },
-    /// The amount goes back.
-    SettleRollback {
-        /// Said by the payee's direction, not the payer's.
-        by_payee_side: bool,
-    },
+    /// From the payee's direction: the amount locked there has come back.
+    Returned,
+    /// From the payer's direction: whose money it is has taken it back.
+    TakenBack,
     /// No route came in time.
     RouteTimeout,
     /// No lock came in time.
     LockTimeout,
     /// No token came in time.
     CommitTimeout,
+    /// The amount locked towards the payer belongs to that neighbour again.
+    SettleTimeout,
 }
 
 type Cx<'a> = Context<'a, Transaction>;
@@ -180,7 +188,7 @@ impl StateMachine for Transaction {
     type Message = TransactionMessage;
 
     fn handle(&mut self, message: TransactionMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        use TransactionPhase::{Locked, Requested, Reserved, Searching};
+        use TransactionPhase::{Locked, Requested, Reserved, RollingBack, Searching};
         match (message, self.phase) {
             (TransactionMessage::MakeRoute, Searching) => self.make_route(cx),
             (TransactionMessage::Met { other, start_time, end_time }, Searching) => {
@@ -215,20 +223,26 @@ impl StateMachine for Transaction {
             }
             (TransactionMessage::Lock, Reserved) => self.lock(cx),
             (TransactionMessage::RequestCommit { token }, Locked) => self.request_commit(&token, cx),
-            (TransactionMessage::SettleCommit { token }, Locked | Requested) => self.settle_commit(&token, cx),
+            (TransactionMessage::SettleCommit { token }, Locked | Requested | RollingBack) => {
+                self.settle_commit(&token, cx)
+            }
             (TransactionMessage::CommitTimeout, Locked) => {
-                // Both neighbours are told, so that both ends of both channels agree.
                 self.roll_back_payee_side(cx);
-                self.roll_back_payer_side(cx);
-                cx.remove(&cx.id().clone());
+                self.roll_back_payer_side(cx)
+            }
+            (TransactionMessage::Returned, Locked) => self.roll_back_payer_side(cx),
+            (TransactionMessage::TakenBack, Locked | Requested | RollingBack) => {
+                self.taken_back(cx);
                 Ok(())
             }
-            (TransactionMessage::SettleRollback { by_payee_side }, Locked | Requested) => {
-                self.settle_rollback(by_payee_side, cx);
+            (TransactionMessage::SettleTimeout, Locked | Requested | RollingBack) => {
+                self.release(cx);
                 Ok(())
             }
             // Said before the other side knew that the amount is locked: what was locked is settled by other words.
-            (TransactionMessage::HaveNoRoute | TransactionMessage::CancelRoute, Locked | Requested) => Ok(()),
+            (TransactionMessage::HaveNoRoute | TransactionMessage::CancelRoute, Locked | Requested | RollingBack) => {
+                Ok(())
+            }
             (message, phase) => Err(Rejection::new(format!("{message:?} doesn't fit a transaction that is {phase:?}"))),
         }
     }
@@ -246,6 +260,7 @@ impl Transaction {
             start_time: None,
             end_time: None,
             commit_by: None,
+            settle_by: None,
             via,
             links: Vec::new(),
             tried: 0,
@@ -351,7 +366,8 @@ impl Transaction {
         let increment = cx.node().timeout_increment;
         let beyond = if route.payer_side { end.checked_add(increment) } else { end.checked_sub(increment) };
         let end_time = beyond.ok_or(Rejection::new("expected times that leave room for this node, found none"))?;
-        self.commit_by = Some(if route.payer_side { end } else { end_time });
+        (self.commit_by, self.settle_by) =
+            if route.payer_side { (Some(end), Some(end_time)) } else { (Some(end_time), Some(end)) };
         (self.start_time, self.end_time) = (Some(start), Some(end));
         self.phase.enter(TransactionPhase::Reserved)?;
         cx.cancel("route");
@@ -433,37 +449,67 @@ impl Transaction {
         }
     }
 
-    fn settle_rollback(&mut self, by_payee_side: bool, cx: &mut Cx<'_>) {
-        if by_payee_side {
-            self.roll_back_payer_side(cx);
-        } else if self.phase == TransactionPhase::Locked || self.is_at_payee(cx.id().key().route) {
-            self.roll_back_payee_side(cx);
-        }
-        cx.remove(&cx.id().clone());
-    }
-
-    fn is_at_payee(&self, route: RouteId) -> bool {
-        matches!(self.towards_payee(route), Some(Neighbour::Payee { .. }))
-    }
-
+    /// Takes back what is locked towards the payee: it is ours, and its time is over.
     fn roll_back_payee_side(&self, cx: &mut Cx<'_>) {
         let route = cx.id().key().route;
         match self.towards_payee(route) {
-            Some(Neighbour::Link { id }) => cx.send(id, LinkMessage::SettleRollback { route }),
-            Some(Neighbour::Half { id }) => cx.send(id, TransactionMessage::SettleRollback { by_payee_side: false }),
+            Some(Neighbour::Link { id }) => cx.send(id, LinkMessage::TakeBack { route }),
+            Some(Neighbour::Half { id }) => cx.send(id, TransactionMessage::TakenBack),
             Some(Neighbour::Payee { id }) => cx.send(id, PayeeMessage::RolledBack),
             _ => {}
         }
     }
 
-    fn roll_back_payer_side(&self, cx: &mut Cx<'_>) {
+    /// Gives up what is locked towards the payer. A neighbour there, whose money it is, may have learnt the token from
+    /// elsewhere: it is asked, and the lock stays until it answers or its time is over.
+    fn roll_back_payer_side(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
         match self.towards_payer(route) {
-            Some(Neighbour::Link { id }) => cx.send(id, LinkMessage::SettleRollback { route }),
-            Some(Neighbour::Half { id }) => cx.send(id, TransactionMessage::SettleRollback { by_payee_side: true }),
+            Some(Neighbour::Link { id }) => {
+                cx.send(id, LinkMessage::GiveBack { route });
+                self.phase.enter(TransactionPhase::RollingBack)?;
+                cx.cancel("commit");
+                self.settle_timer(cx);
+                return Ok(());
+            }
+            Some(Neighbour::Half { id }) => cx.send(id, TransactionMessage::Returned),
             Some(Neighbour::Payer { id }) => cx.send(id, PayerMessage::RolledBack),
             _ => {}
         }
+        cx.remove(&cx.id().clone());
+        Ok(())
+    }
+
+    fn settle_timer(&self, cx: &mut Cx<'_>) {
+        let at = Time::from_secs(self.settle_by.unwrap_or(0)).max(cx.now());
+        cx.timer("settle", at, TransactionMessage::SettleTimeout);
+    }
+
+    /// The neighbour whose money it is says that it has it back. It may only once its time is over, or when it was asked:
+    /// before that this node may have paid onward.
+    fn taken_back(&mut self, cx: &mut Cx<'_>) {
+        let over = self.settle_by.is_some_and(|at| cx.now() >= Time::from_secs(at));
+        let on_this_node = !matches!(self.towards_payer(cx.id().key().route), Some(Neighbour::Link { .. }));
+        if over || on_this_node || self.phase == TransactionPhase::RollingBack {
+            self.release(cx);
+        } else {
+            self.settle_timer(cx);
+        }
+    }
+
+    /// The amount locked towards the payer is no longer for this node.
+    fn release(&self, cx: &mut Cx<'_>) {
+        let route = cx.id().key().route;
+        if let Some(Neighbour::Link { id }) = self.towards_payer(route) {
+            cx.send(id, LinkMessage::Release { route });
+        }
+        // A payee hears of it however far it has come; anybody else only if it isn't settled there.
+        let at_payee = matches!(self.towards_payee(route), Some(Neighbour::Payee { .. }));
+        let settled = matches!(self.phase, TransactionPhase::Requested | TransactionPhase::RollingBack);
+        if at_payee || !settled {
+            self.roll_back_payee_side(cx);
+        }
+        cx.remove(&cx.id().clone());
     }
 
     fn expect_token(&self, token: &Token, route: RouteId) -> Result<(), Rejection> {

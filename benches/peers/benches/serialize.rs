@@ -62,7 +62,7 @@ fn name(seed: u64) -> String {
 
 /// One in eight needs escapes.
 fn note(seed: u64) -> String {
-    let who = if seed % 8 == 0 { "\"the others\"" } else { "the others" };
+    let who = if seed.is_multiple_of(8) { "\"the others\"" } else { "the others" };
     format!("rent and food for the month after next, as agreed upon by {who} on the phone last Sunday, part {seed}")
 }
 
@@ -76,7 +76,7 @@ fn object(seed: u64, holds: u64) -> Peer {
         capacity: number(at + 4) >> 30,
         balance: (number(at + 5) >> 32) as i64 - (1 << 31),
         fee: (number(at + 6) >> 50) as u32,
-        open: number(at + 7) % 2 == 0,
+        open: number(at + 7).is_multiple_of(2),
         updated: 1_700_000_000_000 + (number(at + 8) >> 30),
         holds: (0..holds).map(|hold| (name(at + 10 + 2 * hold), number(at + hold) >> 34)).collect(),
     }

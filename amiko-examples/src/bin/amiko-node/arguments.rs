@@ -127,6 +127,6 @@ pub(crate) struct Run {
     pub(crate) external_meeting_point: Vec<String>,
     /// How long this node has to pass on a token.
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS",
-          value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+          value_parser = clap::value_parser!(u64).range(1..=604_800))]
     pub(crate) timeout_increment: u64,
 }
