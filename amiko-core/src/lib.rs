@@ -56,7 +56,7 @@ pub mod prelude {
     pub use crate::engine::{Engine, Output, Settings};
     pub use crate::store::Directory;
     pub use crate::{
-        Connection, Context, Id, Map, Node, Phases, Rejection, Secret, Serializable, StateMachine, Table, Time,
+        Connection, Context, Id, Map, Node, Phases, Rejection, Secret, Serializable, StateMachine, Table, Time, amiko,
         from_json, secs, to_json,
     };
 }

@@ -5,6 +5,7 @@
 use super::{ChannelMessage, RouteId};
 use amiko_core::Map;
 use amiko_core::prelude::*;
+use amiko_core::serializable::Json;
 
 /// Which way the money of a route goes, seen from this side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
@@ -28,8 +29,10 @@ pub struct Reservation {
     pub amount: u64,
 }
 
-/// What a link asks of a channel, whatever its class.
-pub trait Channel {
+/// What a link asks of a channel, whatever its class. A class of any crate becomes one with
+/// `#[amiko(implements(Channel))]`; its fields need defaults, since the first deposit makes it from its name alone.
+#[amiko(polymorphic)]
+pub trait Channel: Serializable + Send + Sync {
     /// The name of the class, as it is on the wire.
     fn class_name(&self) -> &'static str;
     /// What is ours.
@@ -89,41 +92,14 @@ pub trait Channel {
     fn roll_back(&mut self, direction: Direction, route: RouteId) -> Result<(), Rejection>;
 }
 
-/// A channel of any class that this node knows.
-#[derive(Debug, Clone, PartialEq, Serializable)]
-pub enum AnyChannel {
-    /// A channel without protection.
-    #[amiko(transparent)]
-    Plain(PlainChannel),
-}
-
-impl AnyChannel {
-    /// A new channel of the class that has this name on the wire.
-    ///
-    /// # Errors
-    /// This node accepts no channels of such a class.
-    pub fn of_class(name: &str) -> Result<Self, Rejection> {
-        match name {
-            PlainChannel::CLASS => Ok(Self::Plain(PlainChannel::default())),
-            _ => Err(Rejection::new(format!("expected a channel of class {}, found {name:?}", PlainChannel::CLASS))),
-        }
-    }
-}
-
-impl std::ops::Deref for AnyChannel {
-    type Target = dyn Channel;
-
-    fn deref(&self) -> &Self::Target {
-        let Self::Plain(channel) = self;
-        channel
-    }
-}
-
-impl std::ops::DerefMut for AnyChannel {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        let Self::Plain(channel) = self;
-        channel
-    }
+/// A new channel of the class that has this name on the wire: any class of any crate that is linked into the node.
+///
+/// # Errors
+/// There is no such class; the reason says which there are.
+pub fn new_channel(class: &str) -> Result<Box<dyn Channel>, Rejection> {
+    // What a class is without any fields is its default.
+    let object = Json::Object(vec![("_class".into(), Json::String(class.into()))]);
+    from_json(&object.to_string()).map_err(|error| Rejection::new(error.reason()))
 }
 
 /// Where a channel is in its life.
@@ -157,21 +133,28 @@ type Claims = Map<RouteId, Reservation>;
 
 /// A channel that relies on the neighbour's honesty: two numbers, and what is claimed of them.
 #[derive(Debug, Clone, Default, PartialEq, Serializable)]
-#[amiko(rename_all = "camelCase")]
+#[amiko(rename_all = "camelCase", implements(Channel))]
 pub struct PlainChannel {
     /// Where it is in its life.
+    #[amiko(default)]
     pub state: ChannelState,
     /// What is ours.
+    #[amiko(default)]
     pub amount_local: u64,
     /// What is the neighbour's.
+    #[amiko(default)]
     pub amount_remote: u64,
     /// The neighbour's, reserved for us.
+    #[amiko(default)]
     pub transactions_incoming_reserved: Claims,
     /// Ours, reserved for the neighbour.
+    #[amiko(default)]
     pub transactions_outgoing_reserved: Claims,
     /// The neighbour's, locked for us.
+    #[amiko(default)]
     pub transactions_incoming_locked: Claims,
     /// Ours, locked for the neighbour.
+    #[amiko(default)]
     pub transactions_outgoing_locked: Claims,
 }
 

@@ -3,8 +3,8 @@
 //! Invariant: a route is in `routes` exactly as long as it has a claim on one of the channels.
 
 use super::{
-    AnyChannel, ChannelMessage, ConnectionId, Direction, MeetingPoint, Message, Neighbour, PaymentNode, Reservation,
-    RouteId, Token, Transaction, TransactionId, TransactionMessage,
+    Channel, ChannelMessage, ConnectionId, Direction, MeetingPoint, Message, Neighbour, PaymentNode, PlainChannel,
+    Reservation, RouteId, Token, Transaction, TransactionId, TransactionMessage, new_channel,
 };
 use amiko_core::Map;
 use amiko_core::prelude::*;
@@ -42,7 +42,7 @@ pub struct Link {
     /// Where the neighbour can be dialled: `HOST:PORT`.
     pub peer: Option<String>,
     /// The channels, by their index.
-    pub channels: Vec<AnyChannel>,
+    pub channels: Vec<Box<dyn Channel>>,
     /// The half-routes that use this link.
     pub routes: Map<RouteId, Route>,
 }
@@ -235,7 +235,7 @@ impl Link {
 
     fn deposit(&mut self, amount: u64, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let channel_index = self.next_index()?;
-        let mut channel = AnyChannel::of_class("PlainChannel")?;
+        let mut channel = new_channel(PlainChannel::CLASS)?;
         let message = channel.deposit(amount)?;
         let channel_class = channel.class_name().to_owned();
         self.channels.push(channel);
@@ -354,7 +354,7 @@ impl Link {
         if index != next {
             return Err(Rejection::new(format!("expected a channel with the index {next}, found {index}")));
         }
-        self.channels.push(AnyChannel::of_class(class)?);
+        self.channels.push(new_channel(class)?);
         Ok(())
     }
 
@@ -483,7 +483,7 @@ impl Link {
 
 /// What happens to a claim.
 impl Link {
-    fn channel(&mut self, index: u32) -> Result<&mut AnyChannel, Rejection> {
+    fn channel(&mut self, index: u32) -> Result<&mut Box<dyn Channel>, Rejection> {
         let count = self.channels.len();
         let found = usize::try_from(index).ok().and_then(|index| self.channels.get_mut(index));
         found.ok_or_else(|| Rejection::new(format!("expected one of the {count} channels, found index {index}")))

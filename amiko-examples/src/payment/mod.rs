@@ -19,7 +19,7 @@ mod transaction;
 mod twelve;
 mod url;
 
-pub use channel::{AnyChannel, Channel, ChannelState, Direction, PlainChannel, Reservation};
+pub use channel::{Channel, ChannelState, Direction, PlainChannel, Reservation, new_channel};
 pub use link::{Link, LinkMessage, Route};
 pub use meeting_point::{MeetingPoint, MeetingPointMessage};
 pub use messages::{ChannelMessage, Message};

@@ -1,6 +1,6 @@
 //! The network of twelve nodes that the protocol's description has as its example.
 
-use super::{Address, AnyChannel, Link, MeetingPoint, PaymentNode, PlainChannel};
+use super::{Address, Link, MeetingPoint, PaymentNode, PlainChannel};
 use amiko_core::prelude::*;
 
 /// Who is whose neighbour.
@@ -17,7 +17,7 @@ pub fn twelve_nodes(addresses: &[Address; 12], funds: u64) -> Vec<PaymentNode> {
             remote_id: Some(Id::new(format!("link_to_{from}"))),
             // One side dials, so that two sockets for one link are the exception.
             peer: (from < to).then(|| addresses.get(to).map(ToString::to_string)).flatten(),
-            channels: vec![AnyChannel::Plain(PlainChannel::open(funds, funds))],
+            channels: vec![Box::new(PlainChannel::open(funds, funds))],
             ..Link::default()
         };
         (Id::new(format!("link_to_{to}")), link)

@@ -152,8 +152,9 @@ fn versions(entries: u64) -> (Channel, Channel, Channel) {
     let old = ours(&object(1, entries));
     let (mut field, mut entry) = (old.clone(), old.clone());
     field.balance += 1;
-    let middle = old.holds.keys().nth(entries as usize / 2).expect("an entry").clone();
-    *entry.holds.get_mut(&middle).expect("the entry") += 1;
+    // Not the one in the middle, which may be the root of the tree.
+    let deep = old.holds.keys().nth(entries as usize / 3).expect("an entry").clone();
+    *entry.holds.get_mut(&deep).expect("the entry") += 1;
     (old, field, entry)
 }
 
