@@ -28,6 +28,7 @@ mod time;
 mod dispatcher;
 pub mod engine;
 mod protocol;
+mod references;
 pub mod store;
 
 #[cfg(feature = "sim")]
@@ -42,6 +43,7 @@ pub use machine::{Envelope, Hosts, Keeps, Node, Nothing, StateMachine};
 pub use map::Map;
 pub use phases::Phases;
 pub use protocol::{Protocol, Welcome};
+pub use references::Name;
 pub use rejection::{Delivery, Rejection};
 pub use router::Event;
 pub use serializable::{
@@ -65,6 +67,7 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod derive {
     pub use crate::machine::{peek_kind, read_envelope, write_envelope};
+    pub use crate::references::Touched;
     pub use crate::router::{deliver, deliver_to_node};
 
     /// Whether two texts differ, at compile time.

@@ -3,7 +3,8 @@
 //! Invariant: an object is changed by its own handler only; everything else reaches it as a message.
 
 use crate::context::Context;
-use crate::id::{Id, Object};
+use crate::id::{Id, Key, Object};
+use crate::references::{Name, Touched};
 use crate::rejection::Rejection;
 use crate::router::Event;
 use crate::serializable::{Patch, ReadError, Reader, Serializable, WriteError, Writer};
@@ -73,6 +74,25 @@ pub trait Node: Serializable + Clone + Default {
     /// # Errors
     /// A value has no exact text.
     fn difference_since(&self, undo: &Self::Undo, patch: &mut Patch) -> Result<(), WriteError>;
+
+    /// Whether any of its classes has `#[amiko(strong)]` references.
+    const STRONG: bool = false;
+
+    /// Whether there is an object of this kind and key.
+    fn contains(&self, kind: &str, key: &str) -> bool;
+
+    /// Visits every object of every table.
+    #[doc(hidden)]
+    fn visit_objects(&self, visit: &mut dyn FnMut(Touched<'_>));
+
+    /// Visits every object that an event touched.
+    #[doc(hidden)]
+    fn visit_touched(&self, undo: &Self::Undo, visit: &mut dyn FnMut(Touched<'_>));
+
+    /// The objects that have this ID in them, strong or not. Walks the whole node.
+    fn referrers<T: Object>(&self, id: &Id<T>) -> Vec<Name> {
+        crate::references::referrers(self, T::KIND, &id.key().encode())
+    }
 
     /// The application's invariants, checked before each commit: `#[amiko(check = path)]`.
     ///

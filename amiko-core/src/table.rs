@@ -4,8 +4,10 @@
 //! log, so that rolling back costs what was touched and not what is there.
 
 use crate::id::{Id, Key, Object};
+use crate::references::Touched;
 use crate::serializable::{
-    Change, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
+    Change, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary,
+    WriteError, Writer,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -178,6 +180,31 @@ impl<T: Object> Table<T> {
             }
         }
         Ok(())
+    }
+
+    /// Visits every object: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn visit_objects(&self, visit: &mut dyn FnMut(Touched<'_>)) {
+        for (key, object) in self.order.iter().filter_map(|key| Some((key, self.objects.get(key)?))) {
+            let new: &dyn Polymorphic = &**object;
+            visit(Touched { kind: T::KIND, key: key.encode(), strong: T::STRONG, old: None, new: Some(new) });
+        }
+    }
+
+    /// Visits every object that an event touched: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn visit_touched(&self, undo: &TableUndo<T>, visit: &mut dyn FnMut(Touched<'_>)) {
+        for (key, old) in undo.first_touches() {
+            let old = old.map(|object| -> &dyn Polymorphic { &**object });
+            let new = self.objects.get(key).map(|object| -> &dyn Polymorphic { &**object });
+            visit(Touched { kind: T::KIND, key: key.encode(), strong: T::STRONG, old, new });
+        }
+    }
+
+    /// Whether there is an object whose key has this text: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn contains_text(&self, key: &str) -> bool {
+        T::Key::decode(key).is_ok_and(|key| self.objects.contains_key(&key))
     }
 
     /// Puts in an object that was read: outside of any event.

@@ -258,6 +258,28 @@ fn node(root: &Root) -> TokenStream {
                 true #(&& self.#fields.is_known())*
             }
 
+            const STRONG: ::core::primitive::bool =
+                false #(|| <#types as ::amiko_core::Serializable>::STRONG)*;
+
+            fn contains(&self, kind: &::core::primitive::str, key: &::core::primitive::str) -> ::core::primitive::bool {
+                #(if kind == <#types as ::amiko_core::Object>::KIND {
+                    return self.#fields.contains_text(key);
+                })*
+                false
+            }
+
+            fn visit_objects(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::derive::Touched<'_>)) {
+                #(self.#fields.visit_objects(visit);)*
+            }
+
+            fn visit_touched(
+                &self,
+                undo: &Self::Undo,
+                visit: &mut dyn ::core::ops::FnMut(::amiko_core::derive::Touched<'_>),
+            ) {
+                #(self.#fields.visit_touched(&undo.#fields, visit);)*
+            }
+
             fn own(&self) -> Self::Own {
                 (#(::core::clone::Clone::clone(&self.#own_fields),)*)
             }

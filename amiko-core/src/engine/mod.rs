@@ -18,6 +18,7 @@ pub use settings::{Entropy, Limits, Settings};
 use crate::dispatcher::{Arrival, Connection, Dispatcher, Due, Timer};
 use crate::id::Id;
 use crate::machine::{Hosts, Node, StateMachine};
+use crate::references::StrongReferences;
 use crate::rejection::Rejection;
 use crate::router::{self, Event};
 use crate::serializable::{Patch, Writer, shorten};
@@ -90,6 +91,7 @@ pub struct Engine<N: Node, S: Store = Directory> {
     /// Of connections with messages that aren't on disk yet: the number of the first of those.
     unreleased: HashMap<Id<Connection<N>>, u64>,
     history: History<N>,
+    references: StrongReferences,
     rejections: VecDeque<Rejected>,
     torn: Option<Torn>,
     /// Nothing is acknowledged any more: what is in memory may not be what is on disk.
@@ -133,6 +135,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             sealed: Sealed::new(),
             unreleased: HashMap::new(),
             history: History::new(settings.history),
+            references: StrongReferences::default(),
             rejections: VecDeque::new(),
             torn: recovered.torn,
             poisoned: None,
@@ -142,6 +145,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         };
         // What was put into tables while the state was made isn't part of an event.
         drop(engine.node.take_undo(None));
+        engine.references = StrongReferences::of(&engine.node);
         if new {
             engine.snapshot().map_err(EngineOpenError::Snapshot)?;
         }
@@ -448,7 +452,11 @@ impl<N: Node, S: Store> Engine<N, S> {
         if found > limit && rejected.is_none() {
             return Err(EventError::TooLong { limit, found });
         }
-        self.store.append(next, self.record.as_str()).map_err(EventError::Store)?;
+        let changes = self.references.check(&self.node, &undo.state).map_err(EventError::Rejected)?;
+        if let Err(error) = self.store.append(next, self.record.as_str()) {
+            self.references.revert(changes);
+            return Err(EventError::Store(error));
+        }
         Ok(true)
     }
 

@@ -2,11 +2,11 @@
 
 use amiko_core::engine::{Engine, Entropy, EventError, Output, Request, Settings};
 use amiko_core::prelude::*;
-use amiko_core::serializable::{Text, Writer};
+use amiko_core::serializable::{Polymorphic, Text, Writer};
 use amiko_core::store::Memory;
 use amiko_core::{Hosts, Key, Protocol};
 use amiko_examples::payment::{
-    Address, AnyChannel, ConnectionId, Direction, Link, MeetingPoint, Message, Neighbour, Notice, Payee, Payer,
+    Address, ConnectionId, Direction, Link, MeetingPoint, Message, Neighbour, Notice, Payee, Payer,
     PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol, PlainChannel, Reply, Reservation, RouteId,
     Token, Transaction, TransactionKey,
 };
@@ -40,7 +40,7 @@ pub(crate) fn transaction(payer_side: bool, instance: u32) -> Id<Transaction> {
 pub(crate) fn link() -> Link {
     Link {
         remote_id: Some(Id::new("hub")),
-        channels: vec![AnyChannel::Plain(PlainChannel::open(1000, 1000))],
+        channels: vec![Box::new(PlainChannel::open(1000, 1000))],
         ..Link::default()
     }
 }
@@ -302,7 +302,7 @@ fn links(name: &str, link: &Link, lines: &mut BTreeMap<String, String>) {
     lines.insert(format!("link {name}"), format!("to {remote} at {:?}", link.peer));
     let mut claims: BTreeMap<RouteId, String> = BTreeMap::new();
     for (index, channel) in link.channels.iter().enumerate() {
-        let AnyChannel::Plain(plain) = channel;
+        let plain = channel.as_any().downcast_ref::<PlainChannel>().unwrap();
         let amounts = format!("{:?} {}/{}", plain.state, channel.local(), channel.remote()).to_lowercase();
         lines.insert(format!("channel {name}{index}"), amounts);
         let maps = [
