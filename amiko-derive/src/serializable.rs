@@ -1,12 +1,15 @@
 //! From a checked class to its `Serializable`, and what comes with it.
 
+mod bounds;
 mod keys;
+mod people;
 
 use crate::tree::{Class, Field, Kind, Missing, Shape, Unknown};
-use proc_macro2::{TokenStream, TokenTree};
+use bounds::bounded;
+use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Generics, Ident, parse_quote};
+use syn::{Generics, parse_quote};
 
 pub(crate) fn generate(class: &Class) -> TokenStream {
     let ident = &class.ident;
@@ -94,61 +97,6 @@ fn registrations(class: &Class) -> TokenStream {
             }
         })
         .collect()
-}
-
-/// The class's generics, with what its fields need: parameters and their associated types must be serializable.
-///
-/// Never a whole field type: one that contains the class itself would have to be checked for ever.
-fn bounded(class: &Class) -> Generics {
-    let mut generics = class.generics.clone();
-    let parameters: Vec<Ident> = generics.type_params().map(|parameter| parameter.ident.clone()).collect();
-    if parameters.is_empty() {
-        return generics;
-    }
-    let mut needed: Vec<TokenStream> = Vec::new();
-    for field in class.shapes().iter().flat_map(Shape::written).filter(|field| field.with.is_none()) {
-        let ty = &field.ty;
-        mentioned(quote!(#ty), &parameters, &mut needed);
-    }
-    let defaults = class.shapes().iter().flat_map(|shape| &shape.fields).filter(|field| field.needs_default());
-    let defaults: Vec<_> = defaults.map(|field| &field.ty).collect();
-    let bounds = generics.make_where_clause();
-    for parameter in &parameters {
-        bounds.predicates.push(parse_quote!(#parameter: 'static));
-    }
-    for ty in needed {
-        bounds.predicates.push(parse_quote!(#ty: ::amiko_core::Serializable));
-    }
-    for ty in defaults {
-        let mut found = Vec::new();
-        mentioned(quote!(#ty), &parameters, &mut found);
-        if !found.is_empty() {
-            bounds.predicates.push(parse_quote!(#ty: ::core::default::Default));
-        }
-    }
-    generics
-}
-
-/// Finds `T` and `T::Associated` among the tokens of a type.
-fn mentioned(tokens: TokenStream, parameters: &[Ident], found: &mut Vec<TokenStream>) {
-    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-    let is_colon = |at: usize| matches!(tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == ':');
-    for (at, token) in tokens.iter().enumerate() {
-        match token {
-            TokenTree::Ident(ident) if parameters.contains(ident) && !(at > 0 && is_colon(at - 1)) => {
-                let associated = match tokens.get(at + 3) {
-                    Some(TokenTree::Ident(name)) if is_colon(at + 1) && is_colon(at + 2) => Some(name),
-                    _ => None,
-                };
-                let ty = associated.map_or_else(|| quote!(#ident), |name| quote!(#ident::#name));
-                if !found.iter().any(|known| known.to_string() == ty.to_string()) {
-                    found.push(ty);
-                }
-            }
-            TokenTree::Group(group) => mentioned(group.stream(), parameters, found),
-            _ => {}
-        }
-    }
 }
 
 /// `Self` or `Self::Variant`.
@@ -563,120 +511,5 @@ impl Generator<'_> {
                 other => #other,
             }
         }
-    }
-
-    /// What people see of an object, what it names, and what it looks like.
-    fn people_methods(&self, shapes: &[Shape]) -> TokenStream {
-        let references = shapes.iter().map(|shape| {
-            let fields = shape.written().map(|field| {
-                let binding = &field.binding;
-                let strong = field.strong;
-                self.call(
-                    field,
-                    "references",
-                    &quote!(#binding, &mut |mut reference| {
-                        reference.strong |= #strong;
-                        visit(reference);
-                    }),
-                )
-            });
-            arm(shape, quote!(#(#fields;)*))
-        });
-        let strong = shapes.iter().flat_map(Shape::written).any(|field| field.strong);
-        let summaries = shapes.iter().map(|shape| arm(shape, self.summarize_shape(shape)));
-        let schema = self.schema(shapes);
-        quote! {
-            const STRONG: ::core::primitive::bool = #strong;
-
-            #[allow(unused_variables)]
-            fn references(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
-                match self { #(#references)* }
-            }
-
-            #[allow(unused_variables)]
-            fn summarize(&self, out: &mut ::amiko_core::serializable::Summary) {
-                match self { #(#summaries)* }
-            }
-
-            #schema
-        }
-    }
-
-    fn summarize_shape(&self, shape: &Shape) -> TokenStream {
-        if let Some(field) = shape.transparent() {
-            let binding = &field.binding;
-            return self.call(field, "summarize", &quote!(#binding, out));
-        }
-        let chosen = shape.written().any(|field| field.summary);
-        let shown = shape.written().filter(|field| if chosen { field.summary } else { !field.skip_summary });
-        let fields = shown.map(|field| {
-            let (name, binding) = (&field.name, &field.binding);
-            let summarize = self.call(field, "summarize", &quote!(#binding, out));
-            quote!(out.field(#name, |out| #summarize);)
-        });
-        let class = &shape.class;
-        quote!(out.object(#class, |out| { #(#fields)* });)
-    }
-
-    fn schema(&self, shapes: &[Shape]) -> TokenStream {
-        let (name, version) = (self.class.ident.to_string(), self.class.version);
-        if let [shape] = shapes
-            && shape.variant.is_none()
-        {
-            let Some(field) = shape.transparent() else {
-                let (class, fields) = (&shape.class, self.schema_fields(shape));
-                return quote! {
-                    fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
-                        schema.class::<Self>(#class, #version, |fields| { #fields })
-                    }
-                };
-            };
-            let schema = self.call(field, "schema", &quote!(schema));
-            return quote! {
-                fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
-                    #schema
-                }
-            };
-        }
-        let variants = shapes.iter().map(|shape| match shape.transparent() {
-            Some(field) => {
-                let variant = shape.variant.as_ref().map(ToString::to_string);
-                let schema = self.call(field, "schema", &quote!(fields.schema));
-                quote! {
-                    let ty = #schema;
-                    fields.field(#variant, &ty, false);
-                }
-            }
-            None => {
-                let (class, inner) = (&shape.class, self.schema_fields(shape));
-                let path = format!("{name}::{class}");
-                quote! {
-                    let ty = fields.schema.class::<Self>(#path, #version, |fields| { #inner });
-                    fields.field(#class, &ty, false);
-                }
-            }
-        });
-        quote! {
-            fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
-                schema.class::<Self>(#name, #version, |fields| { #(#variants)* })
-            }
-        }
-    }
-
-    fn schema_fields(&self, shape: &Shape) -> TokenStream {
-        let fields = shape.written().map(|field| {
-            let name = &field.name;
-            let schema = self.call(field, "schema", &quote!(fields.schema));
-            let missing = self.call(field, "missing", &TokenStream::new());
-            let optional = match field.missing {
-                Missing::Error => quote!(#missing.is_some()),
-                _ => quote!(true),
-            };
-            quote! {
-                let ty = #schema;
-                fields.field(#name, &ty, #optional);
-            }
-        });
-        quote!(#(#fields)*)
     }
 }

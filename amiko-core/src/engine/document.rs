@@ -7,8 +7,8 @@ use super::cause::Cause;
 use crate::dispatcher::{Connection, Dispatcher, Timer};
 use crate::machine::Node;
 use crate::serializable::{
-    Change, Lines, Patch, Pointer, Problem, ReadError, Reader, Serializable, WriteError, Writer, apply_patch,
-    read_field, take_field,
+    Change, Json, Lines, Patch, Pointer, Problem, ReadError, Reader, Schema, Serializable, WriteError, Writer,
+    apply_patch, from_json, read_field, schema, take_field,
 };
 use crate::store::{Recovery, Refused};
 use crate::table::Table;
@@ -16,7 +16,7 @@ use crate::time::Time;
 
 /// The format of the files that this version writes.
 const FORMAT: u32 = 1;
-const FIELDS: &[&str] = &["format", "seq", "state", "timers", "connections"];
+const FIELDS: &[&str] = &["format", "seq", "schema", "state", "timers", "connections"];
 
 /// What is read back from a store.
 pub(super) struct Document<N: Node> {
@@ -43,6 +43,8 @@ pub(super) fn write_document<N: Node>(
     out.integer(FORMAT);
     out.key("seq");
     out.integer(sequence);
+    out.key("schema");
+    out.string(&schema::fingerprint::<Document<N>>());
     out.entry_key("state");
     state.write(&mut out)?;
     out.entry_key("timers");
@@ -69,13 +71,14 @@ impl<N: Node> Serializable for Document<N> {
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         const CLASS: &str = "document";
-        let (mut format, mut sequence) = (None::<u32>, None::<u64>);
+        let (mut format, mut sequence, mut schema) = (None::<u32>, None::<u64>, None::<String>);
         let (mut state, mut timers, mut connections) = (None, None, None);
         input.begin_object()?;
         while let Some(key) = input.key()? {
             match &*key {
                 "format" => read_field(&mut format, "format", input)?,
                 "seq" => read_field(&mut sequence, "seq", input)?,
+                "schema" => read_field(&mut schema, "schema", input)?,
                 "state" => read_field(&mut state, "state", input)?,
                 "timers" => read_field(&mut timers, "timers", input)?,
                 "connections" => read_field(&mut connections, "connections", input)?,
@@ -87,6 +90,7 @@ impl<N: Node> Serializable for Document<N> {
         }
         take_field(format, "format", CLASS, input)?;
         take_field(sequence, "seq", CLASS, input)?;
+        take_field(schema, "schema", CLASS, input)?;
         Ok(Self {
             state: take_field(state, "state", CLASS, input)?,
             timers: take_field(timers, "timers", CLASS, input)?,
@@ -105,30 +109,63 @@ impl<N: Node> Serializable for Document<N> {
             None => Err(Pointer::no_such_path("")),
         }
     }
+
+    fn schema(schema: &mut Schema) -> String {
+        N::schema(schema);
+        Timer::<N>::schema(schema);
+        Connection::<N>::schema(schema)
+    }
 }
 
-/// What was read back so far: nothing, in a new store.
-pub(super) struct Restored<N: Node>(pub(super) Option<Document<N>>);
+/// What was read back so far.
+pub(super) enum Restored<N: Node> {
+    /// Nothing, in a new store.
+    Nothing,
+    /// Objects of the classes that this program has.
+    Typed(Box<Document<N>>),
+    /// JSON that a program with other classes has written: its patches are for the objects as they were there, so that they are
+    /// applied before anything is read or migrated.
+    Foreign(Json),
+}
 
-impl<N: Node> Default for Restored<N> {
-    fn default() -> Self {
-        Self(None)
+impl<N: Node> Restored<N> {
+    /// What was read back, if there was anything, and whether another program has written it.
+    pub(super) fn finish(self) -> Result<(Option<Document<N>>, bool), ReadError> {
+        match self {
+            Self::Nothing => Ok((None, false)),
+            Self::Typed(document) => Ok((Some(*document), false)),
+            Self::Foreign(json) => Ok((Some(from_json(&json.to_string())?), true)),
+        }
     }
 }
 
 impl<N: Node> Recovery for Restored<N> {
     fn snapshot(&mut self, _sequence: u64, document: &str) -> Result<(), Refused> {
         let mut input = Reader::new(document);
-        self.0 = Some(Document::read(&mut input).and_then(|read| input.end().map(|()| read)).map_err(refused)?);
+        let same =
+            input.peek_field("schema").map_err(refused)?.as_deref() == Some(&*schema::fingerprint::<Document<N>>());
+        *self = if same {
+            let read = Document::read(&mut input).and_then(|read| input.end().map(|()| read));
+            Self::Typed(Box::new(read.map_err(refused)?))
+        } else {
+            let json = Json::parse(document).map_err(refused)?;
+            // Read as a whole at once, so that a document that can't be lifted is refused with its place.
+            from_json::<Document<N>>(document).map_err(refused)?;
+            Self::Foreign(json)
+        };
         Ok(())
     }
 
     fn record(&mut self, _sequence: u64, record: &str) -> Result<(), Refused> {
-        let Some(document) = &mut self.0 else {
-            let reason = "expected a snapshot before the first record, found none".into();
-            return Err(Refused { reason, line: 1, byte: 0 });
-        };
-        read_record(document, &mut Reader::new(record)).map_err(refused)
+        let mut input = Reader::new(record);
+        match self {
+            Self::Typed(document) => read_record(&mut **document, &mut input).map_err(refused),
+            Self::Foreign(json) => read_record(json, &mut input).map_err(refused),
+            Self::Nothing => {
+                let reason = "expected a snapshot before the first record, found none".into();
+                Err(Refused { reason, line: 1, byte: 0 })
+            }
+        }
     }
 }
 
@@ -166,7 +203,7 @@ pub(super) fn write_record<N: Node>(
 }
 
 /// Applies one record. Time, cause and rejection are for people.
-fn read_record<N: Node>(document: &mut Document<N>, input: &mut Reader<'_>) -> Result<(), ReadError> {
+fn read_record<T: Serializable>(document: &mut T, input: &mut Reader<'_>) -> Result<(), ReadError> {
     let mut patched = false;
     input.begin_object()?;
     while let Some(key) = input.key()? {

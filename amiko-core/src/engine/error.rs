@@ -3,7 +3,7 @@
 //! Invariant: one type for each operation, and after each error the state is what it was before.
 
 use crate::rejection::Rejection;
-use crate::serializable::WriteError;
+use crate::serializable::{ReadError, WriteError};
 use crate::store::{RecoverError, StoreError};
 use std::fmt;
 
@@ -13,6 +13,8 @@ use std::fmt;
 pub enum EngineOpenError {
     /// The store couldn't be read.
     Recover(RecoverError),
+    /// What a program with other classes has written can't be lifted to those of this one.
+    Lift(ReadError),
     /// The first snapshot of a new state couldn't be written.
     Snapshot(SyncError),
     /// The operating system gave no randomness.
@@ -80,6 +82,9 @@ impl fmt::Display for EngineOpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Recover(_) => f.write_str("the state can't be read back"),
+            Self::Lift(_) => {
+                f.write_str("the state of another version of this program can't be read: it needs a migration")
+            }
             Self::Snapshot(_) => f.write_str("the first snapshot can't be written"),
             Self::Entropy(reason) => write!(f, "expected randomness from the operating system, found none: {reason}"),
         }
@@ -91,7 +96,7 @@ impl std::error::Error for EngineOpenError {
         match self {
             Self::Recover(error) => Some(error),
             Self::Snapshot(error) => Some(error),
-            Self::Entropy(_) => None,
+            Self::Lift(_) | Self::Entropy(_) => None,
         }
     }
 }

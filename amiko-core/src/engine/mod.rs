@@ -114,10 +114,12 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// # Errors
     /// As [`Engine::open`].
     pub fn open_with(mut store: S, settings: Settings, initial: impl FnOnce() -> N) -> Result<Self, EngineOpenError> {
-        let mut restored = Restored::<N>::default();
+        let mut restored = Restored::<N>::Nothing;
         let recovered = store.recover(&mut restored).map_err(EngineOpenError::Recover)?;
-        let new = restored.0.is_none();
-        let document = restored.0.unwrap_or_else(|| Document::new(initial()));
+        let (found, foreign) = restored.finish().map_err(EngineOpenError::Lift)?;
+        // What another program has written is written anew, so that no journal has records of two programs.
+        let rewrite = found.is_none() || foreign;
+        let document = found.unwrap_or_else(|| Document::new(initial()));
         let mut seed = [0; 32];
         match settings.entropy {
             Entropy::Seed(given) => seed = given,
@@ -146,7 +148,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         // What was put into tables while the state was made isn't part of an event.
         drop(engine.node.take_undo(None));
         engine.references = StrongReferences::of(&engine.node);
-        if new {
+        if rewrite {
             engine.snapshot().map_err(EngineOpenError::Snapshot)?;
         }
         Ok(engine)

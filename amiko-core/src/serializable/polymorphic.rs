@@ -33,7 +33,7 @@ pub trait Polymorphic: Any {
     fn summarize_object(&self, out: &mut Summary);
     /// As [`Serializable::class`].
     fn class_of_object(&self) -> Option<&'static str>;
-    /// The object itself.
+    /// The object itself, to be looked at as its class. Of a `Box<dyn Trait>` write `(*boxed).as_any()`: the box is a value too.
     fn as_any(&self) -> &dyn Any;
 }
 

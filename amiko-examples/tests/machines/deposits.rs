@@ -4,7 +4,7 @@ use crate::machine::{Machine, NOTHING, hub, link};
 use crate::messages::{channel, deposit, make_route, make_route_with};
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
-    AnyChannel, ChannelMessage, Link, LinkMessage, PaymentNode, PaymentNodeMessage, PlainChannel,
+    Channel, ChannelMessage, Link, LinkMessage, PaymentNode, PaymentNodeMessage, PlainChannel,
 };
 
 fn a() -> Id<Link> {
@@ -58,7 +58,7 @@ fn a_neighbours_deposit_with_another_index_or_of_an_unknown_class_is_refused() {
     );
     assert_eq!(
         hub.hears("a", deposit(1, "MultiSigChannel")),
-        [r#"rejected: expected a channel of class PlainChannel, found "MultiSigChannel""#]
+        [r#"rejected: expected the class PlainChannel, found "MultiSigChannel""#]
     );
     assert_eq!(
         hub.hears("a", channel(1, ChannelMessage::PlainDeposit { amount: 1 })),
@@ -68,7 +68,8 @@ fn a_neighbours_deposit_with_another_index_or_of_an_unknown_class_is_refused() {
 
 #[test]
 fn a_link_has_64_channels_at_the_most() {
-    let channels = vec![AnyChannel::Plain(PlainChannel::open(1, 1)); 64];
+    let one: Box<dyn Channel> = Box::new(PlainChannel::open(1, 1));
+    let channels = vec![one; 64];
     let full = Link { channels, ..link() };
     let links = [(Id::new("a"), full)].into_iter().collect();
     let mut hub = Machine::new(PaymentNode { links, ..PaymentNode::default() });

@@ -6,7 +6,7 @@ use crate::messages::{
     request_commit, settle_commit, settle_commit_with, settle_rollback,
 };
 use amiko_core::prelude::*;
-use amiko_examples::payment::{AnyChannel, ChannelMessage, Link, LinkMessage, Message, PaymentNode, PlainChannel};
+use amiko_examples::payment::{Channel, ChannelMessage, Link, LinkMessage, Message, PaymentNode, PlainChannel};
 
 fn a() -> Id<Link> {
     Id::new("a")
@@ -135,7 +135,7 @@ fn a_route_that_breaks_a_rule_is_refused() {
     );
     assert_eq!(
         hub.hears("a", make_route_with(AMOUNT, begin, Some(u64::MAX), 0, false)),
-        ["rejected: the time-out is too far away"]
+        ["rejected: expected a lock that ends within 5184000 seconds, found one that ends at 18446744073709551615"]
     );
 }
 
@@ -164,7 +164,8 @@ fn a_route_uses_a_link_once() {
 
 #[test]
 fn a_route_takes_the_first_channel_that_can_carry_it() {
-    let channels = [PlainChannel::open(10, 2000), PlainChannel::open(1000, 0)].map(AnyChannel::Plain).to_vec();
+    let channels: Vec<Box<dyn Channel>> =
+        vec![Box::new(PlainChannel::open(10, 2000)), Box::new(PlainChannel::open(1000, 0))];
     let links = [(Id::new("a"), link()), (Id::new("b"), Link { channels, ..link() })].into_iter().collect();
     let mut hub = Machine::new(PaymentNode { links, ..PaymentNode::default() });
     assert_eq!(
@@ -195,7 +196,7 @@ fn a_route_takes_the_first_channel_that_can_carry_it() {
 
 #[test]
 fn a_link_that_cannot_carry_the_amount_is_passed_over_at_once() {
-    let poor = Link { channels: vec![AnyChannel::Plain(PlainChannel::open(122, 5000))], ..link() };
+    let poor = Link { channels: vec![Box::new(PlainChannel::open(122, 5000))], ..link() };
     let none = Link { channels: Vec::new(), ..link() };
     let links = [("a", link()), ("b", poor), ("c", none)];
     let links = links.into_iter().map(|(name, link)| (Id::new(name), link)).collect();
@@ -244,7 +245,7 @@ fn have_route_that_does_not_fit_is_refused() {
     assert_eq!(hub.hears("a", have_route(true, 7)), ["rejected: expected this from the other side of the route"]);
     assert_eq!(
         hub.hears("b", have_route(true, u64::MAX - BEGIN)),
-        ["rejected: expected times that leave room for this node, found none"]
+        ["rejected: expected a lock that ends within 5184000 seconds, found one that ends at 18446744073709551615"]
     );
     let transaction_id = Some(token().transaction());
     let message = |transaction_id, end_time| Message::HaveRoute {
@@ -477,23 +478,33 @@ fn settle_commit_that_does_not_fit_is_refused() {
 }
 
 #[test]
-fn settle_rollback_from_the_payees_direction_goes_back_to_the_payer() {
+fn settle_rollback_from_the_payees_direction_is_answered_and_goes_back_to_the_payer_who_answers_too() {
     let mut hub = locked();
     assert_eq!(
         hub.hears("b", settle_rollback(true)),
         [
+            "to b: SettleRollback{transactionID:T,isPayerSide:true}",
             "to a: SettleRollback{transactionID:T,isPayerSide:true}",
-            "channel a0: open 1000/1000",
             "channel b0: open 1000/1000",
-            "claim a 1T: gone",
             "claim b 1T: gone",
             "timer transaction/1T/commit: gone",
+            "timer transaction/1T/settle: +86407",
+            "transaction 1T: RollingBack 123 to Here, link a > link b, +0..+7 by +7, 1/b"
+        ]
+    );
+    // Both sides may roll back at once.
+    assert_eq!(hub.hears("b", settle_rollback(true)), NOTHING);
+    assert_eq!(
+        hub.hears("a", settle_rollback(true)),
+        [
+            "channel a0: open 1000/1000",
+            "claim a 1T: gone",
+            "timer transaction/1T/settle: gone",
             "transaction 1T: gone"
         ]
     );
     hub.assert_idle();
-    // Both sides may roll back at once.
-    assert_eq!(hub.hears("b", settle_rollback(true)), NOTHING);
+    assert_eq!(hub.hears("a", settle_rollback(true)), NOTHING);
 }
 
 #[test]
@@ -540,7 +551,9 @@ fn what_transactions_say_about_routes_that_are_not_on_the_link_is_refused() {
         LinkMessage::Lock { route },
         LinkMessage::RequestCommit { route, token: token() },
         LinkMessage::SettleCommit { route, token: token() },
-        LinkMessage::SettleRollback { route },
+        LinkMessage::TakeBack { route },
+        LinkMessage::GiveBack { route },
+        LinkMessage::Release { route },
     ] {
         let expected = ["rejected: expected a route of transaction T on this link, found none"];
         assert_eq!(hub.tells(&a, message), expected);

@@ -2,7 +2,7 @@
 
 use amiko_core::engine::{Engine, Entropy, EventError, Output, Request, Settings};
 use amiko_core::prelude::*;
-use amiko_core::serializable::{Polymorphic, Text, Writer};
+use amiko_core::serializable::{Text, Writer};
 use amiko_core::store::Memory;
 use amiko_core::{Hosts, Key, Protocol};
 use amiko_examples::payment::{
@@ -302,7 +302,7 @@ fn links(name: &str, link: &Link, lines: &mut BTreeMap<String, String>) {
     lines.insert(format!("link {name}"), format!("to {remote} at {:?}", link.peer));
     let mut claims: BTreeMap<RouteId, String> = BTreeMap::new();
     for (index, channel) in link.channels.iter().enumerate() {
-        let plain = channel.as_any().downcast_ref::<PlainChannel>().unwrap();
+        let plain = (**channel).as_any().downcast_ref::<PlainChannel>().unwrap();
         let amounts = format!("{:?} {}/{}", plain.state, channel.local(), channel.remote()).to_lowercase();
         lines.insert(format!("channel {name}{index}"), amounts);
         let maps = [

@@ -12,5 +12,6 @@ mod names;
 mod node;
 mod payee;
 mod payer;
+mod rollbacks;
 mod transaction;
 mod wire;

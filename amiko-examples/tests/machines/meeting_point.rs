@@ -243,13 +243,22 @@ fn a_rollback_goes_from_the_payees_half_to_the_payers() {
     assert_eq!(
         hub.hears("b", settle_rollback(false)),
         [
+            "to b: SettleRollback{transactionID:T,isPayerSide:false}",
             "to a: SettleRollback{transactionID:T,isPayerSide:true}",
-            "channel a0: open 1000/1000",
             "channel b0: open 1000/1000",
-            "claim a 1T: gone",
             "claim b 0T: gone",
             "timer transaction/0T/commit: gone",
+            "timer transaction/1T/settle: +172900",
             "transaction 0T: gone",
+            "transaction 1T: RollingBack 123 to Here, link a > half 0T, +0..+86500 by +86500, 0/"
+        ]
+    );
+    assert_eq!(
+        hub.hears("a", settle_rollback(true)),
+        [
+            "channel a0: open 1000/1000",
+            "claim a 1T: gone",
+            "timer transaction/1T/settle: gone",
             "transaction 1T: gone"
         ]
     );
@@ -268,12 +277,20 @@ fn no_token_in_time_rolls_both_halves_back() {
         [
             "to b: SettleRollback{transactionID:T,isPayerSide:false}",
             "to a: SettleRollback{transactionID:T,isPayerSide:true}",
-            "channel a0: open 1000/1000",
             "channel b0: open 1000/1000",
-            "claim a 1T: gone",
             "claim b 0T: gone",
             "timer transaction/0T/commit: gone",
+            "timer transaction/1T/settle: +172900",
             "transaction 0T: gone",
+            "transaction 1T: RollingBack 123 to Here, link a > half 0T, +0..+86500 by +86500, 0/"
+        ]
+    );
+    assert_eq!(
+        hub.hears("a", settle_rollback(true)),
+        [
+            "channel a0: open 1000/1000",
+            "claim a 1T: gone",
+            "timer transaction/1T/settle: gone",
             "transaction 1T: gone"
         ]
     );

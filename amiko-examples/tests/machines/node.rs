@@ -116,7 +116,8 @@ fn a_request_makes_a_payee_with_a_random_id() {
     let id = id.key();
     assert!(id.len() == 16 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')), "{id}");
     let payee_line = format!("payee {id}: Initial since +0, 123 for tea at [Here], via a");
-    assert_eq!(seen, [format!("reply amikopay://here:4321/{id}"), payee_line]);
+    let timer = format!("timer payee/{id}/expire: +86400");
+    assert_eq!(seen, [format!("reply amikopay://here:4321/{id}"), payee_line, timer]);
     node.asks(request(123, "tea", None));
     let ids: Vec<_> = node.engine.node().payees.iter().map(|(id, payee)| (id, payee.token.transaction())).collect();
     assert_eq!(ids.len(), 2);
@@ -149,7 +150,7 @@ fn a_request_that_cannot_be_paid_is_refused() {
         node.asks(request(1, "tea", Some("x"))),
         [r#"rejected: expected a link, found none named "x": there are a"#]
     );
-    assert_eq!(node.asks(request(1, &"x".repeat(10_000), None)).len(), 2);
+    assert_eq!(node.asks(request(1, &"x".repeat(10_000), None)).len(), 3);
     assert_eq!(
         hub(&["a"], &[]).asks(request(1, "tea", None)),
         ["rejected: expected a meeting point, found none: add one, or run with --external-meeting-point"]

@@ -388,6 +388,7 @@ fn a_lock_that_is_rolled_back_cancels() {
     assert_eq!(
         node.hears("a", settle_rollback(true)),
         [
+            "to a: SettleRollback{transactionID:T,isPayerSide:true}",
             "to P@payer: Cancel{}",
             "ended P",
             "channel a0: open 1000/1000",

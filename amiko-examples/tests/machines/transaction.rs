@@ -1,7 +1,7 @@
 //! Transactions: each phase, each message and each time-out, and what stops loops.
 
 use crate::machine::{BEGIN, Machine, NOTHING, hub, other_token, token, transaction};
-use crate::messages::{cancel_route, have_no_route, have_route, lock, make_route, request_commit, settle_commit};
+use crate::messages::{cancel_route, have_no_route, have_route, lock, make_route, request_commit, settle_commit, settle_rollback};
 use amiko_core::prelude::*;
 use amiko_examples::payment::{Transaction, TransactionMessage as Said, TransactionPhase};
 
@@ -12,11 +12,14 @@ fn transaction_in(phase: TransactionPhase) -> Machine {
     if phase != TransactionPhase::Searching {
         hub.hears("b", have_route(true, 7));
     }
-    if matches!(phase, TransactionPhase::Locked | TransactionPhase::Requested) {
+    if !matches!(phase, TransactionPhase::Searching | TransactionPhase::Reserved) {
         hub.hears("a", lock(true));
     }
     if phase == TransactionPhase::Requested {
         hub.hears("b", request_commit(true));
+    }
+    if phase == TransactionPhase::RollingBack {
+        hub.after(secs(7));
     }
     assert_eq!(hub.engine.node().transactions.get(&transaction(true, 0)).map(|found| found.phase), Some(phase));
     hub
@@ -24,20 +27,25 @@ fn transaction_in(phase: TransactionPhase) -> Machine {
 
 #[test]
 fn what_does_not_fit_a_phase_is_refused_and_changes_nothing() {
-    use TransactionPhase::{Locked, Requested, Reserved, Searching};
+    use TransactionPhase::{Locked, Requested, Reserved, RollingBack, Searching};
     let (start_time, end_time) = (BEGIN, BEGIN + 7);
     let make = Said::MakeRoute;
     let met = Said::Met { other: transaction(false, 0), start_time, end_time };
     let have = Said::HaveRoute { start_time, end_time };
     let request = Said::RequestCommit { token: token() };
     let settle = Said::SettleCommit { token: token() };
-    let rollback = Said::SettleRollback { by_payee_side: true };
-    let (route_timeout, lock_timeout, commit_timeout) = (Said::RouteTimeout, Said::LockTimeout, Said::CommitTimeout);
+    let (returned, taken_back) = (Said::Returned, Said::TakenBack);
+    let (route_timeout, lock_timeout) = (Said::RouteTimeout, Said::LockTimeout);
+    let (commit_timeout, settle_timeout) = (Said::CommitTimeout, Said::SettleTimeout);
+    let before_the_lock = [&request, &settle, &returned, &taken_back, &commit_timeout, &settle_timeout];
+    let after_the_lock = [&make, &met, &have, &Said::Lock, &route_timeout, &lock_timeout];
+    let over = [&request, &returned, &commit_timeout];
     let refused = [
-        (Searching, vec![&Said::Lock, &request, &settle, &rollback, &lock_timeout, &commit_timeout]),
-        (Reserved, vec![&make, &met, &have, &request, &settle, &rollback, &route_timeout, &commit_timeout]),
-        (Locked, vec![&make, &met, &have, &Said::Lock, &route_timeout, &lock_timeout]),
-        (Requested, vec![&make, &met, &have, &Said::Lock, &request, &route_timeout, &lock_timeout, &commit_timeout]),
+        (Searching, [&before_the_lock[..], &[&Said::Lock, &lock_timeout]].concat()),
+        (Reserved, [&before_the_lock[..], &[&make, &met, &have, &route_timeout]].concat()),
+        (Locked, after_the_lock.to_vec()),
+        (Requested, [&after_the_lock[..], &over].concat()),
+        (RollingBack, [&after_the_lock[..], &over].concat()),
     ];
     for (phase, messages) in refused {
         let mut hub = transaction_in(phase);
@@ -54,7 +62,7 @@ fn what_does_not_fit_a_phase_is_refused_and_changes_nothing() {
 
 #[test]
 fn what_was_said_before_the_lock_was_known_is_passed_over() {
-    for phase in [TransactionPhase::Locked, TransactionPhase::Requested] {
+    for phase in [TransactionPhase::Locked, TransactionPhase::Requested, TransactionPhase::RollingBack] {
         let mut hub = transaction_in(phase);
         assert_eq!(hub.tells(&transaction(true, 0), Said::HaveNoRoute), NOTHING);
         assert_eq!(hub.tells(&transaction(true, 0), Said::CancelRoute), NOTHING);
@@ -64,7 +72,7 @@ fn what_was_said_before_the_lock_was_known_is_passed_over() {
 #[test]
 fn another_token_is_refused() {
     let wrong = ["rejected: expected the token of this transaction, found another"];
-    for phase in [TransactionPhase::Locked, TransactionPhase::Requested] {
+    for phase in [TransactionPhase::Locked, TransactionPhase::Requested, TransactionPhase::RollingBack] {
         let mut hub = transaction_in(phase);
         assert_eq!(hub.tells(&transaction(true, 0), Said::SettleCommit { token: other_token() }), wrong);
     }
@@ -243,7 +251,7 @@ fn no_lock_within_five_seconds_ends_the_route_in_both_directions() {
 }
 
 #[test]
-fn no_token_until_the_agreed_time_rolls_both_sides_back() {
+fn no_token_until_the_agreed_time_takes_back_what_is_ours_and_asks_the_payers_direction() {
     let mut hub = transaction_in(TransactionPhase::Locked);
     assert_eq!(hub.after(secs(6)), NOTHING);
     assert_eq!(
@@ -251,11 +259,20 @@ fn no_token_until_the_agreed_time_rolls_both_sides_back() {
         [
             "to b: SettleRollback{transactionID:T,isPayerSide:true}",
             "to a: SettleRollback{transactionID:T,isPayerSide:true}",
-            "channel a0: open 1000/1000",
             "channel b0: open 1000/1000",
-            "claim a 1T: gone",
             "claim b 1T: gone",
             "timer transaction/1T/commit: gone",
+            "timer transaction/1T/settle: +86407",
+            "transaction 1T: RollingBack 123 to Here, link a > link b, +0..+7 by +7, 1/bc"
+        ]
+    );
+    assert_eq!(hub.hears("b", request_commit(true)), NOTHING);
+    assert_eq!(
+        hub.hears("a", settle_rollback(true)),
+        [
+            "channel a0: open 1000/1000",
+            "claim a 1T: gone",
+            "timer transaction/1T/settle: gone",
             "transaction 1T: gone"
         ]
     );
@@ -264,7 +281,7 @@ fn no_token_until_the_agreed_time_rolls_both_sides_back() {
 }
 
 #[test]
-fn no_token_on_the_payees_side_until_the_agreed_time_rolls_both_sides_back() {
+fn no_token_on_the_payees_side_until_the_agreed_time_takes_back_what_is_ours_and_asks_the_payers_direction() {
     let mut hub = hub(&["a", "b"], &[]);
     hub.hears("a", make_route(false));
     hub.hears("b", have_route(false, 86_400));
@@ -276,10 +293,18 @@ fn no_token_on_the_payees_side_until_the_agreed_time_rolls_both_sides_back() {
             "to a: SettleRollback{transactionID:T,isPayerSide:false}",
             "to b: SettleRollback{transactionID:T,isPayerSide:false}",
             "channel a0: open 1000/1000",
-            "channel b0: open 1000/1000",
             "claim a 0T: gone",
-            "claim b 0T: gone",
             "timer transaction/0T/commit: gone",
+            "timer transaction/0T/settle: +86400",
+            "transaction 0T: RollingBack 123 to Here, link a > link b, +0..+86400 by +0, 1/b"
+        ]
+    );
+    assert_eq!(
+        hub.hears("b", settle_rollback(false)),
+        [
+            "channel b0: open 1000/1000",
+            "claim b 0T: gone",
+            "timer transaction/0T/settle: gone",
             "transaction 0T: gone"
         ]
     );

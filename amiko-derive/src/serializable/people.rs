@@ -1,0 +1,123 @@
+//! What people see of an object, what it names, and what its class looks like.
+
+use super::{Generator, arm};
+use crate::tree::{Missing, Shape};
+use proc_macro2::TokenStream;
+use quote::quote;
+
+impl Generator<'_> {
+    /// What people see of an object, what it names, and what it looks like.
+    pub(super) fn people_methods(&self, shapes: &[Shape]) -> TokenStream {
+        let references = shapes.iter().map(|shape| {
+            let fields = shape.written().map(|field| {
+                let binding = &field.binding;
+                let strong = field.strong;
+                self.call(
+                    field,
+                    "references",
+                    &quote!(#binding, &mut |mut reference| {
+                        reference.strong |= #strong;
+                        visit(reference);
+                    }),
+                )
+            });
+            arm(shape, quote!(#(#fields;)*))
+        });
+        let strong = shapes.iter().flat_map(Shape::written).any(|field| field.strong);
+        let summaries = shapes.iter().map(|shape| arm(shape, self.summarize_shape(shape)));
+        let schema = self.schema(shapes);
+        quote! {
+            const STRONG: ::core::primitive::bool = #strong;
+
+            #[allow(unused_variables)]
+            fn references(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
+                match self { #(#references)* }
+            }
+
+            #[allow(unused_variables)]
+            fn summarize(&self, out: &mut ::amiko_core::serializable::Summary) {
+                match self { #(#summaries)* }
+            }
+
+            #schema
+        }
+    }
+
+    fn summarize_shape(&self, shape: &Shape) -> TokenStream {
+        if let Some(field) = shape.transparent() {
+            let binding = &field.binding;
+            return self.call(field, "summarize", &quote!(#binding, out));
+        }
+        let chosen = shape.written().any(|field| field.summary);
+        let shown = shape.written().filter(|field| if chosen { field.summary } else { !field.skip_summary });
+        let fields = shown.map(|field| {
+            let (name, binding) = (&field.name, &field.binding);
+            let summarize = self.call(field, "summarize", &quote!(#binding, out));
+            quote!(out.field(#name, |out| #summarize);)
+        });
+        let class = &shape.class;
+        quote!(out.object(#class, |out| { #(#fields)* });)
+    }
+
+    fn schema(&self, shapes: &[Shape]) -> TokenStream {
+        let (name, version) = (self.class.ident.to_string(), self.class.version);
+        if let [shape] = shapes
+            && shape.variant.is_none()
+        {
+            let Some(field) = shape.transparent() else {
+                let (class, fields) = (&shape.class, self.schema_fields(shape));
+                return quote! {
+                    fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                        schema.class::<Self>(#class, #version, |fields| { #fields })
+                    }
+                };
+            };
+            let schema = self.call(field, "schema", &quote!(schema));
+            return quote! {
+                fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                    #schema
+                }
+            };
+        }
+        let variants = shapes.iter().map(|shape| match shape.transparent() {
+            Some(field) => {
+                let variant = shape.variant.as_ref().map(ToString::to_string);
+                let schema = self.call(field, "schema", &quote!(fields.schema));
+                quote! {
+                    let ty = #schema;
+                    fields.field(#variant, &ty, false);
+                }
+            }
+            None => {
+                let (class, inner) = (&shape.class, self.schema_fields(shape));
+                let path = format!("{name}::{class}");
+                quote! {
+                    let ty = fields.schema.class::<Self>(#path, #version, |fields| { #inner });
+                    fields.field(#class, &ty, false);
+                }
+            }
+        });
+        quote! {
+            fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                schema.class::<Self>(#name, #version, |fields| { #(#variants)* })
+            }
+        }
+    }
+
+    fn schema_fields(&self, shape: &Shape) -> TokenStream {
+        let fields = shape.written().map(|field| {
+            let name = &field.name;
+            let schema = self.call(field, "schema", &quote!(fields.schema));
+            let missing = self.call(field, "missing", &TokenStream::new());
+            let optional = match field.missing {
+                Missing::Error => quote!(#missing.is_some()),
+                _ => quote!(true),
+            };
+            quote! {
+                let ty = #schema;
+                fields.field(#name, &ty, #optional);
+            }
+        });
+        quote!(#(#fields)*)
+    }
+}
