@@ -90,6 +90,19 @@ impl Json {
         }
     }
 
+    /// The same with the fields of all objects in the order of their names.
+    #[must_use]
+    pub fn sorted(self) -> Self {
+        match self {
+            Self::Array(values) => Self::Array(values.into_iter().map(Self::sorted).collect()),
+            Self::Object(mut fields) => {
+                fields.sort_by(|(one, _), (other, _)| one.cmp(other));
+                Self::Object(fields.into_iter().map(|(name, value)| (name, value.sorted())).collect())
+            }
+            other => other,
+        }
+    }
+
     /// The text of a string.
     pub fn as_str(&self) -> Option<&str> {
         if let Self::String(text) = self { Some(text) } else { None }

@@ -5,6 +5,7 @@
 
 mod codec;
 mod error;
+mod hashed;
 mod json;
 mod migrate;
 mod patch;

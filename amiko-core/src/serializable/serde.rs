@@ -152,10 +152,13 @@ impl<'de> Visitor<'de> for JsonVisitor {
 pub(super) fn to_exact_json<T: Serialize + DeserializeOwned>(value: &T) -> Result<String, WriteError> {
     let unreadable = |error: &dyn fmt::Display| WriteError::Unreadable { reason: error.to_string() };
     value.serialize(Checker)?;
-    let text = serde_json::to_string(value).map_err(|error| unreadable(&error))?;
+    let written = serde_json::to_string(value).map_err(|error| unreadable(&error))?;
+    // The order of a hash must not reach the text.
+    let sorted = |text: &str| Json::parse(text).map(Json::sorted).map_err(|error| unreadable(&error));
+    let text = sorted(&written)?.to_string();
     let read: T = serde_json::from_str(&text).map_err(|error| unreadable(&error))?;
     match serde_json::to_string(&read) {
-        Ok(again) if again == text => Ok(text),
+        Ok(again) if again == written || sorted(&again)?.to_string() == text => Ok(text),
         Ok(_) => Err(unreadable(&"reading it back gives another value")),
         Err(error) => Err(unreadable(&error)),
     }

@@ -1,0 +1,167 @@
+//! `Serializable` for hashed collections, and for a few types that aren't worth a file of their own.
+//!
+//! Invariant: the order of a hash never reaches a text: entries are written in the order of their keys.
+
+use super::patch::replace_whole;
+use super::values::{pointed_key, read_entries};
+use super::{Change, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer};
+use crate::id::Key;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher, Hash};
+
+fn sorted<K: Ord, V, S>(map: &HashMap<K, V, S>) -> Vec<(&K, &V)> {
+    let mut entries: Vec<_> = map.iter().collect();
+    entries.sort_unstable_by_key(|(key, _)| *key);
+    entries
+}
+
+impl<K: Key, V: Serializable, S: BuildHasher + Default + 'static> Serializable for HashMap<K, V, S> {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.begin_object()?;
+        for (key, value) in sorted(self) {
+            out.map_key(&key.encode());
+            value.write(out)?;
+        }
+        out.end_object();
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let mut map = Self::default();
+        read_entries(input, |key, value| map.insert(key, value).is_none())?;
+        Ok(map)
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        for (key, _) in sorted(old).into_iter().filter(|(key, _)| !self.contains_key(*key)) {
+            patch.remove(&key.encode())?;
+        }
+        for (key, new) in sorted(self) {
+            match old.get(key) {
+                Some(old) => patch.field(&key.encode(), old, new)?,
+                None => patch.add(&key.encode(), new)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+        let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
+        let key: K = pointed_key(&segment)?;
+        match change {
+            Change::Add(input) if rest.split().is_none() => {
+                self.insert(key, V::read(input)?);
+                Ok(())
+            }
+            Change::Remove if rest.split().is_none() => {
+                self.remove(&key).map(drop).ok_or_else(|| Pointer::no_such_path(&segment))
+            }
+            deeper => {
+                let value = self.get_mut(&key).ok_or_else(|| Pointer::no_such_path(&segment))?;
+                value.apply(rest, deeper)
+            }
+        }
+    }
+
+    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+        for (key, value) in sorted(self) {
+            key.reference(visit);
+            value.references(visit);
+        }
+    }
+
+    fn summarize(&self, out: &mut Summary) {
+        out.collection(self.len(), sorted(self), |out, (key, value)| {
+            out.entry(&key.encode());
+            value.summarize(out);
+        });
+    }
+
+    fn schema(schema: &mut Schema) -> String {
+        format!("map of {} to {}", K::called(), V::schema(schema))
+    }
+}
+
+impl<T: Serializable + Ord + Hash, S: BuildHasher + Default + 'static> Serializable for HashSet<T, S> {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.begin_array()?;
+        for value in self.iter().collect::<BTreeSet<_>>() {
+            out.element();
+            value.write(out)?;
+        }
+        out.end_array();
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        BTreeSet::read(input).map(|set| set.into_iter().collect())
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        if self == old { Ok(()) } else { patch.replace(self) }
+    }
+
+    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+        self.iter().for_each(|value| value.references(visit));
+    }
+
+    fn summarize(&self, out: &mut Summary) {
+        out.collection(self.len(), self.iter().collect::<BTreeSet<_>>(), |out, value| value.summarize(out));
+    }
+
+    fn schema(schema: &mut Schema) -> String {
+        format!("set of {}", T::schema(schema))
+    }
+}
+
+#[cfg(feature = "bytes")]
+impl Serializable for bytes::Bytes {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.bytes(self);
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        input.bytes().map(Self::from)
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        if self == old { Ok(()) } else { patch.replace(self) }
+    }
+
+    fn summarize(&self, out: &mut Summary) {
+        out.text(&hex::encode(self));
+    }
+
+    fn schema(_: &mut Schema) -> String {
+        "bytes".into()
+    }
+}
+
+/// Nothing is kept of it, so nothing is written.
+impl<T: 'static> Serializable for std::marker::PhantomData<T> {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        out.null();
+        Ok(())
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        if input.null() { Ok(Self) } else { Err(input.expected("null")) }
+    }
+
+    fn missing() -> Option<Self> {
+        Some(Self)
+    }
+
+    fn is_null(&self) -> bool {
+        true
+    }
+
+    fn difference(&self, _: &Self, _: &mut Patch) -> Result<(), WriteError> {
+        Ok(())
+    }
+
+    fn schema(_: &mut Schema) -> String {
+        "nothing".into()
+    }
+}
