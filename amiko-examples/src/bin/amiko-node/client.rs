@@ -72,7 +72,7 @@ async fn pay(conversation: &mut Conversation, question: &Question, yes: bool, js
     }
     let Answer::Ended { record } = answer else { return Err(unexpected(&answer)) };
     if json {
-        screen::say(to_json(&record).map_err(Failure::refused)?);
+        screen::document(&record)?;
     }
     if record.outcome == Outcome::Cancelled {
         return Err(Failure::Refused(format!("the payment was cancelled: {}; nothing was paid", record.reason)));
@@ -92,8 +92,8 @@ fn show(answer: Answer, json: bool) -> Result<(), Failure> {
     match answer {
         // The document is JSON already, one object a line.
         Answer::Document { text } => screen::say(text),
-        Answer::Payments { records } if json => screen::say(to_json(&records).map_err(Failure::refused)?),
-        other if json => screen::say(to_json(&other).map_err(Failure::refused)?),
+        Answer::Payments { records } if json => screen::document(&records)?,
+        other if json => screen::document(&other)?,
         Answer::Done => screen::say("done"),
         Answer::Url { url } => screen::say(url),
         Answer::State { summary } => show_summary(&summary),

@@ -84,7 +84,7 @@ pub(crate) async fn demo(arguments: &Demo, directory: Option<&Path>, json: bool)
     }
     let report = report(payments, &before, &after);
     if json {
-        screen::say(to_json(&report).map_err(Failure::refused)?);
+        screen::document(&report)?;
     } else {
         show(&report, funds, took);
     }

@@ -54,7 +54,7 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
         if json {
             let (directory, address) = (directory.display().to_string(), address.to_string());
             let started = Started { directory, address, listen: local.to_string() };
-            screen::say(to_json(&started).map_err(Failure::refused)?);
+            screen::document(&started)?;
         } else {
             screen::say(format_args!("node {} listens on {local}, as {address}", directory.display()));
         }

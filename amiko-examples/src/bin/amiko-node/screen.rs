@@ -1,12 +1,34 @@
 //! What a person sees. Invariant: text that came from outside is escaped before it reaches a terminal.
 
 use crate::failure::Failure;
+use amiko_core::prelude::*;
+use amiko_core::serializable::Json;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
 /// A line on standard output.
 pub(crate) fn say(line: impl Display) {
     println!("{line}");
+}
+
+/// The one JSON document that `--json` prints: without the names of our classes, which are nobody's business outside.
+pub(crate) fn document<T: Serializable>(value: &T) -> Result<(), Failure> {
+    let text = to_json(value).map_err(Failure::refused)?;
+    let mut json = Json::parse(&text).map_err(Failure::refused)?;
+    without_classes(&mut json);
+    say(json);
+    Ok(())
+}
+
+fn without_classes(json: &mut Json) {
+    match json {
+        Json::Array(values) => values.iter_mut().for_each(without_classes),
+        Json::Object(fields) => {
+            fields.retain(|(name, _)| name != "_class");
+            fields.iter_mut().for_each(|(_, value)| without_classes(value));
+        }
+        _ => {}
+    }
 }
 
 /// A line on standard error.
