@@ -325,23 +325,27 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Something else comes next, or the number doesn't fit.
-    pub fn integer<T: std::str::FromStr>(&mut self, expected: &'static str) -> Result<T, ReadError> {
+    pub fn integer<T: std::str::FromStr + TryFrom<u64>>(&mut self, expected: &'static str) -> Result<T, ReadError> {
+        /// More digits than this may not fit into 64 bits.
+        const SAFE_DIGITS: usize = 18;
         let start = self.at;
         self.blank();
-        // Nearly all integers are digits and nothing else; the others are left to JSON's grammar.
+        // Nearly all integers are a few digits and nothing else; the others are left to JSON's grammar.
         let rest = &self.input.as_bytes()[self.at..];
-        let length = digits(rest);
-        let usual = match rest {
-            [] | [b'0', b'0'..=b'9', ..] => false,
-            _ => length > 0 && !matches!(rest.get(length), Some(b'.' | b'e' | b'E')) && length <= self.limits.number,
-        };
-        let text = if usual {
+        let (mut length, mut value) = (0, 0_u64);
+        while let Some(digit @ b'0'..=b'9') = rest.get(length)
+            && length < SAFE_DIGITS
+        {
+            value = value * 10 + u64::from(digit - b'0');
+            length += 1;
+        }
+        let ended = !matches!(rest.get(length), Some(b'0'..=b'9' | b'.' | b'e' | b'E'));
+        let leading_zero = length > 1 && rest[0] == b'0';
+        if length > 0 && ended && !leading_zero && length <= self.limits.number {
             self.at += length;
-            &self.input[self.at - length..self.at]
-        } else {
-            self.number(expected)?
-        };
-        text.parse().map_err(|_| self.expected_at(start, expected.into()))
+            return T::try_from(value).map_err(|_| self.expected_at(start, expected.into()));
+        }
+        self.number(expected)?.parse().map_err(|_| self.expected_at(start, expected.into()))
     }
 
     /// A number that needn't be whole.
