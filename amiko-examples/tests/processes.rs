@@ -202,6 +202,7 @@ fn what_goes_wrong_is_said_in_one_sentence_with_its_exit_code_and_changes_nothin
     check(amiko_node(&root.path().join("b"), &["list"]), 3, &["amiko-node run --dir"]);
     check(amiko_node(&a.directory, &["run", "--listen", "127.0.0.1:0"]), 1, &["another process (pid"]);
     check(amiko_node(&root.path().join("b"), &["run", "--listen", &a.listen]), 1, &[&a.listen, "another process"]);
+    assert!(!root.path().join("b").exists(), "a port in use changes nothing");
     assert!(a.json(&["list"])["state"]["links"].as_object().unwrap().is_empty());
 }
 

@@ -8,6 +8,7 @@ use amiko_core::prelude::*;
 use amiko_examples::payment::{Outcome, PaymentRecord, Role};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, UNIX_EPOCH};
 use tokio::net::UnixStream;
 
 pub(crate) async fn command(command: &Command, directory: &Path, json: bool) -> Result<ExitCode, Failure> {
@@ -137,12 +138,22 @@ fn show_summary(summary: &Summary) {
     }
 }
 
+/// `2026-11-22T18:56:25Z`.
+fn moment(time: Time) -> String {
+    /// The end of the year 9999, beyond which there is no such text.
+    const LAST: u64 = 253_402_300_799;
+    if time.as_secs() > LAST {
+        return format!("{} s", time.as_secs());
+    }
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(time.as_secs())).to_string()
+}
+
 fn show_payments(records: &[PaymentRecord]) {
     let rows: Vec<Vec<String>> = records
         .iter()
         .map(|record| {
             vec![
-                record.ended.as_secs().to_string(),
+                moment(record.ended),
                 record.payment.clone(),
                 if record.role == Role::Payer { format!("-{}", record.amount) } else { format!("+{}", record.amount) },
                 record.outcome.class().unwrap_or_default().into(),

@@ -9,7 +9,7 @@ use amiko_examples::payment::{
     Address, Link, LinkUrl, Notice, Payer, PayerMessage, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
     PaymentProtocol, Reply,
 };
-use amiko_net::{Handle, NetSettings, Runtime};
+use amiko_net::{BindError, Handle, NetSettings, Runtime};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +36,11 @@ pub(crate) fn open(directory: &Path) -> Result<Engine<PaymentNode>, Failure> {
 }
 
 pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result<(), Failure> {
+    // Tried first, so that a port in use leaves no new directory behind; what counts is the bind below.
+    drop(
+        std::net::TcpListener::bind(arguments.listen)
+            .map_err(|source| Failure::refused(BindError::Listen { address: arguments.listen, source }))?,
+    );
     let engine = open(directory)?;
     let mut settings = NetSettings::default();
     settings.listen = Some(arguments.listen);
