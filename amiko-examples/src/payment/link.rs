@@ -11,8 +11,8 @@ use amiko_core::prelude::*;
 
 /// Channels of one link at the most.
 const MAX_CHANNELS: usize = 64;
-/// Half-routes that use one link at the same time, at the most.
-const MAX_ROUTES: usize = 16_384;
+/// Half-routes that use one link at the same time, at the most: each may have two more messages to put into the outbox.
+const MAX_ROUTES: usize = 4_096;
 /// Messages that a neighbour may leave unconfirmed before no new route goes over its link: half of what an outbox holds, so
 /// that what ends or settles a route always has a place.
 const MAX_UNCONFIRMED: usize = 16_384;
@@ -431,6 +431,9 @@ impl Link {
             // It has timed out here: to reserve it, to lock it and to roll it back changes nothing, and the neighbour takes
             // its own back.
             self.channel(index)?;
+            if !self.has_room(cx) {
+                return Err(Rejection::new("expected room for an answer to a lock that is too late, found none"));
+            }
             transmit(cx, settle_rollback(id));
             return Ok(());
         };

@@ -412,8 +412,12 @@ impl Transaction {
         self.expect_token(token, route)?;
         self.phase.enter(TransactionPhase::Requested)?;
         cx.cancel("commit");
-        if !matches!(self.towards_payee(route), Some(Neighbour::Payee { .. })) {
-            self.settle_payee_side(token, cx);
+        // A neighbour is settled with at once. Somebody on this node is told when the amount has arrived on it.
+        let arrives_later = matches!(self.towards_payer(route), Some(Neighbour::Link { .. }));
+        match self.towards_payee(route) {
+            Some(Neighbour::Payee { .. }) => {}
+            Some(Neighbour::Half { .. }) if arrives_later => {}
+            _ => self.settle_payee_side(token, cx),
         }
         let token = token.clone();
         match self.towards_payer(route) {
@@ -431,12 +435,17 @@ impl Transaction {
     fn settle_commit(&mut self, token: &Token, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
         self.expect_token(token, route)?;
-        let payee = matches!(self.towards_payee(route), Some(Neighbour::Payee { .. }));
-        if self.phase == TransactionPhase::Locked || payee {
+        let waits = self.waits_for_arrival(route);
+        if self.phase == TransactionPhase::Locked || (waits && self.phase == TransactionPhase::Requested) {
             self.settle_payee_side(token, cx);
         }
         cx.remove(&cx.id().clone());
         Ok(())
+    }
+
+    /// Whether what is next towards the payee is on this node, and is told only when the amount has arrived or is lost.
+    fn waits_for_arrival(&self, route: RouteId) -> bool {
+        matches!(self.towards_payee(route), Some(Neighbour::Payee { .. } | Neighbour::Half { .. }))
     }
 
     fn settle_payee_side(&self, token: &Token, cx: &mut Cx<'_>) {
@@ -461,7 +470,8 @@ impl Transaction {
     }
 
     /// Gives up what is locked towards the payer. A neighbour there, whose money it is, may have learnt the token from
-    /// elsewhere: it is asked, and the lock stays until it answers or its time is over.
+    /// elsewhere: it is asked, and the lock stays until it answers. Time doesn't decide: its commit may be under way, however
+    /// late; and an honest neighbour always says what has become of it.
     fn roll_back_payer_side(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
         match self.towards_payer(route) {
@@ -469,7 +479,6 @@ impl Transaction {
                 cx.send(id, LinkMessage::GiveBack { route });
                 self.phase.enter(TransactionPhase::RollingBack)?;
                 cx.cancel("commit");
-                self.settle_timer(cx);
                 return Ok(());
             }
             Some(Neighbour::Half { id }) => cx.send(id, TransactionMessage::Returned),
@@ -503,10 +512,8 @@ impl Transaction {
         if let Some(Neighbour::Link { id }) = self.towards_payer(route) {
             cx.send(id, LinkMessage::Release { route });
         }
-        // A payee hears of it however far it has come; anybody else only if it isn't settled there.
-        let at_payee = matches!(self.towards_payee(route), Some(Neighbour::Payee { .. }));
-        let settled = matches!(self.phase, TransactionPhase::Requested | TransactionPhase::RollingBack);
-        if at_payee || !settled {
+        let waits = self.waits_for_arrival(route) && self.phase == TransactionPhase::Requested;
+        if waits || self.phase == TransactionPhase::Locked {
             self.roll_back_payee_side(cx);
         }
         cx.remove(&cx.id().clone());

@@ -4,6 +4,7 @@
 
 mod channel;
 mod deposits;
+mod limits;
 mod link;
 mod machine;
 mod meeting_point;

@@ -317,19 +317,26 @@ fn a_payee_on_the_node_of_the_meeting_point_waits_there() {
         [
             "to P: SettleCommit{token:TOKEN,isPayerSide:null}",
             "to a: RequestCommit{token:TOKEN,isPayerSide:true}",
-            "ended P",
             "claim a 1T: 123 in locked on 0 +0..+172800, 1T",
-            "log P: Payee Committed 123 for tea, T, +0..+0 ",
-            "payee P: gone",
+            "payee P: SentRequestCommit since +0, 123 for tea at [Here], told",
             "timer transaction/0T/lock: gone",
             "timer transaction/1T/lock: gone",
-            "transaction 0T: gone",
+            "transaction 0T: Requested 123 to Here, payee P > half 1T, +0..+86400 by +0, 0/",
             "transaction 1T: Requested 123 to Here, link a > half 0T, +0..+86400 by +86400, 0/"
         ]
     );
+    // Only now is the amount on this node.
     assert_eq!(
         node.hears("a", settle_commit(true)),
-        ["channel a0: open 1123/877", "claim a 1T: gone", "transaction 1T: gone"]
+        [
+            "ended P",
+            "channel a0: open 1123/877",
+            "claim a 1T: gone",
+            "log P: Payee Committed 123 for tea, T, +0..+0 ",
+            "payee P: gone",
+            "transaction 0T: gone",
+            "transaction 1T: gone"
+        ]
     );
     node.assert_idle();
 }
@@ -355,6 +362,41 @@ fn a_payee_without_a_link_that_can_carry_the_amount_cancels_at_once() {
 }
 
 #[test]
+fn a_request_that_nobody_pays_expires_after_a_day() {
+    let mut node = requested(&["Here"], &[]);
+    assert_eq!(node.tells(&id(), PayeeMessage::Begin), ["timer payee/P/expire: +86400"]);
+    assert_eq!(node.after(secs(86_399)), NOTHING);
+    assert_eq!(
+        node.after(secs(1)),
+        [
+            "ended P",
+            "log P: Payee Cancelled 123 for tea, T, +0..+86400 nobody paid in time",
+            "payee P: gone",
+            "timer payee/P/expire: gone"
+        ]
+    );
+    node.assert_idle();
+}
+
+#[test]
+fn a_payer_that_has_the_receipt_hears_that_the_request_has_expired() {
+    let mut node = requested(&["Here"], &[]);
+    node.tells(&id(), PayeeMessage::Begin);
+    node.tells(&id(), PayeeMessage::Dialled);
+    let seen = node.after(secs(86_400));
+    assert_eq!(seen[0], "to P: Cancel{}");
+    node.assert_idle();
+}
+
+#[test]
+fn a_request_that_is_confirmed_does_not_expire() {
+    let mut node = requested(&["Here"], &[]);
+    node.tells(&id(), PayeeMessage::Begin);
+    node.tells(&id(), PayeeMessage::Dialled);
+    assert!(node.hears(PAYMENT, confirm()).contains(&"timer payee/P/expire: gone".to_owned()));
+}
+
+#[test]
 fn what_does_not_fit_a_payees_phase_is_refused_and_changes_nothing() {
     use PayeePhase::{Confirmed, HasRoute, Initial, SentRequestCommit};
     let said = |message: Message| PayeeMessage::Remote { message };
@@ -364,6 +406,8 @@ fn what_does_not_fit_a_payees_phase_is_refused_and_changes_nothing() {
         (PayeeMessage::Locked, vec![HasRoute]),
         (PayeeMessage::Settled, vec![SentRequestCommit]),
         (PayeeMessage::RolledBack, vec![SentRequestCommit]),
+        (PayeeMessage::Begin, vec![Initial]),
+        (PayeeMessage::Expired, vec![Initial]),
         (said(confirm()), vec![Initial]),
         (said(settle_commit_with(token(), None)), vec![]),
         (said(have_route(false, 1)), vec![]),

@@ -104,7 +104,7 @@ pub(crate) struct Demo {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) payments: u32,
     /// How many at a time.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4_000))]
     pub(crate) concurrency: u32,
     /// How much each, in satoshi.
     #[arg(long, default_value_t = 123, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]

@@ -1,0 +1,271 @@
+//! Limits: what a peer may name, ask for and leave behind.
+
+use crate::machine::{BEGIN, Machine, NOTHING, hub, link, other_token, token};
+use crate::messages::{AMOUNT, have_no_route, have_route, lock, make_route, make_route_with};
+use amiko_core::Protocol;
+use amiko_core::prelude::*;
+use amiko_examples::payment::{
+    Channel, ConnectionId, Direction, Link, LinkMessage, Message, PayerMessage, PaymentNode, PaymentNodeMessage,
+    PaymentProtocol, PlainChannel, Reservation, Route, RouteId, Token, TransactionKey,
+};
+
+/// Half of what an outbox holds, and the routes that one link takes.
+const MANY: usize = 16_384;
+const DAY: u64 = 86_400;
+
+/// The token of a transaction among many.
+fn numbered(number: u32) -> Token {
+    let mut bytes = [0; 32];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    Token::new(bytes)
+}
+
+fn small_route(number: u32) -> Message {
+    Message::MakeRoute {
+        amount: 1,
+        transaction_id: numbered(number).transaction(),
+        start_time: None,
+        end_time: None,
+        meeting_point_id: Id::new("Here"),
+        channel_index: 0,
+        is_payer_side: true,
+    }
+}
+
+/// A hub whose channels can carry as many routes as there are.
+fn rich_hub() -> Machine {
+    let rich = || Link { channels: vec![Box::new(PlainChannel::open(100_000, 100_000))], ..link() };
+    let links = ["a", "b"].map(|name| (Id::new(name), rich()));
+    Machine::new(PaymentNode { links: links.into_iter().collect(), ..PaymentNode::default() })
+}
+
+/// The same as [`Machine::hears`] for one of many messages: only whether it was taken.
+fn takes(hub: &mut Machine, connection: &str, message: Message) -> bool {
+    let connection: ConnectionId = Id::new(connection);
+    let index = hub.engine.connection(&connection).unwrap().received;
+    let envelope = PaymentProtocol.envelope(hub.engine.node(), &connection, message);
+    let taken = hub.engine.receive(&connection, index, envelope, hub.now).is_ok();
+    hub.engine.sync().unwrap();
+    taken
+}
+
+fn unconfirmed(hub: &Machine, connection: &str) -> usize {
+    hub.engine.connection(&Id::new(connection)).unwrap().outbox.len()
+}
+
+/// A route of `a` that `b` is asked for.
+fn searched(hub: &mut Machine, number: u32) -> RouteId {
+    assert!(takes(hub, "a", small_route(number)));
+    RouteId { payer_side: true, transaction: numbered(number).transaction() }
+}
+
+/// The same where the amount is locked, with `b` for 100 s.
+fn locked(hub: &mut Machine, number: u32) -> RouteId {
+    let route = searched(hub, number);
+    let (start_time, end_time) = (Some(BEGIN), Some(BEGIN + 100));
+    let transaction_id = Some(route.transaction);
+    let stands = Message::HaveRoute { transaction_id, is_payer_side: true, start_time, end_time };
+    assert!(takes(hub, "b", stands));
+    let locks = Message::Lock {
+        transaction_id: route.transaction,
+        is_payer_side: true,
+        amount: 1,
+        start_time: None,
+        end_time: None,
+        channel_index: 0,
+    };
+    assert!(takes(hub, "a", locks));
+    route
+}
+
+/// What the hub has said last to a neighbour.
+fn last_to(hub: &Machine, connection: &str) -> Message {
+    let (_, message) = hub.engine.outbox(&Id::new(connection)).last().unwrap();
+    (**message).clone()
+}
+
+#[test]
+fn a_link_whose_neighbour_confirms_nothing_takes_no_new_route_and_ends_those_that_it_has() {
+    let mut hub = rich_hub();
+    locked(&mut hub, 1);
+    let late = locked(&mut hub, 2);
+    hub.now = hub.now + secs(90);
+    let searched = searched(&mut hub, 3);
+    while unconfirmed(&hub, "b") < MANY {
+        // Any message to b.
+        let again = LinkMessage::RequestCommit { route: searched, token: numbered(3) };
+        hub.engine.send(&Id::<Link>::new("b"), again, hub.now).unwrap();
+    }
+    hub.forget();
+    // The neighbour that asks for a route through it hears so at once; itself, it is refused.
+    assert_eq!(hub.hears("a", make_route(true)), ["to a: HaveNoRoute{transactionID:T,isPayerSide:true}"]);
+    let full = ["rejected: expected room for another route on this link, found none"];
+    assert_eq!(hub.hears("b", make_route(true)), full);
+    // A route ends in each of the ways that there are.
+    hub.after(secs(5));
+    let transaction_id = searched.transaction;
+    assert_eq!(last_to(&hub, "b"), Message::CancelRoute { transaction_id, is_payer_side: true });
+    assert_eq!(last_to(&hub, "a"), Message::HaveNoRoute { transaction_id, is_payer_side: true });
+    assert!(takes(&mut hub, "b", Message::RequestCommit { token: numbered(1), is_payer_side: true }));
+    let settled = Message::SettleCommit { token: numbered(1), is_payer_side: Some(true) };
+    assert_eq!(last_to(&hub, "b"), settled);
+    assert!(takes(&mut hub, "a", settled));
+    hub.after(secs(5));
+    let rolled_back = Message::SettleRollback { transaction_id: late.transaction, is_payer_side: true };
+    assert_eq!((last_to(&hub, "b"), last_to(&hub, "a")), (rolled_back.clone(), rolled_back.clone()));
+    assert!(takes(&mut hub, "a", rolled_back));
+    hub.assert_idle();
+    assert_eq!(unconfirmed(&hub, "b"), MANY + 3);
+    // Once it has confirmed, it takes routes again.
+    hub.confirmed();
+    assert_eq!(hub.hears("a", make_route(true)).len(), 7);
+}
+
+#[test]
+fn a_link_carries_4_096_routes_at_the_most() {
+    let mut plain = PlainChannel::open(100_000, 100_000);
+    let mut full = link();
+    for number in 0..4_096 {
+        let route = RouteId { payer_side: true, transaction: numbered(number).transaction() };
+        let claim = Reservation { start_time: None, end_time: None, amount: 1 };
+        plain.reserve(Direction::Incoming, route, claim).unwrap();
+        let transaction = Id::new(TransactionKey { route, instance: 0 });
+        let (channel_index, direction, locked) = (0, Direction::Incoming, false);
+        full.routes.insert(route, Route { transaction, channel_index, direction, locked });
+    }
+    full.channels = vec![Box::new(plain)];
+    let links = [(Id::new("a"), full), (Id::new("b"), link())];
+    let mut hub = Machine::new(PaymentNode { links: links.into_iter().collect(), ..PaymentNode::default() });
+    let refused = ["rejected: expected room for another route on this link, found none"];
+    assert_eq!(hub.hears("a", make_route(true)), refused);
+    assert_eq!(hub.hears("b", make_route(true)), ["to b: HaveNoRoute{transactionID:T,isPayerSide:true}"]);
+    // One ends, and another one has its place.
+    let first = RouteId { payer_side: true, transaction: numbered(0).transaction() };
+    hub.tells(&Id::<Link>::new("a"), LinkMessage::HaveNoRoute { route: first });
+    assert_eq!(hub.hears("a", make_route(true)).len(), 7);
+}
+
+#[test]
+fn a_lock_may_end_within_60_days() {
+    let far = |end: u64| {
+        vec![format!("rejected: expected a lock that ends within 5184000 seconds, found one that ends at {end}")]
+    };
+    let mut node = hub(&["a", "b"], &[]);
+    node.hears("a", make_route(true));
+    assert_eq!(node.hears("b", have_route(true, 1 << 60)), far(BEGIN + (1 << 60)));
+    assert_eq!(node.hears("b", have_route(true, 60 * DAY + 1)), far_relative(60 * DAY + 1));
+    assert_eq!(node.hears("b", have_route(true, 60 * DAY)).len(), 6);
+    let mut node = hub(&["a", "b"], &[]);
+    let until = |end: u64| make_route_with(AMOUNT, Some(BEGIN), Some(BEGIN + end), 0, false);
+    assert_eq!(node.hears("a", until(1 << 60)), far(BEGIN + (1 << 60)));
+    assert_eq!(node.hears("a", until(60 * DAY + 1)), far_relative(60 * DAY + 1));
+    assert_eq!(node.hears("a", until(60 * DAY)).len(), 7);
+}
+
+/// In what is seen, such a time is counted from the beginning.
+fn far_relative(end: u64) -> Vec<String> {
+    vec![format!("rejected: expected a lock that ends within 5184000 seconds, found one that ends at +{end}")]
+}
+
+#[test]
+fn a_route_that_would_end_too_late_times_out() {
+    let mut node = hub(&["a", "b"], &[]);
+    node.hears("a", make_route(true));
+    node.hears("b", have_route(true, 1 << 60));
+    assert_eq!(node.hears("a", lock(true)), ["rejected: Lock doesn't fit a transaction that is Searching"]);
+    node.after(secs(5));
+    node.assert_idle();
+}
+
+#[test]
+fn a_route_for_nothing_is_refused() {
+    let mut node = hub(&["a", "b"], &[]);
+    assert_eq!(node.hears("a", make_route_with(0, None, None, 0, true)), ["rejected: expected an amount above 0"]);
+    assert_eq!(
+        node.hears("a", make_route_with(0, Some(BEGIN), Some(BEGIN), 0, false)),
+        ["rejected: expected an amount above 0"]
+    );
+    node.assert_idle();
+}
+
+#[test]
+fn a_receipt_for_nothing_is_refused_and_cannot_be_agreed_to() {
+    let mut node = hub(&["a"], &[]);
+    node.asks(PaymentNodeMessage::Pay { url: "amikopay://shop/P".parse().unwrap(), via: None });
+    let receipt = |amount, point: &str| Message::Receipt {
+        amount,
+        receipt: "tea".into(),
+        transaction_id: token().transaction(),
+        meeting_points: vec![Id::new(point)],
+    };
+    assert_eq!(node.hears("P@payer", receipt(0, "Here")), ["rejected: expected an amount above 0"]);
+    assert_eq!(
+        node.hears("P@payer", receipt(1, "\u{1b}[2J")),
+        ["rejected: expected a name of 1 to 64 printable ASCII characters"]
+    );
+    assert_eq!(node.tells(&node.payer(), PayerMessage::Agree), ["rejected: Agree doesn't fit a payer that is Initial"]);
+    assert_eq!(node.after(secs(5))[2], "log P@payer: Payer Cancelled 0 for , +0..+5 the payee sent no receipt");
+    node.assert_idle();
+}
+
+#[test]
+fn names_that_would_grow_or_break_on_the_way_are_refused() {
+    let mut node = hub(&["a", "b"], &[]);
+    let to = |point: &str, token: Token| Message::MakeRoute {
+        amount: 1,
+        transaction_id: token.transaction(),
+        start_time: None,
+        end_time: None,
+        meeting_point_id: Id::new(point),
+        channel_index: 0,
+        is_payer_side: true,
+    };
+    let long = "x".repeat(65);
+    for bad in ["", "é", "\u{1}", "a\nb", "\u{7f}", "\u{2028}", "\u{202e}", &"\u{1}".repeat(30_000), &long] {
+        assert_eq!(
+            node.hears("a", to(bad, token())),
+            ["rejected: expected a name of 1 to 64 printable ASCII characters"],
+            "{bad:?}"
+        );
+    }
+    // In hex it comes through as what it is.
+    let hash = to_json(&token().transaction()).unwrap();
+    let line = format!(
+        r#"{{"_class":"MakeRoute","amount":1,"transactionID":{hash},"startTime":null,"endTime":null,"meetingPointID":"!x{}","channelIndex":0,"isPayerSide":true}}"#,
+        "01".repeat(30_000)
+    );
+    assert_eq!(
+        node.hears("a", from_json(&line).unwrap()),
+        ["rejected: expected a name of 1 to 64 printable ASCII characters"]
+    );
+    assert_eq!(node.hears("a", to(&long[..64], token())).len(), 7);
+    assert_eq!(node.hears("a", to(" ~", other_token())).len(), 7);
+}
+
+#[test]
+fn a_neighbour_that_calls_its_link_something_else_than_a_name_is_not_welcome() {
+    let links = [(Id::new("a"), Link::default())].into_iter().collect();
+    let mut node = Machine::new(PaymentNode { links, ..PaymentNode::default() });
+    let hello = |name: &str| Message::ConnectLink {
+        id: Id::new("a"),
+        dice: [0; 4],
+        callback_host: None,
+        callback_port: None,
+        callback_id: Id::new(name),
+    };
+    for bad in ["", "é", "\u{1b}[2J", &"x".repeat(65)] {
+        assert_eq!(
+            node.welcomes(hello(bad)),
+            ["unwelcome: expected a name of 1 to 64 printable ASCII characters"],
+            "{bad:?}"
+        );
+    }
+    assert_eq!(node.welcomes(hello("x"))[1], "link a: to x at None");
+}
+
+#[test]
+fn have_no_route_for_a_route_that_was_refused_changes_nothing() {
+    let mut node = hub(&["a", "b"], &[]);
+    node.hears("a", make_route_with(0, None, None, 0, true));
+    assert_eq!(node.hears("b", have_no_route(true)), NOTHING);
+}
