@@ -181,6 +181,25 @@ fn what_is_kept_has_its_differences_too() {
 }
 
 #[test]
+fn a_patch_adds_nothing_to_what_is_kept_that_the_class_reads_itself() {
+    #[derive(Debug, Clone, PartialEq, Serializable)]
+    #[amiko(unknown = "keep")]
+    struct Renamed {
+        #[amiko(alias = "before")]
+        known: u64,
+        rest: UnknownFields,
+    }
+
+    let object: Renamed = from_json(r#"{"_class":"Renamed","before":1}"#).unwrap();
+    for name in ["_class", "_version", "before"] {
+        let patch = format!(r#"[{{"op":"add","path":"/{name}","value":2}}]"#);
+        let mut patched = object.clone();
+        amiko_core::apply_patch(&mut patched, &mut Reader::new(&patch)).unwrap_err();
+        assert_eq!(patched, object);
+    }
+}
+
+#[test]
 fn the_schema_of_a_program_is_compared_with_its_lock() {
     let directory = tempfile::tempdir().unwrap();
     let lock = directory.path().join("schema.lock");

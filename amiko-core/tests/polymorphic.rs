@@ -3,7 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use amiko_core::prelude::*;
-use amiko_core::serializable::{Polymorphic, Reader, check_classes, summary};
+use amiko_core::serializable::{Reader, check_classes, summary};
 use amiko_core::{Patch, apply_patch};
 
 #[amiko(polymorphic)]

@@ -97,7 +97,7 @@ fn a_class_is_a_type_of_serde_in_formats_for_people_and_for_machines() {
     let text = serde_json::to_string(&envelope).unwrap();
     assert!(text.contains(PERSON), "{text}");
     assert_eq!(serde_json::from_str::<Envelope>(&text).unwrap(), envelope);
-    let value = serde_json::to_value(&person()).unwrap();
+    let value = serde_json::to_value(person()).unwrap();
     assert_eq!(serde_json::from_value::<Person>(value).unwrap(), person());
     let error = serde_json::from_str::<Person>(r#"{"_class":"Person"}"#).unwrap_err().to_string();
     assert!(error.contains(r#"expected the field "name" of class Person"#), "{error}");
@@ -117,8 +117,6 @@ fn trap<T>(value: T) -> Result<(), WriteError>
 where
     T: Clone + std::fmt::Debug + PartialEq + Serialize + serde::de::DeserializeOwned + 'static,
 {
-    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-    struct Nothing;
     use amiko_core::serializable::{Codec, Serde};
     let mut out = amiko_core::Writer::new();
     Serde.write(&value, &mut out)?;
@@ -156,9 +154,6 @@ struct Skipping {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     list: Vec<u8>,
 }
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Deep(Option<Box<Deep>>);
 
 fn deep(levels: usize) -> Vec<Vec<u8>> {
     vec![vec![0; levels]]

@@ -5,7 +5,7 @@
 use crate::tree::Unknown;
 use proc_macro2::{Group, Span};
 use syn::meta::ParseNestedMeta;
-use syn::parse::Parser;
+use syn::parse::{Parse, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, ExprPath, Ident, LitInt, LitStr, Path, Token, Type, token};
@@ -147,6 +147,14 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    const ALL: [Self; 4] = [Self::Struct, Self::Enum, Self::Variant, Self::Field];
+
+    /// Those that are allowed, for a message: what is taken only to say why it can't be is no advice.
+    fn known(self) -> String {
+        let known: Vec<_> = self.allowed().iter().copied().filter(|known| *known != "flatten").collect();
+        known.join(", ")
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Struct => "a struct",
@@ -199,8 +207,12 @@ impl Attributes {
     pub(crate) fn parse(attributes: &[Attribute], place: Place, errors: &mut Errors) -> Self {
         let mut parsed = Self::default();
         for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("amiko")) {
+            if attribute.meta.require_list().is_err() {
+                errors.at(attribute.meta.span(), format!("write `#[amiko(…)]` with some of {}", place.known()));
+                continue;
+            }
             let outcome = attribute.parse_nested_meta(|meta| {
-                if let Err(error) = parsed.take(&meta, place) {
+                if let Err(error) = parsed.take(&meta, place).and_then(|()| ends(&meta)) {
                     errors.push(error);
                     // What follows is still to be parsed: the rest of this attribute is passed over.
                     skip_value(&meta)?;
@@ -208,7 +220,7 @@ impl Attributes {
                 Ok(())
             });
             if let Err(error) = outcome {
-                errors.push(error);
+                errors.at(error.span(), format!("expected one of {}", place.known()));
             }
         }
         parsed
@@ -216,64 +228,144 @@ impl Attributes {
 
     fn take(&mut self, meta: &ParseNestedMeta<'_>, place: Place) -> Result<(), Error> {
         let span = meta.path.span();
-        let name = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
+        let name = name(meta);
         if !place.allowed().contains(&name.as_str()) {
-            let known = place.allowed().join(", ");
-            return Err(Error::new(span, format!("`{name}` isn't known on {}; expected one of {known}", place.name())));
+            let elsewhere = Place::ALL.into_iter().filter(|other| other.allowed().contains(&name.as_str()));
+            let elsewhere: Vec<_> = elsewhere.map(Place::name).collect();
+            let (here, known) = (place.name(), place.known());
+            let message = if elsewhere.is_empty() {
+                format!("`{name}` isn't known on {here}; expected one of {known}")
+            } else {
+                format!("`{name}` belongs on {}; on {here}, expected one of {known}", elsewhere.join(" or "))
+            };
+            return Err(Error::new(span, message));
         }
         match name.as_str() {
-            "class" => set(&mut self.class, span, meta.value()?.parse()?),
-            "key" => set(&mut self.key, span, meta.value()?.parse()?),
-            "kind" => set(&mut self.kind, span, meta.value()?.parse()?),
-            "rename" => set(&mut self.rename, span, meta.value()?.parse()?),
-            "rename_all" => set(&mut self.rename_all, span, (span, Case::parse(&meta.value()?.parse()?)?)),
+            "class" => set(&mut self.class, span, text(meta, "Name")?),
+            "key" => set(&mut self.key, span, ty(meta, "String")?),
+            "kind" => set(&mut self.kind, span, text(meta, "name")?),
+            "rename" => set(&mut self.rename, span, text(meta, "name")?),
+            "rename_all" => set(&mut self.rename_all, span, (span, Case::parse(&text(meta, "camelCase")?)?)),
             "rename_all_fields" => {
-                set(&mut self.rename_all_fields, span, (span, Case::parse(&meta.value()?.parse()?)?))
+                set(&mut self.rename_all_fields, span, (span, Case::parse(&text(meta, "camelCase")?)?))
             }
             "alias" => {
-                self.alias.push(meta.value()?.parse()?);
+                self.alias.push(text(meta, "name")?);
                 Ok(())
             }
             "default" => {
-                let path = if meta.input.peek(Token![=]) { Some(meta.value()?.parse()?) } else { None };
+                let path = if meta.input.is_empty() || meta.input.peek(Token![,]) {
+                    None
+                } else {
+                    let cure = "`default` stands alone, or names a function: write `default = function`";
+                    Some(value(meta, cure)?)
+                };
                 set(&mut self.default, span, (span, path))
             }
-            "skip" => set(&mut self.skip, span, span),
-            "secret" => set(&mut self.secret, span, span),
-            "transparent" => set(&mut self.transparent, span, span),
+            "skip" => set(&mut self.skip, span, alone(meta)?),
+            "secret" => set(&mut self.secret, span, alone(meta)?),
+            "transparent" => set(&mut self.transparent, span, alone(meta)?),
             "next" => set(&mut self.next, span, names(meta, span)?),
-            "machine" => set(&mut self.machine, span, span),
-            "machines" => set(&mut self.machines, span, span),
-            "objects" => set(&mut self.objects, span, span),
-            "network" => set(&mut self.network, span, meta.value()?.parse()?),
-            "reply" => set(&mut self.reply, span, meta.value()?.parse()?),
-            "notice" => set(&mut self.notice, span, meta.value()?.parse()?),
-            "check" => set(&mut self.check, span, meta.value()?.parse()?),
+            "machine" => set(&mut self.machine, span, alone(meta)?),
+            "machines" => set(&mut self.machines, span, alone(meta)?),
+            "objects" => set(&mut self.objects, span, alone(meta)?),
+            "network" => set(&mut self.network, span, ty(meta, "Type")?),
+            "reply" => set(&mut self.reply, span, ty(meta, "Type")?),
+            "notice" => set(&mut self.notice, span, ty(meta, "Type")?),
+            "check" => set(&mut self.check, span, function(meta)?),
             _ => self.take_more(&name, meta, span),
         }
     }
 
     fn take_more(&mut self, name: &str, meta: &ParseNestedMeta<'_>, span: Span) -> Result<(), Error> {
         match name {
-            "with" => set(&mut self.with, span, meta.value()?.parse()?),
-            "flatten" => set(&mut self.flatten, span, span),
-            "strong" => set(&mut self.strong, span, span),
-            "summary" => set(&mut self.summary, span, span),
-            "skip_summary" => set(&mut self.skip_summary, span, span),
-            "unknown" => set(&mut self.unknown, span, (unknown(&meta.value()?.parse()?)?, span)),
-            "version" => {
-                let version: LitInt = meta.value()?.parse()?;
-                set(&mut self.version, span, (version.base10_parse()?, version.span()))
+            "with" => {
+                let cure =
+                    "`with` names a value that implements `Codec`: write `with = Percent` for a `struct Percent;`";
+                set(&mut self.with, span, value(meta, cure)?)
             }
-            "migrate" => set(&mut self.migrate, span, meta.value()?.parse()?),
+            "flatten" => set(&mut self.flatten, span, alone(meta)?),
+            "strong" => set(&mut self.strong, span, alone(meta)?),
+            "summary" => set(&mut self.summary, span, alone(meta)?),
+            "skip_summary" => set(&mut self.skip_summary, span, alone(meta)?),
+            "unknown" => set(&mut self.unknown, span, (unknown(&text(meta, "keep")?)?, span)),
+            "version" => {
+                let cure = "`version` wants a number: write `version = 2`";
+                let version: LitInt = value(meta, cure)?;
+                let number = version.base10_parse().map_err(|_| Error::new(version.span(), cure))?;
+                set(&mut self.version, span, (number, version.span()))
+            }
+            "migrate" => set(&mut self.migrate, span, function(meta)?),
             _ => {
-                let list;
-                syn::parenthesized!(list in meta.input);
-                self.implements.extend(Punctuated::<Path, Token![,]>::parse_terminated(&list)?);
+                self.implements.extend(traits(meta, span)?);
                 Ok(())
             }
         }
     }
+}
+
+/// The name of an attribute, also of one that is a path, which none of ours is.
+fn name(meta: &ParseNestedMeta<'_>) -> String {
+    let segments: Vec<_> = meta.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+    segments.join("::")
+}
+
+/// The value of `name = value`; whatever else stands there is answered with the cure.
+fn value<T: Parse>(meta: &ParseNestedMeta<'_>, cure: &str) -> Result<T, Error> {
+    if !meta.input.peek(Token![=]) {
+        return Err(Error::new(meta.path.span(), cure));
+    }
+    meta.input.parse::<Token![=]>()?;
+    // After the last token there is nothing to point at but the attribute itself.
+    let place = if meta.input.is_empty() { meta.path.span() } else { meta.input.span() };
+    meta.input.parse().map_err(|_| Error::new(place, cure))
+}
+
+fn text(meta: &ParseNestedMeta<'_>, example: &str) -> Result<LitStr, Error> {
+    let name = name(meta);
+    value(meta, &format!("`{name}` wants a text: write `{name} = \"{example}\"`"))
+}
+
+fn ty(meta: &ParseNestedMeta<'_>, example: &str) -> Result<Type, Error> {
+    let name = name(meta);
+    value(meta, &format!("`{name}` wants a type: write `{name} = {example}`"))
+}
+
+fn function(meta: &ParseNestedMeta<'_>) -> Result<ExprPath, Error> {
+    let name = name(meta);
+    value(meta, &format!("`{name}` wants the name of a function: write `{name} = function`"))
+}
+
+/// The place of an attribute that has no value.
+fn alone(meta: &ParseNestedMeta<'_>) -> Result<Span, Error> {
+    if meta.input.is_empty() || meta.input.peek(Token![,]) {
+        return Ok(meta.path.span());
+    }
+    let name = name(meta);
+    Err(Error::new(meta.path.span(), format!("`{name}` stands alone: write `#[amiko({name})]`")))
+}
+
+/// Between two attributes stands a comma.
+fn ends(meta: &ParseNestedMeta<'_>) -> Result<(), Error> {
+    if meta.input.is_empty() || meta.input.peek(Token![,]) {
+        return Ok(());
+    }
+    Err(Error::new(meta.input.span(), format!("expected a comma or the end after `{}`", name(meta))))
+}
+
+/// The `(A, B)` of an `implements`.
+fn traits(meta: &ParseNestedMeta<'_>, span: Span) -> Result<Punctuated<Path, Token![,]>, Error> {
+    let cure = "`implements` wants polymorphic traits: write `implements(Trait)`";
+    if meta.input.peek(token::Paren) {
+        let traits = meta.input.parse::<Group>()?.stream();
+        let traits = Punctuated::<Path, Token![,]>::parse_terminated
+            .parse2(traits)
+            .map_err(|error| Error::new(error.span(), cure))?;
+        if !traits.is_empty() {
+            return Ok(traits);
+        }
+    }
+    Err(Error::new(span, cure))
 }
 
 fn unknown(name: &LitStr) -> Result<Unknown, Error> {
@@ -297,7 +389,9 @@ fn set<T>(slot: &mut Option<T>, span: Span, value: T) -> Result<(), Error> {
 fn names(meta: &ParseNestedMeta<'_>, span: Span) -> Result<Vec<Ident>, Error> {
     if meta.input.peek(token::Paren) {
         let names = meta.input.parse::<Group>()?.stream();
-        let names = Punctuated::<Ident, Token![,]>::parse_terminated.parse2(names)?;
+        let names = Punctuated::<Ident, Token![,]>::parse_terminated.parse2(names).map_err(|error| {
+            Error::new(error.span(), "expected the names of phases with commas between them: write `next(A, B)`")
+        })?;
         if !names.is_empty() {
             return Ok(names.into_iter().collect());
         }

@@ -12,6 +12,7 @@ mod serializable;
 mod tree;
 
 use proc_macro::TokenStream;
+use quote::ToTokens;
 use syn::{DeriveInput, parse_macro_input};
 
 /// Writes `Serializable` for a class; with `key` also `Object`.
@@ -39,6 +40,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `summary`, `skip_summary` | only these fields are in the summary; this one isn't |
 ///
 /// On a variant: `rename`, `alias`, `transparent`.
+///
+/// The module `amiko_core::serializable::attributes` has an example of each.
 #[proc_macro_derive(Serializable, attributes(amiko))]
 pub fn derive_serializable(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -59,6 +62,8 @@ pub fn derive_serializable(input: TokenStream) -> TokenStream {
 /// |---|---|
 /// | `machines` | a `Table<T>` of machines that the node hosts |
 /// | `objects` | a `Table<T>` of objects that nobody sends messages to |
+///
+/// The module `amiko_core::serializable::attributes` has an example of each.
 #[proc_macro_derive(Node, attributes(amiko))]
 pub fn derive_node(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -71,6 +76,8 @@ pub fn derive_node(input: TokenStream) -> TokenStream {
 /// |---|---|
 /// | `next(A, B)` | the phases that may be entered from this one; without it, the phase is final |
 /// | `#[default]`, of `Default` | a machine begins here, instead of at the first variant |
+///
+/// The module `amiko_core::serializable::attributes` has an example.
 #[proc_macro_derive(Phases, attributes(amiko))]
 pub fn derive_phases(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -83,6 +90,9 @@ pub fn derive_phases(input: TokenStream) -> TokenStream {
 /// `#[amiko(implements(Trait))]`, of whatever crate, is found by its name.
 #[proc_macro_attribute]
 pub fn amiko(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let item = parse_macro_input!(item as syn::ItemTrait);
-    polymorphic::generate(arguments.into(), item).unwrap_or_else(syn::Error::into_compile_error).into()
+    let item = parse_macro_input!(item as syn::Item);
+    // What the attribute stands on is kept, so that one error doesn't bring others after it.
+    let kept = item.to_token_stream();
+    let generated = polymorphic::generate(arguments.into(), item);
+    generated.unwrap_or_else(|error| kept.into_iter().chain(error.into_compile_error()).collect()).into()
 }

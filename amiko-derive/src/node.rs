@@ -5,7 +5,7 @@
 use crate::attributes::{Attributes, Errors, Place};
 use crate::tree::is_named;
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, ExprPath, GenericArgument, Ident, PathArguments, Type, Visibility};
@@ -49,34 +49,54 @@ impl Root {
             return Err(Error::new(input.ident.span(), "a node is a struct with a field for each of its tables"));
         };
         if !input.generics.params.is_empty() {
-            errors.at(input.generics.span(), "a node has no generics: it is the root of one state");
+            errors.at(
+                input.generics.span(),
+                "a node has no generics, being the root of one state: write the types themselves",
+            );
         }
-        // `Serializable` reports what is wrong with the attributes that both derives share.
-        let attributes = Attributes::parse(&input.attrs, Place::Struct, &mut Errors::default());
+        // What is wrong with attributes that another derive shares is said by both; the compiler shows it once.
+        let attributes = Attributes::parse(&input.attrs, Place::Struct, &mut errors);
         if let Some(span) = attributes.transparent {
-            errors.at(span, "a node is an object of its own: the paths of its journal lead through its fields");
+            errors.at(
+                span,
+                "a node is an object, and the paths of its journal lead through its fields: remove `transparent`",
+            );
         }
         let (mut tables, mut own) = (Vec::<TableField>::new(), Vec::new());
         for field in &data.fields {
             let Some(ident) = field.ident.clone() else {
-                errors.at(field.span(), "the fields of a node have names: they are the paths in its journal");
+                errors.at(
+                    field.span(),
+                    "the fields of a node have names, which are the paths in its journal: write `name: Type`",
+                );
                 continue;
             };
             let case = attributes.rename_all.map(|(_, case)| case);
-            let attributes = Attributes::parse(&field.attrs, Place::Field, &mut Errors::default());
+            let attributes = Attributes::parse(&field.attrs, Place::Field, &mut errors);
             let plain = ident.unraw().to_string();
             let name = attributes
                 .rename
                 .map_or_else(|| case.map_or_else(|| plain.clone(), |case| case.apply(&plain)), |rename| rename.value());
+            if let (Some(_), Some(span)) = (attributes.machines, attributes.objects) {
+                errors.at(span, "a table is of machines or of other objects: remove `machines` or `objects`");
+            }
             let role = attributes.machines.map(|span| (span, true)).or(attributes.objects.map(|span| (span, false)));
             match (role, element(&field.ty)) {
                 (Some((_, machines)), Some((ty, variant))) => {
                     if tables.iter().any(|other| other.variant == variant) {
-                        errors.at(field.ty.span(), format!("there is another table of `{variant}`; a class has one"));
+                        errors.at(
+                            field.ty.span(),
+                            format!(
+                                "there is another table of `{variant}`: keep one, or give this one a class of its own"
+                            ),
+                        );
                     }
                     tables.push(TableField { field: ident, ty, name, variant, machines });
                 }
-                (Some((span, _)), None) => errors.at(span, "this belongs to a field of type `Table<T>`"),
+                (Some((span, machines)), None) => {
+                    let name = if machines { "machines" } else { "objects" };
+                    errors.at(span, format!("`{name}` belongs to a table: write `Table<T>`, or remove `{name}`"));
+                }
                 (None, Some((_, variant))) => errors.at(
                     field.ty.span(),
                     format!("add `#[amiko(machines)]`, or `#[amiko(objects)]` if nobody sends messages to `{variant}`"),
@@ -371,22 +391,25 @@ fn distinct_kinds(root: &Root) -> TokenStream {
         let (ty, variant) = (&one.ty, &one.variant);
         for other in machines.iter().skip(index + 1) {
             let (other, second) = (&other.ty, &other.variant);
-            let message = format!("`{variant}` and `{second}` are of one kind: give one of them another with `kind`");
-            pairs.push(quote! {
-                ::core::assert!(::amiko_core::derive::differ(
+            let message = format!(
+                "`{variant}` and `{second}` are of one kind: give one another with `#[amiko(kind = \"name\")]`"
+            );
+            pairs.push(quote_spanned! {other.span()=>
+                const _: () = ::core::assert!(::amiko_core::derive::differ(
                     <#ty as ::amiko_core::Object>::KIND, <#other as ::amiko_core::Object>::KIND
                 ), #message);
             });
         }
         if root.machine {
-            let message =
-                format!("`{variant}` is of the kind `node`, which the node itself is: give it another with `kind`");
-            pairs.push(quote! {
-                ::core::assert!(::amiko_core::derive::differ(
+            let message = format!(
+                "`{variant}` is of the kind `node`, which the node itself is: give it another with `#[amiko(kind = \"name\")]`"
+            );
+            pairs.push(quote_spanned! {ty.span()=>
+                const _: () = ::core::assert!(::amiko_core::derive::differ(
                     <#ty as ::amiko_core::Object>::KIND, <#node as ::amiko_core::Object>::KIND
                 ), #message);
             });
         }
     }
-    quote!(const _: () = { #(#pairs)* };)
+    quote!(#(#pairs)*)
 }

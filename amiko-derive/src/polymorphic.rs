@@ -7,18 +7,22 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Ident, ItemTrait, Token, TypeParamBound};
+use syn::{Error, Ident, Item, Token, TypeParamBound};
 
 /// Writes the trait, and what makes `Box<dyn Trait>` a field.
-pub(crate) fn generate(arguments: TokenStream, mut item: ItemTrait) -> Result<TokenStream, Error> {
+pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream, Error> {
+    let Item::Trait(mut item) = item else {
+        let cure = "the attributes of a class stand below its `#[derive(Serializable)]`";
+        return Err(Error::new(arguments.span(), format!("`#[amiko(polymorphic)]` belongs on a trait; {cure}")));
+    };
     match syn::parse2::<Ident>(arguments.clone()) {
         Ok(ident) if ident == "polymorphic" => {}
-        _ => return Err(Error::new(arguments.span(), "expected `#[amiko(polymorphic)]` on a trait")),
+        _ => return Err(Error::new(arguments.span(), "expected nothing but `#[amiko(polymorphic)]` on a trait")),
     }
     if !item.generics.params.is_empty() {
         return Err(Error::new(
             item.generics.span(),
-            "a polymorphic trait has no generics: its classes are found by name",
+            "a polymorphic trait has no generics, since its classes are found by name: remove them",
         ));
     }
     let is_serializable = |bound: &TypeParamBound| {
@@ -37,11 +41,14 @@ pub(crate) fn generate(arguments: TokenStream, mut item: ItemTrait) -> Result<To
     item.supertraits.extend(others);
     let called = name.to_string();
     let documentation = format!("What `#[amiko(polymorphic)]` needs of every [`{name}`].");
+    let missing = format!("`{{Self}}` can't be behind a `Box<dyn {name}>`");
+    let cure = "add `#[derive(Clone, Serializable)]` to `{Self}`";
     Ok(quote! {
         #item
 
         #[doc = #documentation]
         #[doc(hidden)]
+        #[diagnostic::on_unimplemented(message = #missing, note = #cure)]
         #visibility trait #object: ::amiko_core::serializable::Polymorphic {
             fn clone_box(&self) -> ::std::boxed::Box<dyn #name>;
         }

@@ -80,6 +80,10 @@ fn registrations(class: &Class) -> TokenStream {
         .implements
         .iter()
         .map(|path| {
+            // An error about a trait that isn't implemented is to point at its name.
+            let boxed = quote_spanned! {path.span()=>
+                let object: ::std::boxed::Box<dyn #path> = ::std::boxed::Box::new(object);
+            };
             quote! {
                 ::amiko_core::derive::inventory::submit! {
                     ::amiko_core::derive::Registration::new(
@@ -88,7 +92,7 @@ fn registrations(class: &Class) -> TokenStream {
                         ::core::concat!(::core::file!(), ":", ::core::line!()),
                         |input| {
                             let object = <#ident as ::amiko_core::Serializable>::read(input)?;
-                            let object: ::std::boxed::Box<dyn #path> = ::std::boxed::Box::new(object);
+                            #boxed
                             ::core::result::Result::Ok(::std::boxed::Box::new(object))
                         },
                         |schema| <#ident as ::amiko_core::Serializable>::schema(schema),
@@ -502,7 +506,18 @@ impl Generator<'_> {
             quote!(#name => #apply,)
         });
         let other = match &shape.keep {
-            Some(Field { binding, .. }) => quote!(#binding.apply_field(other, rest, change)),
+            // What the class reads as something else is never one of the fields that it doesn't know.
+            Some(Field { binding, .. }) => {
+                let aliases = shape.written().flat_map(|field| &field.aliases);
+                quote! {
+                    match other {
+                        "_class" | "_version" #(| #aliases)* => {
+                            ::core::result::Result::Err(::amiko_core::Pointer::no_such_path(other))
+                        }
+                        other => #binding.apply_field(other, rest, change),
+                    }
+                }
+            }
             None => quote!(::core::result::Result::Err(::amiko_core::Pointer::no_such_path(other))),
         };
         quote! {

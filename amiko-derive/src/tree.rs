@@ -108,13 +108,24 @@ impl Class {
             errors.at(span, format!("version {version} reads older ones: say how with `migrate = function`"));
         }
         if let (Some((_, span)), false) = (attributes.version, matches!(attributes.version, Some((1.., _)) | None)) {
-            errors.at(span, "versions are counted from 1");
+            errors.at(span, "versions are counted from 1, the one of a class without `version`: write `version = 2`");
         }
         if let (Some(migrate), None) = (&attributes.migrate, attributes.version) {
             errors.at(migrate.span(), "`migrate` leads to a version: add `version = 2`");
         }
         for path in attributes.implements.iter().filter(|_| !input.generics.params.is_empty()) {
-            errors.at(path.span(), "a class with generics can't be found by its name: implement it for one type");
+            errors.at(
+                path.span(),
+                "a class with generics can't be found by its name: write the types instead, or remove `implements`",
+            );
+        }
+        if attributes.transparent.is_some() {
+            let version = attributes.version.iter().map(|(_, span)| ("version", *span));
+            let implements = attributes.implements.iter().map(|path| ("implements", path.span()));
+            for (name, span) in version.chain(implements) {
+                let cure = format!("remove `{name}` or `transparent`");
+                errors.at(span, format!("a transparent type is written as its field and nothing else: {cure}"));
+            }
         }
         if let (Some(kind), None) = (&attributes.kind, &attributes.key) {
             errors.at(kind.span(), "`kind` belongs to a class with IDs: add `key = String`");
@@ -167,7 +178,7 @@ fn kept(mut fields: Vec<Field>, unknown: Option<(Unknown, Span)>, errors: &mut E
             (fields, None)
         }
         (Some(at), _) => {
-            errors.at(fields[at].ty.span(), "this field is for `#[amiko(unknown = \"keep\")]` on the type: add it");
+            errors.at(fields[at].ty.span(), "a field of this type needs `#[amiko(unknown = \"keep\")]` on its class");
             (fields, None)
         }
         (None, _) => (fields, None),

@@ -3,6 +3,9 @@
 //! Invariant: `read(write(object))` is the object; whatever has no exact text is refused while writing, never changed
 //! in silence. What is on disk, in a message and on the screen is the same text.
 
+#[doc = include_str!("attributes.md")]
+pub mod attributes {}
+
 mod codec;
 mod error;
 mod hashed;
@@ -49,7 +52,8 @@ pub use serde::{deserialize, serialize};
 ///
 /// Derive it: `#[derive(Serializable)]`. A struct is an object with its class name, `{"_class":"Account","balance":7}`;
 /// an enum whose variants are all units is a string; any other enum is an object of a class for each variant. Bytes
-/// are a string of `!x` and hex; text that begins with `!` gets a second one.
+/// are a string of `!x` and hex; text that begins with `!` gets a second one. What the derive's attributes say is in
+/// [`attributes`], with an example of each.
 ///
 /// ```
 /// use amiko_core::prelude::*;

@@ -20,8 +20,9 @@ pub type NodeIndex = usize;
 /// A connection as one node knows it.
 type End<N> = (NodeIndex, Id<Connection<N>>);
 
-/// How long after a failed dial the next one comes.
+/// How long after a failed dial the next one comes, at first; twice as long after each, up to the limit.
 const REDIAL: Duration = Duration::from_millis(250);
+const REDIAL_LIMIT: Duration = Duration::from_secs(30);
 
 struct Host<N: Node> {
     address: String,
@@ -47,6 +48,8 @@ pub struct World<P: Protocol> {
     sockets: u64,
     cut: BTreeSet<(NodeIndex, NodeIndex)>,
     redial: BTreeMap<End<P::Node>, Time>,
+    /// How long the last wait for a dial was.
+    patience: BTreeMap<End<P::Node>, Duration>,
 }
 
 impl<P: Protocol> World<P> {
@@ -61,6 +64,7 @@ impl<P: Protocol> World<P> {
             sockets: 0,
             cut: BTreeSet::new(),
             redial: BTreeMap::new(),
+            patience: BTreeMap::new(),
         }
     }
 
@@ -166,10 +170,13 @@ impl<P: Protocol> World<P> {
         self.break_sockets(|end, peer| (end, peer) == (one, other) || (end, peer) == (other, one));
     }
 
-    /// Lets two nodes reach each other again.
+    /// Lets two nodes reach each other again; whoever waits for a dial tries soon.
     pub fn heal(&mut self, one: NodeIndex, other: NodeIndex) {
         self.cut.remove(&(one, other));
         self.cut.remove(&(other, one));
+        self.patience.clear();
+        let soon = self.now + REDIAL;
+        self.redial.values_mut().for_each(|at| *at = soon.min(*at));
     }
 
     /// Lets time pass until `done`, or for as long as `patience`. Gives back whether `done`.
@@ -288,8 +295,16 @@ impl<P: Protocol> World<P> {
         let Some(address) = engine.connection(connection).and_then(|connection| connection.dial.clone()) else {
             return;
         };
-        if !host.sockets.contains_key(connection) && !self.connect(index, connection, &address) {
-            self.redial.insert((index, connection.clone()), self.now + REDIAL);
+        if host.sockets.contains_key(connection) {
+            return;
+        }
+        let end = (index, connection.clone());
+        if self.connect(index, connection, &address) {
+            self.patience.remove(&end);
+        } else {
+            let wait = self.patience.get(&end).map_or(REDIAL, |wait| (*wait * 2).min(REDIAL_LIMIT));
+            self.redial.insert(end.clone(), self.now + wait);
+            self.patience.insert(end, wait);
         }
     }
 

@@ -1,0 +1,8 @@
+use amiko_core::prelude::*;
+
+#[amiko(polymorphic)]
+trait Shape<T>: Serializable {
+    fn area(&self) -> T;
+}
+
+fn main() {}

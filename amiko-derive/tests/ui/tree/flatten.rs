@@ -1,0 +1,14 @@
+use amiko_core::prelude::*;
+
+#[derive(Serializable)]
+struct Inner {
+    value: u64,
+}
+
+#[derive(Serializable)]
+struct Outer {
+    #[amiko(flatten)]
+    inner: Inner,
+}
+
+fn main() {}
