@@ -484,24 +484,8 @@ impl<K: Key, V: Serializable + Clone> Serializable for Map<K, V> {
     }
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
-        let Some((segment, rest)) = pointer.split() else {
-            return crate::serializable::replace_whole(self, pointer, change);
-        };
-        let key: K = crate::serializable::pointed_key(&segment)?;
-        match change {
-            Change::Add(input) if rest.split().is_none() => {
-                let value = V::read(input)?;
-                self.insert(key, value);
-                Ok(())
-            }
-            Change::Remove if rest.split().is_none() => {
-                self.remove(&key).map(drop).ok_or_else(|| Pointer::no_such_path(&segment))
-            }
-            deeper => {
-                let value = self.get_mut(&key).ok_or_else(|| Pointer::no_such_path(&segment))?;
-                value.apply(rest, deeper)
-            }
-        }
+        let insert = |map: &mut Self, key, value| drop(map.insert(key, value));
+        crate::serializable::apply_to_map(self, pointer, change, insert, Self::remove, Self::get_mut)
     }
 }
 

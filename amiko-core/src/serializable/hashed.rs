@@ -2,8 +2,7 @@
 //!
 //! Invariant: the order of a hash never reaches a text: entries are written in the order of their keys.
 
-use super::patch::replace_whole;
-use super::values::{pointed_key, read_entries};
+use super::values::{apply_to_map, read_entries};
 use super::{Change, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer};
 use crate::id::Key;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -46,21 +45,7 @@ impl<K: Key, V: Serializable, S: BuildHasher + Default + 'static> Serializable f
     }
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
-        let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
-        let key: K = pointed_key(&segment)?;
-        match change {
-            Change::Add(input) if rest.split().is_none() => {
-                self.insert(key, V::read(input)?);
-                Ok(())
-            }
-            Change::Remove if rest.split().is_none() => {
-                self.remove(&key).map(drop).ok_or_else(|| Pointer::no_such_path(&segment))
-            }
-            deeper => {
-                let value = self.get_mut(&key).ok_or_else(|| Pointer::no_such_path(&segment))?;
-                value.apply(rest, deeper)
-            }
-        }
+        apply_to_map(self, pointer, change, |map, key, value| drop(map.insert(key, value)), Self::remove, Self::get_mut)
     }
 
     fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {

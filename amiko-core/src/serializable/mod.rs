@@ -37,7 +37,7 @@ pub use writer::{Lines, Text, Writer};
 pub(crate) use patch::push_escaped;
 pub use patch::replace_whole;
 pub(crate) use reader::{decode_key, shorten};
-pub(crate) use values::{pointed_key, read_entries};
+pub(crate) use values::{apply_to_map, pointed_key, read_entries};
 
 #[doc(hidden)]
 pub use codec::{Probe, ProbeNative, ProbeNeither, ProbeSerde};

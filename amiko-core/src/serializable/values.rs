@@ -460,6 +460,28 @@ pub(crate) fn read_key<K: Key>(text: &str, input: &Reader<'_>) -> Result<K, Read
     })
 }
 
+/// Applies a change to a map, or to one of its entries; for each of the containers that are one.
+pub(crate) fn apply_to_map<M: Serializable, K: Key, V: Serializable>(
+    map: &mut M,
+    pointer: Pointer<'_>,
+    change: Change<'_, '_>,
+    insert: impl FnOnce(&mut M, K, V),
+    remove: impl FnOnce(&mut M, &K) -> Option<V>,
+    get_mut: impl for<'m> FnOnce(&'m mut M, &K) -> Option<&'m mut V>,
+) -> Result<(), ReadError> {
+    let Some((segment, rest)) = pointer.split() else { return replace_whole(map, pointer, change) };
+    let key: K = pointed_key(&segment)?;
+    let missing = || Pointer::no_such_path(&segment);
+    match change {
+        Change::Add(input) if rest.split().is_none() => {
+            insert(map, key, V::read(input)?);
+            Ok(())
+        }
+        Change::Remove if rest.split().is_none() => remove(map, &key).map(drop).ok_or_else(missing),
+        deeper => get_mut(map, &key).ok_or_else(missing)?.apply(rest, deeper),
+    }
+}
+
 /// The key that a segment of a pointer names.
 pub(crate) fn pointed_key<K: Key>(segment: &str) -> Result<K, ReadError> {
     K::decode(segment).map_err(|_| Pointer::no_such_path(segment))
@@ -514,21 +536,7 @@ impl<K: Key, V: Serializable> Serializable for BTreeMap<K, V> {
     }
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
-        let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
-        let key: K = pointed_key(&segment)?;
-        match change {
-            Change::Add(input) if rest.split().is_none() => {
-                self.insert(key, V::read(input)?);
-                Ok(())
-            }
-            Change::Remove if rest.split().is_none() => {
-                self.remove(&key).map(drop).ok_or_else(|| Pointer::no_such_path(&segment))
-            }
-            deeper => {
-                let value = self.get_mut(&key).ok_or_else(|| Pointer::no_such_path(&segment))?;
-                value.apply(rest, deeper)
-            }
-        }
+        apply_to_map(self, pointer, change, |map, key, value| drop(map.insert(key, value)), Self::remove, Self::get_mut)
     }
 }
 

@@ -6,9 +6,14 @@ use amiko_core::serializable::Json;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
+/// Writes a line. Whoever reads may have gone, as `head` does: that is no reason to panic, and nobody is left to be told.
+fn put(out: &mut dyn Write, line: &dyn Display) {
+    drop(writeln!(out, "{line}"));
+}
+
 /// A line on standard output.
 pub(crate) fn say(line: impl Display) {
-    println!("{line}");
+    put(&mut std::io::stdout().lock(), &line);
 }
 
 /// The one JSON document that `--json` prints: without the names of our classes, which are nobody's business outside.
@@ -33,7 +38,7 @@ fn without_classes(json: &mut Json) {
 
 /// A line on standard error.
 pub(crate) fn tell(line: impl Display) {
-    eprintln!("{line}");
+    put(&mut std::io::stderr().lock(), &line);
 }
 
 /// What went wrong.
@@ -68,7 +73,7 @@ pub(crate) fn plain(text: &str) -> String {
 
 /// Asks a yes or no question; no answer is a no.
 pub(crate) fn ask(question: &str) -> bool {
-    eprint!("{question} [y/N] ");
+    drop(write!(std::io::stderr(), "{question} [y/N] "));
     let mut answer = String::new();
     let read = std::io::stderr().flush().and_then(|()| std::io::stdin().read_line(&mut answer));
     read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
@@ -88,16 +93,16 @@ impl Progress {
 
     pub(crate) fn show(&mut self, done: u32) {
         if self.terminal {
-            eprint!("\r{done} of {} payments", self.total);
+            drop(write!(std::io::stderr(), "\r{done} of {} payments", self.total));
         } else if done == self.total || done >= self.shown + self.total.div_ceil(10) {
             self.shown = done;
-            eprintln!("{done} of {} payments", self.total);
+            tell(format_args!("{done} of {} payments", self.total));
         }
     }
 
     pub(crate) fn end(&self) {
         if self.terminal {
-            eprintln!();
+            tell("");
         }
     }
 }
