@@ -199,6 +199,35 @@ fn what_serde_writes_and_cannot_read_is_refused_or_comes_back() {
     assert_eq!(trap(deep(3)), Ok(()));
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Metres {
+    length: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Miles {
+    length: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Untagged {
+    Small(u8),
+    Large(u64),
+    Metres(Metres),
+    Miles(Miles),
+}
+
+#[test]
+fn an_untagged_value_that_would_be_read_as_another_variant_is_refused() {
+    assert_eq!(trap(Untagged::Small(5)), Ok(()));
+    assert_eq!(trap(Untagged::Large(500)), Ok(()), "too large for the variant before it");
+    assert!(matches!(trap(Untagged::Large(5)), Err(WriteError::Unreadable { .. })));
+    assert_eq!(trap(Untagged::Metres(Metres { length: 1 })), Ok(()));
+    assert!(matches!(trap(Untagged::Miles(Miles { length: 1 })), Err(WriteError::Unreadable { .. })));
+    assert!(matches!(trap(vec![Untagged::Large(5)]), Err(WriteError::Unreadable { .. })));
+}
+
 #[derive(Debug, Clone, PartialEq, Serializable)]
 struct Nest {
     inner: Option<Box<Nest>>,

@@ -151,17 +151,19 @@ impl<'de> Visitor<'de> for JsonVisitor {
 /// The JSON of a serde type, as `serde_json` writes it, but refused where it can't be read back.
 pub(super) fn to_exact_json<T: Serialize + DeserializeOwned>(value: &T) -> Result<String, WriteError> {
     let unreadable = |error: &dyn fmt::Display| WriteError::Unreadable { reason: error.to_string() };
-    value.serialize(Checker)?;
+    let shape = value.serialize(Checker)?;
     let written = serde_json::to_string(value).map_err(|error| unreadable(&error))?;
     // The order of a hash must not reach the text.
     let sorted = |text: &str| Json::parse(text).map(Json::sorted).map_err(|error| unreadable(&error));
     let text = sorted(&written)?.to_string();
     let read: T = serde_json::from_str(&text).map_err(|error| unreadable(&error))?;
-    match serde_json::to_string(&read) {
-        Ok(again) if again == written || sorted(&again)?.to_string() == text => Ok(text),
-        Ok(_) => Err(unreadable(&"reading it back gives another value")),
-        Err(error) => Err(unreadable(&error)),
+    let again = serde_json::to_string(&read).map_err(|error| unreadable(&error))?;
+    // The same text may be another value, as with variants of an untagged enum that overlap: then it has another shape.
+    let same = again == written || sorted(&again)?.to_string() == text;
+    if same && read.serialize(Checker)? == shape {
+        return Ok(text);
     }
+    Err(unreadable(&"reading it back gives another value"))
 }
 
 impl ser::Error for WriteError {
@@ -170,23 +172,58 @@ impl ser::Error for WriteError {
     }
 }
 
+/// Of which types of serde's data model a value is made, and whether it is written as `null`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    null: bool,
+    hash: u64,
+}
+
+impl Shape {
+    /// A type of the data model, and the name of a struct or variant, by FNV-1a (Fowler, Noll and Vo).
+    fn of(kind: &str, name: &str) -> Self {
+        let bytes = kind.bytes().chain([0]).chain(name.bytes());
+        let hash =
+            bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        Self { null: false, hash }
+    }
+
+    fn null(kind: &str, name: &str) -> Self {
+        Self { null: true, ..Self::of(kind, name) }
+    }
+
+    /// The same around a value.
+    fn around(self, inner: Self) -> Self {
+        Self { null: inner.null, hash: self.hash.rotate_left(5).wrapping_mul(31).wrapping_add(inner.hash) }
+    }
+}
+
 /// Writes nothing, and finds what `serde_json` would change in silence: numbers that aren't finite, and what is written as
-/// `null` inside of `Some`. Says of each value whether it is written as `null`.
+/// `null` inside of `Some`.
 struct Checker;
 
-/// Checks the parts of a value.
-struct Parts;
+/// Checks the parts of a value. Their order doesn't count: that of a hash is another one each time, and any other order is in
+/// the text.
+struct Parts(Shape);
+
+impl Parts {
+    fn add<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), WriteError> {
+        let part = value.serialize(Checker)?;
+        self.0.hash = self.0.hash.wrapping_add(part.hash.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        Ok(())
+    }
+}
 
 macro_rules! plain {
     ($($method:ident: $type:ty),* $(,)?) => {$(
-        fn $method(self, _: $type) -> Result<bool, WriteError> {
-            Ok(false)
+        fn $method(self, _: $type) -> Result<Shape, WriteError> {
+            Ok(Shape::of(stringify!($method), ""))
         }
     )*};
 }
 
 impl Serializer for Checker {
-    type Ok = bool;
+    type Ok = Shape;
     type Error = WriteError;
     type SerializeSeq = Parts;
     type SerializeTuple = Parts;
@@ -202,89 +239,111 @@ impl Serializer for Checker {
         serialize_u128: u128, serialize_char: char, serialize_str: &str, serialize_bytes: &[u8],
     }
 
-    fn serialize_f32(self, value: f32) -> Result<bool, WriteError> {
-        self.serialize_f64(f64::from(value))
+    fn serialize_f32(self, value: f32) -> Result<Shape, WriteError> {
+        self.serialize_f64(f64::from(value)).map(|_| Shape::of("f32", ""))
     }
 
-    fn serialize_f64(self, value: f64) -> Result<bool, WriteError> {
-        if value.is_finite() { Ok(false) } else { Err(WriteError::NotFinite { found: value.to_string() }) }
+    fn serialize_f64(self, value: f64) -> Result<Shape, WriteError> {
+        if value.is_finite() {
+            Ok(Shape::of("f64", ""))
+        } else {
+            Err(WriteError::NotFinite { found: value.to_string() })
+        }
     }
 
-    fn serialize_none(self) -> Result<bool, WriteError> {
-        Ok(true)
+    fn serialize_none(self) -> Result<Shape, WriteError> {
+        Ok(Shape::null("none", ""))
     }
 
-    fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Result<bool, WriteError> {
-        if value.serialize(self)? { Err(WriteError::NullInSome) } else { Ok(false) }
+    fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Result<Shape, WriteError> {
+        let inner = value.serialize(self)?;
+        if inner.null { Err(WriteError::NullInSome) } else { Ok(Shape::of("some", "").around(inner)) }
     }
 
-    fn serialize_unit(self) -> Result<bool, WriteError> {
-        Ok(true)
+    fn serialize_unit(self) -> Result<Shape, WriteError> {
+        Ok(Shape::null("unit", ""))
     }
 
-    fn serialize_unit_struct(self, _: &'static str) -> Result<bool, WriteError> {
-        Ok(true)
+    fn serialize_unit_struct(self, name: &'static str) -> Result<Shape, WriteError> {
+        Ok(Shape::null("unit struct", name))
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Result<bool, WriteError> {
-        Ok(false)
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Shape, WriteError> {
+        Ok(Shape::of("unit variant", variant))
     }
 
-    fn serialize_newtype_struct<T: ?Sized + Serialize>(self, _: &'static str, value: &T) -> Result<bool, WriteError> {
-        value.serialize(self)
+    fn serialize_newtype_struct<T: ?Sized + Serialize>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<Shape, WriteError> {
+        Ok(Shape::of("newtype struct", name).around(value.serialize(self)?))
     }
 
     fn serialize_newtype_variant<T: ?Sized + Serialize>(
         self,
         _: &'static str,
         _: u32,
-        _: &'static str,
+        variant: &'static str,
         value: &T,
-    ) -> Result<bool, WriteError> {
-        value.serialize(self).map(|_| false)
+    ) -> Result<Shape, WriteError> {
+        let shape = Shape::of("newtype variant", variant).around(value.serialize(self)?);
+        Ok(Shape { null: false, ..shape })
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Parts, WriteError> {
-        Ok(Parts)
+        Ok(Parts(Shape::of("sequence", "")))
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Parts, WriteError> {
-        Ok(Parts)
+        Ok(Parts(Shape::of("tuple", "")))
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Parts, WriteError> {
-        Ok(Parts)
+    fn serialize_tuple_struct(self, name: &'static str, _: usize) -> Result<Parts, WriteError> {
+        Ok(Parts(Shape::of("tuple struct", name)))
     }
 
-    fn serialize_tuple_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Parts, WriteError> {
-        Ok(Parts)
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Parts, WriteError> {
+        Ok(Parts(Shape::of("tuple variant", variant)))
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Parts, WriteError> {
-        Ok(Parts)
+        Ok(Parts(Shape::of("map", "")))
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Parts, WriteError> {
-        Ok(Parts)
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Parts, WriteError> {
+        Ok(Parts(Shape::of("struct", name)))
     }
 
-    fn serialize_struct_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Parts, WriteError> {
-        Ok(Parts)
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Parts, WriteError> {
+        Ok(Parts(Shape::of("struct variant", variant)))
     }
 }
 
 macro_rules! parts {
     ($($compound:ident: $method:ident($($name:ident: $key:ty)?)),* $(,)?) => {$(
         impl ser::$compound for Parts {
-            type Ok = bool;
+            type Ok = Shape;
             type Error = WriteError;
 
             fn $method<T: ?Sized + Serialize>(&mut self, $($name: $key,)? value: &T) -> Result<(), WriteError> {
-                value.serialize(Checker).map(drop)
+                self.add(value)
             }
 
-            fn end(self) -> Result<bool, WriteError> {
-                Ok(false)
+            fn end(self) -> Result<Shape, WriteError> {
+                Ok(self.0)
             }
         }
     )*};
@@ -297,7 +356,7 @@ parts! {
 }
 
 impl SerializeMap for Parts {
-    type Ok = bool;
+    type Ok = Shape;
     type Error = WriteError;
 
     fn serialize_key<T: ?Sized + Serialize>(&mut self, _: &T) -> Result<(), WriteError> {
@@ -306,10 +365,10 @@ impl SerializeMap for Parts {
     }
 
     fn serialize_value<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), WriteError> {
-        value.serialize(Checker).map(drop)
+        self.add(value)
     }
 
-    fn end(self) -> Result<bool, WriteError> {
-        Ok(false)
+    fn end(self) -> Result<Shape, WriteError> {
+        Ok(self.0)
     }
 }
