@@ -5,6 +5,45 @@
 use super::{Codec, Place, Problem, ReadError, Reader, Serializable, WriteError, Writer};
 use std::borrow::Cow;
 
+/// The JSON Patch (RFC 6902) that leads from one version of a value to another: field by field, entry by entry.
+///
+/// ```
+/// use amiko_core::{prelude::*, serializable::{apply, diff}};
+///
+/// #[derive(Clone, Debug, PartialEq, Serializable)]
+/// struct Account { balance: u64, holds: Map<String, u64> }
+///
+/// let old = Account { balance: 10, holds: Map::new() };
+/// let mut new = old.clone();
+/// new.balance = 3;
+/// new.holds.insert("rent".into(), 7);
+///
+/// let patch = diff(&old, &new)?;
+/// assert_eq!(patch, r#"[{"op":"replace","path":"/balance","value":3},{"op":"add","path":"/holds/rent","value":7}]"#);
+/// assert_eq!(apply(&old, &patch)?, new);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// The new value has no exact text.
+pub fn diff<T: Serializable>(old: &T, new: &T) -> Result<String, WriteError> {
+    let mut patch = Patch::new();
+    new.difference(old, &mut patch)?;
+    Ok(patch.to_json())
+}
+
+/// The version of a value that a patch of [`diff`] leads to. The value itself stays as it is, whatever the patch is.
+///
+/// # Errors
+/// The text isn't a patch with `op`, `path` and `value` in this order, or doesn't fit the value.
+pub fn apply<T: Serializable + Clone>(value: &T, patch: &str) -> Result<T, ReadError> {
+    let mut input = Reader::new(patch);
+    let mut new = value.clone();
+    apply_patch(&mut new, &mut input)?;
+    input.end()?;
+    Ok(new)
+}
+
 /// Collects the operations `add`, `replace` and `remove` that lead from an old version to a new one.
 #[derive(Debug, Default)]
 pub struct Patch {
