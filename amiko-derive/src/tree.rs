@@ -5,7 +5,7 @@
 use crate::attributes::{Attributes, Case, Errors, Place};
 use proc_macro2::Span;
 use quote::format_ident;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, ExprPath, Generics, Ident, Member, Path, Type};
 
@@ -237,14 +237,14 @@ fn transparent(attribute: Option<Span>, fields: &[Field], errors: &mut Errors) -
 
 /// The names of one object.
 #[derive(Default)]
-struct Names(HashMap<String, ()>);
+struct Names(HashSet<String>);
 
 impl Names {
     fn take(&mut self, name: &str, span: Span, errors: &mut Errors) {
         if matches!(name, "_class" | "_version") {
             errors.at(span, format!("`{name}` is what the class writes about itself; choose another with `rename`"));
         }
-        if self.0.insert(name.to_owned(), ()).is_some() {
+        if !self.0.insert(name.to_owned()) {
             errors.at(span, format!("the name \"{name}\" stands twice; choose another with `rename`"));
         }
     }
@@ -271,9 +271,8 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
         for alias in &attributes.alias {
             names.take(&alias.value(), alias.span(), errors);
         }
-        if let (Some(skip), Some(rename)) = (attributes.skip, &attributes.rename) {
+        if let (Some(_), Some(rename)) = (attributes.skip, &attributes.rename) {
             errors.push(Error::new(rename.span(), "a skipped field has no name in JSON: remove `rename` or `skip`"));
-            let _ = skip;
         }
         if let Some(span) = attributes.flatten {
             let cure = "keep it as an object of its own, or write its fields here";

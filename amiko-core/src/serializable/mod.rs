@@ -218,32 +218,26 @@ pub fn from_json<T: Serializable>(text: &str) -> Result<T, ReadError> {
     Ok(value)
 }
 
-/// Reads one field of a class into its slot: for the code that the derive writes.
-#[doc(hidden)]
-pub fn read_field<T: Serializable>(
+/// Reads one field of a class into its slot: for the classes of this crate that are written by hand.
+pub(crate) fn read_field<T: Serializable>(
     slot: &mut Option<T>,
     field: &'static str,
     input: &mut Reader<'_>,
 ) -> Result<(), ReadError> {
-    if slot.is_some() {
-        return Err(input.error(Problem::Duplicate { field: field.into() }));
-    }
-    *slot = Some(T::read(input).map_err(|error| error.within(field))?);
-    Ok(())
+    read_field_with(&Native, slot, field, input)
 }
 
-/// Takes one field of a class out of its slot: for the code that the derive writes.
-#[doc(hidden)]
-pub fn take_field<T: Serializable>(
+/// Takes one field of a class out of its slot: for the classes of this crate that are written by hand.
+pub(crate) fn take_field<T: Serializable>(
     slot: Option<T>,
     field: &'static str,
     class: &'static str,
     input: &Reader<'_>,
 ) -> Result<T, ReadError> {
-    slot.or_else(T::missing).ok_or_else(|| input.error(Problem::MissingField { field, class }))
+    take_field_with(&Native, slot, field, class, input)
 }
 
-/// The same for a field with a codec.
+/// Reads one field of a class into its slot: for the code that the derive writes.
 #[doc(hidden)]
 pub fn read_field_with<T, C: Codec<T>>(
     codec: &C,
@@ -258,7 +252,7 @@ pub fn read_field_with<T, C: Codec<T>>(
     Ok(())
 }
 
-/// The same for a field with a codec.
+/// Takes one field of a class out of its slot: for the code that the derive writes.
 #[doc(hidden)]
 pub fn take_field_with<T, C: Codec<T>>(
     codec: &C,
