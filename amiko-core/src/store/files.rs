@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Failure, Trying};
 use super::format;
-use super::vfs::{Vfs, VfsFile};
+use super::vfs::{Access, Vfs, VfsFile};
 
 const TEMPORARY: &str = ".tmp";
 
@@ -44,8 +44,8 @@ impl<V: Vfs> Files<V> {
         self.directory.join(format!("journal-{first}.jsonl"))
     }
 
-    pub(super) fn open(&self, path: &Path) -> Result<V::File, Failure> {
-        self.vfs.open(path).trying("open", path)
+    pub(super) fn open(&self, path: &Path, access: Access) -> Result<V::File, Failure> {
+        self.vfs.open(path, access).trying("open", path)
     }
 
     /// Creates what [`publish`](Self::publish) will give its final name.

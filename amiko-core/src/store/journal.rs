@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use super::error::{Failure, RecoverError, Trying};
 use super::files::Files;
 use super::format::{self, Fault};
-use super::vfs::{Reader, Vfs, VfsFile};
+use super::vfs::{Access, Reader, Vfs, VfsFile};
 use super::{Recovery, Refused, Torn};
 
 /// Preallocation goes in multiples of this many bytes at the most.
@@ -91,7 +91,7 @@ pub(super) fn replay<V: Vfs>(
     visitor: &mut dyn Recovery,
 ) -> Result<Replayed<V::File>, RecoverError> {
     let path = files.segment(first);
-    let file = files.open(&path)?;
+    let file = files.open(&path, Access::Write)?;
     let allocated = file.size().trying("read", &path)?;
     let mut lines = Lines::new(&file, path);
     lines.read_header(first)?;

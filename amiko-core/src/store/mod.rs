@@ -56,7 +56,7 @@ use std::path::PathBuf;
 pub use directory::{Directory, DirectorySettings};
 pub use error::{OpenError, RecoverError, StoreError};
 pub use memory::Memory;
-pub use vfs::{LockError, OsVfs, Vfs, VfsFile};
+pub use vfs::{Access, LockError, OsVfs, Vfs, VfsFile};
 
 /// Where an engine keeps its document: a snapshot, and the journal of what came after it.
 ///

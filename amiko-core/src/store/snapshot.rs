@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::error::{Failure, RecoverError, StoreError, Trying};
 use super::files::Files;
 use super::format;
-use super::vfs::{Reader, Vfs, VfsFile};
+use super::vfs::{Access, Reader, Vfs, VfsFile};
 use super::{Recovery, checks};
 
 /// Pieces are gathered up to this many bytes, as one system call for each would be slow.
@@ -73,7 +73,7 @@ impl<F: VfsFile> Writer<F> {
 /// Hands a snapshot over. Returns the bytes in it.
 pub(super) fn replay<V: Vfs>(files: &Files<V>, sequence: u64, visitor: &mut dyn Recovery) -> Result<u64, RecoverError> {
     let path = files.snapshot(sequence);
-    let file = files.open(&path)?;
+    let file = files.open(&path, Access::Read)?;
     let mut bytes = Vec::new();
     Reader::new(&file, 0).read_to_end(&mut bytes).trying("read", &path)?;
     let size = bytes.len() as u64;

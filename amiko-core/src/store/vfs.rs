@@ -37,12 +37,12 @@ pub trait Vfs {
     /// As the operating system says.
     fn create(&self, path: &Path) -> io::Result<Self::File>;
 
-    /// Opens a file that exists for reading and writing.
+    /// Opens a file that exists.
     ///
     /// # Errors
     ///
     /// As the operating system says.
-    fn open(&self, path: &Path) -> io::Result<Self::File>;
+    fn open(&self, path: &Path, access: Access) -> io::Result<Self::File>;
 
     /// The names in a directory, in any order. Names that aren't UTF-8 may be left out.
     ///
@@ -71,6 +71,15 @@ pub trait Vfs {
     ///
     /// As the operating system says. What is durable isn't known then.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+}
+
+/// What an open file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only to be read.
+    Read,
+    /// To be read and written.
+    Write,
 }
 
 /// An open file of a [`Vfs`].
@@ -161,8 +170,8 @@ impl Vfs for OsVfs {
         private().truncate(true).open(path)
     }
 
-    fn open(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).open(path)
+    fn open(&self, path: &Path, access: Access) -> io::Result<File> {
+        OpenOptions::new().read(true).write(access == Access::Write).open(path)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::*;
-use crate::store::{LockError, Vfs, VfsFile};
+use crate::store::{Access, LockError, Vfs, VfsFile};
 
 /// Bytes that reach the disk together; few, so that small records are torn in many places.
 const SECTOR: u64 = 16;
@@ -139,7 +139,7 @@ impl Vfs for Disk {
         Ok(Handle(self.clone(), index))
     }
 
-    fn open(&self, path: &Path) -> io::Result<Handle> {
+    fn open(&self, path: &Path, _: Access) -> io::Result<Handle> {
         let index = self.0.borrow().names.get(path).copied();
         index.map(|index| Handle(self.clone(), index)).ok_or(io::ErrorKind::NotFound.into())
     }
