@@ -16,6 +16,7 @@ pub mod serializable;
 
 mod id;
 mod map;
+mod slices;
 mod table;
 
 mod context;
@@ -69,6 +70,7 @@ pub mod derive {
     pub use crate::machine::{peek_kind, read_envelope, write_envelope};
     pub use crate::references::Touched;
     pub use crate::router::{deliver, deliver_to_node};
+    pub use crate::slices::Slices;
 
     /// Whether two texts differ, at compile time.
     pub const fn differ(one: &str, other: &str) -> bool {

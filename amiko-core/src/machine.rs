@@ -8,6 +8,7 @@ use crate::references::{Name, Touched};
 use crate::rejection::Rejection;
 use crate::router::Event;
 use crate::serializable::{Patch, ReadError, Reader, Serializable, WriteError, Writer};
+use crate::slices::Slices;
 use crate::table::Table;
 
 /// An object that handles messages.
@@ -80,6 +81,10 @@ pub trait Node: Serializable + Clone + Default {
 
     /// Whether there is an object of this kind and key.
     fn contains(&self, kind: &str, key: &str) -> bool;
+
+    /// The tables, to be written in slices.
+    #[doc(hidden)]
+    fn slices(&mut self) -> Vec<&mut dyn Slices>;
 
     /// Visits every object of every table.
     #[doc(hidden)]

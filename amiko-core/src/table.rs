@@ -6,12 +6,15 @@
 use crate::id::{Id, Key, Object};
 use crate::references::Touched;
 use crate::serializable::{
-    Change, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary,
+    Change, Hole, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary,
     WriteError, Writer,
 };
+use crate::slices::{Frozen, Slices};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
+
+pub(crate) type Objects<T> = HashMap<<T as Object>::Key, Arc<T>, foldhash::fast::RandomState>;
 
 /// Objects of one class by their IDs: found by hash, iterated in the order of their keys.
 ///
@@ -19,11 +22,13 @@ use std::sync::Arc;
 /// the history.
 pub struct Table<T: Object> {
     /// Randomly seeded, since peers may choose keys; its order is never seen.
-    objects: HashMap<T::Key, Arc<T>, foldhash::fast::RandomState>,
+    objects: Objects<T>,
     order: BTreeSet<T::Key>,
     undo: Vec<(T::Key, Option<Arc<T>>)>,
     /// The engine has ended an event with this very table, and not with one that it was copied from.
     known: bool,
+    /// Of a snapshot under way: what it still needs.
+    frozen: Option<Box<Frozen<T>>>,
 }
 
 /// What a table was before one event: each touched key with its old object, in the order of the touches.
@@ -52,14 +57,14 @@ impl<T: Object> TableUndo<T> {
 
 impl<T: Object> Default for Table<T> {
     fn default() -> Self {
-        Self { objects: HashMap::default(), order: BTreeSet::new(), undo: Vec::new(), known: false }
+        Self { objects: HashMap::default(), order: BTreeSet::new(), undo: Vec::new(), known: false, frozen: None }
     }
 }
 
 /// Shares the objects; the undo log stays with the original.
 impl<T: Object> Clone for Table<T> {
     fn clone(&self) -> Self {
-        Self { objects: self.objects.clone(), order: self.order.clone(), undo: Vec::new(), known: false }
+        Self { objects: self.objects.clone(), order: self.order.clone(), undo: Vec::new(), known: false, frozen: None }
     }
 }
 
@@ -140,7 +145,11 @@ impl<T: Object> Table<T> {
     /// Ends an event: hands over what was before it.
     pub fn take_undo(&mut self) -> TableUndo<T> {
         self.known = true;
-        TableUndo(std::mem::take(&mut self.undo))
+        let undo = TableUndo(std::mem::take(&mut self.undo));
+        if let Some(frozen) = &mut self.frozen {
+            frozen.keep(&undo);
+        }
+        undo
     }
 
     /// Whether this is the table that the last event ended with: for the code that the derive writes.
@@ -207,10 +216,36 @@ impl<T: Object> Table<T> {
         T::Key::decode(key).is_ok_and(|key| self.objects.contains_key(&key))
     }
 
+    /// Takes note of what a patch changes, if it is part of an event: while a journal is read back nothing is undone.
+    fn touch(&mut self, key: &T::Key) {
+        if self.known {
+            self.undo.push((key.clone(), self.objects.get(key).cloned()));
+        }
+    }
+
     /// Puts in an object that was read: outside of any event.
     fn load(&mut self, key: T::Key, object: T) -> bool {
         self.order.insert(key.clone());
         self.objects.insert(key, Arc::new(object)).is_none()
+    }
+}
+
+impl<T: Object> Slices for Table<T> {
+    fn freeze(&mut self, table: usize) {
+        self.frozen = Some(Box::new(Frozen::new(table)));
+    }
+
+    fn write_slice(&mut self, hole: Hole, out: &mut Writer, length: usize) -> Result<bool, WriteError> {
+        let Some(frozen) = &mut self.frozen else { return Ok(true) };
+        let done = frozen.write(&self.order, &self.objects, hole, out, length)?;
+        if done {
+            self.frozen = None;
+        }
+        Ok(done)
+    }
+
+    fn thaw(&mut self) {
+        self.frozen = None;
     }
 }
 
@@ -227,6 +262,12 @@ impl<T: Object> FromIterator<(Id<T>, T)> for Table<T> {
 impl<T: Object> Serializable for Table<T> {
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_object()?;
+        if let Some(frozen) = &self.frozen
+            && out.leave_out(frozen.table())
+        {
+            out.end_object();
+            return Ok(());
+        }
         for key in &self.order {
             if let Some(object) = self.objects.get(key) {
                 out.entry_key(&key.encode());
@@ -278,16 +319,19 @@ impl<T: Object> Serializable for Table<T> {
         let key: T::Key = crate::serializable::pointed_key(&segment)?;
         match change {
             Change::Add(input) if rest.split().is_none() => {
+                self.touch(&key);
                 if self.load(key, T::read(input)?) {
                     return Ok(());
                 }
                 Err(input.error(Problem::Duplicate { field: crate::serializable::shorten(&segment) }))
             }
             Change::Remove if rest.split().is_none() => {
+                self.touch(&key);
                 self.order.remove(&key);
                 self.objects.remove(&key).map(drop).ok_or_else(|| Pointer::no_such_path(&segment))
             }
             deeper => {
+                self.touch(&key);
                 let object = self.objects.get_mut(&key).ok_or_else(|| Pointer::no_such_path(&segment))?;
                 Arc::make_mut(object).apply(rest, deeper)
             }

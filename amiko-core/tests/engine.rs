@@ -269,7 +269,7 @@ fn nothing_leaves_before_a_sync_and_then_everything_in_order() {
 
 #[test]
 fn after_a_failed_sync_nothing_is_released_or_taken_any_more() {
-    let mut store = Memory::new();
+    let mut store = open(Memory::new(), settings()).into_store().crash();
     store.fail_next_sync();
     let mut engine = open(store, settings());
     let before = engine.document().unwrap();

@@ -409,20 +409,25 @@ mod never {
         fail: bool,
     }
     impl Store for Flaky {
+        type Work = <Memory as Store>::Work;
+
         fn recover(&mut self, v: &mut dyn Recovery) -> Result<Recovered, RecoverError> {
             self.inner.recover(v)
         }
         fn append(&mut self, s: u64, r: &str) -> Result<(), StoreError> {
             self.inner.append(s, r)
         }
-        fn sync(&mut self) -> Result<(), StoreError> {
-            self.inner.sync()
+        fn begin_sync(&mut self) -> Result<Option<Self::Work>, StoreError> {
+            self.inner.begin_sync()
         }
-        fn begin_snapshot(&mut self, s: u64) -> Result<(), StoreError> {
+        fn end_sync(&mut self, done: <Self::Work as Work>::Done) -> Result<(), StoreError> {
+            self.inner.end_sync(done)
+        }
+        fn begin_snapshot(&mut self, s: u64, time: Time) -> Result<(), StoreError> {
             if s > 0 && self.fail {
                 return Err(StoreError::Poisoned { cause: "disk full".into() });
             }
-            self.inner.begin_snapshot(s)
+            self.inner.begin_snapshot(s, time)
         }
         fn write_snapshot(&mut self, p: &str) -> Result<(), StoreError> {
             self.inner.write_snapshot(p)

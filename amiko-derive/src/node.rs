@@ -288,6 +288,10 @@ fn node(root: &Root) -> TokenStream {
                 false
             }
 
+            fn slices(&mut self) -> ::std::vec::Vec<&mut dyn ::amiko_core::derive::Slices> {
+                ::std::vec![#(&mut self.#fields),*]
+            }
+
             fn visit_objects(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::derive::Touched<'_>)) {
                 #(self.#fields.visit_objects(visit);)*
             }

@@ -53,6 +53,10 @@ pub enum RunError {
     Sync(SyncError),
     /// The store took no record.
     Store(StoreError),
+    /// The operating system gave no thread for the disk.
+    Thread(io::Error),
+    /// The thread of the disk has ended: the store panicked.
+    DiskThread,
 }
 
 impl fmt::Display for RunError {
@@ -60,6 +64,8 @@ impl fmt::Display for RunError {
         f.write_str(match self {
             Self::Sync(_) => "the node stopped, because its state can't be made durable: open it anew",
             Self::Store(_) => "the node stopped, because its journal takes nothing more: open it anew",
+            Self::Thread(_) => "expected a thread for the disk, found that the operating system gives none",
+            Self::DiskThread => "the node stopped, because the thread that writes its journal panicked: open it anew",
         })
     }
 }
@@ -69,6 +75,8 @@ impl Error for RunError {
         match self {
             Self::Sync(error) => Some(error),
             Self::Store(error) => Some(error),
+            Self::Thread(error) => Some(error),
+            Self::DiskThread => None,
         }
     }
 }

@@ -93,8 +93,9 @@
 //!
 //! # What a user may rely on
 //!
-//! - Nothing leaves before the commit that caused it is on disk: no message, confirmation, answer or notice. A failed
-//!   sync ends the loop.
+//! - Nothing leaves before the commit that caused it is on disk: no message, confirmation, answer or notice; unless
+//!   [`Durability`] says otherwise. A failed sync ends the loop.
+//! - Events go on while a thread of the runtime's own makes the last group of them durable.
 //! - On one socket no message is sent twice, or before an earlier one.
 //! - Due timers go before commands and lines.
 //! - Every queue is bounded: see [`NetSettings`]. Who sends more than the node can take is made to wait.
@@ -103,6 +104,7 @@
 //! lines that is being written, and a number: how far into the outbox it has come.
 
 mod dial;
+mod disk;
 mod error;
 mod event;
 mod framing;
@@ -123,5 +125,5 @@ pub use event::{Event, Log};
 pub use handle::Handle;
 pub use protocol::{Protocol, Welcome};
 pub use runtime::Runtime;
-pub use settings::{Clock, NetSettings};
+pub use settings::{Clock, Durability, NetSettings};
 pub use transport::{Stream, Tcp, Transport};

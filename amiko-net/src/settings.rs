@@ -12,6 +12,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
+/// What has to happen before an answer is given, a message sent, or anything else leaves that a commit has caused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The commit is on disk: nothing that anybody knows of is ever lost.
+    #[default]
+    Always,
+    /// The commit was given to the operating system, which is told to put it on disk this often: the end of the process
+    /// loses nothing, that of the machine at most so much.
+    Interval(Duration),
+    /// The commit was given to the operating system, which puts it on disk when it likes. When the node stops, and with
+    /// each snapshot, everything is put on disk all the same.
+    Never,
+}
+
 /// How a runtime works.
 ///
 /// ```
@@ -48,8 +62,10 @@ pub struct NetSettings {
     pub inbound: usize,
     /// Commands and queries that wait for the node; while so many wait, callers wait too. Default 1,024.
     pub calls: usize,
-    /// Inputs that are made durable with one sync. Default 1,000.
+    /// Inputs that are made durable with one sync; as many more are taken meanwhile, then they wait. Default 1,000.
     pub group: usize,
+    /// What has to happen before anything leaves. Default: it is on disk.
+    pub durability: Durability,
     /// Bytes that are given to a socket at once; the line that goes beyond is the last. Default 64 KiB.
     pub batch: usize,
     /// Notices that wait for one watcher; one more, and it is dropped. Default 1,024.
@@ -77,6 +93,7 @@ impl Default for NetSettings {
             inbound: 1_024,
             calls: 1_024,
             group: 1_000,
+            durability: Durability::Always,
             batch: 64 << 10,
             notices: 1_024,
             watchers: 1_024,

@@ -13,6 +13,7 @@ use crate::id::{Id, Key, Object};
 use crate::machine::Node;
 use crate::rejection::Rejection;
 use crate::serializable::{Patch, WriteError, push_escaped};
+use crate::slices::Slices;
 use crate::table::{Table, TableUndo};
 use crate::time::Time;
 use std::collections::BTreeSet;
@@ -50,9 +51,9 @@ pub(crate) enum Arrival {
 
 impl<N: Node> Dispatcher<N> {
     pub(crate) fn new(timers: Table<Timer<N>>, connections: Table<Connection<N>>) -> Self {
-        let due = timers.iter().map(|(id, timer)| (timer.at, id)).collect();
-        let lingering = connections.iter().filter_map(|(id, connection)| Some((connection.closing?, id))).collect();
-        Self { timers, connections, due, lingering }
+        let mut dispatcher = Self { timers, connections, due: BTreeSet::new(), lingering: BTreeSet::new() };
+        dispatcher.order_deadlines();
+        dispatcher
     }
 
     pub(crate) fn timers(&self) -> &Table<Timer<N>> {
@@ -207,6 +208,29 @@ impl<N: Node> Dispatcher<N> {
         if let Some(connection) = self.connections.get_mut(id) {
             connection.received += 1;
         }
+    }
+
+    /// The tables, to be written in slices.
+    pub(crate) fn slices(&mut self) -> [&mut dyn Slices; 2] {
+        [&mut self.timers, &mut self.connections]
+    }
+
+    /// Lends its tables.
+    pub(crate) fn take_tables(&mut self) -> (Table<Timer<N>>, Table<Connection<N>>) {
+        (std::mem::take(&mut self.timers), std::mem::take(&mut self.connections))
+    }
+
+    /// Takes its tables back, whatever has been changed in them.
+    pub(crate) fn put_tables(&mut self, timers: Table<Timer<N>>, connections: Table<Connection<N>>) {
+        (self.timers, self.connections) = (timers, connections);
+        self.order_deadlines();
+    }
+
+    /// Puts the deadlines in order, as they are in the tables.
+    pub(crate) fn order_deadlines(&mut self) {
+        self.due = self.timers.iter().map(|(id, timer)| (timer.at, id)).collect();
+        let closing = |(id, connection): (_, &Connection<N>)| Some((connection.closing?, id));
+        self.lingering = self.connections.iter().filter_map(closing).collect();
     }
 
     pub(crate) fn take_undo(&mut self) -> DispatcherUndo<N> {

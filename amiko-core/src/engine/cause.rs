@@ -34,6 +34,8 @@ pub enum Cause<N: Node> {
         /// All up to and including this one.
         index: u64,
     },
+    /// Somebody changed the state by hand.
+    Edit,
     /// A connection that was to be closed has waited long enough for its peer.
     Lingered {
         /// Which one.

@@ -7,8 +7,8 @@ use super::cause::Cause;
 use crate::dispatcher::{Connection, Dispatcher, Timer};
 use crate::machine::Node;
 use crate::serializable::{
-    Change, Json, Lines, Patch, Pointer, Problem, ReadError, Reader, Schema, Serializable, WriteError, Writer,
-    apply_patch, from_json, read_field, schema, take_field,
+    Change, Json, Patch, Pointer, Problem, ReadError, Reader, Schema, Serializable, WriteError, Writer, apply_patch,
+    from_json, read_field, schema, take_field,
 };
 use crate::store::{Recovery, Refused};
 use crate::table::Table;
@@ -33,11 +33,11 @@ impl<N: Node> Document<N> {
 
 /// Writes the document as a snapshot.
 pub(super) fn write_document<N: Node>(
+    mut out: Writer,
     sequence: u64,
     state: &N,
     dispatcher: &Dispatcher<N>,
-) -> Result<String, WriteError> {
-    let mut out = Writer::new().with_lines(Lines::PerEntry);
+) -> Result<Writer, WriteError> {
     out.begin_object()?;
     out.key("format");
     out.integer(FORMAT);
@@ -52,7 +52,7 @@ pub(super) fn write_document<N: Node>(
     out.entry_key("connections");
     dispatcher.connections().write(&mut out)?;
     out.end_object();
-    Ok(out.into_string())
+    Ok(out)
 }
 
 /// Patches have paths like `/state/accounts/alice/balance`: as a whole, the document is only ever patched.

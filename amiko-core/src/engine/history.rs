@@ -1,10 +1,11 @@
 //! The last versions, in memory.
 //!
-//! Invariant: a version costs what its event changed: it is the undo log of the event.
+//! Invariant: a version costs what its event changed: the undo log of the event, and its record.
 
 use super::Sequence;
 use crate::dispatcher::DispatcherUndo;
 use crate::machine::Node;
+use crate::time::Time;
 use std::collections::VecDeque;
 
 /// What leads from one version back to the one before it.
@@ -13,8 +14,20 @@ pub(super) struct Version<N: Node> {
     pub(super) dispatcher: DispatcherUndo<N>,
 }
 
+/// What made a version.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HistoryEntry {
+    /// The version.
+    pub version: Sequence,
+    /// When its event was.
+    pub time: Time,
+    /// The record in the journal, as JSON: `cause` says who asked for it, `patch` what it changed.
+    pub record: String,
+}
+
 pub(super) struct History<N: Node> {
-    versions: VecDeque<Version<N>>,
+    versions: VecDeque<(Version<N>, HistoryEntry)>,
     limit: usize,
 }
 
@@ -23,11 +36,26 @@ impl<N: Node> History<N> {
         Self { versions: VecDeque::new(), limit }
     }
 
-    pub(super) fn push(&mut self, version: Version<N>) {
-        self.versions.push_back(version);
-        if self.versions.len() > self.limit {
-            self.versions.pop_front();
+    pub(super) fn push(&mut self, undo: Version<N>, version: Sequence, time: Time, record: &str) {
+        // The oldest one's memory serves the newest.
+        let oldest = if self.versions.len() >= self.limit { self.versions.pop_front() } else { None };
+        if self.limit == 0 {
+            return;
         }
+        let mut entry = oldest.map(|(_, entry)| entry).unwrap_or_default();
+        entry.record.clear();
+        entry.record.push_str(record);
+        (entry.version, entry.time) = (version, time);
+        self.versions.push_back((undo, entry));
+    }
+
+    pub(super) fn entries(&self) -> impl DoubleEndedIterator<Item = &HistoryEntry> {
+        self.versions.iter().map(|(_, entry)| entry)
+    }
+
+    /// Forgets all versions but the current one.
+    pub(super) fn clear(&mut self) {
+        self.versions.clear();
     }
 
     /// The state at `version`, if it is the current one or still kept.
@@ -37,7 +65,7 @@ impl<N: Node> History<N> {
             return None;
         }
         let mut state = node.clone();
-        for version in self.versions.iter().rev().take(back) {
+        for (version, _) in self.versions.iter().rev().take(back) {
             state.roll_back(&version.state);
         }
         Some(state)

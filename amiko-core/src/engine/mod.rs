@@ -1,18 +1,26 @@
 //! The engine: one event in, one version out.
 //!
 //! Invariant: after every call the state is that of a committed version, and everything that a version caused waits
-//! sealed until that version is on disk.
+//! sealed until that version is on disk, or as far on its way there as whoever asked for it wanted.
 
 mod cause;
+mod compaction;
 mod document;
+mod edit;
 mod error;
 mod history;
 mod output;
+mod rehearsal;
 mod settings;
+mod sync;
+mod transaction;
 
 pub use cause::Cause;
+pub use edit::EditError;
 pub use error::{EngineOpenError, EventError, SyncError};
+pub use history::HistoryEntry;
 pub use output::{Output, Request};
+pub use rehearsal::Rehearsal;
 pub use settings::{Entropy, Limits, Settings};
 
 use crate::dispatcher::{Arrival, Connection, Dispatcher, Due, Timer};
@@ -20,16 +28,17 @@ use crate::id::Id;
 use crate::machine::{Hosts, Node, StateMachine};
 use crate::references::StrongReferences;
 use crate::rejection::Rejection;
-use crate::router::{self, Event};
-use crate::serializable::{Patch, Writer, shorten};
-use crate::store::{Directory, Store, Torn};
+use crate::router::Event;
+use crate::serializable::{Lines, Patch, WriteError, Writer, shorten};
+use crate::store::{Damaged, Directory, Store, Torn};
 use crate::time::Time;
+use compaction::Compaction;
 use document::{Document, Restored};
-use history::{History, Version};
+use history::History;
 use output::Sealed;
 use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use sync::UnderWay;
 
 /// A number for each committed event, counted from 1; the state before the first is version 0.
 pub type Sequence = u64;
@@ -87,15 +96,23 @@ pub struct Engine<N: Node, S: Store = Directory> {
     settings: Settings,
     sequence: Sequence,
     durable: Sequence,
+    /// The version whose outputs may leave.
+    released: Sequence,
+    under_way: Option<UnderWay>,
     sealed: Sealed<N>,
-    /// Of connections with messages that aren't on disk yet: the number of the first of those.
-    unreleased: HashMap<Id<Connection<N>>, u64>,
+    /// Of connections with messages that may not leave yet: the versions that have sent some, each with the number of
+    /// its first one.
+    unreleased: HashMap<Id<Connection<N>>, VecDeque<(Sequence, u64)>>,
+    compaction: Compaction,
     history: History<N>,
     references: StrongReferences,
     rejections: VecDeque<Rejected>,
     torn: Option<Torn>,
+    damaged: Vec<Damaged>,
     /// Nothing is acknowledged any more: what is in memory may not be what is on disk.
     poisoned: Option<&'static str>,
+    /// Why, if nobody has been told yet.
+    failure: Option<SyncError>,
     patch: Patch,
     record: Writer,
 }
@@ -118,7 +135,8 @@ impl<N: Node, S: Store> Engine<N, S> {
         let recovered = store.recover(&mut restored).map_err(EngineOpenError::Recover)?;
         let (found, foreign) = restored.finish().map_err(EngineOpenError::Lift)?;
         // What another program has written is written anew, so that no journal has records of two programs.
-        let rewrite = found.is_none() || foreign;
+        // A damaged snapshot isn't left to be the only one.
+        let rewrite = found.is_none() || foreign || !recovered.damaged.is_empty();
         let document = found.unwrap_or_else(|| Document::new(initial()));
         let mut seed = [0; 32];
         match settings.entropy {
@@ -134,13 +152,18 @@ impl<N: Node, S: Store> Engine<N, S> {
             store,
             sequence: recovered.sequence,
             durable: recovered.sequence,
+            released: recovered.sequence,
+            under_way: None,
             sealed: Sealed::new(),
             unreleased: HashMap::new(),
+            compaction: Compaction::default(),
             history: History::new(settings.history),
             references: StrongReferences::default(),
             rejections: VecDeque::new(),
             torn: recovered.torn,
+            damaged: recovered.damaged,
             poisoned: None,
+            failure: None,
             patch: Patch::new(),
             record: Writer::new(),
             settings,
@@ -149,7 +172,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         drop(engine.node.take_undo(None));
         engine.references = StrongReferences::of(&engine.node);
         if rewrite {
-            engine.snapshot().map_err(EngineOpenError::Snapshot)?;
+            engine.snapshot_at_once().map_err(EngineOpenError::Snapshot)?;
         }
         Ok(engine)
     }
@@ -175,9 +198,42 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.durable < self.sequence || !self.sealed.is_empty() || self.poisoned.is_some()
     }
 
+    /// Whether outputs, or whoever waits for a version, wait for a sync, or a write.
+    pub fn unreleased(&self) -> bool {
+        self.released < self.sequence || !self.sealed.is_empty() || self.poisoned.is_some()
+    }
+
+    /// The version whose outputs may leave: the last one that was made durable, or was written without that by
+    /// [`Engine::begin_write`].
+    pub fn released(&self) -> Sequence {
+        self.released
+    }
+
     /// What was cut off the end of the journal when the state was opened: events that were never synced.
     pub fn torn(&self) -> Option<&Torn> {
         self.torn.as_ref()
+    }
+
+    /// Newer snapshots that were damaged when the state was opened: an older one and the journal led to the same state.
+    pub fn damaged(&self) -> &[Damaged] {
+        &self.damaged
+    }
+
+    /// The last versions, oldest first: what made each of them, and when.
+    pub fn history(&self) -> impl DoubleEndedIterator<Item = &HistoryEntry> {
+        self.history.entries()
+    }
+
+    /// What changed between two versions that are still kept, as a JSON Patch (RFC 6902) of the state. Costs two copies of
+    /// all pointers to objects.
+    ///
+    /// # Errors
+    /// The state has no exact text.
+    pub fn diff(&self, from: Sequence, to: Sequence) -> Result<Option<Patch>, WriteError> {
+        let (Some(from), Some(to)) = (self.version(from), self.version(to)) else { return Ok(None) };
+        let mut patch = Patch::new();
+        to.difference(&from, &mut patch)?;
+        Ok(Some(patch))
     }
 
     /// The state as it was at a version, if that is still kept. Costs a copy of all pointers to objects.
@@ -205,15 +261,25 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.event.dispatcher.connections().get(connection)
     }
 
+    fn first_unreleased(&self, connection: &Id<Connection<N>>) -> Option<u64> {
+        self.unreleased.get(connection)?.front().map(|(_, index)| *index)
+    }
+
     /// The messages of a connection that may be sent: in the outbox, and on disk.
     pub fn outbox(&self, connection: &Id<Connection<N>>) -> impl Iterator<Item = (u64, &Arc<N::Network>)> {
-        let end = self.unreleased.get(connection).copied().unwrap_or(u64::MAX);
+        let end = self.first_unreleased(connection).unwrap_or(u64::MAX);
         let entries = self.connection(connection).map(|connection| connection.outbox.iter());
         entries
             .into_iter()
             .flatten()
             .map(|(index, message)| (*index, message))
             .take_while(move |(index, _)| *index < end)
+    }
+
+    /// The number of the first message of a connection that may not be sent yet.
+    pub fn sendable(&self, connection: &Id<Connection<N>>) -> u64 {
+        let sent = self.connection(connection).map_or(0, |connection| connection.sent);
+        self.first_unreleased(connection).unwrap_or(sent)
     }
 
     /// When the next timer is due.
@@ -295,7 +361,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         let Some(state) = self.connection(connection) else {
             return Err(EventError::NoConnection { connection: connection.key().clone() });
         };
-        let sent = self.unreleased.get(connection).copied().unwrap_or(state.sent);
+        let sent = self.first_unreleased(connection).unwrap_or(state.sent);
         if index >= sent {
             return Err(EventError::NeverSent { index, sent });
         }
@@ -369,180 +435,17 @@ impl<N: Node, S: Store> Engine<N, S> {
         Err(error)
     }
 
-    /// Runs the event that has begun to its end: commits it, or puts back what was before.
-    fn run(&mut self, cause: &Cause<N>) -> Result<Sequence, EventError> {
-        if let Some(reason) = self.poisoned {
-            return Err(EventError::Poisoned { reason });
-        }
-        let (node, event) = (&mut self.node, &mut self.event);
-        // The state is put back as a whole when a handler panics, so nobody sees what it left half done.
-        let outcome = catch_unwind(AssertUnwindSafe(|| router::run(node, event))).unwrap_or_else(|panic| {
-            let rejection = Rejection::new(format!("a handler panicked: {}", panic_text(&*panic)));
-            Err(rejection.with_chain(event.last_chain()))
-        });
-        if !node.is_intact() {
-            // What was in the old table is gone from memory; on disk it is.
-            return Err(self.poison("a handler put another table in the place of one of the node's"));
-        }
-        match outcome {
-            Ok(()) => self.commit(cause, None),
-            Err(rejection) => {
-                let undo = self.take_undo();
-                self.roll_back(&undo);
-                self.note(&rejection);
-                Err(EventError::Rejected(rejection))
-            }
-        }
-    }
-
-    /// Checks what the event changed, gives it to the store, and makes it a version.
-    fn commit(&mut self, cause: &Cause<N>, rejected: Option<&str>) -> Result<Sequence, EventError> {
-        let undo = self.take_undo();
-        // Code of the application runs in here too: its check, and how its objects are written.
-        let logged = catch_unwind(AssertUnwindSafe(|| self.log(cause, rejected, &undo))).unwrap_or_else(|panic| {
-            Err(EventError::Rejected(Rejection::new(format!("a check panicked: {}", panic_text(&*panic)))))
-        });
-        match logged {
-            Ok(false) => {}
-            Ok(true) => {
-                self.sequence += 1;
-                self.history.push(undo);
-            }
-            Err(error) => {
-                self.roll_back(&undo);
-                match &error {
-                    EventError::Rejected(rejection) => self.note(rejection),
-                    EventError::Store(_) => {}
-                    other => self.note(&Rejection::new(other.to_string())),
-                }
-                return Err(error);
-            }
-        }
-        for output in &self.event.outputs {
-            match output {
-                Output::Transmit { connection, index, .. } => {
-                    self.unreleased.entry(connection.clone()).or_insert(*index);
-                }
-                // One of the same name would begin to count anew.
-                Output::Closed { connection } => drop(self.unreleased.remove(connection)),
-                _ => {}
-            }
-        }
-        self.sealed.seal(self.sequence, self.event.outputs.drain(..));
-        Ok(self.sequence)
-    }
-
-    /// Appends the difference to the journal, if there is one.
-    fn log(&mut self, cause: &Cause<N>, rejected: Option<&str>, undo: &Version<N>) -> Result<bool, EventError> {
-        if rejected.is_none() {
-            self.node.check(&undo.state).map_err(EventError::Rejected)?;
-        }
-        self.patch.clear();
-        let patch = &mut self.patch;
-        patch
-            .within("state", |patch| self.node.difference_since(&undo.state, patch))
-            .and_then(|()| self.event.dispatcher.difference_since(&undo.dispatcher, patch))
-            .map_err(EventError::Write)?;
-        if patch.operations() == 0 {
-            return Ok(false);
-        }
-        let next = self.sequence + 1;
-        self.record.clear();
-        document::write_record(&mut self.record, next, self.event.now, cause, rejected, patch)
-            .map_err(EventError::Write)?;
-        let (limit, found) = (self.settings.limits.record, self.record.as_str().len());
-        if found > limit && rejected.is_none() {
-            return Err(EventError::TooLong { limit, found });
-        }
-        let changes = self.references.check(&self.node, &undo.state).map_err(EventError::Rejected)?;
-        if let Err(error) = self.store.append(next, self.record.as_str()) {
-            self.references.revert(changes);
-            return Err(EventError::Store(error));
-        }
-        Ok(true)
-    }
-
-    fn take_undo(&mut self) -> Version<N> {
-        let own = self.event.own.take();
-        Version { state: self.node.take_undo(own), dispatcher: self.event.dispatcher.take_undo() }
-    }
-
-    fn roll_back(&mut self, undo: &Version<N>) {
-        self.node.roll_back(&undo.state);
-        self.event.dispatcher.roll_back(&undo.dispatcher);
-        self.event.outputs.clear();
-    }
-
-    fn note(&mut self, rejection: &Rejection) {
-        let rejection = rejection.clone();
-        self.rejections.push_back(Rejected { time: self.event.now, version: self.sequence, rejection });
-        while self.rejections.len() > self.settings.rejections {
-            self.rejections.pop_front();
-        }
-    }
-
-    /// Makes every committed event durable with one write and one fdatasync, and releases their outputs, oldest first.
-    ///
-    /// # Errors
-    /// The store failed. Nothing is released, now or later: the engine is to be dropped and the store reopened.
-    pub fn sync(&mut self) -> Result<Vec<Output<N>>, SyncError> {
-        if let Some(reason) = self.poisoned {
-            return Err(SyncError::Poisoned { reason });
-        }
-        let outcome = self.sync_store();
-        if outcome.is_err() {
-            self.poisoned = Some("a write or a sync failed");
-        }
-        outcome?;
-        Ok(self.sealed.release(self.durable))
-    }
-
-    fn sync_store(&mut self) -> Result<(), SyncError> {
-        if self.durable < self.sequence {
-            self.store.sync().map_err(SyncError::Store)?;
-            self.durable = self.sequence;
-            self.unreleased.clear();
-            let usage = self.store.usage();
-            let large = usage.snapshot.saturating_mul(self.settings.snapshot_ratio);
-            if usage.journal > large.max(self.settings.snapshot_minimum) {
-                self.snapshot()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn poison(&mut self, reason: &'static str) -> EventError {
-        self.poisoned = Some(reason);
-        EventError::Poisoned { reason }
-    }
-
-    /// Writes the whole document, so that the journal before it isn't needed any more.
-    fn snapshot(&mut self) -> Result<(), SyncError> {
-        let document =
-            document::write_document(self.sequence, &self.node, &self.event.dispatcher).map_err(SyncError::Write)?;
-        self.store.begin_snapshot(self.sequence).map_err(SyncError::Store)?;
-        self.store.write_snapshot(&document).map_err(SyncError::Store)?;
-        self.store.finish_snapshot().map_err(SyncError::Store)
-    }
-
     /// The whole document as text, as a snapshot of this version holds it.
     ///
     /// # Errors
     /// The state has no exact text.
-    pub fn document(&self) -> Result<String, crate::serializable::WriteError> {
-        document::write_document(self.sequence, &self.node, &self.event.dispatcher)
+    pub fn document(&self) -> Result<String, WriteError> {
+        let out = Writer::new().with_lines(Lines::PerEntry);
+        document::write_document(out, self.sequence, &self.node, &self.event.dispatcher).map(Writer::into_string)
     }
 
     /// Gives the store back.
     pub fn into_store(self) -> S {
         self.store
-    }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(text), _) => text,
-        (_, Some(text)) => text,
-        _ => "without a message",
     }
 }

@@ -87,6 +87,9 @@ pub struct Settings {
     pub snapshot_ratio: u64,
     /// No new snapshot is made for a journal smaller than this, in bytes. Default 1 MiB.
     pub snapshot_minimum: u64,
+    /// Bytes of a new snapshot that are written for each byte that the journal grows by meanwhile: it is done when the
+    /// journal has grown by its length divided by this. Default 4.
+    pub snapshot_pace: u64,
 }
 
 impl Default for Settings {
@@ -98,6 +101,7 @@ impl Default for Settings {
             rejections: 100,
             snapshot_ratio: 2,
             snapshot_minimum: 1 << 20,
+            snapshot_pace: 4,
         }
     }
 }

@@ -32,6 +32,8 @@ pub use reference::Reference;
 pub use schema::Schema;
 pub use secret::Secret;
 pub use summary::{Summary, SummaryLimits, summary, summary_with};
+#[doc(hidden)]
+pub use writer::Hole;
 pub use writer::{Lines, Text, Writer};
 
 pub(crate) use patch::push_escaped;

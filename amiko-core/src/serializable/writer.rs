@@ -35,6 +35,19 @@ pub struct Writer {
     depth: u32,
     /// Nothing has been written yet in the object or array that is open.
     first: bool,
+    /// Where tables that are written in slices have been left out, if they are to be.
+    holes: Option<Vec<Hole>>,
+}
+
+/// Where the entries of a table belong: for the code that the derive writes.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct Hole {
+    /// Offset in bytes.
+    pub(crate) at: usize,
+    /// Which table.
+    pub(crate) table: usize,
+    depth: u32,
 }
 
 impl Writer {
@@ -55,6 +68,29 @@ impl Writer {
     pub fn with_lines(mut self, lines: Lines) -> Self {
         self.lines = lines;
         self
+    }
+
+    /// The same, but leaves out the entries of frozen tables.
+    pub(crate) fn with_holes(mut self) -> Self {
+        self.holes = Some(Vec::new());
+        self
+    }
+
+    /// Leaves out the entries of a table, if that is wanted.
+    pub(crate) fn leave_out(&mut self, table: usize) -> bool {
+        let (at, depth) = (self.out.len(), self.depth);
+        self.holes.as_mut().map(|holes| holes.push(Hole { at, table, depth })).is_some()
+    }
+
+    /// Where entries were left out.
+    pub(crate) fn take_holes(&mut self) -> Vec<Hole> {
+        self.holes.take().unwrap_or_default()
+    }
+
+    /// Goes on inside a hole: `first` says that no entry of it has been written.
+    pub(crate) fn resume(&mut self, hole: Hole, first: bool) {
+        self.depth = hole.depth;
+        self.first = first;
     }
 
     /// What was written so far.

@@ -3,14 +3,19 @@
 //! Invariant: a snapshot `snapshot-<n>.json` has a `journal-<n+1>.jsonl`, durably, before it
 //! exists itself; so a journal that was lost can't be taken for one that was never written.
 
-use std::path::Path;
+use std::fmt;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::error::{Failure, OpenError, RecoverError, StoreError, Trying, with_sources};
-use super::files::{Files, Inventory};
-use super::journal::{self, Replayed, Segment};
-use super::snapshot;
-use super::vfs::{LockError, OsVfs, Vfs, VfsFile};
-use super::{Recovered, Recovery, Store, Usage, checks, format};
+use super::archive::Archive;
+use super::disk::{DirectoryDone, DirectoryWork, Disk, Finished, Step};
+use super::error::{OpenError, RecoverError, StoreError, Trying, with_sources};
+use super::files::{Files, Retention};
+use super::journal::Segment;
+use super::vfs::{LockError, OsVfs, Vfs};
+use super::{Recovered, Recovery, Store, Usage, checks, format, recovery};
+use crate::time::Time;
 
 /// How a [`Directory`] uses its disk and its memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,13 +24,15 @@ pub struct DirectorySettings {
     /// Bytes by which a journal file grows, filled with newlines beforehand, so that a sync needn't
     /// change its size. Default 1 MiB; taken as at least 1 byte and at most 1 GiB.
     pub segment_chunk: u64,
-    /// Bytes of records, as they are written, that may wait for a sync. Default 64 MiB.
+    /// Bytes of records, as they are written, that may wait for a sync, and as many of a snapshot. Default 64 MiB.
     pub buffer_limit: u64,
+    /// Which older snapshots are kept, with the journal that follows them. Default none: `Retention::Count(0)`.
+    pub retention: Retention,
 }
 
 impl Default for DirectorySettings {
     fn default() -> Self {
-        Self { segment_chunk: 1 << 20, buffer_limit: checks::BUFFER_LIMIT }
+        Self { segment_chunk: 1 << 20, buffer_limit: checks::BUFFER_LIMIT, retention: Retention::Count(0) }
     }
 }
 
@@ -43,6 +50,13 @@ impl DirectorySettings {
         self.buffer_limit = bytes;
         self
     }
+
+    /// Sets [`retention`](Self::retention).
+    #[must_use]
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
 }
 
 /// A [`Store`] in a directory, locked while it is open.
@@ -53,42 +67,63 @@ impl DirectorySettings {
 /// | `journal-<n>.jsonl` | a header, then the records from sequence number n on, one a line, each with its checksum; then empty lines |
 /// | `LOCK` | the ID of the process that has the store open |
 ///
-/// All of them are readable for their owner only. Dropping the store loses what wasn't synced.
-#[derive(Debug)]
+/// All of them are readable for their owner only. Dropping the store loses what wasn't synced. The lock is held until
+/// the store, and the work that was taken out of it, are gone.
 pub struct Directory<V: Vfs = OsVfs> {
-    files: Files<V>,
+    path: PathBuf,
     settings: DirectorySettings,
-    state: State<V::File>,
-    // Last, so that all the other files are closed when somebody else may have the lock.
-    _lock: V::Lock,
+    state: State<V>,
 }
 
-#[derive(Debug)]
-enum State<F> {
-    Opened,
-    Ready(Ready<F>),
-    Poisoned(String),
+enum State<V: Vfs> {
+    Opened { files: Files<V>, lock: Arc<V::Lock> },
+    Ready(Box<Ready<V>>),
+    Poisoned { cause: String, _lock: Option<Arc<V::Lock>> },
 }
 
 /// A store that takes records.
-#[derive(Debug)]
-struct Ready<F> {
-    segment: Segment<F>,
+struct Ready<V: Vfs> {
+    lock: Arc<V::Lock>,
+    /// Not there while a sync is under way.
+    disk: Option<Disk<V>>,
+    /// What the next sync does, in order.
+    steps: Vec<Step>,
+    /// An empty buffer for the next records.
+    spare: Vec<u8>,
     /// The last one appended.
     sequence: u64,
-    /// The first one in the buffer, if there is one.
-    group: u64,
-    /// The lines that the next sync writes.
-    buffer: Vec<u8>,
-    usage: Usage,
-    snapshot: Option<Snapshot<F>>,
+    /// The first one of those that are synced together with the next one; none if that is the first itself.
+    group: Option<u64>,
+    /// The number of the first record of the segment that the next one goes to.
+    segment: u64,
+    /// Bytes of records and of snapshots that wait for a sync.
+    lines: u64,
+    pieces: u64,
+    /// Bytes of the journal, and of the newest finished snapshot.
+    journal: u64,
+    snapshot: u64,
+    /// The snapshot that is being given.
+    draft: Option<Draft>,
+    /// `journal` when the snapshots were begun whose ends wait for a sync, or are in one.
+    replaces: Option<u64>,
+    finishing: Option<u64>,
 }
 
-#[derive(Debug)]
-struct Snapshot<F> {
-    writer: snapshot::Writer<F>,
-    /// `usage.journal` when it was begun.
+/// A snapshot that is being given, as far as its text has to be checked.
+struct Draft {
+    sequence: u64,
+    first: Option<u8>,
+    /// Its end so far.
+    end: Vec<u8>,
+    size: u64,
+    /// `Ready::journal` when it was begun.
     replaces: u64,
+}
+
+impl<V: Vfs> fmt::Debug for Directory<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Directory").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl Directory {
@@ -110,6 +145,16 @@ impl Directory {
     pub fn open_with(path: impl AsRef<Path>, settings: DirectorySettings) -> Result<Self, OpenError> {
         Self::open_with_vfs(path, settings, OsVfs)
     }
+
+    /// A past version of a store, to be read, as far back as [`DirectorySettings::retention`] has kept it. It may be in use.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Io`] if there is no such directory. Whether it has the version shows when it is recovered:
+    /// [`RecoverError::NotKept`], [`RecoverError::NotYet`].
+    pub fn open_at(path: impl AsRef<Path>, version: u64) -> Result<Archive, OpenError> {
+        Archive::open_with_vfs(path, Some(version), OsVfs)
+    }
 }
 
 impl<V: Vfs> Directory<V> {
@@ -123,7 +168,7 @@ impl<V: Vfs> Directory<V> {
         vfs.create_dir(&directory).trying("create the directory", &directory)?;
         let lock_path = directory.join("LOCK");
         let lock = match vfs.lock(&lock_path) {
-            Ok(lock) => lock,
+            Ok(lock) => Arc::new(lock),
             Err(LockError::Held { holder }) => {
                 return Err(OpenError::Locked { path: directory, holder });
             }
@@ -131,173 +176,251 @@ impl<V: Vfs> Directory<V> {
                 return Err(OpenError::Io { action: "lock", path: lock_path, source });
             }
         };
-        let files = Files { vfs, directory };
-        Ok(Self { files, settings, state: State::Opened, _lock: lock })
+        let files = Files { vfs, directory: directory.clone() };
+        Ok(Self { path: directory, settings, state: State::Opened { files, lock } })
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.files.directory
+        &self.path
     }
 
-    /// Runs one operation on a store that takes records, and poisons it if the disk failed.
-    fn run<T>(
-        &mut self,
-        operation: impl FnOnce(&Files<V>, &DirectorySettings, &mut Ready<V::File>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let ready = match &mut self.state {
-            State::Opened => return Err(StoreError::NotRecovered),
-            State::Poisoned(cause) => {
-                return Err(StoreError::Poisoned { cause: cause.clone() });
-            }
-            State::Ready(ready) => ready,
-        };
-        let result = operation(&self.files, &self.settings, ready);
-        if let Err(error @ StoreError::Io { .. }) = &result {
-            self.state = State::Poisoned(with_sources(error));
+    fn ready(&mut self) -> Result<&mut Ready<V>, StoreError> {
+        match &mut self.state {
+            State::Opened { .. } => Err(StoreError::NotRecovered),
+            State::Poisoned { cause, .. } => Err(StoreError::Poisoned { cause: cause.clone() }),
+            State::Ready(ready) => Ok(ready),
         }
-        result
     }
 
-    fn replay(&self, visitor: &mut dyn Recovery) -> Result<(Recovered, Ready<V::File>), RecoverError> {
-        let files = &self.files;
-        let inventory = files.inventory()?;
-        let snapshot = inventory.snapshots.last().copied();
-        let mut usage = Usage::default();
-        if let Some(sequence) = snapshot {
-            usage.snapshot = snapshot::replay(files, sequence, visitor)?;
-        }
-        let mut sequence = snapshot.unwrap_or(0);
-        let mut last: Option<Replayed<V::File>> = None;
-        let replaced = inventory.segments.partition_point(|first| *first <= sequence);
-        let segments = &inventory.segments[replaced..];
-        for (index, &first) in segments.iter().enumerate() {
-            if first != sequence.saturating_add(1) {
-                return Err(self.gap(&inventory, sequence, Some(first)));
-            }
-            let replayed = journal::replay(files, first, index + 1 == segments.len(), visitor)?;
-            sequence = replayed.sequence;
-            usage.journal += replayed.records;
-            last = Some(replayed);
-        }
-
+    fn replay(
+        files: Files<V>,
+        lock: Arc<V::Lock>,
+        settings: &DirectorySettings,
+        visitor: &mut dyn Recovery,
+    ) -> Result<(Recovered, Ready<V>), RecoverError> {
+        let replay = recovery::newest(&files, visitor)?;
         // Only now is it known that nothing is wrong; until here no file has been changed.
-        let (segment, torn) = match last {
-            Some(Replayed { mut segment, torn, .. }) => {
-                segment.settle(torn.as_ref())?;
-                (segment, torn)
-            }
-            None if snapshot.is_none() => (Segment::create(files, 1, self.settings.segment_chunk)?, None),
-            None => return Err(self.gap(&inventory, sequence, None)),
+        let chunk = settings.segment_chunk;
+        let segment = match replay.tail {
+            Some(tail) => Segment::resume(&files, tail)?,
+            None => Segment::create(&files, 1, None, Time::from_millis(0), chunk)?,
         };
         files.sync()?;
-        files.sweep()?;
-        let ready = Ready { segment, sequence, group: 0, buffer: Vec::new(), usage, snapshot: None };
-        Ok((Recovered { sequence, torn }, ready))
-    }
-
-    /// Names the file whose absence is most likely what went wrong.
-    fn gap(&self, inventory: &Inventory, reached: u64, resumes: Option<u64>) -> RecoverError {
-        match resumes {
-            Some(first) if inventory.snapshots.is_empty() && reached == 0 => RecoverError::MissingSnapshot {
-                path: self.files.snapshot(first - 1),
-                segment: self.files.segment(first),
-            },
-            _ => {
-                let path = self.files.segment(reached.saturating_add(1));
-                RecoverError::MissingSegment { path, reached, resumes }
-            }
-        }
+        files.sweep(replay.base.unwrap_or(0), settings.retention)?;
+        let ready = Ready {
+            sequence: replay.recovered.sequence,
+            segment: segment.first,
+            disk: Some(Disk {
+                files,
+                segment,
+                snapshot: None,
+                chunk,
+                retention: settings.retention,
+                _lock: Arc::clone(&lock),
+            }),
+            lock,
+            steps: Vec::new(),
+            spare: Vec::new(),
+            group: None,
+            lines: 0,
+            pieces: 0,
+            journal: replay.usage.journal,
+            snapshot: replay.usage.snapshot,
+            draft: None,
+            replaces: None,
+            finishing: None,
+        };
+        Ok((replay.recovered, ready))
     }
 }
 
-impl<F: VfsFile> Ready<F> {
+impl<V: Vfs> Ready<V> {
     fn append(&mut self, sequence: u64, record: &str, limit: u64) -> Result<(), StoreError> {
         checks::record(self.sequence, sequence, record)?;
-        let group = if self.buffer.is_empty() { sequence } else { self.group };
+        let group = self.group.unwrap_or(sequence);
         let size = format::sealed_len(group, sequence, record) as u64;
-        checks::room(limit, self.buffer.len() as u64, sequence, size)?;
-        format::seal_record(&mut self.buffer, group, sequence, record);
-        self.group = group;
+        checks::room(limit, self.lines, sequence, size)?;
+        format::seal_record(self.lines_to_write(), group, sequence, record);
+        self.group = Some(group);
         self.sequence = sequence;
-        self.usage.journal += size;
+        self.lines += size;
+        self.journal += size;
         Ok(())
     }
 
-    fn sync(&mut self, settings: &DirectorySettings) -> Result<(), Failure> {
-        if self.buffer.is_empty() {
-            return Ok(());
+    /// The records that the next sync writes to the newest segment, with one write for all.
+    fn lines_to_write(&mut self) -> &mut Vec<u8> {
+        let begun = self.steps.iter().rposition(|step| matches!(step, Step::Begin { .. })).map_or(0, |begin| begin + 1);
+        let found = self.steps[begun..].iter().position(|step| matches!(step, Step::Lines(_)));
+        let at = found.map_or(begun, |found| begun + found);
+        if found.is_none() {
+            self.steps.insert(at, Step::Lines(mem::take(&mut self.spare)));
         }
-        self.segment.write(&self.buffer, settings.segment_chunk)?;
-        self.buffer.clear();
+        match &mut self.steps[at] {
+            Step::Lines(lines) => lines,
+            // It was found, or put there.
+            _ => &mut self.spare,
+        }
+    }
+
+    fn begin(&mut self, write_only: bool) -> Result<Option<DirectoryWork<V>>, StoreError> {
+        let Some(disk) = self.disk.take() else { return Err(StoreError::UnderWay) };
+        // A sync that follows writes only has to make those durable.
+        if self.steps.is_empty() && (write_only || disk.segment.is_synced()) {
+            self.disk = Some(disk);
+            return Ok(None);
+        }
+        if !write_only {
+            self.group = None;
+        }
+        (self.lines, self.pieces) = (0, 0);
+        self.finishing = self.replaces.take();
+        Ok(Some(DirectoryWork { disk, steps: mem::take(&mut self.steps), write_only }))
+    }
+
+    fn end(&mut self, finished: Finished<V>) {
+        self.disk = Some(finished.disk);
+        if self.spare.capacity() < finished.spare.capacity() {
+            self.spare = finished.spare;
+        }
+        if let (Some(size), Some(replaces)) = (finished.snapshot, self.finishing.take()) {
+            self.snapshot = size;
+            self.journal -= replaces;
+            // One that was begun meanwhile replaces what is left.
+            if let Some(draft) = &mut self.draft {
+                draft.replaces -= replaces;
+            }
+            if let Some(next) = &mut self.replaces {
+                *next -= replaces;
+            }
+        }
+    }
+
+    fn begin_snapshot(&mut self, sequence: u64, time: Time) -> Result<(), StoreError> {
+        if sequence != self.sequence {
+            return Err(StoreError::Sequence { expected: self.sequence, found: sequence });
+        }
+        let first = sequence.saturating_add(1);
+        self.steps.push(Step::Begin { first, time });
+        if self.segment != first {
+            // What is appended from now on is in another file, and is another group.
+            (self.segment, self.group) = (first, None);
+        }
+        self.draft = Some(Draft { sequence, first: None, end: Vec::new(), size: 0, replaces: self.journal });
         Ok(())
+    }
+
+    fn write_snapshot(&mut self, piece: &str, limit: u64) -> Result<(), StoreError> {
+        let draft = self.draft.as_mut().ok_or(StoreError::NoSnapshot)?;
+        let needed = self.pieces.saturating_add(piece.len() as u64);
+        if needed > limit && self.pieces > 0 {
+            return Err(StoreError::BufferFull { limit, needed });
+        }
+        draft.add(piece);
+        self.pieces = needed;
+        match self.steps.last_mut() {
+            Some(Step::Piece(bytes)) => bytes.extend_from_slice(piece.as_bytes()),
+            _ => self.steps.push(Step::Piece(piece.as_bytes().to_owned())),
+        }
+        Ok(())
+    }
+
+    fn finish_snapshot(&mut self) -> Result<(), StoreError> {
+        let draft = self.draft.take().ok_or(StoreError::NoSnapshot)?;
+        checks::document(draft.sequence, draft.first, &draft.end, draft.size)?;
+        self.steps.push(Step::Finish);
+        self.replaces = Some(draft.replaces);
+        Ok(())
+    }
+}
+
+impl Draft {
+    fn add(&mut self, piece: &str) {
+        /// Bytes of the end that an error may show, and one more.
+        const END: usize = 64;
+        let bytes = piece.as_bytes();
+        self.first = self.first.or(bytes.first().copied());
+        self.size += bytes.len() as u64;
+        self.end.extend_from_slice(&bytes[bytes.len().saturating_sub(END)..]);
+        self.end.drain(..self.end.len().saturating_sub(END));
     }
 }
 
 impl<V: Vfs> Store for Directory<V> {
+    type Work = DirectoryWork<V>;
+
     fn recover(&mut self, visitor: &mut dyn Recovery) -> Result<Recovered, RecoverError> {
-        if !matches!(self.state, State::Opened) {
-            return Err(RecoverError::NotFresh);
-        }
-        match self.replay(visitor) {
-            Ok((recovered, ready)) => {
-                self.state = State::Ready(ready);
-                Ok(recovered)
-            }
-            Err(error) => {
-                self.state = State::Poisoned(with_sources(&error));
-                Err(error)
+        let cause = "the recovery of the store ended early".to_owned();
+        match mem::replace(&mut self.state, State::Poisoned { cause, _lock: None }) {
+            State::Opened { files, lock } => match Self::replay(files, Arc::clone(&lock), &self.settings, visitor) {
+                Ok((recovered, ready)) => {
+                    self.state = State::Ready(Box::new(ready));
+                    Ok(recovered)
+                }
+                Err(error) => {
+                    self.state = State::Poisoned { cause: with_sources(&error), _lock: Some(lock) };
+                    Err(error)
+                }
+            },
+            other => {
+                self.state = other;
+                Err(RecoverError::NotFresh)
             }
         }
     }
 
     fn append(&mut self, sequence: u64, record: &str) -> Result<(), StoreError> {
-        self.run(|_, settings, ready| ready.append(sequence, record, settings.buffer_limit))
+        let limit = self.settings.buffer_limit;
+        self.ready()?.append(sequence, record, limit)
     }
 
-    fn sync(&mut self) -> Result<(), StoreError> {
-        self.run(|_, settings, ready| Ok(ready.sync(settings)?))
+    fn begin_sync(&mut self) -> Result<Option<DirectoryWork<V>>, StoreError> {
+        self.ready()?.begin(false)
     }
 
-    fn begin_snapshot(&mut self, sequence: u64) -> Result<(), StoreError> {
-        self.run(|files, settings, ready| {
-            if sequence != ready.sequence {
-                return Err(StoreError::Sequence { expected: ready.sequence, found: sequence });
+    fn begin_write(&mut self) -> Result<Option<DirectoryWork<V>>, StoreError> {
+        self.ready()?.begin(true)
+    }
+
+    fn end_sync(&mut self, done: DirectoryDone<V>) -> Result<(), StoreError> {
+        let ready = self.ready()?;
+        if ready.disk.is_some() {
+            return Err(StoreError::NotUnderWay);
+        }
+        match done.outcome {
+            Ok(finished) => {
+                ready.end(finished);
+                Ok(())
             }
-            // What the old segment is to hold has to be durable before there is a newer one:
-            // recovery takes only the last segment for one that may be torn.
-            ready.sync(settings)?;
-            let first = sequence.saturating_add(1);
-            if ready.segment.first != first {
-                ready.segment = Segment::create(files, first, settings.segment_chunk)?;
+            Err(error) => {
+                let _lock = Some(Arc::clone(&ready.lock));
+                self.state = State::Poisoned { cause: with_sources(&error), _lock };
+                Err(error)
             }
-            let writer = snapshot::Writer::create(files, sequence)?;
-            ready.snapshot = Some(Snapshot { writer, replaces: ready.usage.journal });
-            Ok(())
-        })
+        }
+    }
+
+    fn begin_snapshot(&mut self, sequence: u64, time: Time) -> Result<(), StoreError> {
+        self.ready()?.begin_snapshot(sequence, time)
     }
 
     fn write_snapshot(&mut self, piece: &str) -> Result<(), StoreError> {
-        self.run(|_, _, ready| {
-            let snapshot = ready.snapshot.as_mut().ok_or(StoreError::NoSnapshot)?;
-            Ok(snapshot.writer.write(piece)?)
-        })
+        let limit = self.settings.buffer_limit;
+        self.ready()?.write_snapshot(piece, limit)
     }
 
     fn finish_snapshot(&mut self) -> Result<(), StoreError> {
-        self.run(|files, _, ready| {
-            let Snapshot { writer, replaces } = ready.snapshot.take().ok_or(StoreError::NoSnapshot)?;
-            ready.usage.snapshot = writer.finish(files)?;
-            ready.usage.journal -= replaces;
-            Ok(files.sweep()?)
-        })
+        self.ready()?.finish_snapshot()
     }
 
     fn usage(&self) -> Usage {
         match &self.state {
-            State::Ready(ready) => ready.usage,
-            State::Opened | State::Poisoned(_) => Usage::default(),
+            State::Ready(ready) => {
+                Usage { journal: ready.journal, snapshot: ready.snapshot, buffered: ready.lines + ready.pieces }
+            }
+            State::Opened { .. } | State::Poisoned { .. } => Usage::default(),
         }
     }
 }

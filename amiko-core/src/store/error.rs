@@ -76,6 +76,47 @@ pub enum RecoverError {
         /// The first segment of the journal.
         segment: PathBuf,
     },
+    /// A journal segment ends before the snapshot or the segment that it led to.
+    ShortJournal {
+        /// The segment.
+        path: PathBuf,
+        /// The last sequence number in it.
+        reached: u64,
+        /// The one that it should have reached.
+        expected: u64,
+    },
+    /// Two files stand for the same snapshot, or the same journal segment.
+    Duplicate {
+        /// One of them.
+        path: PathBuf,
+        /// The other one.
+        other: PathBuf,
+    },
+    /// A file has the name of another one.
+    Misnamed {
+        /// The file.
+        path: PathBuf,
+        /// What it should be called.
+        expected: PathBuf,
+    },
+    /// A version is asked for that is older than what is kept.
+    NotKept {
+        /// The directory.
+        directory: PathBuf,
+        /// The version.
+        version: u64,
+        /// The oldest one that is kept.
+        oldest: u64,
+    },
+    /// A version is asked for that isn't there yet.
+    NotYet {
+        /// The directory.
+        directory: PathBuf,
+        /// The version.
+        version: u64,
+        /// The newest one.
+        newest: u64,
+    },
     /// A file is in a format that this version doesn't know.
     NewerFormat {
         /// The file.
@@ -154,6 +195,12 @@ pub enum StoreError {
     },
     /// A piece of a snapshot, or its end, without a beginning.
     NoSnapshot,
+    /// A sync was begun and hasn't ended.
+    UnderWay,
+    /// A sync is to end, and none was begun.
+    NotUnderWay,
+    /// The store only reads.
+    ReadOnly,
     /// The pieces of a snapshot that don't make a JSON object.
     Document {
         /// The sequence number of the snapshot.
@@ -218,6 +265,33 @@ impl fmt::Display for RecoverError {
                 path.display(),
                 segment.display()
             ),
+            Self::ShortJournal { path, reached, expected } => write!(
+                f,
+                "{}: expected records up to {expected}, found none after {reached}; restore the file from a copy",
+                path.display()
+            ),
+            Self::Duplicate { path, other } => write!(
+                f,
+                "expected one file of its number, found {} and {}; move the wrong one away",
+                path.display(),
+                other.display()
+            ),
+            Self::Misnamed { path, expected } => write!(
+                f,
+                "{}: expected the name {}; rename it if it belongs here, or move it away",
+                path.display(),
+                expected.display()
+            ),
+            Self::NotKept { directory, version, oldest } => write!(
+                f,
+                "expected a version from {oldest} on, the oldest one that {} has, found {version}",
+                directory.display()
+            ),
+            Self::NotYet { directory, version, newest } => write!(
+                f,
+                "expected a version up to {newest}, the newest one that {} has, found {version}",
+                directory.display()
+            ),
             Self::NewerFormat { path, format, supported } => write!(
                 f,
                 "{} was written by a newer version: expected format {supported}, found {format}; \
@@ -251,7 +325,7 @@ impl fmt::Display for StoreError {
                 write!(f, "record {sequence}: expected {expected}, found {found}")
             }
             Self::BufferFull { limit, needed } => {
-                write!(f, "expected at most {limit} bytes of records in the buffer, found {needed}; sync first")
+                write!(f, "expected at most {limit} bytes in the buffer, found {needed}; sync first")
             }
             Self::RecordTooLarge { sequence, limit, size } => write!(
                 f,
@@ -260,6 +334,13 @@ impl fmt::Display for StoreError {
             ),
             Self::NoSnapshot => {
                 f.write_str("expected a snapshot that was begun, found none; call begin_snapshot first")
+            }
+            Self::UnderWay => f.write_str(
+                "expected that the last sync has ended, found it under way; give its work back with end_sync first",
+            ),
+            Self::NotUnderWay => f.write_str("expected a sync under way, found none; begin one with begin_sync first"),
+            Self::ReadOnly => {
+                f.write_str("expected a store that can be written, found a past version; open the directory itself")
             }
             Self::Document { sequence, expected, found } => {
                 write!(f, "snapshot {sequence}: expected {expected}, found {found}")

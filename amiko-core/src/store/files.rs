@@ -5,11 +5,30 @@
 
 use std::path::{Path, PathBuf};
 
-use super::error::{Failure, Trying};
-use super::format;
+use super::error::{Failure, RecoverError, Trying};
+use super::format::Header;
+use super::journal;
 use super::vfs::{Access, Vfs, VfsFile};
+use crate::time::Time;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 const TEMPORARY: &str = ".tmp";
+
+/// Which older snapshots are kept, with the journal that follows them, when there is a newer one.
+///
+/// What is kept can be opened with [`Directory::open_at`](super::Directory::open_at), and takes the place of a newer
+/// snapshot that turns out to be damaged. Age is measured by the times of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Retention {
+    /// So many of them. 0 keeps only what a recovery needs.
+    Count(u64),
+    /// Those that were the newest one at any moment within this time before the last snapshot.
+    Age(Duration),
+    /// All of them.
+    Forever,
+}
 
 /// The directory of one store.
 #[derive(Debug)]
@@ -30,6 +49,7 @@ pub(super) struct Inventory {
 }
 
 /// What a file name stands for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Snapshot(u64),
     Segment(u64),
@@ -67,40 +87,80 @@ impl<V: Vfs> Files<V> {
         self.vfs.sync_dir(&self.directory).trying("sync the directory", &self.directory)
     }
 
-    pub(super) fn inventory(&self) -> Result<Inventory, Failure> {
+    pub(super) fn inventory(&self) -> Result<Inventory, RecoverError> {
         let names = self.vfs.list(&self.directory).trying("list", &self.directory)?;
         let mut inventory = Inventory::default();
+        let mut found: BTreeMap<Kind, String> = BTreeMap::new();
         for name in names {
             if name.strip_suffix(TEMPORARY).and_then(kind).is_some() {
                 inventory.temporary.push(name);
-                continue;
-            }
-            match kind(&name) {
-                Some(Kind::Snapshot(sequence)) => inventory.snapshots.push(sequence),
-                Some(Kind::Segment(first)) => inventory.segments.push(first),
-                None => {}
+            } else if let Some(kind) = kind(&name)
+                && let Some(other) = found.insert(kind, name.clone())
+            {
+                let (path, other) = (self.directory.join(name), self.directory.join(other));
+                return Err(RecoverError::Duplicate { path, other });
             }
         }
-        inventory.snapshots.sort_unstable();
-        inventory.segments.sort_unstable();
+        for (kind, name) in found {
+            let path = match kind {
+                Kind::Snapshot(sequence) => self.snapshot(sequence),
+                Kind::Segment(first) => self.segment(first),
+            };
+            if !path.ends_with(&name) {
+                return Err(RecoverError::Misnamed { path: self.directory.join(name), expected: path });
+            }
+            match kind {
+                Kind::Snapshot(sequence) => inventory.snapshots.push(sequence),
+                Kind::Segment(first) => inventory.segments.push(first),
+            }
+        }
         Ok(inventory)
     }
 
-    /// Removes what was never finished, and what the newest snapshot has replaced.
+    /// Removes what was never finished, and what the snapshot `newest` has replaced.
     ///
-    /// A crash may bring any of it back; recovery doesn't look at it, whatever is there.
-    pub(super) fn sweep(&self) -> Result<(), Failure> {
-        let inventory = self.inventory()?;
+    /// A crash may bring any of it back; recovery doesn't need it, whatever is there.
+    pub(super) fn sweep(&self, newest: u64, retention: Retention) -> Result<(), Failure> {
+        // Files whose names say nothing clear are nothing to remove.
+        let Ok(inventory) = self.inventory() else { return Ok(()) };
         let mut obsolete: Vec<PathBuf> = inventory.temporary.iter().map(|name| self.directory.join(name)).collect();
-        if let Some((&newest, older)) = inventory.snapshots.split_last() {
-            obsolete.extend(older.iter().map(|&sequence| self.snapshot(sequence)));
-            let segments = inventory.segments.iter().filter(|&&first| first <= newest);
-            obsolete.extend(segments.map(|&first| self.segment(first)));
-        }
+        let older = &inventory.snapshots[..inventory.snapshots.partition_point(|sequence| *sequence < newest)];
+        let oldest = older.len() - self.kept(older, newest, retention);
+        let first_kept = older.get(oldest).copied().unwrap_or(newest);
+        obsolete.extend(older[..oldest].iter().map(|&sequence| self.snapshot(sequence)));
+        let segments = inventory.segments.iter().filter(|&&first| first <= first_kept);
+        obsolete.extend(segments.map(|&first| self.segment(first)));
         for path in obsolete {
             self.vfs.remove(&path).trying("remove", &path)?;
         }
         Ok(())
+    }
+
+    /// How many of these snapshots are kept: the newest of them.
+    fn kept(&self, older: &[u64], newest: u64, retention: Retention) -> usize {
+        let age = match retention {
+            Retention::Forever => return older.len(),
+            Retention::Count(count) => return older.len().min(usize::try_from(count).unwrap_or(usize::MAX)),
+            Retention::Age(age) => age,
+        };
+        let Some(now) = self.time_of(newest) else { return older.len() };
+        let replaced_by = older.iter().skip(1).chain([&newest]).rev();
+        // What can't be read isn't removed for its age.
+        replaced_by.take_while(|&&next| self.time_of(next).is_none_or(|replaced| now - replaced <= age)).count()
+    }
+
+    /// The time of a snapshot: its segment has it.
+    fn time_of(&self, sequence: u64) -> Option<Time> {
+        self.header(sequence.checked_add(1)?).map(|header| header.time)
+    }
+
+    /// The segment before the one that begins with this record, if that one says so.
+    pub(super) fn previous_segment(&self, first: u64) -> Option<u64> {
+        self.header(first)?.previous
+    }
+
+    fn header(&self, first: u64) -> Option<Header> {
+        journal::header(self, first).ok()
     }
 }
 
@@ -110,10 +170,12 @@ fn temporary(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Only the one spelling of a number counts, so no two files can have the same one.
+/// Any spelling of a number counts: a file that was written anew by hand is refused, and not passed over.
 fn kind(name: &str) -> Option<Kind> {
     let (prefix, rest) = name.split_once('-')?;
-    let (value, suffix) = format::number(rest)?;
+    let end = rest.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+    let (digits, suffix) = rest.split_at(end);
+    let value: u64 = digits.parse().ok()?;
     match (prefix, suffix) {
         ("snapshot", ".json") => Some(Kind::Snapshot(value)),
         ("journal", ".jsonl") if value > 0 => Some(Kind::Segment(value)),

@@ -5,12 +5,18 @@
 //! `"group":<sequence number of the first>,`. A snapshot is its document with `,\n"crc":"xxxxxxxx"`
 //! put in before the last `}` and a newline after it; the CRC-32C is that of all before the comma.
 //!
+//! The first line of a segment has the body `"format":1,"first":F,"follows":F-1,"previous":P,"time":T}`: the number of
+//! its first record, of the snapshot that it follows, and of the first record of the segment before it (not there in the
+//! first one of all), and the time of the last event before it.
+//!
 //! Invariant: every byte that is written is either under a checksum or compared as it is, so no
 //! changed byte goes unnoticed. The place of the checksum is the same in every later format, so
 //! that damage can be told from a newer version.
 
 /// The newest format that this version reads, and the one that it writes.
 pub(super) const FORMAT: u64 = 1;
+
+use crate::time::Time;
 
 const CRC_OPEN: &[u8] = b"{\"crc\":\"";
 const CRC_CLOSE: &[u8] = b"\",";
@@ -28,6 +34,17 @@ pub(super) struct Fault {
     pub(super) found: String,
     /// Whoever wrote this meant it: it can't come from a write that was cut short.
     pub(super) sealed: bool,
+}
+
+/// What the first line of a segment says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    /// The sequence number of the first record that the segment may hold.
+    pub(super) first: u64,
+    /// The first one of the segment before it, if there was one.
+    pub(super) previous: Option<u64>,
+    /// When the event before it was.
+    pub(super) time: Time,
 }
 
 /// A record as it is in the journal.
@@ -53,9 +70,9 @@ pub(super) fn seal_record(lines: &mut Vec<u8>, group: u64, sequence: u64, record
 }
 
 /// The first line of a journal segment.
-pub(super) fn header(first: u64) -> Vec<u8> {
+pub(super) fn header(header: Header) -> Vec<u8> {
     let mut line = Vec::new();
-    seal(&mut line, &[header_body(FORMAT, first).as_bytes()]);
+    seal(&mut line, &[header_body(header).as_bytes()]);
     line
 }
 
@@ -78,23 +95,22 @@ pub(super) fn open_record(line: &[u8]) -> Result<Record<'_>, Fault> {
     Ok(Record { group: group.unwrap_or(sequence), sequence, rest, skipped })
 }
 
-/// Opens the first line of a segment: the format that it is in.
-pub(super) fn open_header(line: &[u8], first: u64) -> Result<u64, Fault> {
+/// Opens the first line of a segment. The inner error is a format that is too new.
+pub(super) fn open_header(line: &[u8], first: u64) -> Result<Result<Header, u64>, Fault> {
     let body = open(line)?;
-    let format = str::from_utf8(body)
-        .ok()
-        .and_then(|text| text.strip_prefix("\"format\":"))
-        .and_then(number)
-        .map(|(format, _)| format);
-    match format {
-        Some(format) if format > FORMAT => Ok(format),
-        _ if body == header_body(FORMAT, first).as_bytes() => Ok(FORMAT),
-        _ => Err(Fault {
-            expected: format!("the header {}", header_body(FORMAT, first)),
-            found: excerpt(body),
-            sealed: true,
-        }),
+    let text = str::from_utf8(body).unwrap_or_default();
+    let member = |name: &str| text.split_once(name).and_then(|(_, rest)| number(rest)).map(|(value, _)| value);
+    match text.strip_prefix("\"format\":").and_then(number) {
+        Some((format, _)) if format > FORMAT => return Ok(Err(format)),
+        _ => {}
     }
+    let time = Time::from_millis(member(",\"time\":").unwrap_or_default());
+    let header = Header { first, previous: member(",\"previous\":"), time };
+    // There is one way to write it: whatever was read, this is what it has to be.
+    if body == header_body(header).as_bytes() {
+        return Ok(Ok(header));
+    }
+    Err(Fault { expected: format!("the header {}", header_body(header)), found: excerpt(body), sealed: true })
 }
 
 /// What ends a snapshot instead of the `}` of its document.
@@ -127,9 +143,10 @@ pub(super) fn open_snapshot(mut file: Vec<u8>) -> Result<String, (u64, u64, Faul
     })
 }
 
-/// The format of a document, if it says so first.
-pub(super) fn document_format(document: &str) -> Option<u64> {
-    document.strip_prefix("{\"format\":").and_then(number).map(|(format, _)| format)
+/// Format and sequence number of a document, as far as it begins with them.
+pub(super) fn document_start(document: &str) -> (Option<u64>, Option<u64>) {
+    let Some((format, rest)) = document.strip_prefix("{\"format\":").and_then(number) else { return (None, None) };
+    (Some(format), rest.strip_prefix(",\"seq\":").and_then(number).map(|(sequence, _)| sequence))
 }
 
 /// Whether any part of a damaged line, to its end, is a line that somebody sealed, and that was
@@ -166,9 +183,11 @@ pub(super) fn excerpt_end(text: &[u8]) -> String {
     }
 }
 
-fn header_body(format: u64, first: u64) -> String {
+fn header_body(Header { first, previous, time }: Header) -> String {
     let follows = first.saturating_sub(1);
-    format!("\"format\":{format},\"first\":{first},\"follows\":{follows}}}")
+    let previous = previous.map(|previous| format!(",\"previous\":{previous}")).unwrap_or_default();
+    let time = time.as_millis();
+    format!("\"format\":{FORMAT},\"first\":{first},\"follows\":{follows}{previous},\"time\":{time}}}")
 }
 
 fn group_member(group: u64, sequence: u64) -> String {

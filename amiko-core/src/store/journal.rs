@@ -9,9 +9,10 @@ use std::path::PathBuf;
 
 use super::error::{Failure, RecoverError, Trying};
 use super::files::Files;
-use super::format::{self, Fault};
+use super::format::{self, Fault, Header};
 use super::vfs::{Access, Reader, Vfs, VfsFile};
 use super::{Recovery, Refused, Torn};
+use crate::time::Time;
 
 /// Preallocation goes in multiples of this many bytes at the most.
 const LARGEST_CHUNK: u64 = 1 << 30;
@@ -28,12 +29,18 @@ pub(super) struct Segment<F> {
     end: u64,
     /// Up to where the file holds something.
     allocated: u64,
+    /// Whether all of it is durable.
+    synced: bool,
 }
 
 /// What a segment held.
 #[derive(Debug)]
-pub(super) struct Replayed<F> {
-    pub(super) segment: Segment<F>,
+pub(super) struct Replayed {
+    path: PathBuf,
+    /// The sequence number of the first record that it may hold.
+    pub(super) first: u64,
+    end: u64,
+    allocated: u64,
     /// The sequence number of the last record, or the one before the segment.
     pub(super) sequence: u64,
     /// Bytes of its records.
@@ -43,18 +50,39 @@ pub(super) struct Replayed<F> {
 
 impl<F: VfsFile> Segment<F> {
     /// Creates a segment; it is durable, with its header and its first chunk, or not there.
-    pub(super) fn create<V: Vfs<File = F>>(files: &Files<V>, first: u64, chunk: u64) -> Result<Self, Failure> {
+    pub(super) fn create<V: Vfs<File = F>>(
+        files: &Files<V>,
+        first: u64,
+        previous: Option<u64>,
+        time: Time,
+        chunk: u64,
+    ) -> Result<Self, Failure> {
         let path = files.segment(first);
         let mut file = files.create(&path)?;
-        let header = format::header(first);
+        let header = format::header(Header { first, previous, time });
         let end = header.len() as u64;
         let allocated = allocation(end, chunk);
         file.write_at(0, &header).and_then(|()| fill(&mut file, end, allocated)).trying("write", &path)?;
         files.publish(&mut file, &path)?;
-        Ok(Self { file, path, first, end, allocated })
+        Ok(Self { file, path, first, end, allocated, synced: true })
     }
 
-    /// Writes whole lines behind the last one, and makes them durable.
+    /// Opens what was replayed, overwrites a torn end, and makes all of it durable.
+    ///
+    /// What was read may have come from the cache of the operating system, where a process that
+    /// was killed has left it; whoever has seen it must not lose it again.
+    pub(super) fn resume<V: Vfs<File = F>>(files: &Files<V>, replayed: Replayed) -> Result<Self, Failure> {
+        let Replayed { path, first, end, allocated, torn, .. } = replayed;
+        let mut file = files.open(&path, Access::Write)?;
+        if let Some(torn) = torn {
+            fill(&mut file, torn.byte, torn.byte + torn.bytes_cut).trying("cut the torn end of", &path)?;
+        }
+        let mut segment = Self { file, path, first, end, allocated, synced: false };
+        segment.sync()?;
+        Ok(segment)
+    }
+
+    /// Writes whole lines behind the last one.
     pub(super) fn write(&mut self, lines: &[u8], chunk: u64) -> Result<(), Failure> {
         let end = self.end + lines.len() as u64;
         if end > self.allocated {
@@ -64,34 +92,43 @@ impl<F: VfsFile> Segment<F> {
             self.allocated = allocated;
         }
         self.file.write_at(self.end, lines).trying("write", &self.path)?;
-        self.file.sync_data().trying("sync", &self.path)?;
+        self.synced = false;
         self.end = end;
         Ok(())
     }
 
-    /// Makes what was replayed durable, and overwrites a torn end.
-    ///
-    /// What was read may have come from the cache of the operating system, where a process that
-    /// was killed has left it; whoever has seen it must not lose it again.
-    pub(super) fn settle(&mut self, torn: Option<&Torn>) -> Result<(), Failure> {
-        if let Some(torn) = torn {
-            fill(&mut self.file, torn.byte, torn.byte + torn.bytes_cut).trying("cut the torn end of", &self.path)?;
+    pub(super) fn is_synced(&self) -> bool {
+        self.synced
+    }
+
+    /// Makes what was written durable.
+    pub(super) fn sync(&mut self) -> Result<(), Failure> {
+        if !self.synced {
+            self.file.sync_data().trying("sync", &self.path)?;
+            self.synced = true;
         }
-        self.file.sync_data().trying("sync", &self.path)
+        Ok(())
     }
 }
 
-/// Hands the records of a segment over, in order. Changes nothing, not even a torn end.
-///
-/// Only the last segment may be torn: the ones before were synced before the next was begun.
+/// What the first line of a segment says.
+pub(super) fn header<V: Vfs>(files: &Files<V>, first: u64) -> Result<Header, RecoverError> {
+    let path = files.segment(first);
+    let file = files.open(&path, Access::Read)?;
+    Lines::new(&file, path).read_header(first)
+}
+
+/// Hands the records of a segment over, in order, up to version `until`. Changes nothing, not even a torn end, which
+/// only the last segment may have.
 pub(super) fn replay<V: Vfs>(
     files: &Files<V>,
     first: u64,
     last: bool,
+    until: Option<u64>,
     visitor: &mut dyn Recovery,
-) -> Result<Replayed<V::File>, RecoverError> {
+) -> Result<Replayed, RecoverError> {
     let path = files.segment(first);
-    let file = files.open(&path, Access::Write)?;
+    let file = files.open(&path, Access::Read)?;
     let allocated = file.size().trying("read", &path)?;
     let mut lines = Lines::new(&file, path);
     lines.read_header(first)?;
@@ -101,6 +138,10 @@ pub(super) fn replay<V: Vfs>(
     let mut torn = None;
     let mut text = String::new();
     loop {
+        if until.is_some_and(|until| expected > until) {
+            lines.start = lines.next;
+            break;
+        }
         if !lines.advance()? {
             lines.start = lines.next;
             break;
@@ -125,12 +166,7 @@ pub(super) fn replay<V: Vfs>(
     }
 
     let (end, path) = (lines.start, lines.path);
-    Ok(Replayed {
-        segment: Segment { file, path, first, end, allocated },
-        sequence: expected - 1,
-        records: end - begin,
-        torn,
-    })
+    Ok(Replayed { path, first, end, allocated, sequence: expected - 1, records: end - begin, torn })
 }
 
 /// The lines of a file, with their places.
@@ -169,14 +205,16 @@ impl<'f, F: VfsFile> Lines<'f, F> {
         Ok(true)
     }
 
-    fn read_header(&mut self, first: u64) -> Result<(), RecoverError> {
+    fn read_header(&mut self, first: u64) -> Result<Header, RecoverError> {
         // An empty file has an empty first line, which isn't a header.
         if !self.advance()? {
             self.number = 1;
         }
         match format::open_header(&self.line, first) {
-            Ok(format::FORMAT) => Ok(()),
-            Ok(format) => Err(RecoverError::NewerFormat { path: self.path.clone(), format, supported: format::FORMAT }),
+            Ok(Ok(header)) => Ok(header),
+            Ok(Err(format)) => {
+                Err(RecoverError::NewerFormat { path: self.path.clone(), format, supported: format::FORMAT })
+            }
             Err(fault) => Err(self.damaged(fault)),
         }
     }

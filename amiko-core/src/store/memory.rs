@@ -8,7 +8,8 @@ use std::mem;
 use std::path::PathBuf;
 
 use super::error::with_sources;
-use super::{RecoverError, Recovered, Recovery, Refused, Store, StoreError, Usage, checks, format};
+use super::{RecoverError, Recovered, Recovery, Refused, Store, StoreError, Usage, Work, checks, format};
+use crate::time::Time;
 
 /// What stands for a file name in errors.
 const NAME: &str = "memory";
@@ -22,11 +23,15 @@ pub struct Memory {
     state: State,
     /// The last one appended.
     sequence: u64,
-    buffer: Vec<String>,
-    /// Bytes that the lines of the buffer would have.
+    /// What the next sync makes durable, in order.
+    steps: Vec<Step>,
+    under_way: bool,
+    /// The number of records among the steps since the last sync, and the bytes that their lines would have.
+    records: u64,
     buffered: u64,
+    pieces: u64,
     usage: Usage,
-    writing: Option<Writing>,
+    draft: Option<Draft>,
     fail_next_sync: bool,
 }
 
@@ -34,8 +39,8 @@ pub struct Memory {
 #[derive(Clone, Debug, Default)]
 struct Image {
     snapshot: Option<(u64, String)>,
-    /// Those after the snapshot.
-    records: Vec<String>,
+    /// Those after the snapshot, with the bytes that their lines would have.
+    records: Vec<(String, u64)>,
 }
 
 #[derive(Debug, Default)]
@@ -47,13 +52,35 @@ enum State {
 }
 
 #[derive(Debug)]
-struct Writing {
+enum Step {
+    Record { record: String, size: u64 },
+    Snapshot { sequence: u64, document: String },
+}
+
+#[derive(Debug)]
+struct Draft {
     sequence: u64,
     document: String,
-    /// How many of the durable records it replaces.
-    replaces: usize,
-    /// `usage.journal` when it was begun.
-    replaced: u64,
+}
+
+/// The [`Work`] of a [`Memory`].
+#[derive(Debug)]
+#[must_use = "nothing is durable until the work is run and given back"]
+pub struct MemoryWork {
+    steps: Vec<Step>,
+    fail: bool,
+}
+
+/// What [`MemoryWork`] has come to.
+#[derive(Debug)]
+pub struct MemoryDone(MemoryWork);
+
+impl Work for MemoryWork {
+    type Done = MemoryDone;
+
+    fn run(self) -> MemoryDone {
+        MemoryDone(self)
+    }
 }
 
 impl Memory {
@@ -97,9 +124,9 @@ impl Memory {
             sequence = *at;
             self.usage.snapshot = document.len() as u64;
         }
-        for (index, record) in self.durable.records.iter().enumerate() {
+        for (index, (record, size)) in self.durable.records.iter().enumerate() {
             sequence += 1;
-            self.usage.journal += (format::SEAL + record.len()) as u64;
+            self.usage.journal += size;
             visitor.record(sequence, record).map_err(|error| refused(error, index as u64))?;
         }
         Ok(sequence)
@@ -107,6 +134,8 @@ impl Memory {
 }
 
 impl Store for Memory {
+    type Work = MemoryWork;
+
     fn recover(&mut self, visitor: &mut dyn Recovery) -> Result<Recovered, RecoverError> {
         if !matches!(self.state, State::Opened) {
             return Err(RecoverError::NotFresh);
@@ -115,7 +144,7 @@ impl Store for Memory {
             Ok(sequence) => {
                 self.state = State::Ready;
                 self.sequence = sequence;
-                Ok(Recovered { sequence, torn: None })
+                Ok(Recovered { sequence, torn: None, damaged: Vec::new() })
             }
             Err(error) => {
                 self.state = State::Poisoned(with_sources(&error));
@@ -127,63 +156,98 @@ impl Store for Memory {
     fn append(&mut self, sequence: u64, record: &str) -> Result<(), StoreError> {
         self.ready()?;
         checks::record(self.sequence, sequence, record)?;
-        let group = sequence - self.buffer.len() as u64;
-        let size = format::sealed_len(group, sequence, record) as u64;
+        let size = format::sealed_len(sequence - self.records, sequence, record) as u64;
         checks::room(checks::BUFFER_LIMIT, self.buffered, sequence, size)?;
-        self.buffer.push(record.to_owned());
+        self.steps.push(Step::Record { record: record.to_owned(), size });
+        self.records += 1;
         self.buffered += size;
         self.usage.journal += size;
         self.sequence = sequence;
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), StoreError> {
+    fn begin_sync(&mut self) -> Result<Option<MemoryWork>, StoreError> {
         self.ready()?;
-        if self.buffer.is_empty() {
-            return Ok(());
+        if self.under_way {
+            return Err(StoreError::UnderWay);
         }
-        if mem::take(&mut self.fail_next_sync) {
+        if self.steps.is_empty() {
+            return Ok(None);
+        }
+        self.under_way = true;
+        (self.records, self.buffered, self.pieces) = (0, 0, 0);
+        Ok(Some(MemoryWork { steps: mem::take(&mut self.steps), fail: mem::take(&mut self.fail_next_sync) }))
+    }
+
+    fn end_sync(&mut self, MemoryDone(work): MemoryDone) -> Result<(), StoreError> {
+        self.ready()?;
+        if !mem::take(&mut self.under_way) {
+            return Err(StoreError::NotUnderWay);
+        }
+        if work.fail {
             let source = io::Error::other("a failure that was asked for");
             let error = StoreError::Io { action: "sync", path: PathBuf::from(NAME), source };
             self.state = State::Poisoned(with_sources(&error));
             return Err(error);
         }
-        self.durable.records.append(&mut self.buffer);
-        self.buffered = 0;
+        for step in work.steps {
+            self.durable.take(step, &mut self.usage);
+        }
         Ok(())
     }
 
-    fn begin_snapshot(&mut self, sequence: u64) -> Result<(), StoreError> {
+    fn begin_snapshot(&mut self, sequence: u64, _: Time) -> Result<(), StoreError> {
         self.ready()?;
         if sequence != self.sequence {
             return Err(StoreError::Sequence { expected: self.sequence, found: sequence });
         }
-        self.sync()?;
-        let replaces = self.durable.records.len();
-        let replaced = self.usage.journal;
-        self.writing = Some(Writing { sequence, document: String::new(), replaces, replaced });
+        self.draft = Some(Draft { sequence, document: String::new() });
+        // Records after it aren't of one group with those before.
+        self.records = 0;
         Ok(())
     }
 
     fn write_snapshot(&mut self, piece: &str) -> Result<(), StoreError> {
         self.ready()?;
-        self.writing.as_mut().ok_or(StoreError::NoSnapshot)?.document.push_str(piece);
+        let draft = self.draft.as_mut().ok_or(StoreError::NoSnapshot)?;
+        let (limit, needed) = (checks::BUFFER_LIMIT, self.pieces.saturating_add(piece.len() as u64));
+        if needed > limit && self.pieces > 0 {
+            return Err(StoreError::BufferFull { limit, needed });
+        }
+        draft.document.push_str(piece);
+        self.pieces = needed;
         Ok(())
     }
 
     fn finish_snapshot(&mut self) -> Result<(), StoreError> {
         self.ready()?;
-        let Writing { sequence, document, replaces, replaced } = self.writing.take().ok_or(StoreError::NoSnapshot)?;
+        let Draft { sequence, document } = self.draft.take().ok_or(StoreError::NoSnapshot)?;
         let bytes = document.as_bytes();
         checks::document(sequence, bytes.first().copied(), bytes, bytes.len() as u64)?;
-        self.usage.snapshot = bytes.len() as u64;
-        self.usage.journal -= replaced;
-        self.durable.snapshot = Some((sequence, document));
-        self.durable.records.drain(..replaces);
+        self.steps.push(Step::Snapshot { sequence, document });
         Ok(())
     }
 
     fn usage(&self) -> Usage {
-        self.usage
+        match self.state {
+            State::Ready => Usage { buffered: self.buffered + self.pieces, ..self.usage },
+            State::Opened | State::Poisoned(_) => Usage::default(),
+        }
+    }
+}
+
+impl Image {
+    fn take(&mut self, step: Step, usage: &mut Usage) {
+        match step {
+            Step::Record { record, size } => self.records.push((record, size)),
+            Step::Snapshot { sequence, document } => {
+                let base = self.snapshot.as_ref().map_or(0, |(base, _)| *base);
+                let replaced = usize::try_from(sequence.saturating_sub(base)).unwrap_or(usize::MAX);
+                let replaced = self.records.drain(..replaced.min(self.records.len()));
+                usage.journal -= replaced.map(|(_, size)| size).sum::<u64>();
+                usage.snapshot = document.len() as u64;
+                self.snapshot = Some((sequence, document));
+            }
+        }
     }
 }

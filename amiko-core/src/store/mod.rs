@@ -1,8 +1,13 @@
 //! Where an engine keeps its document: a snapshot, and the journal of what came after it.
 //!
 //! [`Store`] is the whole interface. [`Directory`] keeps it in text files, through a [`Vfs`] so
-//! that a simulated disk can take the place of the real one; [`Memory`] keeps it in memory, for
-//! tests and examples. Both take text and give text back; neither knows what is in it.
+//! that a simulated disk can take the place of the real one; [`Archive`] reads a past version from
+//! such a directory; [`Memory`] keeps it in memory, for tests and examples. They take text and give
+//! text back; none of them knows what is in it.
+//!
+//! What touches the disk is [`Work`]: it is taken out of a store, run wherever its user likes, on
+//! a thread of its own or at once, and given back. So this library starts no thread, and one
+//! thread fills the next group of records while another makes the last one durable.
 //!
 //! Invariant: what a successful [`Store::sync`] has covered comes back from [`Store::recover`]
 //! after any crash, in order and without a gap, or recovery says where the damage is; it never
@@ -28,7 +33,7 @@
 //! let mut store = Memory::new();
 //! store.recover(&mut Log::default())?;
 //! store.append(1, r#"{"seq":1,"deposit":7}"#)?;
-//! store.sync()?;
+//! store.sync()?; // or `begin_sync`, `Work::run` elsewhere, and `end_sync`
 //! store.append(2, r#"{"seq":2,"deposit":8}"#)?; // never synced
 //!
 //! let mut log = Log::default();
@@ -38,24 +43,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod archive;
 mod checks;
 mod directory;
+mod disk;
 mod error;
 mod files;
 mod format;
 mod journal;
 mod memory;
+mod recovery;
 mod snapshot;
 mod vfs;
 
 #[cfg(test)]
 mod tests;
 
+use crate::time::Time;
 use std::path::PathBuf;
 
+pub use archive::{Archive, NoWork};
 pub use directory::{Directory, DirectorySettings};
+pub use disk::{DirectoryDone, DirectoryWork};
 pub use error::{OpenError, RecoverError, StoreError};
-pub use memory::Memory;
+pub use files::Retention;
+pub use memory::{Memory, MemoryDone, MemoryWork};
 pub use vfs::{Access, LockError, OsVfs, Vfs, VfsFile};
 
 /// Where an engine keeps its document: a snapshot, and the journal of what came after it.
@@ -67,6 +79,9 @@ pub use vfs::{Access, LockError, OsVfs, Vfs, VfsFile};
 /// changed nothing. An I/O error poisons the store: what the disk holds is no longer known, so
 /// every later call fails with [`StoreError::Poisoned`] until the store is opened anew.
 pub trait Store {
+    /// What a sync does on the disk.
+    type Work: Work;
+
     /// Reads everything back: the newest snapshot, if there is one, then each journal record that
     /// follows it, in order.
     ///
@@ -77,7 +92,8 @@ pub trait Store {
     /// failed, its files are as they were.
     fn recover(&mut self, visitor: &mut dyn Recovery) -> Result<Recovered, RecoverError>;
 
-    /// Takes one record into a buffer; nothing is on disk before [`sync`](Store::sync).
+    /// Takes one record into a buffer; nothing is on disk before a [`sync`](Store::sync) that
+    /// begins after it.
     ///
     /// `sequence` is the previous one plus one. `record` is a JSON object in one line, without
     /// newline, that begins with `{"seq":<sequence>`.
@@ -89,49 +105,96 @@ pub trait Store {
     /// [`StoreError::RecordTooLarge`] if it can never hold the record.
     fn append(&mut self, sequence: u64, record: &str) -> Result<(), StoreError>;
 
-    /// Makes everything appended since the last sync durable, with one write and one fdatasync
-    /// (one more of each where the file has to grow first).
+    /// Takes out the work that makes everything given so far durable: one write and one fdatasync
+    /// for all records (one more of each where the file has to grow first), and what there is of
+    /// a snapshot. None if there is nothing to do.
     ///
-    /// `Ok` means durable. With nothing to write it does nothing.
+    /// The work belongs to this store: it is run, and given back to [`end_sync`](Store::end_sync).
+    /// Meanwhile records and snapshots are taken as always, for the next one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UnderWay`] if one is out already.
+    fn begin_sync(&mut self) -> Result<Option<Self::Work>, StoreError>;
+
+    /// The same without the fdatasync, where the store knows the difference: what is written
+    /// survives the end of the process, but not that of the machine. Finishing a snapshot syncs in
+    /// any case.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin_sync`](Store::begin_sync).
+    fn begin_write(&mut self) -> Result<Option<Self::Work>, StoreError> {
+        self.begin_sync()
+    }
+
+    /// Takes back work that was run. `Ok` means that everything given before it was begun is
+    /// durable, or written.
     ///
     /// # Errors
     ///
     /// [`StoreError::Io`]; the store is poisoned then, because a second fsync on a file whose
-    /// first has failed can succeed without the data being there.
-    fn sync(&mut self) -> Result<(), StoreError>;
+    /// first has failed can succeed without the data being there. [`StoreError::NotUnderWay`] if
+    /// none is out.
+    fn end_sync(&mut self, done: <Self::Work as Work>::Done) -> Result<(), StoreError>;
 
-    /// Begins a snapshot of the state as of `sequence`, the last one appended.
-    ///
-    /// Syncs what is appended and begins a new part of the journal, so records may be appended
-    /// and synced until the snapshot is finished, and after. A snapshot that was begun before and
-    /// not finished is given up.
+    /// Makes everything given so far durable, here and now: `Ok` means durable.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Sequence`] if `sequence` isn't the last one appended; [`StoreError::Io`].
-    fn begin_snapshot(&mut self, sequence: u64) -> Result<(), StoreError>;
+    /// Those of [`begin_sync`](Store::begin_sync) and [`end_sync`](Store::end_sync).
+    fn sync(&mut self) -> Result<(), StoreError> {
+        match self.begin_sync()? {
+            Some(work) => self.end_sync(work.run()),
+            None => Ok(()),
+        }
+    }
 
-    /// Writes the next piece of the snapshot, of any size. Together the pieces are one JSON
-    /// object with at least one member, from `{` to `}` with nothing around it.
+    /// Begins a snapshot of the state as of `sequence`, the last one appended; `time` is that of
+    /// the event that made it.
+    ///
+    /// A new part of the journal begins with the next record, so records may be appended and
+    /// synced until the snapshot is finished, and after. A snapshot that was begun before and not
+    /// finished is given up.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Sequence`] if `sequence` isn't the last one appended.
+    fn begin_snapshot(&mut self, sequence: u64, time: Time) -> Result<(), StoreError>;
+
+    /// Takes the next piece of the snapshot into a buffer, of any size. Together the pieces are
+    /// one JSON object with at least one member, from `{` to `}` with nothing around it.
     ///
     /// # Errors
     ///
     /// [`StoreError::NoSnapshot`] without a [`begin_snapshot`](Store::begin_snapshot);
-    /// [`StoreError::Io`].
+    /// [`StoreError::BufferFull`] if the buffer has to be synced first.
     fn write_snapshot(&mut self, piece: &str) -> Result<(), StoreError>;
 
-    /// Makes the snapshot durable, then removes what it replaces: older snapshots, and the
-    /// journal up to it. A crash before the end of this call leaves the old ones in force.
+    /// Ends the snapshot. The next sync makes it durable, and then removes what it replaces: older
+    /// snapshots, and the journal up to it. A crash before leaves the old ones in force.
     ///
     /// # Errors
     ///
     /// [`StoreError::NoSnapshot`] without a [`begin_snapshot`](Store::begin_snapshot);
     /// [`StoreError::Document`] if the pieces aren't a JSON object, the snapshot is given up
-    /// then; [`StoreError::Io`].
+    /// then.
     fn finish_snapshot(&mut self) -> Result<(), StoreError>;
 
     /// What decides on compaction. Says nothing about a store that isn't recovered, or poisoned.
     fn usage(&self) -> Usage;
+}
+
+/// What a store has to do on its disk. It can be done on another thread.
+///
+/// Work that is dropped instead of being run, or that isn't given back, leaves its store without
+/// a disk: it has to be opened anew.
+pub trait Work: Send + 'static {
+    /// What the store has to know about the outcome.
+    type Done: Send + 'static;
+
+    /// Does it.
+    fn run(self) -> Self::Done;
 }
 
 /// What [`Store::recover`] hands everything over to.
@@ -171,6 +234,18 @@ pub struct Recovered {
     pub sequence: u64,
     /// What was cut off the end of the journal, if anything was.
     pub torn: Option<Torn>,
+    /// Newer snapshots that are damaged: an older one and the whole journal since led to the same
+    /// state. The newest first.
+    pub damaged: Vec<Damaged>,
+}
+
+/// A damaged snapshot that wasn't needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// Its file.
+    pub file: PathBuf,
+    /// Where it is damaged, what was expected, and what was found.
+    pub reason: String,
 }
 
 /// The end of a journal that a crash left half-written, and that was cut off.
@@ -189,11 +264,14 @@ pub struct Torn {
     pub bytes_cut: u64,
 }
 
-/// What decides on compaction: how much a recovery has to read.
+/// What decides on compaction, and on the next sync.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes of journal records since the newest finished snapshot, buffered ones included.
+    /// Bytes of journal records since the newest finished snapshot, buffered ones included: what a
+    /// recovery has to replay.
     pub journal: u64,
     /// Bytes of the newest finished snapshot; 0 if there is none.
     pub snapshot: u64,
+    /// Bytes of records and snapshots that wait for a sync to begin.
+    pub buffered: u64,
 }

@@ -6,14 +6,14 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-use super::error::{Failure, RecoverError, StoreError, Trying};
+use super::Recovery;
+use super::error::{Failure, RecoverError, Trying};
 use super::files::Files;
 use super::format;
 use super::vfs::{Access, Reader, Vfs, VfsFile};
-use super::{Recovery, checks};
 
-/// Pieces are gathered up to this many bytes, as one system call for each would be slow.
-const BLOCK: usize = 1 << 18;
+/// After this many bytes they are synced: then the journal that shares the disk never waits long, not at the end either.
+const SYNC_EVERY: u64 = 4 << 20;
 
 /// A snapshot that isn't finished.
 #[derive(Debug)]
@@ -21,57 +21,61 @@ pub(super) struct Writer<F> {
     file: F,
     path: PathBuf,
     sequence: u64,
-    /// The first byte of the document.
-    first: Option<u8>,
     /// Bytes in the file.
     written: u64,
+    synced: u64,
     crc: u32,
-    buffer: Vec<u8>,
+    /// The last byte so far: it may be the `}` that the checksum goes before.
+    last: Option<u8>,
 }
 
 impl<F: VfsFile> Writer<F> {
     pub(super) fn create<V: Vfs<File = F>>(files: &Files<V>, sequence: u64) -> Result<Self, Failure> {
         let path = files.snapshot(sequence);
         let file = files.create(&path)?;
-        Ok(Self { file, path, sequence, first: None, written: 0, crc: 0, buffer: Vec::new() })
+        Ok(Self { file, path, sequence, written: 0, synced: 0, crc: 0, last: None })
     }
 
-    pub(super) fn write(&mut self, piece: &str) -> Result<(), Failure> {
-        self.first = self.first.or(piece.bytes().next());
-        self.buffer.extend_from_slice(piece.as_bytes());
-        if self.buffer.len() < BLOCK {
-            return Ok(());
+    pub(super) fn write(&mut self, piece: &[u8]) -> Result<(), Failure> {
+        let Some((&last, rest)) = piece.split_last() else { return Ok(()) };
+        if let Some(earlier) = self.last.replace(last) {
+            self.put(&[earlier])?;
         }
-        // The last byte stays behind: it may be the `}` that the checksum goes before.
-        let last = self.buffer.pop();
-        self.flush()?;
-        self.buffer.extend(last);
+        self.put(rest)?;
+        if self.written - self.synced >= SYNC_EVERY {
+            self.file.sync_data().trying("sync", &self.path)?;
+            self.synced = self.written;
+        }
         Ok(())
     }
 
-    /// Makes the snapshot durable under its name. Returns the bytes in it.
-    pub(super) fn finish<V: Vfs<File = F>>(mut self, files: &Files<V>) -> Result<u64, StoreError> {
-        let size = self.written + self.buffer.len() as u64;
-        checks::document(self.sequence, self.first, &self.buffer, size)?;
-        self.buffer.pop();
-        self.flush()?;
-        self.buffer.extend_from_slice(&format::footer(self.crc));
-        self.flush()?;
+    /// Makes the snapshot durable under its name. Gives its number, and the bytes in it.
+    pub(super) fn finish<V: Vfs<File = F>>(mut self, files: &Files<V>) -> Result<(u64, u64), Failure> {
+        let footer = format::footer(self.crc);
+        self.put(&footer)?;
         files.publish(&mut self.file, &self.path)?;
-        Ok(self.written)
+        Ok((self.sequence, self.written))
     }
 
-    fn flush(&mut self) -> Result<(), Failure> {
-        self.file.write_at(self.written, &self.buffer).trying("write", &self.path)?;
-        self.written += self.buffer.len() as u64;
-        self.crc = crc32c::crc32c_append(self.crc, &self.buffer);
-        self.buffer.clear();
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.file.write_at(self.written, bytes).trying("write", &self.path)?;
+        self.written += bytes.len() as u64;
+        self.crc = crc32c::crc32c_append(self.crc, bytes);
         Ok(())
     }
 }
 
-/// Hands a snapshot over. Returns the bytes in it.
-pub(super) fn replay<V: Vfs>(files: &Files<V>, sequence: u64, visitor: &mut dyn Recovery) -> Result<u64, RecoverError> {
+/// A snapshot that is as it was written.
+pub(super) struct Snapshot {
+    path: PathBuf,
+    sequence: u64,
+    document: String,
+    /// Bytes of the file.
+    pub(super) size: u64,
+}
+
+/// Reads a snapshot.
+pub(super) fn read<V: Vfs>(files: &Files<V>, sequence: u64) -> Result<Snapshot, RecoverError> {
     let path = files.snapshot(sequence);
     let file = files.open(&path, Access::Read)?;
     let mut bytes = Vec::new();
@@ -85,17 +89,26 @@ pub(super) fn replay<V: Vfs>(files: &Files<V>, sequence: u64, visitor: &mut dyn 
             return Err(RecoverError::Damaged { path, line, byte, expected, found });
         }
     };
-    match format::document_format(&document) {
-        Some(format) if format > format::FORMAT => {
-            return Err(RecoverError::NewerFormat { path, format, supported: format::FORMAT });
+    match format::document_start(&document) {
+        (Some(format), _) if format > format::FORMAT => {
+            Err(RecoverError::NewerFormat { path, format, supported: format::FORMAT })
         }
-        _ => {}
+        (_, Some(found)) if found != sequence => {
+            let other = files.snapshot(found);
+            Err(RecoverError::Misnamed { path, expected: other })
+        }
+        _ => Ok(Snapshot { path, sequence, document, size }),
     }
-    visitor.snapshot(sequence, &document).map_err(|refused| RecoverError::Refused {
-        path,
-        line: refused.line,
-        byte: refused.byte,
-        reason: refused.reason,
-    })?;
-    Ok(size)
+}
+
+impl Snapshot {
+    pub(super) fn hand_over(self, visitor: &mut dyn Recovery) -> Result<(), RecoverError> {
+        let Self { path, sequence, document, .. } = self;
+        visitor.snapshot(sequence, &document).map_err(|refused| RecoverError::Refused {
+            path,
+            line: refused.line,
+            byte: refused.byte,
+            reason: refused.reason,
+        })
+    }
 }

@@ -7,12 +7,12 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-/// A place with directories and files in it.
-pub trait Vfs {
+/// A place with directories and files in it. It goes to whichever thread does the work.
+pub trait Vfs: Send + 'static {
     /// An open file.
     type File: VfsFile;
     /// A lock, held until it is dropped.
-    type Lock;
+    type Lock: Send + Sync + 'static;
 
     /// Creates a directory and those above it, durably and for the owner only. One that exists is
     /// left as it is.
@@ -83,7 +83,7 @@ pub enum Access {
 }
 
 /// An open file of a [`Vfs`].
-pub trait VfsFile {
+pub trait VfsFile: Send + 'static {
     /// Bytes in the file.
     ///
     /// # Errors

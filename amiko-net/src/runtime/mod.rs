@@ -1,32 +1,35 @@
 //! The event loop: the one place where the engine, the callers and the sockets meet.
 //!
-//! Invariant: outputs are handed on, and outboxes read, in [`Runtime::settle`] only, which begins with a sync; and a
-//! socket is bound to a connection only when nothing waits for one.
+//! Invariant: outputs are handed on in [`Runtime::release`] only, which asks the engine for those that may leave; and a
+//! socket is bound to a connection, and a question answered, only when nothing waits for a sync.
 
 mod network;
 
+use crate::disk::{Disk, Gone};
 use crate::error::{BindError, CommandError, RunError};
 use crate::handle::{Answer, Call, Handle, Question};
 use crate::links::Links;
 use crate::protocol::Protocol;
-use crate::settings::NetSettings;
+use crate::settings::{Durability, NetSettings};
 use crate::socket::Signal;
 use crate::transport::{Tcp, Transport};
-use amiko_core::engine::{EventError, Output, Request};
-use amiko_core::store::{Store, StoreError};
+use amiko_core::engine::{EventError, Output, Request, Sequence};
+use amiko_core::store::{Store, StoreError, Work};
 use amiko_core::{Engine, Id, Node, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// The longest time between two looks at the clock while a timer is set: the clock may be put forward meanwhile.
 const RECHECK: Duration = Duration::from_secs(1);
 
 /// What the loop does next.
 enum Input<N: Node, S: Store, T> {
+    /// What came of the sync that was under way.
+    Done(<S::Work as Work>::Done),
     Call(Call<N, S>),
     Signal(Signal<T>),
     Due,
@@ -35,6 +38,8 @@ enum Input<N: Node, S: Store, T> {
 
 /// A command that was carried out, or not, and whose caller is told when that is on disk.
 struct Pending<N: Node> {
+    /// The version that its outcome rests on.
+    version: Sequence,
     answer: Answer<N>,
     outcome: Result<Vec<N::Reply>, CommandError>,
 }
@@ -50,6 +55,12 @@ enum Asked<N: Node, S: Store> {
 /// It needs a tokio runtime with I/O and time, of either kind; [`Runtime::run`] is one task, and the sockets are others.
 pub struct Runtime<P: Protocol, S: Store, T: Transport = Tcp> {
     engine: Engine<P::Node, S>,
+    /// Not there before the loop runs.
+    disk: Option<Disk<S::Work>>,
+    /// Inputs since the last sync was begun.
+    gathered: usize,
+    /// When the last sync that was more than a write was begun.
+    synced: Instant,
     protocol: P,
     settings: NetSettings,
     links: Links<T>,
@@ -101,6 +112,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         let stop = Arc::new(Notify::new());
         Ok(Self {
             engine,
+            disk: None,
+            gathered: 0,
+            synced: Instant::now(),
             protocol,
             links: Links::new(Arc::new(transport), settings.clone(), signal),
             listener,
@@ -134,6 +148,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     /// The disk failed. Nothing that isn't on disk has left; the state is to be opened anew.
     pub async fn run(mut self) -> Result<Engine<P::Node, S>, RunError> {
         let outcome = self.serve().await;
+        // What is still being written is written to its end, and nobody is told of it.
+        self.disk = None;
         if let Err(error) = outcome {
             for (_, Pending { answer, .. }) in std::mem::take(&mut self.pending) {
                 // A caller that has stopped waiting needs no answer.
@@ -148,6 +164,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     }
 
     async fn serve(&mut self) -> Result<(), RunError> {
+        self.disk = Some(Disk::start().map_err(RunError::Thread)?);
         if let Some(listener) = self.listener.take() {
             self.links.listen(listener);
         }
@@ -155,40 +172,61 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             self.links.dial(connection.key(), state.dial.as_deref());
         }
         loop {
-            match self.input().await {
-                Input::Stop => return self.settle(),
-                input => self.turn(input)?,
+            match self.input().await? {
+                Input::Stop => return self.finish().await,
+                Input::Done(done) => self.end_sync(done)?,
+                input => self.turn(input).await?,
             }
+            if let Some(done) = self.disk.as_mut().and_then(Disk::try_done) {
+                self.end_sync(done)?;
+            }
+            self.begin_sync()?;
+            self.release();
+            self.answer().await?;
             self.links.reap();
             // The sockets get their turn too, and more inputs gather for the next sync.
             tokio::task::yield_now().await;
         }
     }
 
-    async fn input(&mut self) -> Input<P::Node, S, T::Stream> {
+    async fn input(&mut self) -> Result<Input<P::Node, S, T::Stream>, RunError> {
         let now = (self.settings.clock)();
         let due = self.engine.next_due().map(|due| (due - now).min(RECHECK));
-        tokio::select! {
+        let sync_due = self.sync_due();
+        // The next group is full: it waits for the one before it.
+        let room = self.gathered < self.settings.group.max(1);
+        let disk = self.disk.as_mut().filter(|disk| disk.is_busy());
+        let busy = disk.is_some();
+        let done = async {
+            match disk {
+                Some(disk) => disk.done().await,
+                None => std::future::pending().await,
+            }
+        };
+        Ok(tokio::select! {
+            done = done => Input::Done(done.map_err(|Gone| RunError::DiskThread)?),
             () = self.stop.notified() => Input::Stop,
-            () = wait(due) => Input::Due,
-            Some(call) = self.calls.recv() => Input::Call(call),
-            Some(signal) = self.signals.recv() => Input::Signal(signal),
-        }
+            () = wait(due), if room || !busy => Input::Due,
+            () = wait(sync_due), if !busy => Input::Due,
+            Some(call) = self.calls.recv(), if room || !busy => Input::Call(call),
+            Some(signal) = self.signals.recv(), if room || !busy => Input::Signal(signal),
+        })
     }
 
-    /// Takes this input and what else is waiting, and makes all of it durable at once.
-    fn turn(&mut self, first: Input<P::Node, S, T::Stream>) -> Result<(), RunError> {
+    /// Takes this input and what else is waiting, to be made durable at once.
+    async fn turn(&mut self, first: Input<P::Node, S, T::Stream>) -> Result<(), RunError> {
         let mut input = Some(first);
-        for count in 1..=self.settings.group.max(1) {
+        for count in self.gathered..self.settings.group.max(self.gathered + 1) {
             let Some(next) = input.take().or_else(|| self.queued(count % 2 == 0)) else { break };
-            self.attempt(|engine, now| engine.tick(now))?.ok();
+            self.gathered += 1;
+            self.attempt(|engine, now| engine.tick(now)).await?.ok();
             match next {
-                Input::Call(call) => self.call(call)?,
-                Input::Signal(signal) => self.signal(signal)?,
-                Input::Due | Input::Stop => {}
+                Input::Call(call) => self.call(call).await?,
+                Input::Signal(signal) => self.signal(signal).await?,
+                Input::Done(_) | Input::Due | Input::Stop => {}
             }
         }
-        self.settle()
+        Ok(())
     }
 
     /// What waits already: callers and peers take turns, so that neither can keep out the other.
@@ -198,19 +236,23 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         if call_first { call(self).or_else(|| signal(self)) } else { signal(self).or_else(|| call(self)) }
     }
 
-    fn call(&mut self, call: Call<P::Node, S>) -> Result<(), RunError> {
+    async fn call(&mut self, call: Call<P::Node, S>) -> Result<(), RunError> {
         match call {
             Call::Command { envelope, answer } => {
                 self.requests += 1;
                 let request = self.requests;
-                let done = self.attempt(|engine, now| engine.command(envelope.clone(), Some(Request(request)), now));
+                let command = |engine: &mut Engine<P::Node, S>, now| {
+                    engine.command(envelope.clone(), Some(Request(request)), now)
+                };
+                let done = self.attempt(command).await;
                 let (outcome, end) = match done {
                     Ok(Ok(_)) => (Ok(Vec::new()), Ok(())),
                     Ok(Err(EventError::Rejected(rejection))) => (Err(CommandError::Rejected(rejection)), Ok(())),
                     Ok(Err(error)) => (Err(CommandError::Failed(error)), Ok(())),
                     Err(error) => (Err(CommandError::Unknown), Err(error)),
                 };
-                self.pending.insert(request, Pending { answer, outcome });
+                let version = self.engine.sequence();
+                self.pending.insert(request, Pending { version, answer, outcome });
                 return end;
             }
             Call::Query(question) => self.asked.push(Asked::State(question)),
@@ -226,7 +268,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     }
 
     /// Runs an event now. If the store has to write first what it holds, it does; if it fails, so does the loop.
-    fn attempt<R>(
+    async fn attempt<R>(
         &mut self,
         mut event: impl FnMut(&mut Engine<P::Node, S>, Time) -> Result<R, EventError>,
     ) -> Result<Result<R, EventError>, RunError> {
@@ -234,27 +276,107 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         loop {
             match event(&mut self.engine, now) {
                 // Each round puts at least one event on disk, so the next one gets further.
-                Err(EventError::Store(StoreError::BufferFull { .. })) if self.engine.unsynced() => self.settle()?,
+                Err(EventError::Store(StoreError::BufferFull { .. })) if self.engine.unreleased() => {
+                    self.settle().await?
+                }
                 Err(EventError::Store(error)) => return Err(RunError::Store(error)),
                 outcome => return Ok(outcome),
             }
         }
     }
 
-    /// Makes what has happened durable, and hands on what it caused, in order.
-    fn settle(&mut self) -> Result<(), RunError> {
-        if self.engine.unsynced() {
-            for output in self.engine.sync().map_err(RunError::Sync)? {
-                self.hand_on(output);
+    /// Gives the disk what has happened, if it has nothing to do.
+    fn begin_sync(&mut self) -> Result<(), RunError> {
+        let Some(disk) = self.disk.as_mut().filter(|disk| !disk.is_busy()) else { return Ok(()) };
+        let durable = match self.settings.durability {
+            Durability::Always => true,
+            Durability::Interval(interval) => self.synced.elapsed() >= interval,
+            Durability::Never => false,
+        };
+        let wanted = if durable { self.engine.unsynced() } else { self.engine.unreleased() };
+        self.gathered = 0;
+        if !wanted {
+            return Ok(());
+        }
+        let work = if durable { self.engine.begin_sync() } else { self.engine.begin_write() };
+        if durable {
+            self.synced = Instant::now();
+        }
+        match work.map_err(RunError::Sync)? {
+            Some(work) => disk.give(work).map_err(|Gone| RunError::DiskThread),
+            None => Ok(()),
+        }
+    }
+
+    /// How long until what was only written has to be synced.
+    fn sync_due(&self) -> Option<Duration> {
+        match self.settings.durability {
+            Durability::Interval(interval) if self.engine.durable() < self.engine.released() => {
+                Some(interval.saturating_sub(self.synced.elapsed()))
             }
+            _ => None,
+        }
+    }
+
+    fn end_sync(&mut self, done: <S::Work as Work>::Done) -> Result<(), RunError> {
+        self.engine.end_sync(done).map_err(RunError::Sync)
+    }
+
+    /// Makes what has happened durable, and hands on what it caused: nothing is left that waits for a sync.
+    async fn settle(&mut self) -> Result<(), RunError> {
+        loop {
+            self.wait_for_disk().await?;
+            if !self.engine.unreleased() {
+                self.release();
+                return Ok(());
+            }
+            self.begin_sync()?;
+            self.release();
+        }
+    }
+
+    async fn wait_for_disk(&mut self) -> Result<(), RunError> {
+        if let Some(disk) = self.disk.as_mut().filter(|disk| disk.is_busy()) {
+            let done = disk.done().await.map_err(|Gone| RunError::DiskThread)?;
+            self.end_sync(done)?;
+        }
+        Ok(())
+    }
+
+    /// The last settling: whatever durability is wanted, everything is put on disk.
+    async fn finish(&mut self) -> Result<(), RunError> {
+        self.settings.durability = Durability::Always;
+        while self.engine.unsynced() {
+            self.wait_for_disk().await?;
+            self.begin_sync()?;
+            self.release();
+        }
+        self.settle().await?;
+        self.answer().await
+    }
+
+    /// Hands on what may leave, in order.
+    fn release(&mut self) {
+        for output in self.engine.outputs() {
+            self.hand_on(output);
         }
         for connection in std::mem::take(&mut self.ready) {
             self.pump(&Id::new(connection));
         }
-        for (_, Pending { answer, outcome }) in std::mem::take(&mut self.pending) {
+        let released = self.engine.released();
+        while let Some(first) = self.pending.first_entry().filter(|first| first.get().version <= released) {
+            let Pending { answer, outcome, .. } = first.remove();
             // A caller that has stopped waiting needs no answer.
             let _ = answer.send(outcome);
         }
+    }
+
+    /// Answers questions about the state: what they see is on disk.
+    async fn answer(&mut self) -> Result<(), RunError> {
+        if self.asked.is_empty() {
+            return Ok(());
+        }
+        self.settle().await?;
         for asked in std::mem::take(&mut self.asked) {
             match asked {
                 Asked::State(question) => question(&self.engine),

@@ -26,18 +26,18 @@ struct Peer {
 }
 
 impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
-    pub(super) fn signal(&mut self, signal: Signal<T::Stream>) -> Result<(), RunError> {
+    pub(super) async fn signal(&mut self, signal: Signal<T::Stream>) -> Result<(), RunError> {
         match signal {
             Signal::Accepted { stream, peer } => self.links.accept(stream, peer),
             Signal::AcceptFailed { error } => self.settings.tell(Event::AcceptFailed { error: &error }),
             Signal::Dialled { connection, dialling, outcome } => {
                 // What waits may close this very connection, or have it dialled elsewhere.
-                self.settle()?;
+                self.settle().await?;
                 if let Some(address) = self.links.dialled(&connection, dialling) {
                     self.dialled(&Id::new(connection), address, outcome);
                 }
             }
-            Signal::Line { socket, line } => return self.line(socket, &line),
+            Signal::Line { socket, line } => return self.line(socket, &line).await,
             Signal::Written { socket } => {
                 if let Some(connection) = self.links.connection(socket).map(str::to_owned) {
                     if let Some(session) = self.links.session_mut(&connection) {
@@ -99,9 +99,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         self.ready.insert(connection.key().clone());
     }
 
-    fn line(&mut self, socket: SocketId, line: &str) -> Result<(), RunError> {
+    async fn line(&mut self, socket: SocketId, line: &str) -> Result<(), RunError> {
         if let Some(stranger) = self.links.take_stranger(socket) {
-            return self.greeted(stranger, line);
+            return self.greeted(stranger, line).await;
         }
         // Lines that were on their way when their socket was given up: the peer sends them again.
         let Some(connection) = self.links.connection(socket) else { return Ok(()) };
@@ -111,8 +111,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             session.quiet = Instant::now();
         }
         let broken = match wire::parse(line, self.settings.depth) {
-            Ok(Frame::Message { index, message }) => self.message(&connection, index, message)?,
-            Ok(Frame::Received { index }) => self.received(&connection, index)?,
+            Ok(Frame::Message { index, message }) => self.message(&connection, index, message).await?,
+            Ok(Frame::Received { index }) => self.received(&connection, index).await?,
             Ok(Frame::Hello { .. }) => Some(ProtocolError::Hello { first: false }),
             Err(error) => Some(ProtocolError::Frame(error)),
         };
@@ -123,7 +123,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     }
 
     /// The first line of a peer that dialled.
-    fn greeted(&mut self, stranger: Stranger, line: &str) -> Result<(), RunError> {
+    async fn greeted(&mut self, stranger: Stranger, line: &str) -> Result<(), RunError> {
         let hello = match wire::parse(line, self.settings.depth) {
             Ok(Frame::Hello { message }) => {
                 wire::read_message(message, self.settings.depth).map_err(ProtocolError::Message)
@@ -140,8 +140,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             }
         };
         // What waits may close this very connection, or confirm something on it.
-        self.settle()?;
-        match self.welcome(hello)? {
+        self.settle().await?;
+        match self.welcome(hello).await? {
             Ok((connection, dice)) => {
                 let peer = Peer { address: stranger.peer, dice, dialled: false, hello: Vec::new() };
                 self.meet(&connection, stranger.socket, peer);
@@ -152,8 +152,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     }
 
     /// Asks the application which connection a hello is for, and does what it wants done first.
-    #[expect(clippy::type_complexity, reason = "a pair, and two kinds of errors")]
-    fn welcome(
+    async fn welcome(
         &mut self,
         hello: <P::Node as Node>::Network,
     ) -> Result<Result<(Id<Connection<P::Node>>, Option<[u8; 4]>), Refusal>, RunError> {
@@ -168,7 +167,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             return Ok(Err(Refusal::Dice { connection: key.clone() }));
         }
         if let Some(event) = event {
-            let refusal = match self.attempt(|engine, now| engine.command(event.clone(), None, now))? {
+            let refusal = match self.attempt(|engine, now| engine.command(event.clone(), None, now)).await? {
                 Ok(_) => None,
                 Err(EventError::Rejected(rejection)) => Some(Refusal::Rejected(rejection)),
                 Err(error) => Some(Refusal::Failed(error)),
@@ -176,7 +175,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             if let Some(refusal) = refusal {
                 return Ok(Err(refusal));
             }
-            self.settle()?;
+            self.settle().await?;
         }
         if self.engine.connection(&connection).is_none() {
             return Ok(Err(Refusal::NoConnection { connection: key.clone() }));
@@ -185,7 +184,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     }
 
     /// A message of a peer: it acts, or is used up. Gives the rule of the wire that it breaks, if it does.
-    fn message(
+    async fn message(
         &mut self,
         connection: &Id<Connection<P::Node>>,
         index: u16,
@@ -196,7 +195,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         let meaning = wire::read_message(message, self.settings.depth)
             .map_err(|error| Rejection::new(format!("expected a message that this node knows: {error}")))
             .and_then(|message| self.protocol.envelope(self.engine.node(), connection, message));
-        let outcome = self.attempt(|engine, now| engine.receive(connection, index, meaning.clone(), now))?;
+        let outcome = self.attempt(|engine, now| engine.receive(connection, index, meaning.clone(), now)).await?;
         let rejection = match outcome {
             Ok(_) | Err(EventError::NoConnection { .. }) => return Ok(None),
             Err(EventError::Gap { missing }) => return Ok(Some(ProtocolError::Gap { missing })),
@@ -208,18 +207,18 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     }
 
     /// A confirmation of a peer. Gives the rule of the wire that it breaks, if it does.
-    fn received(
+    async fn received(
         &mut self,
         connection: &Id<Connection<P::Node>>,
         index: u16,
     ) -> Result<Option<ProtocolError>, RunError> {
         let Some(state) = self.engine.connection(connection) else { return Ok(None) };
         let index = wire::unwrap(index, first_unconfirmed(state));
-        if index >= state.sent {
+        if index >= self.engine.sendable(connection) {
             return Ok(Some(ProtocolError::NotSent { index }));
         }
         // Where it can't be kept, the message stays in the outbox: it is sent again, and confirmed again.
-        self.attempt(|engine, now| engine.confirm(connection, index, now))?.ok();
+        self.attempt(|engine, now| engine.confirm(connection, index, now)).await?.ok();
         Ok(None)
     }
 
@@ -273,8 +272,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         self.links.close(connection.key(), &Disconnect::Closed);
     }
 
-    /// Gives a socket its next batch, if it has written the one before. Whatever is in the outbox is on disk by now.
+    /// Gives a socket its next batch, if it has written the one before: of the outbox, what may leave.
     pub(super) fn pump(&mut self, connection: &Id<Connection<P::Node>>) {
+        let end = self.engine.sendable(connection);
         let Some(session) = self.links.session_mut(connection.key()) else { return };
         if session.writing {
             return;
@@ -288,7 +288,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                 // The peer owes nothing yet; with what is sent now it begins to.
                 session.quiet = Instant::now();
             }
-            while session.next < state.sent && batch.len() < self.settings.batch.max(1) {
+            while session.next < end && batch.len() < self.settings.batch.max(1) {
                 let index = session.next;
                 session.next += 1;
                 // It may have been confirmed on an earlier socket meanwhile.

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use amiko_core::prelude::*;
-use amiko_core::store::{Memory, RecoverError, Recovered, Recovery, Store, StoreError, Usage};
+use amiko_core::store::{Memory, RecoverError, Recovered, Recovery, Store, StoreError, Usage, Work};
 use amiko_net::{Handle, NetSettings, Protocol, RunError, Runtime, Welcome};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -187,6 +187,8 @@ impl Disk {
 }
 
 impl Store for Disk {
+    type Work = <Memory as Store>::Work;
+
     fn recover(&mut self, visitor: &mut dyn Recovery) -> Result<Recovered, RecoverError> {
         self.inner().memory.recover(visitor)
     }
@@ -200,15 +202,19 @@ impl Store for Disk {
         inner.memory.append(sequence, record)
     }
 
-    fn sync(&mut self) -> Result<(), StoreError> {
+    fn begin_sync(&mut self) -> Result<Option<Self::Work>, StoreError> {
         let mut inner = self.inner();
         inner.appended = 0;
         inner.syncs += 1;
-        inner.memory.sync()
+        inner.memory.begin_sync()
     }
 
-    fn begin_snapshot(&mut self, sequence: u64) -> Result<(), StoreError> {
-        self.inner().memory.begin_snapshot(sequence)
+    fn end_sync(&mut self, done: <Self::Work as Work>::Done) -> Result<(), StoreError> {
+        self.inner().memory.end_sync(done)
+    }
+
+    fn begin_snapshot(&mut self, sequence: u64, time: Time) -> Result<(), StoreError> {
+        self.inner().memory.begin_snapshot(sequence, time)
     }
 
     fn write_snapshot(&mut self, piece: &str) -> Result<(), StoreError> {

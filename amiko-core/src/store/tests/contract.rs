@@ -55,7 +55,7 @@ fn snapshot_and_later_records(mut store: impl Crash) {
     recover(&mut store);
     commit(&mut store, 1..=3);
     append(&mut store, 4..=5);
-    store.begin_snapshot(5).unwrap();
+    store.begin_snapshot(5, Time::default()).unwrap();
     commit(&mut store, 6..=7);
     write_document(&mut store, 5);
     commit(&mut store, 8..=8);
@@ -79,14 +79,14 @@ fn unfinished_snapshot_changes_nothing(mut store: impl Crash) {
     commit(&mut store, 1..=3);
     snapshot(&mut store, 3);
     commit(&mut store, 4..=5);
-    store.begin_snapshot(5).unwrap();
+    store.begin_snapshot(5, Time::default()).unwrap();
     write_document(&mut store, 5);
     commit(&mut store, 6..=7);
     let mut store = store.crash();
     assert_eq!(recover(&mut store).1, Log::expected(Some(3), 7));
 
     // One that is given up for another.
-    store.begin_snapshot(7).unwrap();
+    store.begin_snapshot(7, Time::default()).unwrap();
     store.write_snapshot("not a document").unwrap();
     commit(&mut store, 8..=8);
     snapshot(&mut store, 8);
@@ -102,13 +102,14 @@ fn usage_is_what_a_recovery_reads(mut store: impl Crash) {
     assert!(one > record(1).len() as u64);
     store.sync().unwrap();
     commit(&mut store, 2..=4);
-    assert_eq!(store.usage(), Usage { journal: 4 * one, snapshot: 0 });
+    assert_eq!(store.usage(), Usage { journal: 4 * one, snapshot: 0, buffered: 0 });
 
-    store.begin_snapshot(4).unwrap();
+    store.begin_snapshot(4, Time::default()).unwrap();
     commit(&mut store, 5..=5);
     write_document(&mut store, 4);
-    assert_eq!(store.usage(), Usage { journal: 5 * one, snapshot: 0 });
+    assert_eq!(store.usage(), Usage { journal: 5 * one, snapshot: 0, buffered: document(4).len() as u64 });
     store.finish_snapshot().unwrap();
+    store.sync().unwrap();
     let usage = store.usage();
     assert_eq!(usage.journal, one);
     assert!(usage.snapshot >= document(4).len() as u64);
@@ -145,10 +146,10 @@ fn arguments_are_checked_and_change_nothing(mut store: impl Crash) {
 
     assert!(matches!(store.write_snapshot("{"), Err(StoreError::NoSnapshot)));
     assert!(matches!(store.finish_snapshot(), Err(StoreError::NoSnapshot)));
-    let error = store.begin_snapshot(2).unwrap_err();
+    let error = store.begin_snapshot(2, Time::default()).unwrap_err();
     assert!(matches!(error, StoreError::Sequence { expected: 1, found: 2 }));
     for bad in ["", "{", "}", "{}", "[1]", "{\"a\":1}\n", " {\"a\":1}", "{\"a\":1"] {
-        store.begin_snapshot(1).unwrap();
+        store.begin_snapshot(1, Time::default()).unwrap();
         store.write_snapshot(bad).unwrap();
         let error = store.finish_snapshot().unwrap_err();
         assert!(matches!(error, StoreError::Document { sequence: 1, .. }), "{bad:?}: {error}");
@@ -206,7 +207,7 @@ fn buffer_is_limited() {
     assert_eq!(reopen(folder.path()).unwrap().1, Log::expected(None, 3));
 }
 
-fn poisoned_after_a_failed_sync(store: &mut dyn Store) {
+fn poisoned_after_a_failed_sync(store: &mut impl Store) {
     append(store, 2..=2);
     let error = store.sync().unwrap_err();
     assert!(matches!(error, StoreError::Io { .. }), "{error}");
@@ -216,7 +217,7 @@ fn poisoned_after_a_failed_sync(store: &mut dyn Store) {
     };
     poisoned(store.append(3, &record(3)));
     poisoned(store.sync());
-    poisoned(store.begin_snapshot(2));
+    poisoned(store.begin_snapshot(2, Time::default()));
     poisoned(store.write_snapshot("{"));
     poisoned(store.finish_snapshot());
     assert!(matches!(store.recover(&mut Log::default()), Err(RecoverError::NotFresh)));

@@ -152,7 +152,8 @@ fn only_the_last_segment_may_be_torn() {
     journal_of(folder.path(), 2);
     let mut store = open(folder.path());
     recover(&mut store);
-    store.begin_snapshot(2).unwrap();
+    store.begin_snapshot(2, Time::default()).unwrap();
+    store.sync().unwrap();
     drop(store);
     let path = folder.path().join("journal-1.jsonl");
     let mut text = fs::read(&path).unwrap();
@@ -186,7 +187,7 @@ fn missing_files_are_named() {
     commit(&mut store, 1..=2);
     snapshot(&mut store, 2);
     commit(&mut store, 3..=4);
-    store.begin_snapshot(4).unwrap();
+    store.begin_snapshot(4, Time::default()).unwrap();
     commit(&mut store, 5..=5);
     drop(store);
     let missing = |name: &str| {
@@ -224,9 +225,10 @@ fn open_recovered(path: &Path) -> Directory {
 fn newer_formats_are_refused_as_such() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = open_recovered(folder.path());
-    store.begin_snapshot(0).unwrap();
+    store.begin_snapshot(0, Time::default()).unwrap();
     store.write_snapshot("{\"format\":2,\"new\":true}").unwrap();
     store.finish_snapshot().unwrap();
+    store.sync().unwrap();
     drop(store);
     let error = reopen(folder.path()).unwrap_err();
     let RecoverError::NewerFormat { path, format: 2, supported: 1 } = &error else { panic!("{error}") };
@@ -244,7 +246,11 @@ fn newer_formats_are_refused_as_such() {
 #[test]
 fn header_belongs_to_its_file() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("journal-1.jsonl"), format::header(7)).unwrap();
+    fs::write(
+        folder.path().join("journal-1.jsonl"),
+        format::header(format::Header { first: 7, previous: None, time: Time::default() }),
+    )
+    .unwrap();
     let error = reopen(folder.path()).unwrap_err();
     assert!(matches!(error, RecoverError::Damaged { line: 1, byte: 0, .. }), "{error}");
     fs::write(folder.path().join("journal-1.jsonl"), "").unwrap();

@@ -1,11 +1,10 @@
 //! A disk in memory that fails when it is told to, and that on a crash keeps any part of what
 //! wasn't synced.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::*;
 use crate::store::{Access, LockError, Vfs, VfsFile};
@@ -14,7 +13,7 @@ use crate::store::{Access, LockError, Vfs, VfsFile};
 const SECTOR: u64 = 16;
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Disk(Rc<RefCell<Inner>>);
+pub(super) struct Disk(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -54,19 +53,19 @@ impl Disk {
 
     /// Makes the operation fail that is this many from now, and none after it.
     pub(super) fn fail_at(&self, operation: usize) {
-        let mut inner = self.0.borrow_mut();
+        let mut inner = self.0.lock().unwrap();
         inner.operations = 0;
         inner.fail_at = Some(operation);
     }
 
     /// Operations since [`fail_at`](Self::fail_at) that could have failed.
     pub(super) fn operations(&self) -> usize {
-        self.0.borrow().operations
+        self.0.lock().unwrap().operations
     }
 
     /// Keeps what is durable, and by chance any of the rest.
     pub(super) fn crash(&self, random: &mut Random) {
-        let mut inner = self.0.borrow_mut();
+        let mut inner = self.0.lock().unwrap();
         inner.fail_at = None;
         let kept = random.below(inner.changes.len() as u64 + 1) as usize;
         if let Some(change) = kept.checked_sub(1) {
@@ -92,8 +91,8 @@ impl Disk {
         }
     }
 
-    fn operation(&self) -> io::Result<std::cell::RefMut<'_, Inner>> {
-        let mut inner = self.0.borrow_mut();
+    fn operation(&self) -> io::Result<MutexGuard<'_, Inner>> {
+        let mut inner = self.0.lock().unwrap();
         inner.operations += 1;
         if inner.fail_at == Some(inner.operations) {
             return Err(io::Error::other("the disk failed"));
@@ -131,21 +130,21 @@ impl Vfs for Disk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Handle> {
-        let index = self.0.borrow().files.len();
+        let index = self.0.lock().unwrap().files.len();
         self.renamed(|names| {
             names.insert(path.to_owned(), index);
         })?;
-        self.0.borrow_mut().files.push(Content::default());
+        self.0.lock().unwrap().files.push(Content::default());
         Ok(Handle(self.clone(), index))
     }
 
     fn open(&self, path: &Path, _: Access) -> io::Result<Handle> {
-        let index = self.0.borrow().names.get(path).copied();
+        let index = self.0.lock().unwrap().names.get(path).copied();
         index.map(|index| Handle(self.clone(), index)).ok_or(io::ErrorKind::NotFound.into())
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        let names = self.0.borrow().names.keys().cloned().collect::<Vec<_>>();
+        let names = self.0.lock().unwrap().names.keys().cloned().collect::<Vec<_>>();
         let names = names.iter().filter_map(|name| name.strip_prefix(path).ok()?.to_str());
         Ok(names.map(str::to_owned).collect())
     }
@@ -173,11 +172,11 @@ impl Vfs for Disk {
 
 impl VfsFile for Handle {
     fn size(&self) -> io::Result<u64> {
-        Ok(self.0.0.borrow().files[self.1].bytes.len() as u64)
+        Ok(self.0.0.lock().unwrap().files[self.1].bytes.len() as u64)
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let inner = self.0.0.borrow();
+        let inner = self.0.0.lock().unwrap();
         let rest = inner.files[self.1].bytes.get(offset as usize..).unwrap_or_default();
         // Less than was asked for, as reading is allowed to.
         let count = rest.len().min(buffer.len()).min(100);

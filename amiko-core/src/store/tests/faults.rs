@@ -12,7 +12,7 @@ struct Known {
 }
 
 /// Works on a store until it fails.
-fn work(store: &mut dyn Store, known: &mut Known, random: &mut Random) -> Result<(), StoreError> {
+fn work(store: &mut impl Store, known: &mut Known, random: &mut Random) -> Result<(), StoreError> {
     let mut writing = None;
     for _ in 0..30 {
         match (random.below(8), writing) {
@@ -25,8 +25,7 @@ fn work(store: &mut dyn Store, known: &mut Known, random: &mut Random) -> Result
                 known.synced = known.appended;
             }
             (_, None) => {
-                store.begin_snapshot(known.appended)?;
-                known.synced = known.appended;
+                store.begin_snapshot(known.appended, Time::default())?;
                 writing = Some(known.appended);
                 store.write_snapshot(&document(known.appended))?;
             }

@@ -7,6 +7,7 @@ mod directory;
 mod disk;
 mod faults;
 
+use crate::time::Time;
 use std::path::Path;
 
 use super::{Directory, DirectorySettings, RecoverError, Recovered, Recovery, Refused, Store};
@@ -49,20 +50,20 @@ fn document(sequence: u64) -> String {
     format!("{{\"format\":1,\"seq\":{sequence},\n\"state\":{{\"accounts\":[\n1,\n2]}}}}")
 }
 
-fn recover(store: &mut dyn Store) -> (Recovered, Log) {
+fn recover(store: &mut impl Store) -> (Recovered, Log) {
     let mut log = Log::default();
     let recovered = store.recover(&mut log).unwrap();
     (recovered, log)
 }
 
-fn append(store: &mut dyn Store, sequences: std::ops::RangeInclusive<u64>) {
+fn append(store: &mut impl Store, sequences: std::ops::RangeInclusive<u64>) {
     for sequence in sequences {
         store.append(sequence, &record(sequence)).unwrap();
     }
 }
 
 /// Appends and syncs each record for itself.
-fn commit(store: &mut dyn Store, sequences: std::ops::RangeInclusive<u64>) {
+fn commit(store: &mut impl Store, sequences: std::ops::RangeInclusive<u64>) {
     for sequence in sequences {
         store.append(sequence, &record(sequence)).unwrap();
         store.sync().unwrap();
@@ -70,13 +71,14 @@ fn commit(store: &mut dyn Store, sequences: std::ops::RangeInclusive<u64>) {
 }
 
 /// Writes a snapshot in pieces as small as they get.
-fn snapshot(store: &mut dyn Store, sequence: u64) {
-    store.begin_snapshot(sequence).unwrap();
+fn snapshot(store: &mut impl Store, sequence: u64) {
+    store.begin_snapshot(sequence, Time::default()).unwrap();
     write_document(store, sequence);
     store.finish_snapshot().unwrap();
+    store.sync().unwrap();
 }
 
-fn write_document(store: &mut dyn Store, sequence: u64) {
+fn write_document(store: &mut impl Store, sequence: u64) {
     for piece in document(sequence).split_inclusive(|_| true) {
         store.write_snapshot(piece).unwrap();
     }

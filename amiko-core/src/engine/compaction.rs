@@ -1,0 +1,189 @@
+//! Snapshots, written in slices between events, so that no pause grows with the state.
+//!
+//! Invariant: a snapshot that is finished is the version at which it was begun, whatever has happened since.
+
+use super::{Engine, SyncError, document};
+use crate::dispatcher::Dispatcher;
+use crate::machine::Node;
+use crate::serializable::{Hole, Lines, Writer};
+use crate::slices::Slices;
+use crate::store::{Store, StoreError};
+
+/// Bytes of the text that are given to the store at once.
+const PIECE: usize = 256 << 10;
+/// Bytes that are written at the least, since each slice has to find its place in the table again.
+const SLICE: usize = 16 << 10;
+
+/// Where a snapshot is.
+#[derive(Debug, Default)]
+pub(super) enum Compaction {
+    /// There is none.
+    #[default]
+    Idle,
+    /// It is being written.
+    Writing(Slicing),
+    /// The store has all of it; the next sync to begin makes it durable.
+    Given,
+}
+
+#[derive(Debug)]
+pub(super) struct Slicing {
+    /// The document without what is in its tables.
+    outline: String,
+    holes: Vec<Hole>,
+    /// The hole that comes next, or is being filled.
+    hole: usize,
+    /// How much of the outline is written.
+    at: usize,
+    /// What the store hasn't got yet.
+    piece: Writer,
+    /// Bytes that the journal has grown by, times the pace, since the last slice.
+    due: usize,
+}
+
+impl Compaction {
+    pub(super) fn is_given(&self) -> bool {
+        matches!(self, Self::Given)
+    }
+
+    pub(super) fn end(&mut self) {
+        *self = Self::Idle;
+    }
+}
+
+impl<N: Node, S: Store> Engine<N, S> {
+    /// Does what is due of a snapshot: with each record a little, in proportion to its length.
+    pub(super) fn compact(&mut self) {
+        let due = match &mut self.compaction {
+            Compaction::Idle => {
+                let usage = self.store.usage();
+                let large = usage.snapshot.saturating_mul(self.settings.snapshot_ratio);
+                if usage.journal <= large.max(self.settings.snapshot_minimum) {
+                    return;
+                }
+                if let Err(error) = self.begin_snapshot() {
+                    self.give_up(error);
+                    return;
+                }
+                PIECE
+            }
+            Compaction::Writing(slicing) => {
+                let pace = usize::try_from(self.settings.snapshot_pace.max(1)).unwrap_or(usize::MAX);
+                slicing.due = slicing.due.saturating_add(self.record.as_str().len().saturating_mul(pace));
+                if slicing.due < SLICE {
+                    return;
+                }
+                std::mem::take(&mut slicing.due)
+            }
+            Compaction::Given => return,
+        };
+        match self.write_slices(due) {
+            // The next sync makes room.
+            Ok(()) | Err(SyncError::Store(StoreError::BufferFull { .. })) => {}
+            Err(error) => self.give_up(error),
+        }
+    }
+
+    fn begin_snapshot(&mut self) -> Result<(), SyncError> {
+        for (table, slices) in tables(&mut self.node, &mut self.event.dispatcher).into_iter().enumerate() {
+            slices.freeze(table);
+        }
+        let out = Writer::new().with_lines(Lines::PerEntry).with_holes();
+        let mut out = document::write_document(out, self.sequence, &self.node, &self.event.dispatcher)
+            .map_err(SyncError::Write)?;
+        self.store.begin_snapshot(self.sequence, self.event.now).map_err(SyncError::Store)?;
+        self.compaction = Compaction::Writing(Slicing {
+            holes: out.take_holes(),
+            outline: out.into_string(),
+            hole: 0,
+            at: 0,
+            piece: Writer::new().with_lines(Lines::PerEntry),
+            due: 0,
+        });
+        Ok(())
+    }
+
+    /// Writes some `length` bytes. An error that the buffer is full leaves everything as it is.
+    fn write_slices(&mut self, length: usize) -> Result<(), SyncError> {
+        let Compaction::Writing(slicing) = &mut self.compaction else { return Ok(()) };
+        if slicing.write(&mut self.node, &mut self.event.dispatcher, &mut self.store, length)? {
+            self.compaction = Compaction::Given;
+        }
+        Ok(())
+    }
+
+    /// Writes a whole snapshot, durably, here and now.
+    pub(super) fn snapshot_at_once(&mut self) -> Result<(), SyncError> {
+        self.begin_snapshot()?;
+        while let Err(error) = self.write_slices(usize::MAX) {
+            match error {
+                SyncError::Store(StoreError::BufferFull { .. }) => self.store.sync().map_err(SyncError::Store)?,
+                error => return Err(error),
+            }
+        }
+        self.store.sync().map_err(SyncError::Store)?;
+        self.compaction = Compaction::Idle;
+        Ok(())
+    }
+
+    /// Lets the tables forget what they keep for a snapshot.
+    pub(super) fn abandon_snapshot(&mut self) {
+        tables(&mut self.node, &mut self.event.dispatcher).into_iter().for_each(Slices::thaw);
+        self.compaction = Compaction::Idle;
+    }
+
+    /// The event itself stands; the next sync says what is wrong.
+    fn give_up(&mut self, error: SyncError) {
+        self.abandon_snapshot();
+        self.failure = Some(self.fail(error));
+    }
+}
+
+impl Slicing {
+    /// Writes some `length` bytes. Gives back whether the store has everything now.
+    fn write<N: Node, S: Store>(
+        &mut self,
+        node: &mut N,
+        dispatcher: &mut Dispatcher<N>,
+        store: &mut S,
+        length: usize,
+    ) -> Result<bool, SyncError> {
+        let mut left = length;
+        loop {
+            let complete = self.hole == self.holes.len() && self.at == self.outline.len();
+            if complete || self.piece.as_str().len() >= PIECE {
+                store.write_snapshot(self.piece.as_str()).map_err(SyncError::Store)?;
+                self.piece.clear();
+            }
+            if complete {
+                store.finish_snapshot().map_err(SyncError::Store)?;
+                return Ok(true);
+            }
+            if left == 0 {
+                return Ok(false);
+            }
+            let before = self.piece.as_str().len();
+            let end = self.holes.get(self.hole).map_or(self.outline.len(), |hole| hole.at);
+            if self.at < end {
+                self.piece.raw(&self.outline[self.at..end]);
+                self.at = end;
+            } else if let Some(&hole) = self.holes.get(self.hole) {
+                let done = match tables(node, dispatcher).into_iter().nth(hole.table) {
+                    Some(table) => table
+                        .write_slice(hole, &mut self.piece, left.min(PIECE.saturating_sub(before)))
+                        .map_err(SyncError::Write)?,
+                    None => true,
+                };
+                self.hole += usize::from(done);
+            }
+            left = left.saturating_sub(self.piece.as_str().len() - before);
+        }
+    }
+}
+
+/// All tables of the document.
+fn tables<'t, N: Node>(node: &'t mut N, dispatcher: &'t mut Dispatcher<N>) -> Vec<&'t mut dyn Slices> {
+    let mut tables = node.slices();
+    tables.extend(dispatcher.slices());
+    tables
+}

@@ -1,0 +1,159 @@
+//! Changing the state by hand.
+//!
+//! Invariant: what was edited is held against the same checks as what an event did, and is a record of the journal like
+//! any other.
+
+use super::cause::Cause;
+use super::document::Document;
+use super::history::Version;
+use super::{Engine, EventError, Sequence};
+use crate::machine::Node;
+use crate::serializable::{Patch, ReadError, Reader, Serializable, WriteError, apply_patch};
+use crate::store::Store;
+use crate::time::Time;
+use std::fmt;
+use std::mem;
+
+/// Why an edited document wasn't taken. Nothing was changed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EditError {
+    /// It isn't a document of this node.
+    Read(ReadError),
+    /// It was made from another version than the present one, or isn't of the same format or classes.
+    Changed {
+        /// Which field says so.
+        field: &'static str,
+        /// What it has to be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// It has no exact text.
+    Write(WriteError),
+    /// The check of the node, or a strong reference, says no; or the store failed.
+    Event(EventError),
+}
+
+impl fmt::Display for EditError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(error) => write!(f, "the edited document can't be read: {error}"),
+            Self::Changed { field, expected, found } => {
+                write!(f, "{field}: expected {expected}, which isn't to be edited, found {found}")
+            }
+            Self::Write(error) => write!(f, "the edited document can't be written: {error}"),
+            Self::Event(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for EditError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Event(error) => error.source(),
+            Self::Read(_) | Self::Changed { .. } | Self::Write(_) => None,
+        }
+    }
+}
+
+impl<N: Node, S: Store> Engine<N, S> {
+    /// Takes an edited version of [`Engine::document`], of any layout: reads it, finds the difference, asks `agree` about
+    /// it (a JSON Patch, RFC 6902), and commits it as one event with the cause [`Cause::Edit`].
+    ///
+    /// None if nothing was changed, or if `agree` said no. Versions from before it aren't in memory any more.
+    ///
+    /// # Errors
+    /// [`EditError`]; nothing was changed.
+    pub fn edit(
+        &mut self,
+        document: &str,
+        now: Time,
+        agree: impl FnOnce(&str) -> bool,
+    ) -> Result<Option<Sequence>, EditError> {
+        if let Some(reason) = self.poisoned {
+            return Err(EditError::Event(EventError::Poisoned { reason }));
+        }
+        let edited = self.read_edited(document)?;
+        let patch = self.edited_difference(&edited).map_err(EditError::Write)?;
+        if patch.operations() == 0 || !agree(&patch.to_json()) {
+            return Ok(None);
+        }
+        let before = self.node.clone();
+        self.event.begin(now, self.sequence + 1, None);
+        self.event.own = Some(self.node.own());
+        let applied = self.apply_to_document(&patch.to_json());
+        let undo = self.take_undo();
+        self.patch = patch;
+        let kept = applied
+            .map_err(EditError::Read)
+            .and_then(|()| self.guarded(|engine| engine.keep_edit(&undo)).map_err(EditError::Event));
+        if let Err(error) = kept {
+            self.abandon_snapshot();
+            self.event.dispatcher.roll_back(&undo.dispatcher);
+            self.event.dispatcher.order_deadlines();
+            self.node = before;
+            drop(self.node.take_undo(None));
+            return Err(error);
+        }
+        self.sequence += 1;
+        self.history.clear();
+        Ok(Some(self.sequence))
+    }
+
+    fn keep_edit(&mut self, undo: &Version<N>) -> Result<(), EventError> {
+        self.node.check(&undo.state).map_err(EventError::Rejected)?;
+        self.append(&Cause::Edit, None, undo)
+    }
+
+    /// Reads what was edited, and sees to it that it was made from this version.
+    fn read_edited(&self, document: &str) -> Result<Document<N>, EditError> {
+        let present = self.document().map_err(EditError::Write)?;
+        for field in ["format", "seq", "schema"] {
+            let (expected, found) = (member(&present, field)?, member(document, field)?);
+            if expected != found {
+                return Err(EditError::Changed { field, expected, found });
+            }
+        }
+        let mut input = Reader::new(document);
+        let edited = Document::read(&mut input).map_err(EditError::Read)?;
+        input.end().map_err(EditError::Read)?;
+        Ok(edited)
+    }
+
+    fn edited_difference(&self, edited: &Document<N>) -> Result<Patch, WriteError> {
+        let mut patch = Patch::new();
+        let dispatcher = &self.event.dispatcher;
+        patch.field("state", &self.node, &edited.state)?;
+        patch.field("timers", dispatcher.timers(), &edited.timers)?;
+        patch.field("connections", dispatcher.connections(), &edited.connections)?;
+        Ok(patch)
+    }
+
+    /// Changes state, timers and connections, with undo logs as in any event.
+    fn apply_to_document(&mut self, patch: &str) -> Result<(), ReadError> {
+        let (timers, connections) = self.event.dispatcher.take_tables();
+        let mut document = Document { state: mem::take(&mut self.node), timers, connections };
+        let applied = apply_patch(&mut document, &mut Reader::new(patch));
+        let Document { state, timers, connections } = document;
+        self.node = state;
+        self.event.dispatcher.put_tables(timers, connections);
+        applied
+    }
+}
+
+/// A field of a document, as it stands there.
+fn member(document: &str, field: &str) -> Result<String, EditError> {
+    let mut input = Reader::new(document);
+    let find = |input: &mut Reader<'_>| {
+        input.begin_object()?;
+        while let Some(key) = input.key()? {
+            let value = input.skip()?;
+            if key == field {
+                return Ok(value.to_owned());
+            }
+        }
+        Ok("nothing".to_owned())
+    };
+    find(&mut input).map_err(EditError::Read)
+}

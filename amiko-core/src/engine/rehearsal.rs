@@ -1,0 +1,73 @@
+//! What an event would do, without doing it.
+//!
+//! Invariant: afterwards the engine is as it was before, but for the rejections that it remembers.
+
+use super::{Engine, EventError, Output};
+use crate::machine::Node;
+use crate::store::Store;
+use crate::time::Time;
+
+/// What an event would do.
+pub struct Rehearsal<N: Node> {
+    difference: String,
+    outputs: Vec<Output<N>>,
+}
+
+impl<N: Node> Rehearsal<N> {
+    /// What it would change, as a JSON Patch (RFC 6902) of the document: the state of the node is under `/state`, timers
+    /// are under `/timers`, connections and what is sent over them under `/connections`.
+    pub fn difference(&self) -> &str {
+        &self.difference
+    }
+
+    /// What it would send, answer and tell. These aren't for sending: nothing of it has happened.
+    pub fn outputs(&self) -> impl Iterator<Item = &Output<N>> {
+        self.outputs.iter()
+    }
+}
+
+impl<N: Node, S: Store> Engine<N, S> {
+    /// Tries a command as if it came now, and puts everything back. Timers that are due don't go before it.
+    ///
+    /// ```
+    /// # use amiko_core::{Hosts, engine::Settings, prelude::*, store::Memory};
+    /// # #[derive(Clone, Default, Serializable, Node)]
+    /// # #[amiko(machine)]
+    /// # struct Counter { value: u64 }
+    /// # #[derive(Clone, Serializable)]
+    /// # struct Add { amount: u64 }
+    /// # impl StateMachine for Counter {
+    /// #     type Node = Self;
+    /// #     type Message = Add;
+    /// #     fn handle(&mut self, add: Add, _: &mut Context<'_, Self>) -> Result<(), Rejection> {
+    /// #         self.value += add.amount;
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # let mut engine = Engine::<Counter, _>::open(Memory::new(), Settings::default())?;
+    /// let add = Counter::envelope(Id::<Counter>::new(()), Add { amount: 7 });
+    /// let rehearsal = engine.dry_run(add, Time::from_secs(1))?;
+    /// assert_eq!(rehearsal.difference(), r#"[{"op":"replace","path":"/state/value","value":7}]"#);
+    /// assert_eq!(engine.node().value, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those that the command would have.
+    pub fn dry_run(&mut self, envelope: N::Envelope, now: Time) -> Result<Rehearsal<N>, EventError> {
+        if let Some(reason) = self.poisoned {
+            return Err(EventError::Poisoned { reason });
+        }
+        self.event.begin(now, self.sequence + 1, None);
+        self.event.deliver(envelope);
+        let outcome = self.handle()?;
+        let undo = self.take_undo();
+        let tried = match outcome {
+            Ok(()) => self.guarded(|engine| engine.try_difference(&undo)),
+            Err(rejection) => Err(EventError::Rejected(rejection)),
+        };
+        let outputs = std::mem::take(&mut self.event.outputs);
+        self.roll_back(&undo);
+        tried.map(|difference| Rehearsal { difference, outputs })
+    }
+}

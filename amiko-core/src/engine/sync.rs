@@ -1,0 +1,144 @@
+//! What was committed on its way to the disk, and what it caused on its way out.
+//!
+//! Invariant: outputs leave in the order of their versions, and after a failure none of them does, now or later.
+
+use super::{Engine, Output, Sequence, SyncError};
+use crate::machine::Node;
+use crate::store::{Store, StoreError, Work};
+
+/// A sync that was begun and hasn't ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UnderWay {
+    /// The version that it makes durable, or only writes.
+    version: Sequence,
+    durable: bool,
+    /// Whether it ends a snapshot.
+    snapshot: bool,
+}
+
+impl<N: Node, S: Store> Engine<N, S> {
+    /// Makes every committed event durable with one write and one fdatasync, here and now, and releases their outputs,
+    /// oldest first.
+    ///
+    /// # Errors
+    /// The store failed. Nothing is released, now or later: the engine is to be dropped and the store reopened.
+    pub fn sync(&mut self) -> Result<Vec<Output<N>>, SyncError> {
+        if let Some(work) = self.begin_sync()? {
+            self.end_sync(work.run())?;
+        }
+        Ok(self.outputs())
+    }
+
+    /// The same in three steps, so that the disk's part can be done on another thread while events go on: run the work
+    /// that this gives with [`Work::run`], wherever you like, give what it returns to [`Engine::end_sync`], and take the
+    /// [`Engine::outputs`]. None means that there is nothing to write.
+    ///
+    /// ```
+    /// # use amiko_core::{engine::Settings, prelude::*, store::Memory};
+    /// # #[derive(Clone, Default, Serializable, Node)]
+    /// # #[amiko(machine)]
+    /// # struct Counter { value: u64 }
+    /// # #[derive(Clone, Serializable)]
+    /// # struct Add { amount: u64 }
+    /// # impl StateMachine for Counter {
+    /// #     type Node = Self;
+    /// #     type Message = Add;
+    /// #     fn handle(&mut self, add: Add, _: &mut Context<'_, Self>) -> Result<(), Rejection> {
+    /// #         self.value += add.amount;
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// use amiko_core::store::Work;
+    ///
+    /// # let mut engine = Engine::<Counter, _>::open(Memory::new(), Settings::default())?;
+    /// # let (counter, now) = (Id::new(()), Time::from_secs(1));
+    /// engine.send(&counter, Add { amount: 7 }, now)?;
+    /// let work = engine.begin_sync()?.ok_or("nothing to write")?;
+    /// let disk = std::thread::spawn(|| work.run());
+    /// engine.send(&counter, Add { amount: 8 }, now)?; // meanwhile; it is for the next sync
+    /// engine.end_sync(disk.join().map_err(|_| "the thread panicked")?)?;
+    /// assert_eq!((engine.sequence(), engine.durable()), (2, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The store failed, and nothing is released any more; or a sync is under way ([`StoreError::UnderWay`]).
+    pub fn begin_sync(&mut self) -> Result<Option<S::Work>, SyncError> {
+        self.begin(true)
+    }
+
+    /// The same without the fdatasync: what was committed survives the end of the process, but not that of the machine.
+    /// Outputs leave when it is written.
+    ///
+    /// # Errors
+    /// As [`Engine::begin_sync`].
+    pub fn begin_write(&mut self) -> Result<Option<S::Work>, SyncError> {
+        self.begin(false)
+    }
+
+    fn begin(&mut self, durable: bool) -> Result<Option<S::Work>, SyncError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        if let Some(reason) = self.poisoned {
+            return Err(SyncError::Poisoned { reason });
+        }
+        if self.under_way.is_some() {
+            return Err(SyncError::Store(StoreError::UnderWay));
+        }
+        let begun = if durable { self.store.begin_sync() } else { self.store.begin_write() };
+        let work = begun.map_err(|error| self.fail(SyncError::Store(error)))?;
+        let under_way = UnderWay { version: self.sequence, durable, snapshot: self.compaction.is_given() };
+        match work {
+            Some(work) => {
+                self.under_way = Some(under_way);
+                Ok(Some(work))
+            }
+            None => {
+                self.advance(under_way);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Takes back the work that [`Engine::begin_sync`] gave, when it was run.
+    ///
+    /// # Errors
+    /// The store failed. Nothing is released, now or later: the engine is to be dropped and the store reopened.
+    pub fn end_sync(&mut self, done: <S::Work as Work>::Done) -> Result<(), SyncError> {
+        if let Some(reason) = self.poisoned {
+            return Err(SyncError::Poisoned { reason });
+        }
+        let Some(under_way) = self.under_way.take() else { return Err(SyncError::Store(StoreError::NotUnderWay)) };
+        self.store.end_sync(done).map_err(|error| self.fail(SyncError::Store(error)))?;
+        self.advance(under_way);
+        Ok(())
+    }
+
+    /// The outputs that may leave, oldest first. This is the only way to get them.
+    pub fn outputs(&mut self) -> Vec<Output<N>> {
+        if self.poisoned.is_some() {
+            return Vec::new();
+        }
+        self.sealed.release(self.released)
+    }
+
+    fn advance(&mut self, UnderWay { version, durable, snapshot }: UnderWay) {
+        self.released = version;
+        if durable {
+            self.durable = version;
+        }
+        if snapshot {
+            self.compaction.end();
+        }
+        self.unreleased.retain(|_, versions| {
+            versions.drain(..versions.partition_point(|(sent, _)| *sent <= version));
+            !versions.is_empty()
+        });
+    }
+
+    pub(super) fn fail(&mut self, error: SyncError) -> SyncError {
+        self.poisoned = Some("a write or a sync failed");
+        error
+    }
+}

@@ -1,0 +1,184 @@
+//! One event from its beginning to a version, or back to the version before.
+//!
+//! Invariant: whatever goes wrong in here, handlers, checks and the store included, the version before stands, bit for bit.
+
+use super::cause::Cause;
+use super::history::Version;
+use super::{Engine, EventError, Rejected, Sequence, document};
+use crate::engine::Output;
+use crate::machine::Node;
+use crate::rejection::Rejection;
+use crate::router;
+use crate::store::Store;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+impl<N: Node, S: Store> Engine<N, S> {
+    /// Runs the event that has begun to its end: commits it, or puts back what was before.
+    pub(super) fn run(&mut self, cause: &Cause<N>) -> Result<Sequence, EventError> {
+        if let Some(reason) = self.poisoned {
+            return Err(EventError::Poisoned { reason });
+        }
+        match self.handle()? {
+            Ok(()) => self.commit(cause, None),
+            Err(rejection) => {
+                let undo = self.take_undo();
+                self.roll_back(&undo);
+                self.note(&rejection);
+                Err(EventError::Rejected(rejection))
+            }
+        }
+    }
+
+    /// Lets the machines handle the event that has begun. The outer error is one after which there is no way back.
+    pub(super) fn handle(&mut self) -> Result<Result<(), Rejection>, EventError> {
+        let (node, event) = (&mut self.node, &mut self.event);
+        // The state is put back as a whole when a handler panics, so nobody sees what it left half done.
+        let outcome = catch_unwind(AssertUnwindSafe(|| router::run(node, event))).unwrap_or_else(|panic| {
+            let rejection = Rejection::new(format!("a handler panicked: {}", panic_text(&*panic)));
+            Err(rejection.with_chain(event.last_chain()))
+        });
+        if !node.is_intact() {
+            // What was in the old table is gone from memory; on disk it is.
+            return Err(self.poison("a handler put another table in the place of one of the node's"));
+        }
+        Ok(outcome)
+    }
+
+    /// Checks what the event changed, gives it to the store, and makes it a version.
+    pub(super) fn commit(&mut self, cause: &Cause<N>, rejected: Option<&str>) -> Result<Sequence, EventError> {
+        let undo = self.take_undo();
+        match self.guarded(|engine| engine.log(cause, rejected, &undo)) {
+            Ok(false) => {}
+            Ok(true) => {
+                self.sequence += 1;
+                self.history.push(undo, self.sequence, self.event.now, self.record.as_str());
+            }
+            Err(error) => {
+                self.roll_back(&undo);
+                match &error {
+                    EventError::Rejected(rejection) => self.note(rejection),
+                    EventError::Store(_) => {}
+                    other => self.note(&Rejection::new(other.to_string())),
+                }
+                return Err(error);
+            }
+        }
+        self.seal();
+        self.compact();
+        Ok(self.sequence)
+    }
+
+    /// Locks up what the event wants to happen outside.
+    pub(super) fn seal(&mut self) {
+        for output in &self.event.outputs {
+            match output {
+                Output::Transmit { connection, index, .. } => {
+                    let versions = self.unreleased.entry(connection.clone()).or_default();
+                    if versions.back().is_none_or(|(version, _)| *version < self.sequence) {
+                        versions.push_back((self.sequence, *index));
+                    }
+                }
+                // One of the same name would begin to count anew.
+                Output::Closed { connection } => drop(self.unreleased.remove(connection)),
+                _ => {}
+            }
+        }
+        self.sealed.seal(self.sequence, self.event.outputs.drain(..));
+    }
+
+    /// Appends the difference to the journal, if there is one.
+    fn log(&mut self, cause: &Cause<N>, rejected: Option<&str>, undo: &Version<N>) -> Result<bool, EventError> {
+        if rejected.is_none() {
+            self.node.check(&undo.state).map_err(EventError::Rejected)?;
+        }
+        self.find_difference(undo)?;
+        if self.patch.operations() == 0 {
+            return Ok(false);
+        }
+        self.append(cause, rejected, undo)?;
+        Ok(true)
+    }
+
+    /// Where code of the application runs that isn't a handler: its check, and how its objects are written.
+    pub(super) fn guarded<T>(
+        &mut self,
+        check: impl FnOnce(&mut Self) -> Result<T, EventError>,
+    ) -> Result<T, EventError> {
+        catch_unwind(AssertUnwindSafe(|| check(self))).unwrap_or_else(|panic| {
+            Err(EventError::Rejected(Rejection::new(format!("a check panicked: {}", panic_text(&*panic)))))
+        })
+    }
+
+    /// What an event would change, held against every check.
+    pub(super) fn try_difference(&mut self, undo: &Version<N>) -> Result<String, EventError> {
+        self.node.check(&undo.state).map_err(EventError::Rejected)?;
+        self.find_difference(undo)?;
+        let changes = self.references.check(&self.node, &undo.state).map_err(EventError::Rejected)?;
+        self.references.revert(changes);
+        Ok(self.patch.to_json())
+    }
+
+    pub(super) fn find_difference(&mut self, undo: &Version<N>) -> Result<(), EventError> {
+        self.patch.clear();
+        let patch = &mut self.patch;
+        patch
+            .within("state", |patch| self.node.difference_since(&undo.state, patch))
+            .and_then(|()| self.event.dispatcher.difference_since(&undo.dispatcher, patch))
+            .map_err(EventError::Write)
+    }
+
+    /// Appends the difference that was found to the journal.
+    pub(super) fn append(
+        &mut self,
+        cause: &Cause<N>,
+        rejected: Option<&str>,
+        undo: &Version<N>,
+    ) -> Result<(), EventError> {
+        let next = self.sequence + 1;
+        self.record.clear();
+        document::write_record(&mut self.record, next, self.event.now, cause, rejected, &self.patch)
+            .map_err(EventError::Write)?;
+        let (limit, found) = (self.settings.limits.record, self.record.as_str().len());
+        if found > limit && rejected.is_none() {
+            return Err(EventError::TooLong { limit, found });
+        }
+        let changes = self.references.check(&self.node, &undo.state).map_err(EventError::Rejected)?;
+        if let Err(error) = self.store.append(next, self.record.as_str()) {
+            self.references.revert(changes);
+            return Err(EventError::Store(error));
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_undo(&mut self) -> Version<N> {
+        let own = self.event.own.take();
+        Version { state: self.node.take_undo(own), dispatcher: self.event.dispatcher.take_undo() }
+    }
+
+    pub(super) fn roll_back(&mut self, undo: &Version<N>) {
+        self.node.roll_back(&undo.state);
+        self.event.dispatcher.roll_back(&undo.dispatcher);
+        self.event.outputs.clear();
+    }
+
+    pub(super) fn note(&mut self, rejection: &Rejection) {
+        let rejection = rejection.clone();
+        self.rejections.push_back(Rejected { time: self.event.now, version: self.sequence, rejection });
+        while self.rejections.len() > self.settings.rejections {
+            self.rejections.pop_front();
+        }
+    }
+
+    pub(super) fn poison(&mut self, reason: &'static str) -> EventError {
+        self.poisoned = Some(reason);
+        EventError::Poisoned { reason }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "without a message",
+    }
+}

@@ -1,0 +1,131 @@
+//! Reading a directory back: which snapshot, and which segments after it.
+//!
+//! Invariant: nothing here changes a file; whatever is handed over is a state that was there once, and never an older
+//! one than was asked for.
+
+use super::error::RecoverError;
+use super::files::{Files, Inventory};
+use super::journal::{self, Replayed};
+use super::snapshot;
+use super::vfs::Vfs;
+use super::{Damaged, Recovered, Recovery, Usage};
+
+/// What was read back, and where the journal can be continued.
+#[derive(Debug)]
+pub(super) struct Replay {
+    pub(super) recovered: Recovered,
+    pub(super) usage: Usage,
+    /// The snapshot that it began with, if there is one.
+    pub(super) base: Option<u64>,
+    /// The last segment, if there is one.
+    pub(super) tail: Option<Replayed>,
+}
+
+/// Hands over the newest good snapshot, and every record after it.
+pub(super) fn newest<V: Vfs>(files: &Files<V>, visitor: &mut dyn Recovery) -> Result<Replay, RecoverError> {
+    let inventory = files.inventory()?;
+    let last = inventory.segments.last().copied();
+    replay(files, &inventory, last, None, visitor)
+}
+
+/// Hands over the newest good snapshot that isn't after version `until`, and every record from there to that version.
+pub(super) fn until<V: Vfs>(files: &Files<V>, until: u64, visitor: &mut dyn Recovery) -> Result<Replay, RecoverError> {
+    let mut inventory = files.inventory()?;
+    let oldest = inventory.snapshots.first().copied();
+    let last = inventory.segments.last().copied();
+    inventory.snapshots.retain(|sequence| *sequence <= until);
+    inventory.segments.retain(|first| *first <= until);
+    if let (Some(oldest), true) = (oldest, inventory.snapshots.is_empty()) {
+        return Err(RecoverError::NotKept { directory: files.directory.clone(), version: until, oldest });
+    }
+    let replay = replay(files, &inventory, last, Some(until), visitor)?;
+    match replay.recovered.sequence {
+        last if last < until => {
+            Err(RecoverError::NotYet { directory: files.directory.clone(), version: until, newest: last })
+        }
+        _ => Ok(replay),
+    }
+}
+
+fn replay<V: Vfs>(
+    files: &Files<V>,
+    inventory: &Inventory,
+    last: Option<u64>,
+    until: Option<u64>,
+    visitor: &mut dyn Recovery,
+) -> Result<Replay, RecoverError> {
+    let mut usage = Usage::default();
+    let (base, damaged) = base(files, inventory, &mut usage, visitor)?;
+    let mut sequence = base.unwrap_or(0);
+    let mut tail: Option<Replayed> = None;
+    let segments = &inventory.segments[inventory.segments.partition_point(|first| *first <= sequence)..];
+    for &first in segments {
+        if first != sequence.saturating_add(1) {
+            return Err(gap(files, base, sequence, tail.as_ref(), Some(first)));
+        }
+        // Only the last one of all may be torn: those before were synced before the next was begun.
+        let replayed = journal::replay(files, first, last == Some(first), until, visitor)?;
+        sequence = replayed.sequence;
+        usage.journal += replayed.records;
+        tail = Some(replayed);
+    }
+    // A snapshot is only written when the journal up to it is durable, and a segment after it is there.
+    let reach = damaged.iter().map(|(sequence, _)| *sequence).max().unwrap_or(0);
+    if sequence < reach || (tail.is_none() && base.is_some() && until != base) {
+        let resumes = (sequence < reach).then(|| reach.saturating_add(1));
+        return Err(gap(files, base, sequence, tail.as_ref(), resumes));
+    }
+    let torn = tail.as_ref().and_then(|replayed| replayed.torn.clone());
+    let damaged = damaged.into_iter().map(|(_, damaged)| damaged).collect();
+    Ok(Replay { recovered: Recovered { sequence, torn, damaged }, usage, base, tail })
+}
+
+/// Hands over the newest snapshot that is good, and names the damaged ones after it.
+#[expect(clippy::type_complexity, reason = "a number, and numbers with what is wrong there")]
+fn base<V: Vfs>(
+    files: &Files<V>,
+    inventory: &Inventory,
+    usage: &mut Usage,
+    visitor: &mut dyn Recovery,
+) -> Result<(Option<u64>, Vec<(u64, Damaged)>), RecoverError> {
+    let mut damaged = Vec::new();
+    let mut first_error = None;
+    for &sequence in inventory.snapshots.iter().rev() {
+        match snapshot::read(files, sequence) {
+            Ok(snapshot) => {
+                usage.snapshot = snapshot.size;
+                snapshot.hand_over(visitor)?;
+                return Ok((Some(sequence), damaged));
+            }
+            Err(error @ RecoverError::Damaged { .. }) => {
+                damaged.push((sequence, Damaged { file: files.snapshot(sequence), reason: error.to_string() }));
+                first_error.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match first_error {
+        Some(error) => Err(error),
+        None => Ok((None, damaged)),
+    }
+}
+
+/// Names the file whose absence, or whose early end, is what went wrong.
+fn gap<V: Vfs>(
+    files: &Files<V>,
+    base: Option<u64>,
+    reached: u64,
+    before: Option<&Replayed>,
+    resumes: Option<u64>,
+) -> RecoverError {
+    match (before, resumes) {
+        (None, Some(first)) if base.is_none() && reached == 0 => {
+            RecoverError::MissingSnapshot { path: files.snapshot(first - 1), segment: files.segment(first) }
+        }
+        // The segment after the gap says which one is before it.
+        (Some(before), Some(first)) if files.previous_segment(first).is_none_or(|first| first == before.first) => {
+            RecoverError::ShortJournal { path: files.segment(before.first), reached, expected: first - 1 }
+        }
+        _ => RecoverError::MissingSegment { path: files.segment(reached.saturating_add(1)), reached, resumes },
+    }
+}
