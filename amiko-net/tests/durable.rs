@@ -5,7 +5,7 @@
 mod common;
 
 use amiko_core::Time;
-use amiko_net::{CommandError, RunError};
+use amiko_net::{CommandError, Durability, RunError};
 use common::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -137,5 +137,100 @@ fn due_timers_go_before_what_comes_in() {
         raw.expect(&said(1, 100)).await;
         raw.expect(&said(2, 200)).await;
         raw.expect(&said(3, 2)).await;
+    });
+}
+
+#[test]
+fn events_go_on_while_the_disk_is_at_work_and_nothing_leaves() {
+    run(async {
+        let mut node = start(engine("x", None), settings()).await;
+        let mut raw = Raw::hello(node.address, "x").await;
+        node.say("x", 1).await;
+        raw.expect(&said(0, 1)).await;
+
+        node.disk.hold();
+        let handle = node.handle.clone();
+        let first = tokio::task::spawn_local(async move { handle.command(say("x", 2)).await });
+        raw.send(r#"{"received":0}"#).await;
+        raw.say(0, 10).await;
+        // The rules say no to it at once: so what came before has been processed.
+        raw.send(r#"{"index":1,"message":{"_class":"Unknown"}}"#).await;
+        node.logged("rejected").await;
+        let handle = node.handle.clone();
+        let second = tokio::task::spawn_local(async move { handle.command(say("x", 3)).await });
+        tokio::task::yield_now().await;
+        assert!(!first.is_finished() && !second.is_finished());
+        assert!(raw.nothing_yet().await);
+
+        node.disk.let_go();
+        assert_eq!(first.await.unwrap().unwrap(), [2]);
+        assert_eq!(second.await.unwrap().unwrap(), [3]);
+        // Each in its turn.
+        let mut lines = Vec::new();
+        while !lines.contains(&said(3, 3)) {
+            lines.push(raw.line().await.unwrap());
+        }
+        let at = |line: &str| lines.iter().position(|found| found == line).unwrap();
+        assert!(at(&said(1, 2)) < at(&said(3, 3)), "{lines:?}");
+    });
+}
+
+#[test]
+fn a_full_group_waits_for_the_one_before() {
+    run(async {
+        let mut settings = settings();
+        settings.group = 10;
+        let node = start(engine("x", None), settings).await;
+        node.disk.hold();
+        let before = node.disk.syncs();
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..100 {
+            let handle = node.handle.clone();
+            tasks.spawn_local(async move { handle.command(say("x", number)).await.unwrap() });
+        }
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(node.disk.syncs() - before, 1);
+        node.disk.let_go();
+        while tasks.join_next().await.is_some() {}
+        let syncs = node.disk.syncs() - before;
+        assert!((10..=12).contains(&syncs), "{syncs} syncs for 100 commands in groups of 10");
+    });
+}
+
+#[test]
+fn without_durability_the_disk_is_only_told_to_write_until_the_node_stops() {
+    run(async {
+        let mut settings = settings();
+        settings.durability = Durability::Never;
+        let node = start(engine("x", None), settings).await;
+        let before = node.disk.syncs();
+        for number in 0..10 {
+            node.say("x", number).await;
+        }
+        assert_eq!((node.disk.syncs() - before, node.disk.writes()), (0, 10));
+        let disk = node.disk.clone();
+        let engine = node.stop().await;
+        assert!(!engine.unsynced());
+        assert_eq!(disk.syncs() - before, 1);
+    });
+}
+
+#[test]
+fn with_an_interval_the_disk_is_synced_that_often() {
+    run(async {
+        let mut settings = settings();
+        settings.durability = Durability::Interval(std::time::Duration::from_millis(30));
+        let node = start(engine("x", None), settings).await;
+        let before = node.disk.syncs();
+        let begun = std::time::Instant::now();
+        for number in 0..10 {
+            node.say("x", number).await;
+        }
+        let most = 1 + begun.elapsed().as_millis() / 30;
+        assert!((node.disk.syncs() - before) as u128 <= most);
+        // The last ones too, without another event.
+        node.until(|engine| engine.durable() == engine.sequence()).await;
     });
 }

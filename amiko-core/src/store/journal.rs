@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 
 use super::error::{Failure, RecoverError, Trying};
-use super::files::Files;
+use super::files::{Files, temporary};
 use super::format::{self, Fault, Header};
 use super::vfs::{Access, Reader, Vfs, VfsFile};
 use super::{Recovery, Refused, Torn};
@@ -62,7 +62,8 @@ impl<F: VfsFile> Segment<F> {
         let header = format::header(Header { first, previous, time });
         let end = header.len() as u64;
         let allocated = allocation(end, chunk);
-        file.write_at(0, &header).and_then(|()| fill(&mut file, end, allocated)).trying("write", &path)?;
+        let filled = file.write_at(0, &header).and_then(|()| fill(&mut file, end, allocated));
+        filled.trying("write", &temporary(&path))?;
         files.publish(&mut file, &path)?;
         Ok(Self { file, path, first, end, allocated, synced: true })
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::Recovery;
 use super::error::{Failure, RecoverError, Trying};
-use super::files::Files;
+use super::files::{Files, temporary};
 use super::format;
 use super::vfs::{Access, Reader, Vfs, VfsFile};
 
@@ -43,7 +43,7 @@ impl<F: VfsFile> Writer<F> {
         }
         self.put(rest)?;
         if self.written - self.synced >= SYNC_EVERY {
-            self.file.sync_data().trying("sync", &self.path)?;
+            self.file.sync_data().trying("sync", &temporary(&self.path))?;
             self.synced = self.written;
         }
         Ok(())
@@ -58,7 +58,7 @@ impl<F: VfsFile> Writer<F> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.file.write_at(self.written, bytes).trying("write", &self.path)?;
+        self.file.write_at(self.written, bytes).trying("write", &temporary(&self.path))?;
         self.written += bytes.len() as u64;
         self.crc = crc32c::crc32c_append(self.crc, bytes);
         Ok(())

@@ -180,8 +180,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             if let Some(done) = self.disk.as_mut().and_then(Disk::try_done) {
                 self.end_sync(done)?;
             }
-            self.begin_sync()?;
-            self.release();
+            self.advance()?;
             self.answer().await?;
             self.links.reap();
             // The sockets get their turn too, and more inputs gather for the next sync.
@@ -285,8 +284,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         }
     }
 
-    /// Gives the disk what has happened, if it has nothing to do.
-    fn begin_sync(&mut self) -> Result<(), RunError> {
+    /// Hands on what may leave, and gives the disk what has happened, if it has nothing to do.
+    fn advance(&mut self) -> Result<(), RunError> {
+        self.release();
         let Some(disk) = self.disk.as_mut().filter(|disk| !disk.is_busy()) else { return Ok(()) };
         let durable = match self.settings.durability {
             Durability::Always => true,
@@ -303,9 +303,11 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             self.synced = Instant::now();
         }
         match work.map_err(RunError::Sync)? {
-            Some(work) => disk.give(work).map_err(|Gone| RunError::DiskThread),
-            None => Ok(()),
+            Some(work) => disk.give(work).map_err(|Gone| RunError::DiskThread)?,
+            // Nothing had to be written, so nothing waits.
+            None => self.release(),
         }
+        Ok(())
     }
 
     /// How long until what was only written has to be synced.
@@ -326,12 +328,11 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     async fn settle(&mut self) -> Result<(), RunError> {
         loop {
             self.wait_for_disk().await?;
+            self.release();
             if !self.engine.unreleased() {
-                self.release();
                 return Ok(());
             }
-            self.begin_sync()?;
-            self.release();
+            self.advance()?;
         }
     }
 
@@ -348,8 +349,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         self.settings.durability = Durability::Always;
         while self.engine.unsynced() {
             self.wait_for_disk().await?;
-            self.begin_sync()?;
-            self.release();
+            self.advance()?;
         }
         self.settle().await?;
         self.answer().await

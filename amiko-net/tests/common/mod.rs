@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use amiko_core::prelude::*;
-use amiko_core::store::{Memory, RecoverError, Recovered, Recovery, Store, StoreError, Usage, Work};
+use amiko_core::store::{Memory, MemoryWork, RecoverError, Recovered, Recovery, Store, StoreError, Usage, Work};
 use amiko_net::{Handle, NetSettings, Protocol, RunError, Runtime, Welcome};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -161,6 +161,35 @@ pub(crate) struct Inner {
     room: Option<usize>,
     appended: usize,
     syncs: usize,
+    writes: usize,
+    gate: Gate,
+}
+
+/// Where the thread of the disk waits while it is closed.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    fn set(&self, closed: bool) {
+        *self.0.0.lock().unwrap() = closed;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        drop(self.0.1.wait_while(self.0.0.lock().unwrap(), |closed| *closed).unwrap());
+    }
+}
+
+/// Work that has to pass the gate first.
+pub(crate) struct Gated(MemoryWork, Gate);
+
+impl Work for Gated {
+    type Done = <MemoryWork as Work>::Done;
+
+    fn run(self) -> Self::Done {
+        self.1.pass();
+        self.0.run()
+    }
 }
 
 impl Disk {
@@ -181,13 +210,27 @@ impl Disk {
         self.inner().room = Some(room);
     }
 
+    /// Syncs that begin from now on don't end.
+    pub(crate) fn hold(&self) {
+        self.inner().gate.set(true);
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.inner().gate.set(false);
+    }
+
+    /// How often it was only told to write.
+    pub(crate) fn writes(&self) -> usize {
+        self.inner().writes
+    }
+
     pub(crate) fn syncs(&self) -> usize {
         self.inner().syncs
     }
 }
 
 impl Store for Disk {
-    type Work = <Memory as Store>::Work;
+    type Work = Gated;
 
     fn recover(&mut self, visitor: &mut dyn Recovery) -> Result<Recovered, RecoverError> {
         self.inner().memory.recover(visitor)
@@ -206,7 +249,15 @@ impl Store for Disk {
         let mut inner = self.inner();
         inner.appended = 0;
         inner.syncs += 1;
-        inner.memory.begin_sync()
+        let gate = inner.gate.clone();
+        Ok(inner.memory.begin_sync()?.map(|work| Gated(work, gate)))
+    }
+
+    fn begin_write(&mut self) -> Result<Option<Self::Work>, StoreError> {
+        self.inner().writes += 1;
+        let work = self.begin_sync();
+        self.inner().syncs -= 1;
+        work
     }
 
     fn end_sync(&mut self, done: <Self::Work as Work>::Done) -> Result<(), StoreError> {
@@ -377,6 +428,18 @@ impl Raw {
     pub(crate) fn split(self) -> (BufReader<OwnedReadHalf>, OwnedWriteHalf) {
         let (reading, writing) = self.stream.into_inner().into_split();
         (BufReader::new(reading), writing)
+    }
+
+    /// Whether the node has said nothing, though it had its turns.
+    pub(crate) async fn nothing_yet(&mut self) -> bool {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        tokio::select! {
+            biased;
+            _ = self.stream.fill_buf() => false,
+            () = std::future::ready(()) => true,
+        }
     }
 
     pub(crate) async fn expect(&mut self, expected: &str) {
