@@ -104,10 +104,14 @@ impl<F: VfsFile> Segment<F> {
 
     /// Makes what was written durable.
     pub(super) fn sync(&mut self) -> Result<(), Failure> {
-        if !self.synced {
-            self.file.sync_data().trying("sync", &self.path)?;
-            self.synced = true;
+        if !self.synced && !cfg!(amiko_sabotage = "no_fsync") {
+            let mut outcome = self.file.sync_data();
+            if cfg!(amiko_sabotage = "retry_failed_fsync") {
+                outcome = outcome.or_else(|_| self.file.sync_data());
+            }
+            outcome.trying("sync", &self.path)?;
         }
+        self.synced = true;
         Ok(())
     }
 }
