@@ -381,6 +381,9 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// # Errors
     /// The store failed.
     pub fn tick(&mut self, now: Time) -> Result<Sequence, EventError> {
+        if let Some(reason) = self.poisoned {
+            return Err(EventError::Poisoned { reason });
+        }
         for _ in 0..self.settings.limits.due {
             match self.event.dispatcher.next_due() {
                 Some((at, due)) if at <= now => {

@@ -4,7 +4,7 @@
 //! there; so after a crash whatever else stands behind the last good record is from the one
 //! write that never ended.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 
 use super::error::{Failure, RecoverError, Trying};
@@ -41,6 +41,8 @@ pub(super) struct Replayed {
     pub(super) first: u64,
     end: u64,
     allocated: u64,
+    /// Byte offset of the last group of records.
+    group: u64,
     /// The sequence number of the last record, or the one before the segment.
     pub(super) sequence: u64,
     /// Bytes of its records.
@@ -68,16 +70,20 @@ impl<F: VfsFile> Segment<F> {
         Ok(Self { file, path, first, end, allocated, synced: true })
     }
 
-    /// Opens what was replayed, overwrites a torn end, and makes all of it durable.
+    /// Opens what was replayed, and makes it durable: overwrites a torn end, and writes the last group of records again.
     ///
-    /// What was read may have come from the cache of the operating system, where a process that
-    /// was killed has left it; whoever has seen it must not lose it again.
+    /// What was read may have come from the cache of the operating system, where a process that was killed has left it;
+    /// whoever has seen it must not lose it again. If the sync of that process has failed, the system takes it for
+    /// written, so that another sync of it does nothing. What it had synced before can't be in question.
     pub(super) fn resume<V: Vfs<File = F>>(files: &Files<V>, replayed: Replayed) -> Result<Self, Failure> {
-        let Replayed { path, first, end, allocated, torn, .. } = replayed;
+        let Replayed { path, first, end, allocated, group, torn, .. } = replayed;
         let mut file = files.open(&path, Access::Write)?;
-        if let Some(torn) = torn {
-            fill(&mut file, torn.byte, torn.byte + torn.bytes_cut).trying("cut the torn end of", &path)?;
-        }
+        // The newline of the last line may be missing.
+        let present = end.min(allocated);
+        rewrite(&mut file, group, present).trying("write", &path)?;
+        let torn_end = torn.map_or(end, |torn| torn.byte + torn.bytes_cut);
+        let allocated = allocated.max(torn_end);
+        fill(&mut file, present, allocated).trying("fill the end of", &path)?;
         let mut segment = Self { file, path, first, end, allocated, synced: false };
         segment.sync()?;
         Ok(segment)
@@ -139,6 +145,7 @@ pub(super) fn replay<V: Vfs>(
     lines.read_header(first)?;
 
     let begin = lines.next;
+    let mut group = begin;
     let mut expected = first;
     let mut torn = None;
     let mut text = String::new();
@@ -162,6 +169,9 @@ pub(super) fn replay<V: Vfs>(
             let found = record.sequence;
             return Err(lines.out_of_sequence(expected, found));
         }
+        if record.group == record.sequence {
+            group = lines.start;
+        }
         text.clear();
         text.push('{');
         text.push_str(record.rest);
@@ -171,7 +181,7 @@ pub(super) fn replay<V: Vfs>(
     }
 
     let (end, path) = (lines.start, lines.path);
-    Ok(Replayed { path, first, end, allocated, sequence: expected - 1, records: end - begin, torn })
+    Ok(Replayed { path, first, end, allocated, group, sequence: expected - 1, records: end - begin, torn })
 }
 
 /// The lines of a file, with their places.
@@ -305,6 +315,22 @@ impl<'f, F: VfsFile> Lines<'f, F> {
 /// How large a file of `end` bytes is made.
 fn allocation(end: u64, chunk: u64) -> u64 {
     end.checked_next_multiple_of(chunk.clamp(1, LARGEST_CHUNK)).unwrap_or(end)
+}
+
+/// Writes again what is there.
+fn rewrite<F: VfsFile>(file: &mut F, from: u64, to: u64) -> io::Result<()> {
+    let mut block = Vec::new();
+    let mut at = from;
+    while at < to {
+        block.clear();
+        let count = Reader::new(file, at).take((to - at).min(NEWLINES.len() as u64)).read_to_end(&mut block)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.write_at(at, &block)?;
+        at += count as u64;
+    }
+    Ok(())
 }
 
 fn fill<F: VfsFile>(file: &mut F, from: u64, to: u64) -> io::Result<()> {

@@ -136,10 +136,18 @@ impl Vfs for OsVfs {
     type Lock = File;
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        if path.as_os_str().is_empty() || path.is_dir() {
+        if path.as_os_str().is_empty() {
             return Ok(());
         }
         let parent = path.parent().unwrap_or(Path::new(""));
+        if path.is_dir() {
+            // Whoever has made it may have been killed before it was durable. Where this process may not even open the
+            // directory above, it hasn't made anything there.
+            return match self.sync_dir(parent) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+                other => other,
+            };
+        }
         self.create_dir(parent)?;
         let mut builder = fs::DirBuilder::new();
         #[cfg(unix)]
