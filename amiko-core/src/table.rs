@@ -223,6 +223,11 @@ impl<T: Object> Table<T> {
         }
     }
 
+    fn from_ordered(entries: Vec<(T::Key, Arc<T>)>) -> Self {
+        let order = entries.iter().map(|(key, _)| key.clone()).collect();
+        Self { objects: entries.into_iter().collect(), order, ..Self::default() }
+    }
+
     /// Puts in an object that was read: outside of any event.
     fn load(&mut self, key: T::Key, object: T) -> bool {
         self.order.insert(key.clone());
@@ -279,9 +284,20 @@ impl<T: Object> Serializable for Table<T> {
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        // In order, which is how they are written, they are put into a table of the right size at the end.
+        let mut ordered: Vec<(T::Key, Arc<T>)> = Vec::new();
         let mut table = Self::new();
-        crate::serializable::read_entries(input, |key, object| table.load(key, object))?;
-        Ok(table)
+        crate::serializable::read_entries(input, |key, object: T| {
+            if table.is_empty() {
+                if ordered.last().is_none_or(|(last, _)| *last < key) {
+                    ordered.push((key, Arc::new(object)));
+                    return true;
+                }
+                table = Self::from_ordered(std::mem::take(&mut ordered));
+            }
+            table.load(key, object)
+        })?;
+        Ok(if table.is_empty() { Self::from_ordered(ordered) } else { table })
     }
 
     fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {

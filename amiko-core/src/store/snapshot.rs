@@ -78,9 +78,11 @@ pub(super) struct Snapshot {
 pub(super) fn read<V: Vfs>(files: &Files<V>, sequence: u64) -> Result<Snapshot, RecoverError> {
     let path = files.snapshot(sequence);
     let file = files.open(&path, Access::Read)?;
-    let mut bytes = Vec::new();
-    Reader::new(&file, 0).read_to_end(&mut bytes).trying("read", &path)?;
-    let size = bytes.len() as u64;
+    let size = file.size().trying("read", &path)?;
+    // Of its size from the beginning: memory that the operating system hands over is zero already, and none beyond it is
+    // touched.
+    let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
+    Reader::new(&file, 0).read_exact(&mut bytes).trying("read", &path)?;
 
     let document = match format::open_snapshot(bytes) {
         Ok(document) => document,

@@ -5,87 +5,14 @@
 //!
 //! An argument that isn't an option chooses the groups whose name contains it.
 
-mod harness;
-
 use amiko_core::prelude::*;
-use amiko_core::{Map, Patch, Reader, Writer};
-use harness::{Bound, Group, report};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use amiko_core::{Patch, Reader, Writer};
+use amiko_peers::channels::{Channel, Peer, object, ours};
+use amiko_peers::harness::{Bound, Group, report};
 use std::hint::black_box;
 
 /// How many objects take turns, so that no branch predictor learns one of them by heart.
 const OBJECTS: u64 = 64;
-
-/// Ten fields, three strings, a nested map.
-#[derive(Clone, Debug, PartialEq, Serializable)]
-struct Channel {
-    id: u64,
-    owner: String,
-    peer: String,
-    note: String,
-    capacity: u64,
-    balance: i64,
-    fee: u32,
-    open: bool,
-    updated: u64,
-    holds: Map<String, u64>,
-}
-
-/// The same object as its peers see it: `tag` makes them write the same text.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename = "Channel", tag = "_class")]
-struct Peer {
-    id: u64,
-    owner: String,
-    peer: String,
-    note: String,
-    capacity: u64,
-    balance: i64,
-    fee: u32,
-    open: bool,
-    updated: u64,
-    holds: BTreeMap<String, u64>,
-}
-
-/// Numbers without a pattern (SplitMix64), the same in each run.
-fn number(seed: u64) -> u64 {
-    let mut mixed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed ^ (mixed >> 31)
-}
-
-fn name(seed: u64) -> String {
-    format!("{:016x}{:016x}", number(seed), number(seed + 1))
-}
-
-/// One in eight needs escapes.
-fn note(seed: u64) -> String {
-    let who = if seed.is_multiple_of(8) { "\"the others\"" } else { "the others" };
-    format!("rent and food for the month after next, as agreed upon by {who} on the phone last Sunday, part {seed}")
-}
-
-fn object(seed: u64, holds: u64) -> Peer {
-    let at = seed * 1_000_003;
-    Peer {
-        id: at,
-        owner: name(at),
-        peer: name(at + 2),
-        note: note(seed),
-        capacity: number(at + 4) >> 30,
-        balance: (number(at + 5) >> 32) as i64 - (1 << 31),
-        fee: (number(at + 6) >> 50) as u32,
-        open: number(at + 7).is_multiple_of(2),
-        updated: 1_700_000_000_000 + (number(at + 8) >> 30),
-        holds: (0..holds).map(|hold| (name(at + 10 + 2 * hold), number(at + hold) >> 34)).collect(),
-    }
-}
-
-fn ours(peer: &Peer) -> Channel {
-    let Peer { id, owner, peer, note, capacity, balance, fee, open, updated, holds } = peer.clone();
-    Channel { id, owner, peer, note, capacity, balance, fee, open, updated, holds: holds.into_iter().collect() }
-}
 
 fn write(out: &mut Writer, value: &impl Serializable) -> usize {
     out.clear();

@@ -1,5 +1,8 @@
-//! Measures contenders in turns and says how they compare.
+//! Measures contenders of a few nanoseconds in turns and says how they compare.
+//!
+//! Invariant: a ratio is always one of two times of the same round.
 
+use crate::spread::Spread;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -21,23 +24,6 @@ pub struct Contest<'w> {
 pub struct Group {
     name: &'static str,
     contenders: Vec<(&'static str, Vec<f64>)>,
-}
-
-/// The middle, and between what eight of ten lie.
-#[derive(Clone, Copy)]
-struct Spread {
-    low: f64,
-    median: f64,
-    high: f64,
-}
-
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let at = |part: f64| values[((values.len() - 1) as f64 * part).round() as usize];
-        Self { low: at(0.1), median: at(0.5), high: at(0.9) }
-    }
 }
 
 impl Group {
@@ -123,14 +109,10 @@ impl Group {
         for (name, times) in &self.contenders {
             let Spread { low, median, high } = Spread::of(times.iter().copied());
             let range = format!("{low:.0}–{high:.0}");
-            let ratio = self.ratio(first, name).map(show).unwrap_or_default();
+            let ratio = self.ratio(first, name).map(|ratio| ratio.to_string()).unwrap_or_default();
             println!("  {name:<26} {median:>9.0}  {range:<19} {ratio}");
         }
     }
-}
-
-fn show(Spread { low, median, high }: Spread) -> String {
-    format!("{median:.2} ({low:.2}–{high:.2})")
 }
 
 /// What must hold.
@@ -162,7 +144,7 @@ pub fn report(groups: &[Group], bounds: &[Bound]) {
         let (what, found, shown) = match bound.other {
             Some(other) => {
                 let Some(found) = group.ratio(bound.contender, other) else { continue };
-                (format!("{}: {} / {other}", group.name, bound.contender), found.median, show(found))
+                (format!("{}: {} / {other}", group.name, bound.contender), found.median, found.to_string())
             }
             None => {
                 let Some(times) = group.times(bound.contender) else { continue };
