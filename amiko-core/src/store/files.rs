@@ -11,6 +11,7 @@ use super::journal;
 use super::vfs::{Access, Vfs, VfsFile};
 use crate::time::Time;
 use std::collections::BTreeMap;
+use std::iter;
 use std::time::Duration;
 
 const TEMPORARY: &str = ".tmp";
@@ -147,7 +148,7 @@ impl<V: Vfs> Files<V> {
             Retention::Age(age) => age,
         };
         let Some(now) = self.time_of(newest) else { return older.len() };
-        let replaced_by = older.iter().skip(1).chain([&newest]).rev();
+        let replaced_by = iter::once(&newest).chain(older.iter().rev()).take(older.len());
         // What can't be read isn't removed for its age.
         replaced_by.take_while(|&&next| self.time_of(next).is_none_or(|replaced| now - replaced <= age)).count()
     }

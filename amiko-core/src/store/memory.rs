@@ -33,6 +33,8 @@ pub struct Memory {
     usage: Usage,
     draft: Option<Draft>,
     fail_next_sync: bool,
+    /// Bytes of records that may wait for a sync, and as many of a snapshot, if it isn't as many as by default.
+    limit: Option<u64>,
 }
 
 /// What a crash leaves.
@@ -90,16 +92,43 @@ impl Memory {
         Self::default()
     }
 
+    /// An empty store whose buffers hold so many bytes, in place of 64 MiB: as
+    /// [`DirectorySettings::buffer_limit`](super::DirectorySettings::buffer_limit).
+    ///
+    /// ```
+    /// use amiko_core::store::{Memory, Store, StoreError};
+    /// # use amiko_core::store::{Recovery, Refused};
+    /// # struct Ignore;
+    /// # impl Recovery for Ignore {
+    /// #     fn snapshot(&mut self, _: u64, _: &str) -> Result<(), Refused> { Ok(()) }
+    /// #     fn record(&mut self, _: u64, _: &str) -> Result<(), Refused> { Ok(()) }
+    /// # }
+    ///
+    /// let mut store = Memory::with_buffer_limit(40);
+    /// store.recover(&mut Ignore)?;
+    /// store.append(1, r#"{"seq":1}"#)?;
+    /// assert!(matches!(store.append(2, r#"{"seq":2}"#), Err(StoreError::BufferFull { limit: 40, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_buffer_limit(bytes: u64) -> Self {
+        Self { limit: Some(bytes), ..Self::default() }
+    }
+
     /// What a restart would find now: everything that was synced and nothing else. Like any store
     /// it has to be recovered first.
     #[must_use]
     pub fn crash(&self) -> Self {
-        Self { durable: self.durable.clone(), ..Self::default() }
+        Self { durable: self.durable.clone(), limit: self.limit, ..Self::default() }
     }
 
     /// Makes the next sync that has something to write fail, which poisons the store.
     pub fn fail_next_sync(&mut self) {
         self.fail_next_sync = true;
+    }
+
+    fn limit(&self) -> u64 {
+        self.limit.unwrap_or(checks::BUFFER_LIMIT)
     }
 
     fn ready(&self) -> Result<(), StoreError> {
@@ -157,7 +186,7 @@ impl Store for Memory {
         self.ready()?;
         checks::record(self.sequence, sequence, record)?;
         let size = format::sealed_len(sequence - self.records, sequence, record) as u64;
-        checks::room(checks::BUFFER_LIMIT, self.buffered, sequence, size)?;
+        checks::room(self.limit(), self.buffered, sequence, size)?;
         self.steps.push(Step::Record { record: record.to_owned(), size });
         self.records += 1;
         self.buffered += size;
@@ -171,7 +200,8 @@ impl Store for Memory {
         if self.under_way {
             return Err(StoreError::UnderWay);
         }
-        if self.steps.is_empty() {
+        // The pieces of a snapshot wait as well, though only its end makes a step of them.
+        if self.steps.is_empty() && self.pieces == 0 {
             return Ok(None);
         }
         self.under_way = true;
@@ -209,8 +239,9 @@ impl Store for Memory {
 
     fn write_snapshot(&mut self, piece: &str) -> Result<(), StoreError> {
         self.ready()?;
+        let limit = self.limit();
         let draft = self.draft.as_mut().ok_or(StoreError::NoSnapshot)?;
-        let (limit, needed) = (checks::BUFFER_LIMIT, self.pieces.saturating_add(piece.len() as u64));
+        let needed = self.pieces.saturating_add(piece.len() as u64);
         if needed > limit && self.pieces > 0 {
             return Err(StoreError::BufferFull { limit, needed });
         }

@@ -5,6 +5,8 @@
 //! such a directory; [`Memory`] keeps it in memory, for tests and examples. They take text and give
 //! text back; none of them knows what is in it.
 //!
+//! What any store has to do is written down as rules in [`conformance`], for the tests of others.
+//!
 //! What touches the disk is [`Work`]: it is taken out of a store, run wherever its user likes, on
 //! a thread of its own or at once, and given back. So this library starts no thread, and one
 //! thread fills the next group of records while another makes the last one durable.
@@ -45,6 +47,7 @@
 
 mod archive;
 mod checks;
+pub mod conformance;
 mod directory;
 mod disk;
 mod error;

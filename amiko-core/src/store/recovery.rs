@@ -69,10 +69,14 @@ fn replay<V: Vfs>(
         usage.journal += replayed.records;
         tail = Some(replayed);
     }
-    // A snapshot is only written when the journal up to it is durable, and a segment after it is there.
-    let reach = damaged.iter().map(|(sequence, _)| *sequence).max().unwrap_or(0);
-    if sequence < reach || (tail.is_none() && base.is_some() && until != base) {
-        let resumes = (sequence < reach).then(|| reach.saturating_add(1));
+    // A snapshot is only written when the journal up to it is durable, and a segment after it is there: the newest one,
+    // whether it is good or not, tells how far the journal has to go at the least.
+    let newest = damaged.first().map(|(sequence, _)| *sequence).or(base);
+    let follows = |newest: u64| tail.as_ref().is_some_and(|replayed| replayed.first > newest);
+    if let Some(newest) = newest
+        && (sequence < newest || (until != Some(newest) && !follows(newest)))
+    {
+        let resumes = (sequence < newest).then(|| newest.saturating_add(1));
         return Err(gap(files, base, sequence, tail.as_ref(), resumes));
     }
     let torn = tail.as_ref().and_then(|replayed| replayed.torn.clone());

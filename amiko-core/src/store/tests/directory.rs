@@ -5,16 +5,9 @@ use std::fs;
 use super::*;
 use crate::store::OpenError;
 
-fn names(path: &Path) -> Vec<String> {
-    let mut names: Vec<_> =
-        fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
 #[test]
 fn files_are_json() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mut store = open(folder.path());
     recover(&mut store);
     commit(&mut store, 1..=2);
@@ -42,7 +35,7 @@ fn files_are_json() {
 
 #[test]
 fn format_stays_the_same() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mut store = Directory::open_with(folder.path(), settings().segment_chunk(1)).unwrap();
     recover(&mut store);
     store.append(1, r#"{"seq":1,"a":1}"#).unwrap();
@@ -70,7 +63,7 @@ fn format_stays_the_same() {
 
 #[test]
 fn file_size_changes_a_chunk_at_a_time() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mut store = open(folder.path());
     recover(&mut store);
     for sequence in 1..=20 {
@@ -84,7 +77,7 @@ fn file_size_changes_a_chunk_at_a_time() {
 
 #[test]
 fn large_records_and_snapshots() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mut store = open(folder.path());
     recover(&mut store);
     let text = "é}\\n".repeat(200_000);
@@ -111,7 +104,7 @@ fn large_records_and_snapshots() {
 
 #[test]
 fn second_lock_is_refused_by_name() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let first = open(folder.path());
     let error = Directory::open(folder.path()).unwrap_err();
     let pid = std::process::id();
@@ -129,7 +122,7 @@ fn second_lock_is_refused_by_name() {
 
 #[test]
 fn a_file_in_place_of_the_directory_is_named() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let path = folder.path().join("file");
     fs::write(&path, "").unwrap();
     let error = Directory::open(&path).unwrap_err();
@@ -140,7 +133,7 @@ fn a_file_in_place_of_the_directory_is_named() {
 #[test]
 fn files_are_private() {
     use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let path = folder.path().join("store");
     let mut store = open(&path);
     recover(&mut store);
@@ -155,7 +148,7 @@ fn files_are_private() {
 
 #[test]
 fn leftovers_are_cleared_away_and_other_files_are_not() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     journal_of(folder.path(), 3);
     let old = fs::read(folder.path().join("journal-1.jsonl")).unwrap();
     let mut store = open(folder.path());
@@ -180,7 +173,7 @@ fn leftovers_are_cleared_away_and_other_files_are_not() {
 
 #[test]
 fn crash_between_begin_and_finish() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mut store = open(folder.path());
     recover(&mut store);
     commit(&mut store, 1..=2);
@@ -198,4 +191,30 @@ fn crash_between_begin_and_finish() {
     drop(store);
     assert_eq!(names(folder.path()), ["LOCK", "journal-6.jsonl", "snapshot-5.json"]);
     assert_eq!(reopen(folder.path()).unwrap().1, Log::expected(Some(5), 5));
+}
+
+#[test]
+fn refusal_of_a_visitor_is_placed() {
+    struct Picky;
+    impl Recovery for Picky {
+        fn snapshot(&mut self, _: u64, _: &str) -> Result<(), Refused> {
+            Ok(())
+        }
+        fn record(&mut self, sequence: u64, record: &str) -> Result<(), Refused> {
+            match record.find("patch") {
+                Some(byte) if sequence == 2 => {
+                    Err(Refused { reason: "no patches".to_owned(), byte: byte as u64, line: 1 })
+                }
+                _ => Ok(()),
+            }
+        }
+    }
+    let folder = folder();
+    journal_of(folder.path(), 3);
+    let error = open(folder.path()).recover(&mut Picky).unwrap_err();
+    let RecoverError::Refused { path, line, byte, reason } = error else { panic!("{error}") };
+    assert_eq!((line, reason.as_str()), (3, "no patches"));
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text[byte as usize..].starts_with("patch"));
+    assert_eq!(text[..byte as usize].matches('\n').count(), 2);
 }

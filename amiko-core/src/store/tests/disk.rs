@@ -48,7 +48,11 @@ impl Random {
 
 impl Disk {
     pub(super) fn open(&self) -> Directory<Disk> {
-        Directory::open_with_vfs("store", settings(), self.clone()).unwrap()
+        self.open_with(settings())
+    }
+
+    pub(super) fn open_with(&self, settings: DirectorySettings) -> Directory<Disk> {
+        Directory::open_with_vfs("store", settings, self.clone()).unwrap()
     }
 
     /// Makes the operation fail that is this many from now, and none after it.
@@ -56,6 +60,31 @@ impl Disk {
         let mut inner = self.0.lock().unwrap();
         inner.operations = 0;
         inner.fail_at = Some(operation);
+    }
+
+    /// What a file of the store holds.
+    pub(super) fn read(&self, name: &str) -> Vec<u8> {
+        let inner = self.0.lock().unwrap();
+        inner.files[inner.names[&Path::new("store").join(name)]].bytes.clone()
+    }
+
+    /// Changes what a file of the store holds.
+    pub(super) fn change(&self, name: &str, bytes: &[u8]) {
+        let mut inner = self.0.lock().unwrap();
+        let index = inner.names[&Path::new("store").join(name)];
+        inner.files[index] = Content { bytes: bytes.to_owned(), durable: bytes.to_owned(), writes: Vec::new() };
+    }
+
+    /// Opens and recovers the store.
+    pub(super) fn reopen(&self) -> Result<(Recovered, Log), RecoverError> {
+        let mut log = Log::default();
+        let recovered = self.open().recover(&mut log)?;
+        Ok((recovered, log))
+    }
+
+    /// Lets it fail no more.
+    pub(super) fn repair(&self) {
+        self.0.lock().unwrap().fail_at = None;
     }
 
     /// Operations since [`fail_at`](Self::fail_at) that could have failed.

@@ -2,7 +2,8 @@
 
 use super::disk::{Disk, Random};
 use super::*;
-use crate::store::StoreError;
+use crate::store::{StoreError, Work};
+use std::time::Duration;
 
 /// What a caller knows about its store.
 #[derive(Debug, Default)]
@@ -14,18 +15,27 @@ struct Known {
 /// Works on a store until it fails.
 fn work(store: &mut impl Store, known: &mut Known, random: &mut Random) -> Result<(), StoreError> {
     let mut writing = None;
+    let mut out = None;
     for _ in 0..30 {
-        match (random.below(8), writing) {
+        match (random.below(9), writing) {
             (0..=3, _) => {
                 store.append(known.appended + 1, &record(known.appended + 1))?;
                 known.appended += 1;
             }
-            (4..=5, _) => {
-                store.sync()?;
-                known.synced = known.appended;
-            }
+            (4..=6, _) => match out.take() {
+                Some((work, covered)) => {
+                    store.end_sync(Work::run(work))?;
+                    known.synced = known.synced.max(covered);
+                }
+                None if random.below(2) == 0 => {
+                    store.sync()?;
+                    known.synced = known.appended;
+                }
+                None if random.below(2) == 0 => out = store.begin_write()?.map(|work| (work, 0)),
+                None => out = store.begin_sync()?.map(|work| (work, known.appended)),
+            },
             (_, None) => {
-                store.begin_snapshot(known.appended, Time::default())?;
+                store.begin_snapshot(known.appended, Time::from_secs(known.appended))?;
                 writing = Some(known.appended);
                 store.write_snapshot(&document(known.appended))?;
             }
@@ -34,6 +44,10 @@ fn work(store: &mut impl Store, known: &mut Known, random: &mut Random) -> Resul
                 writing = None;
             }
         }
+    }
+    // Work that is out at the end is dropped, or run without anybody knowing.
+    if let Some((work, _)) = out.filter(|_| random.below(2) == 0) {
+        drop(work.run());
     }
     Ok(())
 }
@@ -47,9 +61,12 @@ fn crashes_lose_nothing_that_was_synced() {
         let mut random = Random(seed);
         let disk = Disk::default();
         let mut known = Known::default();
+        let age = Duration::from_secs(random.below(10));
+        let retention = [Retention::Count(0), Retention::Count(2), Retention::Forever, Retention::Age(age)];
+        let settings = settings().retention(retention[random.below(4) as usize]);
         for life in 0..4 {
             disk.fail_at(random.below(60) as usize);
-            let mut store = disk.open();
+            let mut store = disk.open_with(settings.clone());
             let mut log = Log::default();
             match store.recover(&mut log) {
                 Ok(recovered) => {
@@ -79,4 +96,21 @@ fn crashes_lose_nothing_that_was_synced() {
         }
     }
     assert!(torn > 100 && failed > 1000, "too little was tried: {torn} torn, {failed} failed");
+}
+
+#[test]
+fn nothing_is_synced_again_after_a_failed_sync() {
+    let disk = Disk::default();
+    let mut store = disk.open();
+    recover(&mut store);
+    commit(&mut store, 1..=1);
+    // The write goes well and the sync doesn't.
+    disk.fail_at(2);
+    append(&mut store, 2..=2);
+    store.sync().unwrap_err();
+    assert!(matches!(store.append(3, &record(3)), Err(StoreError::Poisoned { .. })));
+    store.sync().unwrap_err();
+    assert_eq!(disk.operations(), 2, "a failed file was synced again");
+    let cause = store.sync().unwrap_err().to_string();
+    assert!(cause.contains("cannot sync store/journal-1.jsonl: the disk failed"), "{cause}");
 }

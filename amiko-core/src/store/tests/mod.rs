@@ -1,16 +1,22 @@
 //! What every store promises, what a directory promises about its files, and what is left of
 //! both when the disk fails.
 
-mod contract;
+mod archive;
+mod broken;
+mod conformance;
 mod damage;
 mod directory;
 mod disk;
+mod fallback;
 mod faults;
+mod retention;
+mod writes;
 
 use crate::time::Time;
+use std::fs;
 use std::path::Path;
 
-use super::{Directory, DirectorySettings, RecoverError, Recovered, Recovery, Refused, Store};
+use super::{Directory, DirectorySettings, RecoverError, Recovered, Recovery, Refused, Retention, Store};
 
 /// Everything that a recovery handed over.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -84,6 +90,11 @@ fn write_document(store: &mut impl Store, sequence: u64) {
     }
 }
 
+/// A directory that is gone with the test: in memory where that can be had, since no test here asks the machine to crash.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// Small chunks, so that files grow often.
 fn settings() -> DirectorySettings {
     DirectorySettings::default().segment_chunk(256)
@@ -104,4 +115,26 @@ fn journal_of(path: &Path, last: u64) {
     let mut store = open(path);
     recover(&mut store);
     commit(&mut store, 1..=last);
+}
+
+/// A directory with ten records, the one of number n at n seconds, and a snapshot after every second one; then two more
+/// records.
+fn ten_records_and_two(path: &Path, retention: Retention) {
+    let mut store = Directory::open_with(path, settings().retention(retention)).unwrap();
+    recover(&mut store);
+    for sequence in [2, 4, 6, 8, 10] {
+        commit(&mut store, sequence - 1..=sequence);
+        store.begin_snapshot(sequence, Time::from_secs(sequence)).unwrap();
+        write_document(&mut store, sequence);
+        store.finish_snapshot().unwrap();
+        store.sync().unwrap();
+    }
+    commit(&mut store, 11..=12);
+}
+
+fn names(path: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
