@@ -137,7 +137,8 @@ impl<N: Node, S: Store> Engine<N, S> {
         if durable {
             self.durable = version;
         }
-        if snapshot {
+        // An edit that was refused may have given it up meanwhile, and another one may have begun.
+        if snapshot && self.compaction.is_given() {
             self.compaction.end();
         }
         self.unreleased.retain(|_, versions| {

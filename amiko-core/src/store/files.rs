@@ -130,7 +130,11 @@ impl<V: Vfs> Files<V> {
         let mut obsolete: Vec<PathBuf> = inventory.temporary.iter().map(|name| self.directory.join(name)).collect();
         let older = &inventory.snapshots[..inventory.snapshots.partition_point(|sequence| *sequence < newest)];
         let oldest = older.len() - self.kept(older, newest, retention);
-        let first_kept = older.get(oldest).copied().unwrap_or(newest);
+        let first_kept = match retention {
+            // Also what came before the first snapshot of all.
+            Retention::Forever => 0,
+            _ => older.get(oldest).copied().unwrap_or(newest),
+        };
         obsolete.extend(older[..oldest].iter().map(|&sequence| self.snapshot(sequence)));
         let segments = inventory.segments.iter().filter(|&&first| first <= first_kept);
         obsolete.extend(segments.map(|&first| self.segment(first)));
