@@ -59,6 +59,17 @@ impl StrongReferences {
         index
     }
 
+    /// Whether every strong reference of a whole node resolves.
+    pub(crate) fn resolve<N: Node>(&self, node: &N) -> Result<(), Rejection> {
+        let dangling = self.0.iter().find(|(target, _)| !node.contains(target.kind, &target.key));
+        match dangling.and_then(|(target, owners)| Some((target, owners.first()?))) {
+            None => Ok(()),
+            Some((target, owner)) => {
+                Err(Rejection::new(format!("expected {target}, to which {owner} refers, found none")))
+            }
+        }
+    }
+
     /// Takes over what an event changed, if every strong reference then resolves.
     pub(crate) fn check<N: Node>(&mut self, node: &N, undo: &N::Undo) -> Result<ReferenceChanges, Rejection> {
         let mut changes = ReferenceChanges::default();

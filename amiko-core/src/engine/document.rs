@@ -4,7 +4,7 @@
 //! memory.
 
 use super::cause::Cause;
-use crate::dispatcher::{Connection, Dispatcher, Timer};
+use crate::dispatcher::{Connection, Timer};
 use crate::machine::Node;
 use crate::serializable::{
     Change, Json, Patch, Pointer, Problem, ReadError, Reader, Schema, Serializable, WriteError, Writer, apply_patch,
@@ -36,7 +36,8 @@ pub(super) fn write_document<N: Node>(
     mut out: Writer,
     sequence: u64,
     state: &N,
-    dispatcher: &Dispatcher<N>,
+    timers: &Table<Timer<N>>,
+    connections: &Table<Connection<N>>,
 ) -> Result<Writer, WriteError> {
     out.begin_object()?;
     out.key("format");
@@ -48,9 +49,9 @@ pub(super) fn write_document<N: Node>(
     out.entry_key("state");
     state.write(&mut out)?;
     out.entry_key("timers");
-    dispatcher.timers().write(&mut out)?;
+    timers.write(&mut out)?;
     out.entry_key("connections");
-    dispatcher.connections().write(&mut out)?;
+    connections.write(&mut out)?;
     out.end_object();
     Ok(out)
 }
@@ -169,7 +170,7 @@ impl<N: Node> Recovery for Restored<N> {
     }
 }
 
-fn refused(error: ReadError) -> Refused {
+pub(super) fn refused(error: ReadError) -> Refused {
     let place = error.place();
     Refused { reason: error.reason(), line: place.line, byte: place.byte }
 }

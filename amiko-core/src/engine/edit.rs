@@ -63,6 +63,30 @@ impl<N: Node, S: Store> Engine<N, S> {
     ///
     /// None if nothing was changed, or if `agree` said no. Versions from before it aren't in memory any more.
     ///
+    /// ```
+    /// # use amiko_core::{engine::Settings, prelude::*, store::Memory};
+    /// # #[derive(Clone, Default, Serializable, Node)]
+    /// # #[amiko(machine)]
+    /// # struct Counter { value: u64 }
+    /// # #[derive(Clone, Serializable)]
+    /// # struct Add { amount: u64 }
+    /// # impl StateMachine for Counter {
+    /// #     type Node = Self;
+    /// #     type Message = Add;
+    /// #     fn handle(&mut self, add: Add, _: &mut Context<'_, Self>) -> Result<(), Rejection> {
+    /// #         self.value += add.amount;
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # let mut engine = Engine::<Counter, _>::open(Memory::new(), Settings::default())?;
+    /// let edited = engine.document()?.replace(r#""value":0"#, r#""value":7"#);
+    /// let patch = r#"[{"op":"replace","path":"/state/value","value":7}]"#;
+    /// assert_eq!(engine.edit(&edited, Time::from_secs(1), |found| found == patch)?, Some(1));
+    /// engine.sync()?;
+    /// assert_eq!(engine.node().value, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`EditError`]; nothing was changed.
     pub fn edit(

@@ -9,6 +9,7 @@ mod document;
 mod edit;
 mod error;
 mod history;
+mod inspection;
 mod output;
 mod rehearsal;
 mod settings;
@@ -19,6 +20,7 @@ pub use cause::Cause;
 pub use edit::EditError;
 pub use error::{EngineOpenError, EventError, SyncError};
 pub use history::HistoryEntry;
+pub use inspection::{repair, verify};
 pub use output::{Output, Request};
 pub use rehearsal::Rehearsal;
 pub use settings::{Entropy, Limits, Settings};
@@ -444,7 +446,9 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// The state has no exact text.
     pub fn document(&self) -> Result<String, WriteError> {
         let out = Writer::new().with_lines(Lines::PerEntry);
-        document::write_document(out, self.sequence, &self.node, &self.event.dispatcher).map(Writer::into_string)
+        let dispatcher = &self.event.dispatcher;
+        document::write_document(out, self.sequence, &self.node, dispatcher.timers(), dispatcher.connections())
+            .map(Writer::into_string)
     }
 
     /// Gives the store back.

@@ -3,7 +3,7 @@
 //! Invariant: a number keeps every digit and an object the order of its fields, so that what isn't touched is written as it
 //! was read.
 
-use super::{Change, Patch, Pointer, Problem, ReadError, Reader, Schema, Serializable, WriteError, Writer};
+use super::{Change, Patch, Pointer, Problem, ReadError, ReadLimits, Reader, Schema, Serializable, WriteError, Writer};
 use std::collections::HashSet;
 
 /// Any JSON value.
@@ -101,6 +101,63 @@ impl Json {
             }
             other => other,
         }
+    }
+
+    /// The JSON text for people: each field and each element on a line of its own, every digit and character as it is.
+    ///
+    /// ```
+    /// use amiko_core::serializable::Json;
+    /// let json = Json::parse(r#"{"owner":"alice","holds":[1.50,{}]}"#)?;
+    /// let text = "{\n  \"owner\": \"alice\",\n  \"holds\": [\n    1.50,\n    {}\n  ]\n}";
+    /// assert_eq!(json.to_pretty()?, text);
+    /// assert_eq!(Json::parse(text)?, json);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// It is nested deeper than a reader accepts.
+    pub fn to_pretty(&self) -> Result<String, WriteError> {
+        let mut out = Writer::new();
+        self.write_pretty(0, &mut out)?;
+        Ok(out.into_string())
+    }
+
+    fn write_pretty(&self, depth: u32, out: &mut Writer) -> Result<(), WriteError> {
+        let limit = ReadLimits::default().depth;
+        let deeper = depth + 1;
+        let line = |first: bool, out: &mut Writer| {
+            out.raw(if first { "\n" } else { ",\n" });
+            (0..deeper).for_each(|_| out.raw("  "));
+        };
+        let end = |out: &mut Writer| {
+            out.raw("\n");
+            (0..depth).for_each(|_| out.raw("  "));
+        };
+        match self {
+            Self::Array(_) | Self::Object(_) if deeper > limit => return Err(WriteError::TooDeep { limit }),
+            Self::Array(values) if !values.is_empty() => {
+                out.raw("[");
+                for (index, value) in values.iter().enumerate() {
+                    line(index == 0, out);
+                    value.write_pretty(deeper, out)?;
+                }
+                end(out);
+                out.raw("]");
+            }
+            Self::Object(fields) if !fields.is_empty() => {
+                out.raw("{");
+                for (index, (name, value)) in fields.iter().enumerate() {
+                    line(index == 0, out);
+                    out.string(name);
+                    out.raw(": ");
+                    value.write_pretty(deeper, out)?;
+                }
+                end(out);
+                out.raw("}");
+            }
+            other => other.write(out)?,
+        }
+        Ok(())
     }
 
     /// The text of a string.

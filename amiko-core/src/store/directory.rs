@@ -13,7 +13,7 @@ use super::disk::{DirectoryDone, DirectoryWork, Disk, Finished, Step};
 use super::error::{OpenError, RecoverError, StoreError, Trying, with_sources};
 use super::files::{Files, Retention};
 use super::journal::Segment;
-use super::vfs::{LockError, OsVfs, Vfs};
+use super::vfs::{OsVfs, Vfs};
 use super::{Recovered, Recovery, Store, Usage, checks, format, recovery};
 use crate::time::Time;
 
@@ -66,6 +66,7 @@ impl DirectorySettings {
 /// | `snapshot-<n>.json` | one JSON document, as of sequence number n; its last member is the checksum |
 /// | `journal-<n>.jsonl` | a header, then the records from sequence number n on, one a line, each with its checksum; then empty lines |
 /// | `LOCK` | the ID of the process that has the store open |
+/// | `damaged-<n>/` | what a [`Repair`](super::Repair) has moved aside |
 ///
 /// All of them are readable for their owner only. Dropping the store loses what wasn't synced. The lock is held until
 /// the store, and the work that was taken out of it, are gone.
@@ -146,6 +147,26 @@ impl Directory {
         Self::open_with_vfs(path, settings, OsVfs)
     }
 
+    /// Opens a store that is there already; creates nothing.
+    ///
+    /// ```
+    /// use amiko_core::store::{Directory, OpenError};
+    /// # let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("stat"); // misspelt
+    /// assert!(matches!(Directory::open_existing(&path), Err(OpenError::Io { .. })));
+    /// assert!(!path.exists());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Io`] if there is no such directory, [`OpenError::NoStore`] if it has no store in it; and as
+    /// [`Directory::open`].
+    pub fn open_existing(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Files { vfs: OsVfs, directory: path.as_ref().to_owned() }.expect_store()?;
+        Self::open(path)
+    }
+
     /// A past version of a store, to be read, as far back as [`DirectorySettings::retention`] has kept it. It may be in use.
     ///
     /// # Errors
@@ -166,17 +187,8 @@ impl<V: Vfs> Directory<V> {
     pub fn open_with_vfs(path: impl AsRef<Path>, settings: DirectorySettings, vfs: V) -> Result<Self, OpenError> {
         let directory = path.as_ref().to_owned();
         vfs.create_dir(&directory).trying("create the directory", &directory)?;
-        let lock_path = directory.join("LOCK");
-        let lock = match vfs.lock(&lock_path) {
-            Ok(lock) => Arc::new(lock),
-            Err(LockError::Held { holder }) => {
-                return Err(OpenError::Locked { path: directory, holder });
-            }
-            Err(LockError::Io(source)) => {
-                return Err(OpenError::Io { action: "lock", path: lock_path, source });
-            }
-        };
         let files = Files { vfs, directory: directory.clone() };
+        let lock = Arc::new(files.lock()?);
         Ok(Self { path: directory, settings, state: State::Opened { files, lock } })
     }
 

@@ -19,6 +19,11 @@ pub enum OpenError {
         /// The process that has it open, if its lock file says so.
         holder: Option<u32>,
     },
+    /// A store is expected to be there, and isn't.
+    NoStore {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The operating system refused.
     Io {
         /// What was tried.
@@ -232,6 +237,9 @@ impl fmt::Display for OpenError {
             Self::Locked { path, holder: None } => {
                 write!(f, "another process is using {}; stop it first, or open another directory", path.display())
             }
+            Self::NoStore { path } => {
+                write!(f, "expected a snapshot or a journal in {}, found neither; check the path", path.display())
+            }
             Self::Io { action, path, .. } => write!(f, "cannot {action} {}", path.display()),
         }
     }
@@ -377,8 +385,29 @@ impl Error for StoreError {
     }
 }
 
+impl RecoverError {
+    /// The file that this is about, and line (from 1) and byte (from 0) in it where they are known.
+    pub(super) fn place(&self) -> (&Path, Option<(u64, u64)>) {
+        match self {
+            Self::Damaged { path, line, byte, .. }
+            | Self::Sequence { path, line, byte, .. }
+            | Self::Refused { path, line, byte, .. } => (path, Some((*line, *byte))),
+            Self::MissingSegment { path, .. }
+            | Self::MissingSnapshot { path, .. }
+            | Self::ShortJournal { path, .. }
+            | Self::Duplicate { path, .. }
+            | Self::Misnamed { path, .. }
+            | Self::NewerFormat { path, .. }
+            | Self::Io { path, .. }
+            | Self::NotKept { directory: path, .. }
+            | Self::NotYet { directory: path, .. } => (path, None),
+            Self::NotFresh => (Path::new(""), None),
+        }
+    }
+}
+
 /// A place in a file, the way compilers write it, so that editors find it.
-struct Place<'p>(&'p Path, u64, u64);
+pub(super) struct Place<'p>(pub(super) &'p Path, pub(super) u64, pub(super) u64);
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -390,9 +419,9 @@ impl fmt::Display for Place<'_> {
 /// An operation of the operating system that failed, before it is known whose error it becomes.
 #[derive(Debug)]
 pub(super) struct Failure {
-    action: &'static str,
-    path: PathBuf,
-    source: io::Error,
+    pub(super) action: &'static str,
+    pub(super) path: PathBuf,
+    pub(super) source: io::Error,
 }
 
 /// Says what was tried with which file when an I/O operation fails.

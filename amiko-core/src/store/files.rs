@@ -5,10 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::error::{Failure, RecoverError, Trying};
+use super::error::{Failure, OpenError, RecoverError, Trying};
 use super::format::Header;
 use super::journal;
-use super::vfs::{Access, Vfs, VfsFile};
+use super::vfs::{Access, LockError, Vfs, VfsFile};
 use crate::time::Time;
 use std::collections::BTreeMap;
 use std::iter;
@@ -46,7 +46,7 @@ pub(super) struct Inventory {
     /// First sequence numbers of the journal segments.
     pub(super) segments: Vec<u64>,
     /// Names of what was never finished.
-    temporary: Vec<String>,
+    pub(super) temporary: Vec<String>,
 }
 
 /// What a file name stands for.
@@ -57,6 +57,24 @@ enum Kind {
 }
 
 impl<V: Vfs> Files<V> {
+    /// Takes the lock of the directory, without waiting.
+    pub(super) fn lock(&self) -> Result<V::Lock, OpenError> {
+        let path = self.directory.join("LOCK");
+        self.vfs.lock(&path).map_err(|error| match error {
+            LockError::Held { holder } => OpenError::Locked { path: self.directory.clone(), holder },
+            LockError::Io(source) => OpenError::Io { action: "lock", path, source },
+        })
+    }
+
+    /// Refuses a directory that isn't there, or has nothing of a store in it, and leaves it as it is.
+    pub(super) fn expect_store(&self) -> Result<(), OpenError> {
+        let names = self.vfs.list(&self.directory).trying("list", &self.directory)?;
+        if names.iter().any(|name| kind(name.strip_suffix(TEMPORARY).unwrap_or(name)).is_some()) {
+            return Ok(());
+        }
+        Err(OpenError::NoStore { path: self.directory.clone() })
+    }
+
     pub(super) fn snapshot(&self, sequence: u64) -> PathBuf {
         self.directory.join(format!("snapshot-{sequence}.json"))
     }
@@ -92,33 +110,43 @@ impl<V: Vfs> Files<V> {
     }
 
     pub(super) fn inventory(&self) -> Result<Inventory, RecoverError> {
+        let (inventory, strays) = self.survey()?;
+        strays.into_iter().next().map_or(Ok(inventory), Err)
+    }
+
+    /// The same, with what is wrong with the names of files beside it. No crash gives a file such a name: somebody has.
+    pub(super) fn survey(&self) -> Result<(Inventory, Vec<RecoverError>), Failure> {
         let names = self.vfs.list(&self.directory).trying("list", &self.directory)?;
-        let mut inventory = Inventory::default();
-        let mut found: BTreeMap<Kind, String> = BTreeMap::new();
+        let (mut inventory, mut strays) = (Inventory::default(), Vec::new());
+        let mut found: BTreeMap<Kind, Vec<String>> = BTreeMap::new();
         for name in names {
             if name.strip_suffix(TEMPORARY).and_then(kind).is_some() {
                 inventory.temporary.push(name);
-            } else if let Some(kind) = kind(&name)
-                && let Some(other) = found.insert(kind, name.clone())
-            {
-                let (path, other) = (self.directory.join(name), self.directory.join(other));
-                return Err(RecoverError::Duplicate { path, other });
+            } else if let Some(kind) = kind(&name) {
+                found.entry(kind).or_default().push(name);
             }
         }
-        for (kind, name) in found {
-            let path = match kind {
-                Kind::Snapshot(sequence) => self.snapshot(sequence),
-                Kind::Segment(first) => self.segment(first),
+        for (kind, names) in found {
+            let (path, numbers, number) = match kind {
+                Kind::Snapshot(sequence) => (self.snapshot(sequence), &mut inventory.snapshots, sequence),
+                Kind::Segment(first) => (self.segment(first), &mut inventory.segments, first),
             };
-            if !path.ends_with(&name) {
-                return Err(RecoverError::Misnamed { path: self.directory.join(name), expected: path });
-            }
-            match kind {
-                Kind::Snapshot(sequence) => inventory.snapshots.push(sequence),
-                Kind::Segment(first) => inventory.segments.push(first),
+            let (right, wrong): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| path.ends_with(name));
+            numbers.extend((!right.is_empty()).then_some(number));
+            let mut others = right.iter().chain(&wrong);
+            let first = others.next().map(|name| self.directory.join(name));
+            match (first, others.next()) {
+                (Some(other), Some(_)) => {
+                    let wrong = wrong.iter().map(|name| self.directory.join(name)).filter(|path| *path != other);
+                    strays.extend(wrong.map(|path| RecoverError::Duplicate { path, other: other.clone() }));
+                }
+                (Some(found), None) if right.is_empty() => {
+                    strays.push(RecoverError::Misnamed { path: found, expected: path });
+                }
+                _ => {}
             }
         }
-        Ok(inventory)
+        Ok((inventory, strays))
     }
 
     /// Removes what was never finished, and what the snapshot `newest` has replaced.
@@ -130,11 +158,7 @@ impl<V: Vfs> Files<V> {
         let mut obsolete: Vec<PathBuf> = inventory.temporary.iter().map(|name| self.directory.join(name)).collect();
         let older = &inventory.snapshots[..inventory.snapshots.partition_point(|sequence| *sequence < newest)];
         let oldest = older.len() - self.kept(older, newest, retention);
-        let first_kept = match retention {
-            // Also what came before the first snapshot of all.
-            Retention::Forever => 0,
-            _ => older.get(oldest).copied().unwrap_or(newest),
-        };
+        let first_kept = older.get(oldest).copied().unwrap_or(newest);
         obsolete.extend(older[..oldest].iter().map(|&sequence| self.snapshot(sequence)));
         let segments = inventory.segments.iter().filter(|&&first| first <= first_kept);
         obsolete.extend(segments.map(|&first| self.segment(first)));
@@ -158,7 +182,7 @@ impl<V: Vfs> Files<V> {
     }
 
     /// The time of a snapshot: its segment has it.
-    fn time_of(&self, sequence: u64) -> Option<Time> {
+    pub(super) fn time_of(&self, sequence: u64) -> Option<Time> {
         self.header(sequence.checked_add(1)?).map(|header| header.time)
     }
 

@@ -16,6 +16,8 @@ use crate::time::Time;
 
 /// Preallocation goes in multiples of this many bytes at the most.
 const LARGEST_CHUNK: u64 = 1 << 30;
+/// Faults of one segment that are listed; of a file that is nothing but damage, the rest says nothing new.
+const MOST_FAULTS: usize = 100;
 static NEWLINES: [u8; 1 << 16] = [b'\n'; 1 << 16];
 
 /// A segment that can be written to.
@@ -83,7 +85,7 @@ impl<F: VfsFile> Segment<F> {
         rewrite(&mut file, group, present).trying("write", &path)?;
         let torn_end = torn.map_or(end, |torn| torn.byte + torn.bytes_cut);
         let allocated = allocated.max(torn_end);
-        fill(&mut file, present, allocated).trying("fill the end of", &path)?;
+        fill(&mut file, present, torn_end).trying("cut the torn end of", &path)?;
         let mut segment = Self { file, path, first, end, allocated, synced: false };
         segment.sync()?;
         Ok(segment)
@@ -182,6 +184,38 @@ pub(super) fn replay<V: Vfs>(
 
     let (end, path) = (lines.start, lines.path);
     Ok(Replayed { path, first, end, allocated, group, sequence: expected - 1, records: end - begin, torn })
+}
+
+/// What is wrong in a segment after a line at which its replay ended, and the last sequence number in it. Records are
+/// only held against their checksums: nobody knows what they would be applied to.
+pub(super) fn faults_after<V: Vfs>(
+    files: &Files<V>,
+    first: u64,
+    line: u64,
+) -> Result<(Vec<RecoverError>, Option<u64>), Failure> {
+    let path = files.segment(first);
+    let file = files.open(&path, Access::Read)?;
+    let mut lines = Lines::new(&file, path);
+    let (mut faults, mut expected, mut last) = (Vec::new(), None::<u64>, None::<u64>);
+    while lines.advance()? && faults.len() < MOST_FAULTS {
+        match format::open_record(&lines.line) {
+            Ok(record) => {
+                if let Some(expected) = expected.filter(|expected| *expected != record.sequence && lines.number > line)
+                {
+                    faults.push(lines.out_of_sequence(expected, record.sequence));
+                }
+                expected = record.sequence.checked_add(1);
+                last = last.max(Some(record.sequence));
+            }
+            Err(fault) => {
+                expected = None;
+                if lines.number > line && !lines.line.is_empty() {
+                    faults.push(lines.damaged(fault));
+                }
+            }
+        }
+    }
+    Ok((faults, last))
 }
 
 /// The lines of a file, with their places.

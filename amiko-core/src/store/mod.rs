@@ -2,7 +2,7 @@
 //!
 //! [`Store`] is the whole interface. [`Directory`] keeps it in text files, through a [`Vfs`] so
 //! that a simulated disk can take the place of the real one; [`Archive`] reads a past version from
-//! such a directory; [`Memory`] keeps it in memory, for tests and examples. They take text and give
+//! such a directory; [`verify`](verify()) and [`Repair`] are for one that is damaged; [`Memory`] keeps it in memory, for tests and examples. They take text and give
 //! text back; none of them knows what is in it.
 //!
 //! What any store has to do is written down as rules in [`conformance`], for the tests of others.
@@ -56,7 +56,9 @@ mod format;
 mod journal;
 mod memory;
 mod recovery;
+mod repair;
 mod snapshot;
+mod verify;
 mod vfs;
 
 #[cfg(test)]
@@ -71,6 +73,8 @@ pub use disk::{DirectoryDone, DirectoryWork};
 pub use error::{OpenError, RecoverError, StoreError};
 pub use files::Retention;
 pub use memory::{Memory, MemoryDone, MemoryWork};
+pub use repair::{Repair, RepairError, Repaired};
+pub use verify::{FileKind, FileReport, Finding, Inspection, Report, verify, verify_with_vfs};
 pub use vfs::{Access, LockError, OsVfs, Vfs, VfsFile};
 
 /// Where an engine keeps its document: a snapshot, and the journal of what came after it.

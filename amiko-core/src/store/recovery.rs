@@ -47,7 +47,9 @@ pub(super) fn until<V: Vfs>(files: &Files<V>, until: u64, visitor: &mut dyn Reco
     }
 }
 
-fn replay<V: Vfs>(
+/// Hands over the newest good snapshot of an inventory, and every record after it up to version `until`; `last` is the
+/// last segment of all.
+pub(super) fn replay<V: Vfs>(
     files: &Files<V>,
     inventory: &Inventory,
     last: Option<u64>,
@@ -61,7 +63,7 @@ fn replay<V: Vfs>(
     let segments = &inventory.segments[inventory.segments.partition_point(|first| *first <= sequence)..];
     for &first in segments {
         if first != sequence.saturating_add(1) {
-            return Err(gap(files, base, sequence, tail.as_ref(), Some(first)));
+            return Err(gap(files, base, sequence, tail.as_ref().map(|tail| tail.first), Some(first)));
         }
         // Only the last one of all may be torn: those before were synced before the next was begun.
         let replayed = journal::replay(files, first, last == Some(first), until, visitor)?;
@@ -77,7 +79,7 @@ fn replay<V: Vfs>(
         && (sequence < newest || (until != Some(newest) && !follows(newest)))
     {
         let resumes = (sequence < newest).then(|| newest.saturating_add(1));
-        return Err(gap(files, base, sequence, tail.as_ref(), resumes));
+        return Err(gap(files, base, sequence, tail.as_ref().map(|tail| tail.first), resumes));
     }
     let torn = tail.as_ref().and_then(|replayed| replayed.torn.clone());
     let damaged = damaged.into_iter().map(|(_, damaged)| damaged).collect();
@@ -115,11 +117,13 @@ fn base<V: Vfs>(
 }
 
 /// Names the file whose absence, or whose early end, is what went wrong.
-fn gap<V: Vfs>(
+///
+/// `before` is the first number of the last segment before the gap.
+pub(super) fn gap<V: Vfs>(
     files: &Files<V>,
     base: Option<u64>,
     reached: u64,
-    before: Option<&Replayed>,
+    before: Option<u64>,
     resumes: Option<u64>,
 ) -> RecoverError {
     match (before, resumes) {
@@ -127,8 +131,8 @@ fn gap<V: Vfs>(
             RecoverError::MissingSnapshot { path: files.snapshot(first - 1), segment: files.segment(first) }
         }
         // The segment after the gap says which one is before it.
-        (Some(before), Some(first)) if files.previous_segment(first).is_none_or(|first| first == before.first) => {
-            RecoverError::ShortJournal { path: files.segment(before.first), reached, expected: first - 1 }
+        (Some(before), Some(first)) if files.previous_segment(first).is_none_or(|first| first == before) => {
+            RecoverError::ShortJournal { path: files.segment(before), reached, expected: first - 1 }
         }
         _ => RecoverError::MissingSegment { path: files.segment(reached.saturating_add(1)), reached, resumes },
     }

@@ -104,6 +104,10 @@ pub(super) fn read<V: Vfs>(files: &Files<V>, sequence: u64) -> Result<Snapshot, 
 }
 
 impl Snapshot {
+    pub(super) fn document(&self) -> &str {
+        &self.document
+    }
+
     pub(super) fn hand_over(self, visitor: &mut dyn Recovery) -> Result<(), RecoverError> {
         let Self { path, sequence, document, .. } = self;
         visitor.snapshot(sequence, &document).map_err(|refused| RecoverError::Refused {

@@ -14,7 +14,7 @@ const MAX_RECORDS: usize = 100_000;
 
 /// The whole state of a payment node.
 #[derive(Debug, Clone, PartialEq, Serializable, Node)]
-#[amiko(machine, network = super::Message, reply = Reply, notice = Notice, rename_all = "camelCase")]
+#[amiko(machine, network = super::Message, reply = Reply, notice = Notice, rename_all = "camelCase", check = new_links_are_told_apart)]
 pub struct PaymentNode {
     /// The neighbours.
     #[amiko(machines)]
@@ -349,6 +349,16 @@ impl PaymentNode {
 const MAX_RECEIPT: usize = 10_000;
 
 /// Names that users give mustn't look like those that the node gives to payments, nor spoil a URL or a terminal.
+/// The name of a new link isn't one that a payment may have: commands are refused before, edits here.
+fn new_links_are_told_apart(node: &PaymentNode, undo: &PaymentNodeUndo) -> Result<(), Rejection> {
+    for (name, old) in undo.links.first_touches() {
+        if old.is_none() && node.links.contains(&Id::new(name.clone())) {
+            check_name(name)?;
+        }
+    }
+    Ok(())
+}
+
 fn check_name(name: &str) -> Result<(), Rejection> {
     let good = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
     let payment = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());

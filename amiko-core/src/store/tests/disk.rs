@@ -1,7 +1,7 @@
 //! A disk in memory that fails when it is told to, and that on a crash keeps any part of what
 //! wasn't synced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -32,6 +32,9 @@ struct Content {
     durable: Vec<u8>,
     writes: Vec<(u64, Vec<u8>)>,
 }
+
+/// What becomes of the bytes of a file.
+pub(super) type Spoil = dyn Fn(&[u8]) -> Vec<u8>;
 
 #[derive(Debug)]
 pub(super) struct Handle(Disk, usize);
@@ -120,6 +123,28 @@ impl Disk {
         }
     }
 
+    /// Every file with what is in it.
+    pub(super) fn contents(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let inner = self.0.lock().unwrap();
+        inner.names.iter().map(|(path, index)| (path.clone(), inner.files[*index].bytes.clone())).collect()
+    }
+
+    /// Changes a file behind everybody's back, durably; none removes it.
+    pub(super) fn spoil(&self, name: &str, change: Option<&Spoil>) {
+        let inner = &mut *self.0.lock().unwrap();
+        let path = Path::new("store").join(name);
+        match change {
+            Some(change) => {
+                let file = &mut inner.files[inner.names[&path]];
+                file.bytes = change(&file.bytes);
+                file.durable = file.bytes.clone();
+            }
+            None => drop(inner.names.remove(&path).unwrap()),
+        }
+        inner.durable_names = inner.names.clone();
+        inner.changes.clear();
+    }
+
     fn operation(&self) -> io::Result<MutexGuard<'_, Inner>> {
         let mut inner = self.0.lock().unwrap();
         inner.operations += 1;
@@ -174,8 +199,9 @@ impl Vfs for Disk {
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let names = self.0.lock().unwrap().names.keys().cloned().collect::<Vec<_>>();
-        let names = names.iter().filter_map(|name| name.strip_prefix(path).ok()?.to_str());
-        Ok(names.map(str::to_owned).collect())
+        // A directory in it is there as long as it has a file.
+        let names = names.iter().filter_map(|name| name.strip_prefix(path).ok()?.iter().next()?.to_str());
+        Ok(names.map(str::to_owned).collect::<BTreeSet<String>>().into_iter().collect())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

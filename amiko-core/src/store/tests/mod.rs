@@ -9,14 +9,16 @@ mod directory;
 mod disk;
 mod fallback;
 mod faults;
+mod repair;
 mod retention;
+mod verify;
 mod writes;
 
 use crate::time::Time;
 use std::fs;
 use std::path::Path;
 
-use super::{Directory, DirectorySettings, RecoverError, Recovered, Recovery, Refused, Retention, Store};
+use super::{Directory, DirectorySettings, Inspection, RecoverError, Recovered, Recovery, Refused, Retention, Store};
 
 /// Everything that a recovery handed over.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,6 +37,24 @@ impl Recovery for Log {
     fn record(&mut self, sequence: u64, record: &str) -> Result<(), Refused> {
         self.records.push((sequence, record.to_owned()));
         Ok(())
+    }
+}
+
+/// A snapshot of a version is one text, whatever has led there.
+impl Inspection for Log {
+    fn check(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn compare(&self, sequence: u64, found: &str) -> Result<(), Refused> {
+        if found == document(sequence) {
+            return Ok(());
+        }
+        Err(Refused { reason: format!("expected {}, found {found}", document(sequence)), byte: 0, line: 1 })
+    }
+
+    fn document(&self, sequence: u64) -> Result<String, String> {
+        Ok(document(sequence))
     }
 }
 

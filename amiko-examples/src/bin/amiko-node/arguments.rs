@@ -75,6 +75,16 @@ pub(crate) enum Command {
     List,
     /// Show the payment log.
     Payments,
+    /// Change the state of a stopped node by hand, in $VISUAL or $EDITOR: checked, shown, and one line of the journal.
+    Edit(Edit),
+    /// Check every file of a stopped node, and say everything that is wrong; changes nothing.
+    Verify,
+    /// Salvage what is good of a damaged state directory; keeps every file aside and removes none.
+    Repair {
+        /// Don't ask.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -96,6 +106,16 @@ pub(crate) enum MeetingPoint {
         /// What the meeting point is called.
         name: String,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct Edit {
+    /// Don't ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Go on with the file that an edit which was refused has left.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
 }
 
 #[derive(Args)]

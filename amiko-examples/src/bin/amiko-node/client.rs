@@ -139,7 +139,7 @@ fn show_summary(summary: &Summary) {
 }
 
 /// `2026-11-22T18:56:25Z`.
-fn moment(time: Time) -> String {
+pub(crate) fn moment(time: Time) -> String {
     /// The end of the year 9999, beyond which there is no such text.
     const LAST: u64 = 253_402_300_799;
     if time.as_secs() > LAST {

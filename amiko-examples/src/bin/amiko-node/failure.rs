@@ -34,9 +34,12 @@ impl Failure {
 
     pub(crate) fn engine(error: &EngineOpenError, directory: &Path) -> Self {
         match error {
-            EngineOpenError::Recover(RecoverError::Io { .. }) => Self::Refused(chain(error)),
+            EngineOpenError::Recover(RecoverError::Io { .. } | RecoverError::NewerFormat { .. }) => {
+                Self::Refused(chain(error))
+            }
             EngineOpenError::Recover(_) => Self::Damaged(format!(
-                "{}; nothing was changed: mend that place by hand, or put back a copy of {}",
+                "{}; nothing was changed: `amiko-node verify --dir {1}` says everything that is wrong, and \
+                 `amiko-node repair --dir {1}` salvages what is good",
                 chain(error),
                 directory.display()
             )),

@@ -6,9 +6,12 @@ mod arguments;
 mod client;
 mod control;
 mod demo;
+mod edit;
 mod failure;
+mod repair;
 mod run;
 mod screen;
+mod verify;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -30,6 +33,9 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
     let json = arguments.json;
     match &arguments.command {
+        Command::Edit(edit) => edit::edit(edit, arguments.directory()?, json),
+        Command::Verify => verify::verify(arguments.directory()?, json),
+        Command::Repair { yes } => repair::repair(arguments.directory()?, *yes, json),
         Command::Demo(demo) => runtime.block_on(demo::demo(demo, arguments.dir.as_deref(), json)),
         Command::Run(run) => runtime.block_on(run::run(run, arguments.directory()?, json)).map(|()| ExitCode::SUCCESS),
         other => runtime.block_on(client::command(other, arguments.directory()?, json)),

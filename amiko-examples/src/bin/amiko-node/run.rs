@@ -5,6 +5,7 @@ use crate::control::{self, Answer, Conversation, LinkSummary, MAX_QUESTION, Ques
 use crate::failure::{Failure, chain};
 use crate::screen;
 use amiko_core::prelude::*;
+use amiko_core::store::OpenError;
 use amiko_examples::payment::{
     Address, Link, LinkUrl, Notice, Payer, PayerMessage, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
     PaymentProtocol, Reply,
@@ -21,15 +22,29 @@ const MAX_CONVERSATIONS: usize = 1_000;
 
 pub(crate) type Node = Handle<PaymentNode, Directory>;
 
-/// Opens the state of a node.
+/// Opens the state of a node; a directory that isn't there is made.
 pub(crate) fn open(directory: &Path) -> Result<Engine<PaymentNode>, Failure> {
-    let store = Directory::open(directory).map_err(|error| Failure::open(&error))?;
+    open_store(Directory::open(directory), directory)
+}
+
+/// The same in a store that was opened.
+pub(crate) fn open_store(
+    store: Result<Directory, OpenError>,
+    directory: &Path,
+) -> Result<Engine<PaymentNode>, Failure> {
+    let store = store.map_err(|error| Failure::open(&error))?;
     let engine = Engine::open(store, Settings::default()).map_err(|error| Failure::engine(&error, directory))?;
     if let Some(torn) = engine.torn() {
         screen::tell(format_args!(
             "amiko-node: the last write to {} was torn by a crash: {} bytes that were never acknowledged are cut off",
             torn.file.display(),
             torn.bytes_cut
+        ));
+    }
+    for damaged in engine.damaged() {
+        screen::tell(format_args!(
+            "amiko-node: {}; an older snapshot and the journal have led to the same state, and a new one is written",
+            screen::plain(&damaged.reason)
         ));
     }
     Ok(engine)

@@ -56,6 +56,27 @@ pub(crate) fn bold(text: &str) -> String {
     if color(std::io::stdout().is_terminal()) { format!("\x1b[1;32m{text}\x1b[0m") } else { text.to_owned() }
 }
 
+/// What becomes of a part of the state.
+pub(crate) enum Change {
+    Added,
+    Changed,
+    Removed,
+}
+
+/// A line in the colour of what it says, where standard error is a terminal that may have it.
+pub(crate) fn tell_change(change: &Change, line: &str) {
+    let color = match change {
+        Change::Added => "32",
+        Change::Changed => "33",
+        Change::Removed => "31",
+    };
+    if self::color(std::io::stderr().is_terminal()) {
+        tell(format_args!("\x1b[{color}m{line}\x1b[0m"));
+    } else {
+        tell(line);
+    }
+}
+
 /// Text from outside: control characters and those that change the direction of writing are escaped.
 pub(crate) fn plain(text: &str) -> String {
     let mut plain = String::new();

@@ -1,0 +1,221 @@
+//! Changing the state of a stopped node by hand.
+//!
+//! Invariant: nobody's work is lost: a file whose changes weren't committed is kept, and named.
+
+use crate::arguments::Edit;
+use crate::failure::{Failure, chain};
+use crate::{run, screen};
+use amiko_core::engine::EditError;
+use amiko_core::prelude::*;
+use amiko_core::serializable::Json;
+use amiko_examples::payment::PaymentNode;
+use screen::Change;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Characters of a value that are shown.
+const SHOWN: usize = 120;
+
+pub(crate) fn edit(arguments: &Edit, directory: &Path, json: bool) -> Result<ExitCode, Failure> {
+    let mut engine = run::open_store(Directory::open_existing(directory), directory)?;
+    let present = Json::parse(&engine.document().map_err(Failure::refused)?).map_err(Failure::refused)?;
+    let mut draft = Draft::new(directory, arguments.from.as_deref(), &present)?;
+    let patch = match take(&mut engine, &draft, &present, arguments.yes, json) {
+        Ok(patch) => patch,
+        // What nobody has touched isn't worth keeping.
+        Err(reason) if draft.is_untouched() => {
+            draft.done = true;
+            return Err(Failure::Refused(format!("{reason}; nothing was changed")));
+        }
+        Err(reason) => {
+            return Err(Failure::Refused(format!(
+                "{reason}; nothing was changed: edit it again with `amiko-node edit --dir {} --from {}`",
+                directory.display(),
+                draft.path.display()
+            )));
+        }
+    };
+    engine.sync().map_err(|error| {
+        let reason = chain(&error);
+        Failure::Refused(format!(
+            "{reason}; whether the change is on disk isn't known: it is kept in {}",
+            draft.path.display()
+        ))
+    })?;
+    draft.done = true;
+    let version = engine.sequence();
+    let changed = patch != Json::Array(Vec::new());
+    if json {
+        screen::say(Json::Object(vec![("version".into(), Json::integer(version)), ("patch".into(), patch)]));
+    } else if changed {
+        screen::say(format_args!("committed as version {version}"));
+    } else {
+        screen::say(format_args!("nothing was changed: version {version}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets the user edit the draft, and commits what has become of it. Gives back the difference, as a JSON Patch.
+fn take(
+    engine: &mut Engine<PaymentNode>,
+    draft: &Draft,
+    present: &Json,
+    yes: bool,
+    json: bool,
+) -> Result<Json, String> {
+    open_editor(&draft.path, json)?;
+    let text = draft.read()?;
+    let mut patch = Ok(Json::Array(Vec::new()));
+    let mut agreed = true;
+    let committed = engine.edit(&text, now(), |difference| {
+        patch = Json::parse(difference).map_err(|error| error.to_string());
+        patch.iter().for_each(|patch| show(patch, present));
+        agreed = patch.is_ok() && (yes || screen::ask("commit this change?"));
+        agreed
+    });
+    committed.map_err(|error| refusal(&error, &draft.path))?;
+    let patch = patch?;
+    if agreed { Ok(patch) } else { Err("nobody agreed to the change".into()) }
+}
+
+/// Why an edit wasn't taken, with the place in the file as compilers write it, so that editors find it.
+fn refusal(error: &EditError, path: &Path) -> String {
+    match error {
+        EditError::Read(read) => {
+            let (place, reason) = (read.place(), read.reason());
+            let (line, column, byte) = (place.line, place.column, place.byte);
+            format!("{}:{line}:{column} (byte {byte}): {}", path.display(), screen::plain(&reason))
+        }
+        other => screen::plain(&chain(other)),
+    }
+}
+
+/// The user's editor, which may have arguments.
+fn open_editor(path: &Path, json: bool) -> Result<(), String> {
+    let named = |name: &str| std::env::var_os(name).filter(|editor| !editor.is_empty());
+    let editor = named("VISUAL").or_else(|| named("EDITOR")).unwrap_or_else(|| "vi".into());
+    let mut line = editor.clone();
+    line.push(" \"$@\"");
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(line).arg(&editor).arg(path);
+    if json {
+        // Standard output is for the one document.
+        command.stdout(Stdio::from(io::stderr()));
+    }
+    let name = screen::plain(&editor.to_string_lossy());
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => {
+            Err(format!("expected the editor {name} to end well, found {status}; $VISUAL or $EDITOR says which"))
+        }
+        Err(error) => Err(format!("cannot start the editor {name}: {error}; $VISUAL or $EDITOR says which")),
+    }
+}
+
+/// The file that is edited. It may hold secrets, so only its owner reads it.
+struct Draft {
+    path: PathBuf,
+    original: String,
+    /// It is in the state directory, where nobody else would clear it away.
+    ours: bool,
+    /// Nobody needs it any more.
+    done: bool,
+}
+
+impl Draft {
+    const PREFIX: &'static str = "edit-";
+
+    fn new(directory: &Path, from: Option<&Path>, present: &Json) -> Result<Self, Failure> {
+        let original = present.to_pretty().map_err(Failure::refused)?;
+        if let Some(path) = from {
+            if let Err(error) = fs::metadata(path) {
+                return Err(Failure::Refused(format!("cannot read {}: {error}", path.display())));
+            }
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let inside = path.parent().and_then(|parent| parent.canonicalize().ok()) == directory.canonicalize().ok();
+            let ours = inside && name.starts_with(Self::PREFIX) && name.ends_with(".json");
+            return Ok(Self { path: path.to_owned(), original, ours, done: false });
+        }
+        for number in 1_u64.. {
+            let path = directory.join(format!("{}{number}.json", Self::PREFIX));
+            let refused = |error: io::Error| Failure::Refused(format!("cannot write {}: {error}", path.display()));
+            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+                Ok(mut file) => {
+                    // A file that isn't whole is of no use.
+                    let mut draft = Self { path: path.clone(), original, ours: true, done: true };
+                    writeln!(file, "{}", draft.original).map_err(refused)?;
+                    draft.done = false;
+                    return Ok(draft);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(refused(error)),
+            }
+        }
+        Err(Failure::Refused(format!("expected a name for a file in {}, found none", directory.display())))
+    }
+
+    fn read(&self) -> Result<String, String> {
+        let bytes = fs::read(&self.path).map_err(|error| format!("cannot read {}: {error}", self.path.display()))?;
+        String::from_utf8(bytes).map_err(|error| {
+            let byte = error.utf8_error().valid_up_to();
+            let line = 1 + error.as_bytes()[..byte].iter().filter(|byte| **byte == b'\n').count();
+            format!("{}:{line} (byte {byte}): expected text in UTF-8, found another byte", self.path.display())
+        })
+    }
+
+    fn is_untouched(&self) -> bool {
+        self.ours && fs::read_to_string(&self.path).is_ok_and(|text| text.trim_end() == self.original)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.done && self.ours {
+            drop(fs::remove_file(&self.path));
+        }
+    }
+}
+
+/// Shows a JSON Patch, one operation a line.
+fn show(patch: &Json, present: &Json) {
+    let Json::Array(operations) = patch else { return };
+    for operation in operations {
+        let text = |field: &str| operation.get(field).and_then(Json::as_str).unwrap_or_default();
+        let path = text("path");
+        let old = find(present, path).map(short).unwrap_or_default();
+        let new = operation.get("value").map(short).unwrap_or_default();
+        let path = screen::plain(path);
+        match text("op") {
+            "add" => screen::tell_change(&Change::Added, &format!("+ {path}  {new}")),
+            "remove" => screen::tell_change(&Change::Removed, &format!("- {path}  {old}")),
+            _ => screen::tell_change(&Change::Changed, &format!("~ {path}  {old} → {new}")),
+        }
+    }
+}
+
+fn short(value: &Json) -> String {
+    let text = value.to_string();
+    let more = if text.chars().nth(SHOWN).is_some() { "…" } else { "" };
+    format!("{}{more}", screen::plain(&text.chars().take(SHOWN).collect::<String>()))
+}
+
+/// What a JSON Pointer (RFC 6901) names.
+fn find<'j>(json: &'j Json, pointer: &str) -> Option<&'j Json> {
+    pointer.split('/').skip(1).try_fold(json, |json, segment| {
+        let segment = segment.replace("~1", "/").replace("~0", "~");
+        match json {
+            Json::Array(values) => values.get(segment.parse::<usize>().ok()?),
+            other => other.get(&segment),
+        }
+    })
+}
+
+/// A clock that stands before 1970 stands at its beginning.
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
