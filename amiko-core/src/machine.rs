@@ -159,11 +159,11 @@ impl Serializable for Nothing {
 #[doc(hidden)]
 pub fn write_envelope<M: StateMachine>(out: &mut Writer, to: &Id<M>, message: &M::Message) -> Result<(), WriteError> {
     out.begin_object()?;
-    out.key("kind");
+    out.raw("\"kind\":");
     out.string(M::KIND);
-    out.key("id");
+    out.raw(",\"id\":");
     to.write(out)?;
-    out.key("message");
+    out.raw(",\"message\":");
     message.write(out)?;
     out.end_object();
     Ok(())

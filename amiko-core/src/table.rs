@@ -48,10 +48,15 @@ impl<T: Object> TableUndo<T> {
 
     /// Each touched key once, with the object from before the event.
     pub fn first_touches(&self) -> impl Iterator<Item = (&T::Key, Option<&Arc<T>>)> {
-        let mut seen = HashSet::new();
-        // Most events touch few objects, each once: then nothing is put into the set.
-        let single = self.0.len() == 1;
-        self.0.iter().filter(move |(key, _)| single || seen.insert(key)).map(|(key, old)| (key, old.as_ref()))
+        /// Up to so many, looking at those before is quicker than a set of them.
+        const FEW: usize = 8;
+        let mut seen = HashSet::with_hasher(foldhash::fast::RandomState::default());
+        let few = self.0.len() <= FEW;
+        self.0.iter().enumerate().filter_map(move |(index, (key, old))| {
+            let earlier = &self.0[..index];
+            let first = if few { earlier.iter().all(|(earlier, _)| earlier != key) } else { seen.insert(key) };
+            first.then_some((key, old.as_ref()))
+        })
     }
 }
 

@@ -322,7 +322,7 @@ fn node(root: &Root) -> TokenStream {
             fn difference_since(&self, undo: &Self::Undo, patch: &mut ::amiko_core::Patch)
                 -> ::core::result::Result<(), ::amiko_core::WriteError>
             {
-                #(patch.within(#names, |patch| self.#fields.difference_since(&undo.#fields, patch))?;)*
+                #(patch.within_field(#names, |patch| self.#fields.difference_since(&undo.#fields, patch))?;)*
                 if let ::core::option::Option::Some((#(#own_fields,)*)) = &undo.__own {
                     #(#written)*
                 }

@@ -257,8 +257,8 @@ impl<N: Node> Dispatcher<N> {
     }
 
     pub(crate) fn difference_since(&self, undo: &DispatcherUndo<N>, patch: &mut Patch) -> Result<(), WriteError> {
-        patch.within("timers", |patch| self.timers.difference_since(&undo.timers, patch))?;
-        patch.within("connections", |patch| self.connections.difference_since(&undo.connections, patch))
+        patch.within_field("timers", |patch| self.timers.difference_since(&undo.timers, patch))?;
+        patch.within_field("connections", |patch| self.connections.difference_since(&undo.connections, patch))
     }
 }
 

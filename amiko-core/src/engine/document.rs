@@ -185,18 +185,17 @@ pub(super) fn write_record<N: Node>(
     patch: &Patch,
 ) -> Result<(), WriteError> {
     out.begin_object()?;
-    out.key("seq");
+    out.raw("\"seq\":");
     out.integer(sequence);
-    out.key("time");
+    out.raw(",\"time\":");
     time.write(out)?;
-    out.key("cause");
+    out.raw(",\"cause\":");
     cause.write(out)?;
     if let Some(reason) = rejected {
-        out.key("rejected");
+        out.raw(",\"rejected\":");
         out.text(reason);
     }
-    out.key("patch");
-    out.raw("[");
+    out.raw(",\"patch\":[");
     out.raw(patch.as_str());
     out.raw("]");
     out.end_object();

@@ -47,8 +47,13 @@ pub fn apply<T: Serializable + Clone>(value: &T, patch: &str) -> Result<T, ReadE
 /// Collects the operations `add`, `replace` and `remove` that lead from an old version to a new one.
 #[derive(Debug, Default)]
 pub struct Patch {
-    /// The JSON Pointer (RFC 6901) of the value that is compared.
+    /// The JSON Pointer (RFC 6901) of the value that is compared, but for the last ones of `fields`.
     path: String,
+    /// The fields on the way to that value. Most of them are equal in both versions: they are put into the path when
+    /// there is something to say about them.
+    fields: Vec<&'static str>,
+    /// How many of the fields are in the path.
+    pushed: usize,
     /// How far inside the document that value is.
     level: u32,
     out: Writer,
@@ -72,6 +77,8 @@ impl Patch {
     /// Forgets the operations and keeps the memory.
     pub fn clear(&mut self) {
         self.path.clear();
+        self.fields.clear();
+        self.pushed = 0;
         self.level = 0;
         self.out.clear();
         self.operations = 0;
@@ -92,17 +99,40 @@ impl Patch {
     /// # Errors
     /// Those of `compare`.
     pub fn within<T>(&mut self, segment: &str, compare: impl FnOnce(&mut Self) -> T) -> T {
-        let outside = self.path.len();
+        let outside = (self.path.len(), self.pushed);
+        self.push_fields();
         self.path.push('/');
         push_escaped(&mut self.path, segment);
         self.level += 1;
         let result = compare(self);
         self.level -= 1;
-        self.path.truncate(outside);
+        self.path.truncate(outside.0);
+        self.pushed = outside.1;
         result
     }
 
-    /// Compares one field.
+    /// The same for a field of a class.
+    ///
+    /// # Errors
+    /// Those of `compare`.
+    pub fn within_field<T>(&mut self, name: &'static str, compare: impl FnOnce(&mut Self) -> T) -> T {
+        self.fields.push(name);
+        self.level += 1;
+        let result = compare(self);
+        self.level -= 1;
+        self.fields.pop();
+        result
+    }
+
+    fn push_fields(&mut self) {
+        for field in &self.fields[self.pushed..] {
+            self.path.push('/');
+            push_escaped(&mut self.path, field);
+        }
+        self.pushed = self.fields.len();
+    }
+
+    /// Compares one field, or entry.
     ///
     /// # Errors
     /// The new value has no exact text.
@@ -110,12 +140,18 @@ impl Patch {
         self.within(name, |patch| new.difference(old, patch))
     }
 
-    /// Compares one field that has a codec.
+    /// Compares one field of a class that has a codec.
     ///
     /// # Errors
     /// The new value has no exact text.
-    pub fn field_with<T, C: Codec<T>>(&mut self, codec: &C, name: &str, old: &T, new: &T) -> Result<(), WriteError> {
-        self.within(name, |patch| codec.difference(new, old, patch))
+    pub fn field_with<T, C: Codec<T>>(
+        &mut self,
+        codec: &C,
+        name: &'static str,
+        old: &T,
+        new: &T,
+    ) -> Result<(), WriteError> {
+        self.within_field(name, |patch| codec.difference(new, old, patch))
     }
 
     /// The value has become this one.
@@ -155,24 +191,24 @@ impl Patch {
         name: &str,
         write: Option<impl FnOnce(&mut Writer) -> Result<(), WriteError>>,
     ) -> Result<(), WriteError> {
-        if self.operations > 0 {
-            self.out.raw(",");
-        }
+        self.out.raw(if self.operations > 0 { ",{\"op\":\"" } else { "{\"op\":\"" });
         self.operations += 1;
-        self.out.begin_object()?;
-        self.out.key("op");
-        self.out.string(name);
-        self.out.key("path");
+        self.out.raw(name);
+        self.out.raw("\",\"path\":");
+        let outside = (self.path.len(), self.pushed);
+        self.push_fields();
         self.out.string(&self.path);
+        self.path.truncate(outside.0);
+        self.pushed = outside.1;
         if let Some(write) = write {
-            self.out.key("value");
+            self.out.raw(",\"value\":");
             // Counted from where it will be read: in the record now, and in a snapshot later.
             let depth = self.out.set_depth(self.level.max(RECORD_LEVELS));
             let outcome = write(&mut self.out);
             self.out.set_depth(depth);
             outcome?;
         }
-        self.out.end_object();
+        self.out.raw("}");
         Ok(())
     }
 }

@@ -23,6 +23,8 @@ const CRC_CLOSE: &[u8] = b"\",";
 /// Bytes of `{"crc":"xxxxxxxx",`.
 pub(super) const SEAL: usize = CRC_OPEN.len() + 8 + CRC_CLOSE.len();
 
+const GROUP: &[u8] = b"\"group\":";
+
 const FOOTER_OPEN: &[u8] = b",\n\"crc\":\"";
 const FOOTER_CLOSE: &[u8] = b"\"}\n";
 const FOOTER: usize = FOOTER_OPEN.len() + 8 + FOOTER_CLOSE.len();
@@ -60,13 +62,17 @@ pub(super) struct Record<'l> {
 
 /// Bytes of the line that [`seal_record`] makes.
 pub(super) fn sealed_len(group: u64, sequence: u64, record: &str) -> usize {
-    SEAL + group_member(group, sequence).len() + record.len()
+    SEAL + group_member(group, sequence, &mut itoa::Buffer::new()).map_or(0, |group| GROUP.len() + group.len() + 1)
+        + record.len()
 }
 
 /// Adds the line of a record; it begins with `{`, which goes before the checksum.
 pub(super) fn seal_record(lines: &mut Vec<u8>, group: u64, sequence: u64, record: &str) {
-    let member = group_member(group, sequence);
-    seal(lines, &[member.as_bytes(), record.as_bytes().get(1..).unwrap_or_default()]);
+    let rest = record.as_bytes().get(1..).unwrap_or_default();
+    match group_member(group, sequence, &mut itoa::Buffer::new()) {
+        Some(group) => seal(lines, &[GROUP, group.as_bytes(), b",", rest]),
+        None => seal(lines, &[rest]),
+    }
 }
 
 /// The first line of a journal segment.
@@ -190,8 +196,9 @@ fn header_body(Header { first, previous, time }: Header) -> String {
     format!("\"format\":{FORMAT},\"first\":{first},\"follows\":{follows}{previous},\"time\":{time}}}")
 }
 
-fn group_member(group: u64, sequence: u64) -> String {
-    if group == sequence { String::new() } else { format!("\"group\":{group},") }
+/// The number of the group, for a record that isn't the first of it.
+fn group_member(group: u64, sequence: u64, buffer: &mut itoa::Buffer) -> Option<&str> {
+    (group != sequence).then(|| buffer.format(group))
 }
 
 fn seal(lines: &mut Vec<u8>, body: &[&[u8]]) {
