@@ -7,7 +7,7 @@ use super::{
     PaymentNodeEnvelope, link, payee, payer,
 };
 use amiko_core::prelude::*;
-use amiko_core::{Protocol, Welcome};
+use amiko_core::{Protocol, PublicKey, Welcome};
 
 /// The payment protocol, for the runtime.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,7 +35,12 @@ impl Protocol for PaymentProtocol {
         })
     }
 
-    fn welcome(&self, node: &PaymentNode, hello: Message) -> Result<Welcome<PaymentNode>, Rejection> {
+    fn welcome(
+        &self,
+        node: &PaymentNode,
+        _peer: Option<PublicKey>,
+        hello: Message,
+    ) -> Result<Welcome<PaymentNode>, Rejection> {
         match hello {
             Message::ConnectLink { id, dice, callback_host, callback_port, callback_id } => {
                 let Some(known) = node.links.get(&id) else {

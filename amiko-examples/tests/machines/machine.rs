@@ -134,7 +134,7 @@ impl Machine {
 
     /// A peer dials and says this first.
     pub(crate) fn welcomes(&mut self, hello: Message) -> Vec<String> {
-        match PaymentProtocol.welcome(self.engine.node(), hello) {
+        match PaymentProtocol.welcome(self.engine.node(), None, hello) {
             Ok(welcome) => {
                 let mut seen = vec![format!("welcome {} {:?}", welcome.connection.key(), welcome.dice)];
                 seen.extend(welcome.event.map(|event| self.commands(event)).into_iter().flatten());

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::{Memory, MemoryWork, RecoverError, Recovered, Recovery, Store, StoreError, Usage, Work};
 use amiko_net::{Handle, NetSettings, Protocol, RunError, Runtime, Welcome};
@@ -123,7 +124,7 @@ impl Protocol for TalkProtocol {
         Ok(Wire::Hello { name: connection.key().clone(), dice: self.dice.then_some(dice) })
     }
 
-    fn welcome(&self, node: &Talk, hello: Wire) -> Result<Welcome<Talk>, Rejection> {
+    fn welcome(&self, node: &Talk, _: Option<PublicKey>, hello: Wire) -> Result<Welcome<Talk>, Rejection> {
         let Wire::Hello { name, dice } = hello else { return Err(Rejection::new("expected a hello")) };
         let known = node.talkers.contains(&Id::new(name.clone()));
         if !known && !self.open {
