@@ -188,6 +188,8 @@ pub enum Disconnect {
     },
     /// A newer socket took its place.
     Replaced,
+    /// The application has said that another peer is meant, or another place.
+    Readdressed,
     /// The connection itself is over.
     Closed,
     /// The node stops.
@@ -203,6 +205,7 @@ impl fmt::Display for Disconnect {
             Self::Protocol(error) => error.fmt(f),
             Self::Silent { limit } => write!(f, "expected a sign of life within {limit:?}, found none"),
             Self::Replaced => f.write_str("another socket took the place of this one"),
+            Self::Readdressed => f.write_str("the connection is for another address now"),
             Self::Closed => f.write_str("the connection is over"),
             Self::Stopped => f.write_str("the node stops"),
         }

@@ -181,14 +181,15 @@ impl<T: Transport> Links<T> {
         drop(self.remove(connection, reason));
     }
 
-    /// Sets where a connection is dialled, if at all, and begins with it if it has no socket.
+    /// Sets where a connection is dialled, if at all. A socket that it has is with whoever was meant before.
     pub(crate) fn dial(&mut self, connection: &str, address: Option<&str>) {
         self.dials.remove(connection);
+        if let Some(session) = self.remove(connection, &Disconnect::Readdressed) {
+            session.socket.abort();
+        }
         if let Some(address) = address {
             self.dials.insert(connection.to_owned(), Dial::new(address.to_owned()));
-            if !self.sessions.contains_key(connection) {
-                self.redial(connection);
-            }
+            self.redial(connection);
         }
     }
 
