@@ -7,6 +7,7 @@ mod client;
 mod control;
 mod demo;
 mod failure;
+mod key;
 mod run;
 mod screen;
 
