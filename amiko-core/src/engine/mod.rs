@@ -29,7 +29,7 @@ use crate::machine::{Hosts, Node, StateMachine};
 use crate::references::StrongReferences;
 use crate::rejection::Rejection;
 use crate::router::Event;
-use crate::serializable::{Lines, Patch, WriteError, Writer, shorten};
+use crate::serializable::{Lines, Patch, Secrets, WriteError, Writer, shorten};
 use crate::store::{Damaged, Directory, Store, Torn};
 use crate::time::Time;
 use compaction::Compaction;
@@ -444,6 +444,15 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// The state has no exact text.
     pub fn document(&self) -> Result<String, WriteError> {
         let out = Writer::new().with_lines(Lines::PerEntry);
+        document::write_document(out, self.sequence, &self.node, &self.event.dispatcher).map(Writer::into_string)
+    }
+
+    /// The same for people, with nothing in the place of each secret; it can't be read back.
+    ///
+    /// # Errors
+    /// The state has no exact text.
+    pub fn document_without_secrets(&self) -> Result<String, WriteError> {
+        let out = Writer::new().with_lines(Lines::PerEntry).with_secrets(Secrets::Hidden);
         document::write_document(out, self.sequence, &self.node, &self.event.dispatcher).map(Writer::into_string)
     }
 

@@ -161,7 +161,7 @@ async fn answer(question: Question, handle: &Node) -> Result<Answer, String> {
     let message = match question {
         Question::List => return list(handle).await,
         Question::Document => {
-            let text = handle.query(|engine| engine.document()).await.map_err(|error| chain(&error))?;
+            let text = handle.query(|engine| engine.document_without_secrets()).await.map_err(|error| chain(&error))?;
             return Ok(Answer::Document { text: text.map_err(|error| chain(&error))? });
         }
         Question::Payments => {
