@@ -391,6 +391,7 @@ fn no_log_no_list_and_no_error_shows_a_secret() {
     for node in [&a, &b, &c] {
         show(node, &["list"]);
     }
+    show(&c, &["list", "--json"]);
     show(&a, &["pay", &url, "--yes"]);
     show(&a, &["pay", &url, "--yes"]);
     b.kill_and_restart();
@@ -402,6 +403,7 @@ fn no_log_no_list_and_no_error_shows_a_secret() {
         show(node, &["list"]);
         show(node, &["payments"]);
         show(node, &["payments", "--json"]);
+        show(node, &["list", "--json"]);
     }
     for node in [&a, &b, &c] {
         shown += &std::fs::read_to_string(&node.stderr).unwrap();
@@ -415,6 +417,7 @@ fn no_log_no_list_and_no_error_shows_a_secret() {
         }
     }
     assert!(counted >= 3 + 3 + 2 + 3, "three keys, invitations, and tokens: found {counted}");
+    assert!(shown.contains(r#""token":"(secret)""#) && shown.contains(r#""invitation":"(secret)""#), "{shown}");
     assert!(shown.contains("connected") && shown.contains("dialled"), "{shown}");
 }
 
