@@ -1,6 +1,6 @@
 //! A whole payment between three nodes on real sockets, with everything that is logged about it: no secret is in it.
 
-#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
 use amiko_core::engine::{Engine, Settings};
 use amiko_core::prelude::*;
@@ -169,7 +169,7 @@ async fn payment() {
         secrets.extend(node.secrets().await);
     }
     let seen = seen.0.lock().unwrap();
-    assert!(secrets.len() >= 4 + 2 + 1, "keys, invitations and a token: {}", secrets.len());
+    assert!(secrets.len() > 4 + 2, "keys, invitations and a token: {}", secrets.len());
     for secret in &secrets {
         assert!(secret.len() == 32 || secret.len() == 64, "{secret}");
         // As hex, or as a list of numbers.

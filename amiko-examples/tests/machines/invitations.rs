@@ -96,7 +96,7 @@ fn a_url_that_was_stolen_without_its_secret_binds_nothing() {
     let mut digits = invitation.expose().into_bytes();
     digits[31] = if digits[31] == b'0' { b'1' } else { b'0' };
     for guess in [String::from_utf8(digits).unwrap(), "0".repeat(32)] {
-        assert_eq!(node.welcomes_from(Some(THIEF), shows(&guess.parse().unwrap())), [other.clone()]);
+        assert_eq!(node.welcomes_from(Some(THIEF), shows(&guess.parse().unwrap())), std::slice::from_ref(&other));
     }
     let anonymous = "unwelcome: expected a neighbour that shows its key, found an anonymous one";
     assert_eq!(node.welcomes_from(None, shows(&invitation)), [anonymous]);
