@@ -28,6 +28,7 @@ mod time;
 
 mod dispatcher;
 pub mod engine;
+mod peer;
 mod protocol;
 mod references;
 pub mod store;
@@ -42,6 +43,7 @@ pub use engine::Engine;
 pub use id::{Id, Key, Object};
 pub use machine::{Envelope, Hosts, Keeps, Node, Nothing, StateMachine};
 pub use map::Map;
+pub use peer::{PeerAddress, PeerAddressError, PublicKey};
 pub use phases::Phases;
 pub use protocol::{Protocol, Welcome};
 pub use references::Name;

@@ -7,6 +7,7 @@
 use crate::dispatcher::Connection;
 use crate::id::Id;
 use crate::machine::Node;
+use crate::peer::PublicKey;
 use crate::rejection::Rejection;
 
 /// What an application tells the runtime about the conversations with its peers.
@@ -28,13 +29,15 @@ pub trait Protocol: 'static {
         dice: [u8; 4],
     ) -> Result<<Self::Node as Node>::Network, Rejection>;
 
-    /// A peer dialled and said this first.
+    /// A peer dialled and said this first. `peer` is who it has proven to be; none where the transport proves nothing, or
+    /// the peer didn't want to say.
     ///
     /// # Errors
     /// The peer isn't welcome: the socket is closed without an answer.
     fn welcome(
         &self,
         node: &Self::Node,
+        peer: Option<PublicKey>,
         hello: <Self::Node as Node>::Network,
     ) -> Result<Welcome<Self::Node>, Rejection>;
 

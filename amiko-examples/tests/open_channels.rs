@@ -140,6 +140,7 @@ impl Node {
         let node = PaymentNode { links: links.into_iter().collect(), ..PaymentNode::default() };
         let configure = PaymentNodeMessage::Configure {
             address: None,
+            key: None,
             external_meeting_points: Vec::new(),
             timeout_increment: node.timeout_increment,
         };

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use amiko_net::{Noise, SecretKey, Transport};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_amiko-node");
 
@@ -15,6 +18,9 @@ struct Node {
     directory: PathBuf,
     process: Child,
     listen: String,
+    key: String,
+    /// What it says on standard error, from all its starts.
+    stderr: PathBuf,
 }
 
 impl Drop for Node {
@@ -25,11 +31,13 @@ impl Drop for Node {
 }
 
 fn run(directory: &Path, listen: &str) -> Node {
+    let stderr = directory.with_extension("stderr");
+    let log = std::fs::File::options().append(true).create(true).open(&stderr).unwrap();
     let mut process = Command::new(BINARY)
         .args(["run", "--json", "--listen", listen, "--external-meeting-point", "hub", "--dir"])
         .arg(directory)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(log)
         .spawn()
         .unwrap();
     // The node says when it is ready.
@@ -37,7 +45,8 @@ fn run(directory: &Path, listen: &str) -> Node {
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let started: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the node didn't start: {line:?}"));
     let listen = started["listen"].as_str().unwrap().to_owned();
-    Node { directory: directory.to_owned(), process, listen }
+    let key = started["key"].as_str().unwrap().to_owned();
+    Node { directory: directory.to_owned(), process, listen, key, stderr }
 }
 
 impl Node {
@@ -198,7 +207,7 @@ fn what_goes_wrong_is_said_in_one_sentence_with_its_exit_code_and_changes_nothin
     check(a.command(&["deposit", "nowhere", "5"]), 1, &["nowhere", "there is none"]);
     check(a.command(&["link", "add", "_hidden"]), 1, &["expected a name"]);
     check(a.command(&["request", "0"]), 1, &["above 0"]);
-    check(a.command(&["pay", "http://example.org"]), 2, &["amikopay://HOST:PORT/PAYMENT"]);
+    check(a.command(&["pay", "http://example.org"]), 2, &["amikopay://KEY@HOST:PORT/PAYMENT"]);
     check(amiko_node(&root.path().join("b"), &["list"]), 3, &["amiko-node run --dir"]);
     check(amiko_node(&a.directory, &["run", "--listen", "127.0.0.1:0"]), 1, &["another process (pid"]);
     check(amiko_node(&root.path().join("b"), &["run", "--listen", &a.listen]), 1, &[&a.listen, "another process"]);
@@ -222,28 +231,194 @@ fn a_garbled_state_file_is_refused_with_its_place_and_left_as_it_is() {
     assert_eq!(std::fs::read_to_string(&snapshot).unwrap(), text);
 }
 
+/// Says something to a node on an encrypted stream, and hears what it answers.
+fn say_encrypted(key: &SecretKey, address: &str, bytes: &[u8]) -> Vec<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut stream = Noise::new(key.clone()).dial(address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        stream.flush().await.unwrap();
+        // The node answers with the end of the stream; it may also have reset it.
+        let mut answer = Vec::new();
+        drop(stream.read_to_end(&mut answer).await);
+        answer
+    })
+}
+
 #[test]
 fn bad_lines_from_the_network_close_their_socket_and_nothing_else() {
     let root = tempfile::tempdir().unwrap();
     let (a, b, c) = line(root.path());
+    let stranger = SecretKey::generate().unwrap();
     let long = format!("{{\"index\":null,\"message\":\"{}\"}}\n", "x".repeat(70_000));
     let deep = format!("{}\n", "[".repeat(1000));
-    for bad in
-        ["not json\n", "{}\n", "{\"index\":0,\"message\":{\"_class\":\"Cancel\"}}\n", "\u{1f600}\n", &long, &deep]
-    {
+    let hello = r#"{"index":null,"message":{"_class":"ConnectLink","ID":"ID?","dice":"!x00000000","callbackHost":null,"callbackPort":null,"callbackID":"to_b"}}"#;
+    // A stranger that claims a link that there isn't, and one that there is.
+    let (no_link, stolen) = (hello.replace("ID?", "no_link") + "\n", hello.replace("ID?", "to_a") + "\n");
+    for bad in [
+        "not json\n",
+        "{}\n",
+        "{\"index\":0,\"message\":{\"_class\":\"Cancel\"}}\n",
+        "\u{1f600}\n",
+        &long,
+        &deep,
+        &no_link,
+        &stolen,
+    ] {
+        // In plain text, it doesn't even get to be a line.
         let mut socket = TcpStream::connect(&b.listen).unwrap();
-        socket.write_all(bad.as_bytes()).unwrap();
-        // The node answers with the end of the stream; it may also have reset it.
-        drop(socket.read_to_end(&mut Vec::new()));
+        drop(socket.write_all(bad.as_bytes()));
+        let mut answer = Vec::new();
+        drop(socket.read_to_end(&mut answer));
+        assert!(answer.is_empty());
+        for address in [format!("{}@{}", b.key, b.listen), format!("anonymous:{}@{}", b.key, b.listen)] {
+            assert!(say_encrypted(&stranger, &address, bad.as_bytes()).is_empty(), "{bad:?}");
+        }
     }
-    // A stranger that claims a link but speaks nonsense on it.
-    let mut socket = TcpStream::connect(&b.listen).unwrap();
-    socket
-        .write_all(b"{\"index\":null,\"message\":{\"_class\":\"ConnectLink\",\"ID\":\"no_link\",\"dice\":\"!x00000000\",\"callbackHost\":null,\"callbackPort\":null,\"callbackID\":\"x\"}}\n")
-        .unwrap();
-    drop(socket.read_to_end(&mut Vec::new()));
     let record = a.json(&["pay", &c.url(&["request", "7"]), "--yes"]);
     assert_eq!(record["outcome"], "committed");
+}
+
+/// Waits until a node has said these words on standard error.
+fn said(node: &Node, words: &str) -> String {
+    let begun = Instant::now();
+    loop {
+        let said = std::fs::read_to_string(&node.stderr).unwrap();
+        if said.contains(words) {
+            return said;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "expected {words:?}, found {said}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn only_whom_an_invitation_was_given_to_gets_the_link() {
+    let root = tempfile::tempdir().unwrap();
+    let [a, b, thief] = ["a", "b", "thief"].map(|name| Node::new(root.path(), name));
+    let url = a.url(&["link", "add", "to_b"]);
+    let (place, _) = url.split_once('?').unwrap();
+    // Whoever saw the URL without its secret, or guesses it.
+    thief.url(&["link", "add", "to_a", "--to", place]);
+    said(&a, &format!("expected the secret of the invitation, found none of {}", thief.key));
+    thief.url(&["link", "renew", "to_a", "--to", &format!("{place}?invitation={}", "0".repeat(32))]);
+    said(&a, &format!("expected the secret of the invitation, found another of {}", thief.key));
+    // Whoever it was given to.
+    b.url(&["link", "add", "to_a", "--to", &url]);
+    b.json(&["deposit", "to_a", "5"]);
+    assert_eq!(until(&a, "to_b", |link| link["key"].is_string())["peer"], b.listen.as_str());
+    // It needn't show the secret any more once it has heard of the inviter.
+    a.json(&["deposit", "to_b", "3"]);
+    until(&b, "to_a", |link| link["invitation"].is_null());
+    // Whoever got hold of the whole URL afterwards.
+    thief.url(&["link", "renew", "to_a", "--to", &url]);
+    said(&a, "expected an invitation that wasn't used");
+    // With a new invitation the link is somebody else's, with all that is in it.
+    let url = a.url(&["link", "renew", "to_b"]);
+    said(&a, &format!("expected the secret of the invitation, found none of {}", b.key));
+    let c = Node::new(root.path(), "c");
+    c.url(&["link", "add", "to_a", "--to", &url]);
+    assert_eq!(until(&a, "to_b", |link| link["key"].is_string())["peer"], c.listen.as_str());
+    said(&a, &format!("expected the key of the neighbour, found {}", b.key));
+    assert_eq!(a.json(&["list"])["state"]["links"]["to_b"]["channels"][0]["amountRemote"], 5);
+}
+
+/// A link of a node, once it is as it should be.
+fn until(node: &Node, link: &str, reached: fn(&Value) -> bool) -> Value {
+    let begun = Instant::now();
+    loop {
+        let found = node.json(&["list"])["state"]["links"][link].clone();
+        if reached(&found) {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{found}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_key_that_others_could_read_is_refused_and_a_new_one_has_to_be_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let a = Node::new(root.path(), "a");
+    let (directory, key) = (a.directory.clone(), a.key.clone());
+    drop(a);
+    let path = directory.join("key");
+    let refused = |words: &[&str]| {
+        let output = amiko_node(&directory, &["run", "--listen", "127.0.0.1:0"]);
+        assert_eq!(output.status.code(), Some(1));
+        words.iter().for_each(|word| assert!(error(&output).contains(word), "{word:?} in {}", error(&output)));
+    };
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    refused(&["chmod 600", path.to_str().unwrap()]);
+    std::fs::remove_file(&path).unwrap();
+    refused(&[&key, "put it back"]);
+    std::fs::write(&path, format!("{}\n", "07".repeat(32))).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let a = run(&directory, "127.0.0.1:0");
+    assert_ne!(a.key, key);
+    said(&a, &format!("the key of this node is {} now and was {key}", a.key));
+}
+
+/// All hex texts in a state directory that are secrets: the key, tokens and invitations.
+fn secrets(directory: &Path) -> Vec<String> {
+    let mut secrets = vec![std::fs::read_to_string(directory.join("key")).unwrap().trim().to_owned()];
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        for begin in ["\"token\":\"!x", "\"invitation\":\"!x", "?invitation="] {
+            let found = text.match_indices(begin).map(|(at, _)| &text[at + begin.len()..]);
+            secrets.extend(found.map(|rest| rest.split('"').next().unwrap().to_owned()));
+        }
+    }
+    secrets.sort();
+    secrets.dedup();
+    secrets
+}
+
+#[test]
+fn no_log_no_list_and_no_error_shows_a_secret() {
+    let root = tempfile::tempdir().unwrap();
+    let (a, mut b, c) = line(root.path());
+    let mut shown = String::new();
+    let mut show = |node: &Node, arguments: &[&str]| {
+        let output = node.command(arguments);
+        shown += &String::from_utf8_lossy(&output.stdout);
+        shown += &error(&output);
+    };
+    let invitation = a.url(&["link", "add", "open"]);
+    let url = c.url(&["request", "123"]);
+    for node in [&a, &b, &c] {
+        show(node, &["list"]);
+    }
+    show(&c, &["list", "--json"]);
+    show(&a, &["pay", &url, "--yes"]);
+    show(&a, &["pay", &url, "--yes"]);
+    b.kill_and_restart();
+    show(&a, &["pay", &c.url(&["request", "1000000"]), "--yes"]);
+    show(&b, &["link", "add", "x", "--to", &format!("{invitation}0")]);
+    show(&b, &["link", "add", "x", "--to", &format!(" {invitation}")]);
+    show(&b, &["link", "add", "to_a", "--to", &invitation]);
+    for node in [&a, &b, &c] {
+        show(node, &["list"]);
+        show(node, &["payments"]);
+        show(node, &["payments", "--json"]);
+        show(node, &["list", "--json"]);
+    }
+    for node in [&a, &b, &c] {
+        shown += &std::fs::read_to_string(&node.stderr).unwrap();
+    }
+    let mut counted = 0;
+    for node in [&a, &b, &c] {
+        for secret in secrets(&node.directory) {
+            assert!(secret.len() == 32 || secret.len() == 64, "{secret}");
+            assert!(!shown.contains(&secret), "{secret} in {shown}");
+            counted += 1;
+        }
+    }
+    assert!(counted >= 3 + 3 + 2 + 3, "three keys, invitations, and tokens: found {counted}");
+    assert!(shown.contains(r#""token":"(secret)""#) && shown.contains(r#""invitation":"(secret)""#), "{shown}");
+    assert!(shown.contains("connected") && shown.contains("dialled"), "{shown}");
 }
 
 #[test]

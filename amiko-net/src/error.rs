@@ -2,6 +2,7 @@
 //!
 //! Invariant: an error from outside is told apart from one of the disk: only the latter ends the event loop.
 
+use crate::noise::NoiseError;
 use amiko_core::Rejection;
 use amiko_core::engine::{EventError, SyncError};
 use amiko_core::serializable::{ReadError, WriteError};
@@ -135,6 +136,8 @@ impl Error for Stopped {}
 pub enum DialError {
     /// The peer can't be reached.
     Io(io::Error),
+    /// The peer isn't who it should be, or doesn't encrypt as it should.
+    Noise(NoiseError),
     /// The peer doesn't answer.
     Timeout {
         /// How long it may take.
@@ -150,6 +153,7 @@ impl fmt::Display for DialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
+            Self::Noise(error) => error.fmt(f),
             Self::Timeout { limit } => write!(f, "expected an answer within {limit:?}, found none"),
             Self::Hello(rejection) => write!(f, "no hello: {rejection}"),
             Self::Unsendable(error) => write!(f, "no hello: {error}"),
@@ -159,6 +163,12 @@ impl fmt::Display for DialError {
 
 impl Error for DialError {}
 
+impl From<io::Error> for DialError {
+    fn from(error: io::Error) -> Self {
+        error.downcast().map_or_else(Self::Io, Self::Noise)
+    }
+}
+
 /// Why a connection lost its socket.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -167,6 +177,8 @@ pub enum Disconnect {
     Ended,
     /// The operating system lost it.
     Io(io::Error),
+    /// What came isn't what the peer has encrypted, or the peer isn't who it should be.
+    Noise(NoiseError),
     /// The peer broke the rules of the wire.
     Protocol(ProtocolError),
     /// The peer said nothing though it owed a confirmation, or took nothing.
@@ -176,6 +188,8 @@ pub enum Disconnect {
     },
     /// A newer socket took its place.
     Replaced,
+    /// The application has said that another peer is meant, or another place.
+    Readdressed,
     /// The connection itself is over.
     Closed,
     /// The node stops.
@@ -187,9 +201,11 @@ impl fmt::Display for Disconnect {
         match self {
             Self::Ended => f.write_str("the peer closed the socket"),
             Self::Io(error) => error.fmt(f),
+            Self::Noise(error) => error.fmt(f),
             Self::Protocol(error) => error.fmt(f),
             Self::Silent { limit } => write!(f, "expected a sign of life within {limit:?}, found none"),
             Self::Replaced => f.write_str("another socket took the place of this one"),
+            Self::Readdressed => f.write_str("the connection is for another address now"),
             Self::Closed => f.write_str("the connection is over"),
             Self::Stopped => f.write_str("the node stops"),
         }
@@ -197,6 +213,12 @@ impl fmt::Display for Disconnect {
 }
 
 impl Error for Disconnect {}
+
+impl From<io::Error> for Disconnect {
+    fn from(error: io::Error) -> Self {
+        error.downcast().map_or_else(Self::Io, Self::Noise)
+    }
+}
 
 /// Why a peer that dialled was sent away.
 #[derive(Debug)]

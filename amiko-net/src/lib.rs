@@ -6,7 +6,7 @@
 //! a [`Handle`] is how other tasks and threads talk to it.
 //!
 //! ```
-//! use amiko_core::{Hosts, engine::Engine, prelude::*, store::Memory};
+//! use amiko_core::{Hosts, PublicKey, engine::Engine, prelude::*, store::Memory};
 //! use amiko_net::{NetSettings, Protocol, Runtime, Welcome};
 //!
 //! /// Counts what its peer says, over the connection of the same name.
@@ -45,7 +45,7 @@
 //!         Ok(Line::Hello { name: to.key().clone() })
 //!     }
 //!
-//!     fn welcome(&self, _: &Counters, hello: Line) -> Result<Welcome<Counters>, Rejection> {
+//!     fn welcome(&self, _: &Counters, _: Option<PublicKey>, hello: Line) -> Result<Welcome<Counters>, Rejection> {
 //!         let Line::Hello { name } = hello else { return Err(Rejection::new("expected a hello")) };
 //!         Ok(Welcome { connection: Id::new(name), dice: None, event: None })
 //!     }
@@ -91,6 +91,11 @@
 //! A message is sent again on each new socket until it is confirmed, in order, and acts once. A line that isn't one of
 //! these closes the socket; a message that the node doesn't understand, or rejects, is used up and the link goes on.
 //!
+//! # Who is who
+//!
+//! [`Runtime::bind`] speaks plain TCP, where anybody on the way can read and change everything. [`Runtime::bind_with`] takes
+//! another [`Transport`]: on [`Noise`] everything is encrypted, and [`Protocol::welcome`] hears who has dialled.
+//!
 //! # What a user may rely on
 //!
 //! - Nothing leaves before the commit that caused it is on disk: no message, confirmation, answer or notice; unless
@@ -110,6 +115,7 @@ mod event;
 mod framing;
 mod handle;
 mod links;
+mod noise;
 mod protocol;
 mod runtime;
 mod session;
@@ -123,6 +129,7 @@ pub use error::{
 };
 pub use event::{Event, Log};
 pub use handle::Handle;
+pub use noise::{Noise, NoiseError, NoiseStream, SecretKey};
 pub use protocol::{Protocol, Welcome};
 pub use runtime::Runtime;
 pub use settings::{Clock, Durability, NetSettings};

@@ -8,7 +8,7 @@ use crate::error::{DialError, Disconnect, Refusal};
 use crate::event::Event;
 use crate::session::Session;
 use crate::settings::NetSettings;
-use crate::socket::{Signal, Socket, SocketId};
+use crate::socket::{Opening, Signal, Socket, SocketId};
 use crate::transport::Transport;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ pub(crate) struct Stranger {
 pub(crate) struct Links<T: Transport> {
     transport: Arc<T>,
     settings: NetSettings,
-    signals: mpsc::Sender<Signal<T::Stream>>,
+    signals: mpsc::Sender<Signal<T>>,
     tasks: JoinSet<()>,
     last: u64,
     /// The oldest first.
@@ -41,7 +41,7 @@ pub(crate) struct Links<T: Transport> {
 }
 
 impl<T: Transport> Links<T> {
-    pub(crate) fn new(transport: Arc<T>, settings: NetSettings, signals: mpsc::Sender<Signal<T::Stream>>) -> Self {
+    pub(crate) fn new(transport: Arc<T>, settings: NetSettings, signals: mpsc::Sender<Signal<T>>) -> Self {
         Self {
             transport,
             settings,
@@ -68,7 +68,7 @@ impl<T: Transport> Links<T> {
         let task = self.tasks.spawn(async move {
             loop {
                 let signal = match transport.accept(&listener).await {
-                    Ok((stream, peer)) => Signal::Accepted { stream, peer },
+                    Ok((incoming, peer)) => Signal::Accepted { incoming, peer },
                     Err(error) => Signal::AcceptFailed { error },
                 };
                 let failed = matches!(signal, Signal::AcceptFailed { .. });
@@ -89,21 +89,22 @@ impl<T: Transport> Links<T> {
         while self.tasks.try_join_next().is_some() {}
     }
 
-    /// Opens a socket on a stream.
-    pub(crate) fn open(&mut self, stream: T::Stream, dialled: bool) -> Socket {
+    /// Opens a socket.
+    pub(crate) fn open(&mut self, opening: Opening<T>) -> Socket {
         let id = self.fresh();
-        Socket::open(stream, id, dialled, &self.settings, &self.signals, &mut self.tasks)
+        Socket::open(opening, id, &self.settings, &self.signals, &mut self.tasks)
     }
 
     /// Lets a peer that dialled say what for.
-    pub(crate) fn accept(&mut self, stream: T::Stream, peer: SocketAddr) {
+    pub(crate) fn accept(&mut self, incoming: T::Incoming, peer: SocketAddr) {
         let limit = self.settings.strangers.max(1);
         while self.strangers.len() >= limit {
             // The oldest one: who means it says hello at once.
             let Some((_, oldest)) = self.strangers.pop_first() else { break };
             self.refuse(oldest, &Refusal::Crowded { limit });
         }
-        let socket = self.open(stream, false);
+        let transport = Arc::clone(&self.transport);
+        let socket = self.open(Opening::Accepted { transport, incoming });
         self.strangers.insert(socket.id, Stranger { socket, peer: peer.to_string() });
     }
 
@@ -180,14 +181,15 @@ impl<T: Transport> Links<T> {
         drop(self.remove(connection, reason));
     }
 
-    /// Sets where a connection is dialled, if at all, and begins with it if it has no socket.
+    /// Sets where a connection is dialled, if at all. A socket that it has is with whoever was meant before.
     pub(crate) fn dial(&mut self, connection: &str, address: Option<&str>) {
         self.dials.remove(connection);
+        if let Some(session) = self.remove(connection, &Disconnect::Readdressed) {
+            session.socket.abort();
+        }
         if let Some(address) = address {
             self.dials.insert(connection.to_owned(), Dial::new(address.to_owned()));
-            if !self.sessions.contains_key(connection) {
-                self.redial(connection);
-            }
+            self.redial(connection);
         }
     }
 
@@ -202,7 +204,7 @@ impl<T: Transport> Links<T> {
         let task = self.tasks.spawn(async move {
             sleep(wait).await;
             let outcome = match timeout(limit, transport.dial(&address)).await {
-                Ok(outcome) => outcome.map_err(DialError::Io),
+                Ok(outcome) => outcome.map_err(DialError::from),
                 Err(_) => Err(DialError::Timeout { limit }),
             };
             // Nobody listens any more when the loop has ended.
@@ -229,7 +231,7 @@ impl<T: Transport> Links<T> {
     }
 
     /// Closes everything: what was given to the sockets is sent, if the peers take it in time.
-    pub(crate) async fn farewell(mut self, signals: &mut mpsc::Receiver<Signal<T::Stream>>) {
+    pub(crate) async fn farewell(mut self, signals: &mut mpsc::Receiver<Signal<T>>) {
         if let Some(listening) = self.listening.take() {
             listening.abort();
         }

@@ -6,15 +6,17 @@
 use crate::error::{DialError, Disconnect, ProtocolError};
 use crate::framing::Lines;
 use crate::settings::NetSettings;
-use crate::transport::Stream;
+use crate::transport::Transport;
+use amiko_core::PublicKey;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Bytes that are read at once.
 const READ: usize = 16 << 10;
@@ -30,9 +32,9 @@ const BATCHES: usize = 2;
 pub(crate) struct SocketId(pub(crate) u64);
 
 /// What the tasks tell the event loop.
-pub(crate) enum Signal<T> {
+pub(crate) enum Signal<T: Transport> {
     Accepted {
-        stream: T,
+        incoming: T::Incoming,
         peer: SocketAddr,
     },
     AcceptFailed {
@@ -41,7 +43,13 @@ pub(crate) enum Signal<T> {
     Dialled {
         connection: String,
         dialling: SocketId,
-        outcome: Result<T, DialError>,
+        outcome: Result<T::Stream, DialError>,
+    },
+    /// The first line of a peer that dialled, and who it has proven to be.
+    Hello {
+        socket: SocketId,
+        key: Option<PublicKey>,
+        line: String,
     },
     Line {
         socket: SocketId,
@@ -65,8 +73,16 @@ pub(crate) enum Signal<T> {
 /// Why a socket is gone.
 pub(crate) enum End {
     Disconnect(Disconnect),
-    /// There was no first line in time.
+    /// There was no first line in time, handshake and all.
     NoHello,
+}
+
+/// What a socket is opened on.
+pub(crate) enum Opening<T: Transport> {
+    /// This side dialled, and the handshake is over.
+    Dialled(T::Stream),
+    /// A peer dialled. It has one deadline for the handshake and its first line together.
+    Accepted { transport: Arc<T>, incoming: T::Incoming },
 }
 
 /// The loop's end of a socket. Dropped, the socket sends what it was given, closes, and waits a moment for the peer to
@@ -79,10 +95,9 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Begins to read and to write. A peer that dialled has to say something in time.
-    pub(crate) fn open<T: Stream>(
-        stream: T,
+    pub(crate) fn open<T: Transport>(
+        opening: Opening<T>,
         id: SocketId,
-        dialled: bool,
         settings: &NetSettings,
         signals: &mpsc::Sender<Signal<T>>,
         tasks: &mut JoinSet<()>,
@@ -91,12 +106,12 @@ impl Socket {
         let task = Task {
             id,
             line: settings.line,
-            first: if dialled { None } else { Some(settings.handshake) },
+            handshake: settings.handshake,
             silence: settings.silence.max(TICK),
             farewell: settings.farewell,
             signals: signals.clone(),
         };
-        Self { id, batches, task: tasks.spawn(task.run(stream, queue)) }
+        Self { id, batches, task: tasks.spawn(task.run(opening, queue)) }
     }
 
     /// Gives a batch to be written. The next one may follow when this one is [`Signal::Written`], but for a last one.
@@ -111,27 +126,53 @@ impl Socket {
     }
 }
 
-struct Task<T> {
+struct Task<T: Transport> {
     id: SocketId,
     line: usize,
-    /// How long the first line may take.
-    first: Option<Duration>,
+    /// How long a peer that dialled may take for everything up to its first line.
+    handshake: Duration,
     silence: Duration,
     farewell: Duration,
     signals: mpsc::Sender<Signal<T>>,
 }
 
-impl<T: Stream> Task<T> {
-    async fn run(self, stream: T, queue: mpsc::Receiver<Vec<u8>>) {
-        if let Some(reason) = self.serve(stream, queue).await {
+impl<T: Transport> Task<T> {
+    async fn run(self, opening: Opening<T>, queue: mpsc::Receiver<Vec<u8>>) {
+        let mut lines = Lines::new(self.line);
+        let end = match self.begin(opening, &mut lines).await {
+            Ok(stream) => self.serve(stream, lines, queue).await,
+            Err(end) => Some(end),
+        };
+        if let Some(reason) = end {
             self.tell(Signal::Ended { socket: self.id, reason }).await;
         }
     }
 
+    /// Everything up to the first line of a peer that dialled.
+    async fn begin(&self, opening: Opening<T>, lines: &mut Lines) -> Result<T::Stream, End> {
+        let (transport, incoming) = match opening {
+            Opening::Dialled(stream) => return Ok(stream),
+            Opening::Accepted { transport, incoming } => (transport, incoming),
+        };
+        let greeted = async {
+            let (mut stream, key) = transport.handshake(incoming).await?;
+            let line = self.read_line(&mut stream, lines).await?;
+            Ok((stream, key, line))
+        };
+        match timeout_at(Instant::now() + self.handshake, greeted).await {
+            Ok(Ok((stream, key, line))) => {
+                self.tell(Signal::Hello { socket: self.id, key, line }).await;
+                Ok(stream)
+            }
+            Ok(Err(reason)) => Err(End::Disconnect(reason)),
+            Err(_) => Err(End::NoHello),
+        }
+    }
+
     /// Gives why the socket is gone, or nothing if the loop wanted it so. The stream is closed by then.
-    async fn serve(&self, stream: T, queue: mpsc::Receiver<Vec<u8>>) -> Option<End> {
+    async fn serve(&self, stream: T::Stream, lines: Lines, queue: mpsc::Receiver<Vec<u8>>) -> Option<End> {
         let (reader, writer) = tokio::io::split(stream);
-        let mut reading = pin!(self.read(reader));
+        let mut reading = pin!(self.read(reader, lines));
         let mut writing = pin!(self.write(writer, queue));
         tokio::select! {
             end = &mut reading => Some(end),
@@ -146,15 +187,7 @@ impl<T: Stream> Task<T> {
         }
     }
 
-    async fn read(&self, mut reader: impl AsyncRead + Unpin) -> End {
-        let mut lines = Lines::new(self.line);
-        if let Some(limit) = self.first {
-            match timeout(limit, self.read_line(&mut reader, &mut lines)).await {
-                Ok(Ok(line)) => self.tell(Signal::Line { socket: self.id, line }).await,
-                Ok(Err(reason)) => return End::Disconnect(reason),
-                Err(_) => return End::NoHello,
-            }
-        }
+    async fn read(&self, mut reader: impl AsyncRead + Unpin, mut lines: Lines) -> End {
         loop {
             match self.read_line(&mut reader, &mut lines).await {
                 Ok(line) => self.tell(Signal::Line { socket: self.id, line }).await,
@@ -174,7 +207,7 @@ impl<T: Stream> Task<T> {
                 Err(_) => self.tell(Signal::Silent { socket: self.id }).await,
                 Ok(Ok(0)) => return Err(Disconnect::Ended),
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => return Err(Disconnect::Io(error)),
+                Ok(Err(error)) => return Err(error.into()),
             }
         }
     }
@@ -198,7 +231,7 @@ impl<T: Stream> Task<T> {
 
     async fn in_time(&self, write: impl Future<Output = io::Result<()>>) -> Result<(), Disconnect> {
         match timeout(self.silence, write).await {
-            Ok(outcome) => outcome.map_err(Disconnect::Io),
+            Ok(outcome) => outcome.map_err(Disconnect::from),
             Err(_) => Err(Disconnect::Silent { limit: self.silence }),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the rest of the crate knows no sockets, only a [`Transport`]'s streams.
 
+use amiko_core::PublicKey;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -13,10 +14,12 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
 
-/// What makes streams: [`Tcp`], or something that encrypts.
+/// What makes streams: [`Tcp`], or [`Noise`](crate::Noise), which encrypts.
 pub trait Transport: Send + Sync + 'static {
     /// A stream to a peer.
     type Stream: Stream;
+    /// A peer that dialled, and has proven nothing yet.
+    type Incoming: Send + 'static;
     /// What peers dial.
     type Listener: Send + Sync + 'static;
 
@@ -33,25 +36,41 @@ pub trait Transport: Send + Sync + 'static {
     fn local_addr(&self, listener: &Self::Listener) -> io::Result<SocketAddr>;
 
     /// Waits for the next peer. Must not wait for anything that this peer has to say, or it could keep out all others:
-    /// a handshake belongs into the first reads and writes of the stream.
+    /// that is for [`Transport::handshake`].
     ///
     /// # Errors
     /// This peer is lost; the next one may come.
-    fn accept(&self, listener: &Self::Listener) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+    fn accept(
+        &self,
+        listener: &Self::Listener,
+    ) -> impl Future<Output = io::Result<(Self::Incoming, SocketAddr)>> + Send;
 
-    /// Dials a peer, at the address that the application gave to the connection.
+    /// Agrees with a peer that dialled on how to go on, and finds out who it is, if it proves that. The runtime does this
+    /// in a task of the peer's own, and drops it where it takes longer than [`NetSettings::handshake`](crate::NetSettings).
     ///
     /// # Errors
-    /// The peer can't be reached, or the address isn't one.
+    /// The peer is lost, or isn't what this side talks to. It mustn't be told why.
+    fn handshake(
+        &self,
+        incoming: Self::Incoming,
+    ) -> impl Future<Output = io::Result<(Self::Stream, Option<PublicKey>)>> + Send;
+
+    /// Dials a peer, at the address that the application gave to the connection, and shakes hands with it. Dropped where
+    /// that takes longer than [`NetSettings::handshake`](crate::NetSettings).
+    ///
+    /// # Errors
+    /// The peer can't be reached, isn't who it should be, or the address isn't one.
     fn dial(&self, address: &str) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
-/// Plain TCP, without delay for small lines. Addresses are `host:port`.
+/// Plain TCP, without delay for small lines: anybody on the way can read and change everything, and nobody proves who they
+/// are. Addresses are `host:port`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tcp;
 
 impl Transport for Tcp {
     type Stream = TcpStream;
+    type Incoming = TcpStream;
     type Listener = TcpListener;
 
     async fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
@@ -66,6 +85,10 @@ impl Transport for Tcp {
         let (stream, peer) = listener.accept().await?;
         stream.set_nodelay(true)?;
         Ok((stream, peer))
+    }
+
+    async fn handshake(&self, incoming: TcpStream) -> io::Result<(TcpStream, Option<PublicKey>)> {
+        Ok((incoming, None))
     }
 
     async fn dial(&self, address: &str) -> io::Result<TcpStream> {

@@ -31,7 +31,7 @@ use crate::machine::{Hosts, Node, StateMachine};
 use crate::references::StrongReferences;
 use crate::rejection::Rejection;
 use crate::router::Event;
-use crate::serializable::{Lines, Patch, WriteError, Writer, shorten};
+use crate::serializable::{Lines, Patch, Secrets, WriteError, Writer, shorten};
 use crate::store::{Damaged, Directory, Store, Torn};
 use crate::time::Time;
 use compaction::Compaction;
@@ -445,8 +445,19 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// # Errors
     /// The state has no exact text.
     pub fn document(&self) -> Result<String, WriteError> {
-        let out = Writer::new().with_lines(Lines::PerEntry);
-        let dispatcher = &self.event.dispatcher;
+        self.document_by(Writer::new())
+    }
+
+    /// The same for people, with nothing in the place of each secret; it can't be read back.
+    ///
+    /// # Errors
+    /// The state has no exact text.
+    pub fn document_without_secrets(&self) -> Result<String, WriteError> {
+        self.document_by(Writer::new().with_secrets(Secrets::Hidden))
+    }
+
+    fn document_by(&self, out: Writer) -> Result<String, WriteError> {
+        let (out, dispatcher) = (out.with_lines(Lines::PerEntry), &self.event.dispatcher);
         document::write_document(out, self.sequence, &self.node, dispatcher.timers(), dispatcher.connections())
             .map(Writer::into_string)
     }

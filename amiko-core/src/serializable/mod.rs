@@ -34,7 +34,7 @@ pub use secret::Secret;
 pub use summary::{Summary, SummaryLimits, summary, summary_with};
 #[doc(hidden)]
 pub use writer::Hole;
-pub use writer::{Lines, Text, Writer};
+pub use writer::{Lines, Secrets, Text, Writer};
 
 pub(crate) use patch::push_escaped;
 pub use patch::replace_whole;

@@ -5,7 +5,8 @@
 use super::{Change, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer};
 use std::fmt;
 
-/// A value that no log and no screen shows: its `Debug` hides it. On disk and on the wire it is what it is.
+/// A value that no log and no screen shows: its `Debug` hides it. On disk and on the wire it is what it is; a writer with
+/// [`Secrets::Hidden`](super::Secrets) leaves it out.
 ///
 /// ```
 /// use amiko_core::Secret;
@@ -36,6 +37,10 @@ impl<T> fmt::Debug for Secret<T> {
 
 impl<T: Serializable> Serializable for Secret<T> {
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        if out.hides_secrets() {
+            out.string("(secret)");
+            return Ok(());
+        }
         self.0.write(out)
     }
 

@@ -1,6 +1,7 @@
 //! Object → JSON, written directly: no value tree, no formatting machinery.
 //!
-//! Invariant: what a `Writer` has written without an error, a [`Reader`](super::Reader) reads back exactly.
+//! Invariant: what a `Writer` has written without an error, a [`Reader`](super::Reader) reads back exactly; unless it was told
+//! to hide the secrets.
 
 use super::reader::plain;
 use super::{ReadLimits, WriteError};
@@ -26,12 +27,23 @@ pub enum Lines {
     PerEntry,
 }
 
+/// What becomes of a [`Secret`](crate::Secret).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Secrets {
+    /// It is written as what it is: for files and peers.
+    #[default]
+    Written,
+    /// `(secret)` is written in its place: for people. It can't be read back.
+    Hidden,
+}
+
 /// Writes JSON into a `String`.
 #[derive(Debug, Default)]
 pub struct Writer {
     out: String,
     text: Text,
     lines: Lines,
+    secrets: Secrets,
     depth: u32,
     /// Nothing has been written yet in the object or array that is open.
     first: bool,
@@ -68,6 +80,18 @@ impl Writer {
     pub fn with_lines(mut self, lines: Lines) -> Self {
         self.lines = lines;
         self
+    }
+
+    /// The same with another choice of what becomes of secrets.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: Secrets) -> Self {
+        self.secrets = secrets;
+        self
+    }
+
+    /// Whether a secret mustn't be written.
+    pub(crate) fn hides_secrets(&self) -> bool {
+        self.secrets == Secrets::Hidden
     }
 
     /// The same, but leaves out the entries of frozen tables.

@@ -8,6 +8,7 @@ use crate::dispatcher::Connection;
 use crate::engine::{Engine, EngineOpenError, Entropy, EventError, Output, Request, Settings};
 use crate::id::Id;
 use crate::machine::Node;
+use crate::peer::{PeerAddress, PublicKey};
 use crate::protocol::Protocol;
 use crate::store::Memory;
 use crate::time::Time;
@@ -68,7 +69,8 @@ impl<P: Protocol> World<P> {
         }
     }
 
-    /// Adds a node that others dial at `address`.
+    /// Adds a node that others dial at `address`: `KEY@PLACE` if it has a key, which those whom it dials at such an address
+    /// see then; or any text, if nobody is to prove anything.
     ///
     /// # Errors
     /// Its first snapshot can't be written.
@@ -308,8 +310,23 @@ impl<P: Protocol> World<P> {
         }
     }
 
+    /// Who answers at an address, and whom it sees dialling. Nobody answers in the place of another.
+    fn reach(&self, dialler: NodeIndex, address: &str) -> Option<(NodeIndex, Option<PublicKey>)> {
+        let (expected, shows) = match address.parse() {
+            Ok(PeerAddress::Anonymous { key, place }) => (PeerAddress::Mutual { key, place }.to_string(), false),
+            Ok(PeerAddress::Mutual { .. }) => (address.to_owned(), true),
+            _ => (address.to_owned(), false),
+        };
+        let peer = self.hosts.iter().position(|host| host.address == expected)?;
+        let shown = match self.hosts.get(dialler)?.address.parse() {
+            Ok(PeerAddress::Mutual { key, .. }) if shows => Some(key),
+            _ => None,
+        };
+        Some((peer, shown))
+    }
+
     fn connect(&mut self, index: NodeIndex, ours: &Id<Connection<P::Node>>, address: &str) -> bool {
-        let Some(peer) = self.hosts.iter().position(|host| host.address == address) else { return false };
+        let Some((peer, proven)) = self.reach(index, address) else { return false };
         if self.cut.contains(&(index, peer)) || self.hosts[peer].silent {
             return false;
         }
@@ -319,7 +336,7 @@ impl<P: Protocol> World<P> {
         };
         let dice = [dice[0], dice[1], dice[2], dice[3]];
         let Ok(hello) = self.protocol.hello(dialler.node(), ours, dice) else { return false };
-        let Ok(welcome) = self.protocol.welcome(answerer.node(), hello) else { return false };
+        let Ok(welcome) = self.protocol.welcome(answerer.node(), proven, hello) else { return false };
         let theirs = welcome.connection;
         if let Some(event) = welcome.event
             && self.command(peer, event).is_err()

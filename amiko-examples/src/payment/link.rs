@@ -3,11 +3,12 @@
 //! Invariant: a route is in `routes` exactly as long as it has a claim on one of the channels.
 
 use super::{
-    Channel, ChannelMessage, ConnectionId, Direction, MeetingPoint, Message, Neighbour, PaymentNode, PlainChannel,
-    Reservation, RouteId, Token, Transaction, TransactionId, TransactionMessage, new_channel,
+    Channel, ChannelMessage, ConnectionId, Direction, Invitation, LinkUrl, MeetingPoint, Message, Neighbour,
+    PaymentNode, PlainChannel, Reservation, RouteId, Token, Transaction, TransactionId, TransactionMessage,
+    new_channel,
 };
-use amiko_core::Map;
 use amiko_core::prelude::*;
+use amiko_core::{Map, PublicKey};
 
 /// Channels of one link at the most.
 const MAX_CHANNELS: usize = 64;
@@ -41,6 +42,13 @@ pub struct Link {
     pub remote_id: Option<Id<Link>>,
     /// Where the neighbour can be dialled: `HOST:PORT`.
     pub peer: Option<String>,
+    /// The neighbour's key, once it is known: who has it, and nobody else, may speak for the link.
+    #[amiko(default)]
+    pub key: Option<PublicKey>,
+    /// Without a key: the secret of the invitation, which is waited for. With one: the secret that the neighbour has sent,
+    /// and which it is shown until it answers.
+    #[amiko(default)]
+    pub invitation: Option<Invitation>,
     /// The channels, by their index.
     pub channels: Vec<Box<dyn Channel>>,
     /// The half-routes that use this link.
@@ -57,10 +65,20 @@ pub enum LinkMessage {
     },
     /// By the runtime: the neighbour has dialled, and said who it is.
     Dialled {
+        /// Whom it has proven to be; none on a network without keys.
+        key: Option<PublicKey>,
+        /// The secret that it has shown.
+        invitation: Option<Invitation>,
         /// Where the neighbour can be dialled.
         peer: Option<String>,
         /// The neighbour's name of this link.
         remote_id: Id<Link>,
+    },
+    /// By the user: from now on the neighbour is whoever has sent this invitation, or, without one, whoever shows the
+    /// invitation that is made thereupon.
+    Bind {
+        /// The neighbour's invitation.
+        to: Option<LinkUrl>,
     },
     /// By the user: put an amount into a new channel.
     Deposit {
@@ -148,8 +166,14 @@ impl StateMachine for Link {
 
     fn handle(&mut self, message: LinkMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         match message {
-            LinkMessage::Remote { message } => self.remote(message, cx),
-            LinkMessage::Dialled { peer, remote_id } => self.dialled(peer, remote_id, cx),
+            LinkMessage::Remote { message } => {
+                self.heard();
+                self.remote(message, cx)
+            }
+            LinkMessage::Dialled { key, invitation, peer, remote_id } => {
+                self.dialled((key, invitation.as_ref()), peer, remote_id, cx)
+            }
+            LinkMessage::Bind { to } => self.bind(to, cx),
             LinkMessage::Deposit { amount } => self.deposit(amount, cx),
             LinkMessage::Withdraw { channel_index } => {
                 let message = self.channel(channel_index)?.withdraw()?;
@@ -209,30 +233,6 @@ impl StateMachine for Link {
 
 /// What this node wants.
 impl Link {
-    /// The same link, before anybody knows whom to dial.
-    #[must_use]
-    pub fn without_peer(self) -> Self {
-        Self { remote_id: None, peer: None, ..self }
-    }
-
-    /// The neighbour has said its name; where it can be dialled is believed the first time only.
-    fn dialled(&mut self, peer: Option<String>, remote_id: Id<Link>, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        match &self.remote_id {
-            Some(known) if *known != remote_id => {
-                return Err(Rejection::new(format!("expected the neighbour's {known}, found its {remote_id}")));
-            }
-            Some(_) => {}
-            None => {
-                self.remote_id = Some(remote_id);
-                if self.peer.is_none() {
-                    self.peer = peer;
-                }
-                cx.connect(&connection(cx.id()), self.peer.as_deref());
-            }
-        }
-        Ok(())
-    }
-
     fn deposit(&mut self, amount: u64, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let channel_index = self.next_index()?;
         let mut channel = new_channel(PlainChannel::CLASS)?;

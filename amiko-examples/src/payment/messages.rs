@@ -1,6 +1,6 @@
 //! What nodes say to each other: the names on the wire are those of the protocol.
 
-use super::{Link, MeetingPoint, Payee, Token, TransactionId};
+use super::{Invitation, Link, MeetingPoint, Payee, Token, TransactionId};
 use amiko_core::prelude::*;
 
 /// A message between two nodes. Times are Unix seconds, amounts are satoshi.
@@ -12,6 +12,23 @@ pub enum Message {
         /// The receiver's name of the link.
         #[amiko(rename = "ID")]
         id: Id<Link>,
+        /// If both sides dial at once, the larger dice stays.
+        dice: [u8; 4],
+        /// Where the sender can be dialled.
+        callback_host: Option<String>,
+        /// Where the sender can be dialled.
+        callback_port: Option<u16>,
+        /// The sender's name of the link.
+        #[amiko(rename = "callbackID")]
+        callback_id: Id<Link>,
+    },
+    /// The first line of whoever dials a link for the first time, on a network with keys: it shows that it was invited.
+    AcceptInvitation {
+        /// The receiver's name of the link.
+        #[amiko(rename = "ID")]
+        id: Id<Link>,
+        /// The secret of the invitation.
+        invitation: Invitation,
         /// If both sides dial at once, the larger dice stays.
         dice: [u8; 4],
         /// Where the sender can be dialled.

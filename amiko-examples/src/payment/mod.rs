@@ -7,6 +7,7 @@
 //! Invariant: money is on one side of a channel, in one of its reservations, or locked in it; no event changes their sum.
 
 mod channel;
+mod invitation;
 mod link;
 mod meeting_point;
 mod messages;
@@ -20,6 +21,7 @@ mod twelve;
 mod url;
 
 pub use channel::{Channel, ChannelState, Direction, PlainChannel, Reservation, new_channel};
+pub use invitation::{Invitation, InvitationError};
 pub use link::{Link, LinkMessage, Route};
 pub use meeting_point::{MeetingPoint, MeetingPointMessage};
 pub use messages::{ChannelMessage, Message};

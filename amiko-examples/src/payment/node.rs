@@ -7,7 +7,7 @@ use super::{
     PaymentUrl, Token, Transaction, TransactionId, payer,
 };
 use amiko_core::prelude::*;
-use amiko_core::{Keeps, StateMachine};
+use amiko_core::{Keeps, PublicKey, StateMachine};
 
 /// Lines of the payment log that are kept; older ones go. 100,000 are some 40 MB.
 const MAX_RECORDS: usize = 100_000;
@@ -36,6 +36,9 @@ pub struct PaymentNode {
     pub payments: Table<PaymentRecord>,
     /// Where other nodes can dial this one.
     pub address: Option<Address>,
+    /// Whom this node proves to be, and what its URLs say; none on a network without keys.
+    #[amiko(default)]
+    pub key: Option<PublicKey>,
     /// Seconds that this node has to pass on a token.
     pub timeout_increment: u64,
     /// Meeting points of other nodes that this one's payments may use.
@@ -52,6 +55,7 @@ impl Default for PaymentNode {
             transactions: Table::new(),
             payments: Table::new(),
             address: None,
+            key: None,
             timeout_increment: 86_400,
             external_meeting_points: Vec::new(),
         }
@@ -139,6 +143,8 @@ pub enum PaymentNodeMessage {
     Configure {
         /// Where other nodes can dial this one.
         address: Option<Address>,
+        /// Whom this node proves to be; none on a network without keys.
+        key: Option<PublicKey>,
         /// Meeting points of other nodes that this one's payments may use.
         external_meeting_points: Vec<Id<MeetingPoint>>,
         /// Seconds that this node has to pass on a token.
@@ -149,6 +155,13 @@ pub enum PaymentNodeMessage {
         /// What it is called here.
         name: Id<Link>,
         /// Its invitation, if it has sent one.
+        to: Option<LinkUrl>,
+    },
+    /// Another neighbour on a link that is there, or the same one with another key; whoever spoke for it may not any more.
+    RenewLink {
+        /// Which link.
+        link: Id<Link>,
+        /// The neighbour's new invitation, if it has sent one.
         to: Option<LinkUrl>,
     },
     /// A new meeting point.
@@ -223,16 +236,21 @@ impl StateMachine for PaymentNode {
 
     fn handle(&mut self, message: PaymentNodeMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         match message {
-            PaymentNodeMessage::Configure { address, external_meeting_points, timeout_increment } => {
+            PaymentNodeMessage::Configure { address, key, external_meeting_points, timeout_increment } => {
                 self.address = address;
+                self.key = key;
                 self.external_meeting_points = external_meeting_points;
                 self.timeout_increment = timeout_increment;
                 for (id, link) in self.links.iter() {
-                    cx.connect(&super::link::connection(&id), link.peer.as_deref());
+                    cx.connect(&super::link::connection(&id), link.dial().as_deref());
                 }
                 Ok(())
             }
             PaymentNodeMessage::AddLink { name, to } => self.add_link(&name, to, cx),
+            PaymentNodeMessage::RenewLink { link, to } => {
+                self.expect_link(&link)?;
+                self.bind_link(&link, to, cx)
+            }
             PaymentNodeMessage::AddMeetingPoint { name } => {
                 check_name(name.key())?;
                 cx.create(&name, MeetingPoint::default());
@@ -264,7 +282,7 @@ impl PaymentNode {
         self.links.iter().flat_map(|(_, link)| link.channels.iter()).map(|channel| channel.claims()).sum()
     }
 
-    fn own_address(&self) -> Result<Address, Rejection> {
+    pub(super) fn own_address(&self) -> Result<Address, Rejection> {
         self.address.clone().ok_or(Rejection::new("this node has no address: run it with --listen or --advertise"))
     }
 
@@ -282,12 +300,28 @@ impl PaymentNode {
         if self.links.contains(name) {
             return Err(Rejection::new(format!("expected a new name, found {name} there already")));
         }
-        let url = LinkUrl { address: self.own_address()?, link: name.clone() };
-        let (peer, remote_id) = to.map_or((None, None), |to| (Some(to.address.to_string()), Some(to.link)));
-        cx.connect(&super::link::connection(name), peer.as_deref());
-        cx.create(name, Link { remote_id, peer, ..Link::default() });
-        cx.reply(Reply::Url { url: url.to_string() });
+        cx.create(name, Link::default());
+        self.bind_link(name, to, cx)
+    }
+
+    fn bind_link(&self, link: &Id<Link>, to: Option<LinkUrl>, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        if let Some(to) = &to {
+            self.expect_same_network(to.key)?;
+        }
+        cx.send(link, LinkMessage::Bind { to });
         Ok(())
+    }
+
+    /// A node that proves who it is talks to nobody else than those that do.
+    fn expect_same_network(&self, key: Option<PublicKey>) -> Result<(), Rejection> {
+        match (self.key, key) {
+            (Some(_), None) => Err(Rejection::new("expected a URL with a key, KEY@HOST:PORT, found one without")),
+            (None, Some(_)) => Err(Rejection::new("expected a URL without a key on this network, found one with")),
+            (Some(own), Some(key)) if own == key => {
+                Err(Rejection::new("expected a URL of another node, found our own"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn request(
@@ -313,7 +347,7 @@ impl PaymentNode {
             return Err(Rejection::new(reason));
         }
         let id = Id::new(hex::encode(cx.random::<8>()));
-        let url = PaymentUrl { address: self.own_address()?, payment: Id::clone(&id) };
+        let url = PaymentUrl { key: self.key, address: self.own_address()?, payment: Id::clone(&id) };
         let payee = Payee {
             phase: PayeePhase::Initial,
             begun: cx.now(),
@@ -334,11 +368,12 @@ impl PaymentNode {
         if let Some(via) = &via {
             self.expect_link(via)?;
         }
+        self.expect_same_network(url.key)?;
         let id = Id::new(format!("{}{}", url.payment.key(), payer::SUFFIX));
         if self.payers.contains(&id) {
             return Err(Rejection::new("expected a new payment, found this one under way already"));
         }
-        cx.create(&id, Payer::new(url.address.to_string(), via, cx.now()));
+        cx.create(&id, Payer::new(url.dial(), via, cx.now()));
         cx.send(&id, PayerMessage::Begin);
         cx.reply(Reply::Paying { payer: id });
         Ok(())

@@ -7,7 +7,7 @@ use super::{
     PaymentNodeEnvelope, link, payee, payer,
 };
 use amiko_core::prelude::*;
-use amiko_core::{Protocol, Welcome};
+use amiko_core::{Protocol, PublicKey, Welcome};
 
 /// The payment protocol, for the runtime.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,40 +21,34 @@ impl Protocol for PaymentProtocol {
             let payer: Id<Payer> = Id::new(connection.key().clone());
             return Ok(Message::Pay { id: Id::new(payer::payment(&payer)) });
         }
-        let id: Id<Link> = Id::new(connection.key().clone());
-        let Some(remote) = node.links.get(&id).and_then(|link| link.remote_id.clone()) else {
-            return Err(Rejection::new(format!("expected a link with a known neighbour, found none for {connection}")));
-        };
+        let callback_id: Id<Link> = Id::new(connection.key().clone());
+        let none = || Rejection::new(format!("expected a link with a known neighbour, found none for {connection}"));
+        let link = node.links.get(&callback_id).ok_or_else(none)?;
+        let id = link.remote_id.clone().ok_or_else(none)?;
         let address = node.address.as_ref();
-        Ok(Message::ConnectLink {
-            id: remote,
-            dice,
-            callback_host: address.map(|address| address.host.clone()),
-            callback_port: address.map(|address| address.port),
-            callback_id: id,
+        let (callback_host, callback_port) = (address.map(|own| own.host.clone()), address.map(|own| own.port));
+        Ok(match &link.invitation {
+            // An invitation of ours is for the neighbour to show, and not for us.
+            Some(invitation) if link.key.is_some() => {
+                let invitation = invitation.clone();
+                Message::AcceptInvitation { id, invitation, dice, callback_host, callback_port, callback_id }
+            }
+            _ => Message::ConnectLink { id, dice, callback_host, callback_port, callback_id },
         })
     }
 
-    fn welcome(&self, node: &PaymentNode, hello: Message) -> Result<Welcome<PaymentNode>, Rejection> {
-        match hello {
+    fn welcome(
+        &self,
+        node: &PaymentNode,
+        peer: Option<PublicKey>,
+        hello: Message,
+    ) -> Result<Welcome<PaymentNode>, Rejection> {
+        let (invitation, (id, dice, host, port, remote_id)) = match hello {
             Message::ConnectLink { id, dice, callback_host, callback_port, callback_id } => {
-                let Some(known) = node.links.get(&id) else {
-                    return Err(Rejection::new(format!("expected a link of this node, found {id}")));
-                };
-                if known.remote_id.as_ref().is_some_and(|known| *known != callback_id) {
-                    return Err(Rejection::new(format!("expected the neighbour of {id}, found its {callback_id}")));
-                }
-                link::check_remote_name(callback_id.key())?;
-                let peer = match (callback_host, callback_port) {
-                    (Some(host), Some(port)) => {
-                        let address = Address { host, port }.to_string();
-                        Some(address.parse::<Address>().map_err(|error| Rejection::new(error.to_string()))?)
-                    }
-                    _ => None,
-                };
-                let message = LinkMessage::Dialled { peer: peer.map(|peer| peer.to_string()), remote_id: callback_id };
-                let connection = link::connection(&id);
-                Ok(Welcome { connection, dice: Some(dice), event: Some(PaymentNodeEnvelope::Link(id, message)) })
+                (None, (id, dice, callback_host, callback_port, callback_id))
+            }
+            Message::AcceptInvitation { id, invitation, dice, callback_host, callback_port, callback_id } => {
+                (Some(invitation), (id, dice, callback_host, callback_port, callback_id))
             }
             Message::Pay { id } => {
                 if !node.payees.contains(&id) {
@@ -62,10 +56,31 @@ impl Protocol for PaymentProtocol {
                 }
                 let connection = payee::connection(&id);
                 let event = PaymentNodeEnvelope::Payee(id, PayeeMessage::Dialled);
-                Ok(Welcome { connection, dice: None, event: Some(event) })
+                return Ok(Welcome { connection, dice: None, event: Some(event) });
             }
-            other => Err(Rejection::new(format!("expected ConnectLink or Pay first, found {}", link::name(&other)))),
+            other => {
+                let name = link::name(&other);
+                return Err(Rejection::new(format!("expected ConnectLink or Pay first, found {name}")));
+            }
+        };
+        let Some(known) = node.links.get(&id) else {
+            return Err(Rejection::new(format!("expected a link of this node, found {id}")));
+        };
+        known.admit(node, peer, invitation.as_ref())?;
+        if known.remote_id.as_ref().is_some_and(|known| *known != remote_id) {
+            return Err(Rejection::new(format!("expected the neighbour of {id}, found its {remote_id}")));
         }
+        link::check_remote_name(remote_id.key())?;
+        let place = match (host, port) {
+            (Some(host), Some(port)) => {
+                let address = Address { host, port }.to_string();
+                Some(address.parse::<Address>().map_err(|error| Rejection::new(error.to_string()))?.to_string())
+            }
+            _ => None,
+        };
+        let connection = link::connection(&id);
+        let message = LinkMessage::Dialled { key: peer, invitation, peer: place, remote_id };
+        Ok(Welcome { connection, dice: Some(dice), event: Some(PaymentNodeEnvelope::Link(id, message)) })
     }
 
     fn envelope(

@@ -1,8 +1,8 @@
 //! What people send each other: invitations to a link, and requests for a payment.
 
-use super::{Link, Payee};
+use super::{Invitation, Link, Payee};
 use amiko_core::prelude::*;
-use amiko_core::{ReadError, Reader, WriteError, Writer};
+use amiko_core::{PeerAddress, PublicKey, ReadError, Reader, WriteError, Writer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -18,18 +18,25 @@ pub struct Address {
     pub port: u16,
 }
 
-/// `amikolink://HOST[:PORT]/LINK_NAME`: an invitation to become neighbours.
+/// `amikolink://KEY@HOST[:PORT]/LINK_NAME?invitation=SECRET`: an invitation to become neighbours. On a network without
+/// keys, `amikolink://HOST[:PORT]/LINK_NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkUrl {
+    /// Whom to expect there.
+    pub key: Option<PublicKey>,
     /// Who invites.
     pub address: Address,
     /// What the link is called there.
     pub link: Id<Link>,
+    /// What binds the link to whoever shows it first; none in the URL of a link that has its neighbour.
+    pub invitation: Option<Invitation>,
 }
 
-/// `amikopay://HOST[:PORT]/PAYMENT_ID`: a request to pay.
+/// `amikopay://KEY@HOST[:PORT]/PAYMENT_ID`: a request to pay. On a network without keys, without one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentUrl {
+    /// Whom to expect there.
+    pub key: Option<PublicKey>,
     /// Who wants to be paid.
     pub address: Address,
     /// What the payment is called there.
@@ -42,7 +49,7 @@ pub struct PaymentUrl {
 pub struct UrlError {
     /// What was expected.
     pub expected: &'static str,
-    /// What was found.
+    /// What was found, up to where a secret may begin.
     pub found: String,
 }
 
@@ -82,35 +89,72 @@ impl FromStr for Address {
     }
 }
 
-/// `SCHEME://ADDRESS/NAME`, taken apart.
-fn split(text: &str, scheme: &str, expected: &'static str) -> Result<(Address, String), UrlError> {
-    let error = || UrlError { expected, found: text.into() };
-    let rest = text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")).ok_or_else(error)?;
-    let (address, name) = rest.split_once('/').ok_or_else(error)?;
-    if name.is_empty() || name.len() > 64 || !name.chars().all(|c| c.is_ascii_graphic() && c != '/') {
+/// `SCHEME://[KEY@]ADDRESS/NAME`, taken apart.
+fn split(
+    text: &str,
+    scheme: &str,
+    error: impl Fn() -> UrlError,
+) -> Result<(Option<PublicKey>, Address, String), UrlError> {
+    let rest = text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")).ok_or_else(&error)?;
+    let (place, name) = rest.split_once('/').ok_or_else(&error)?;
+    if name.is_empty() || name.len() > 64 || !name.chars().all(|c| c.is_ascii_graphic() && c != '/' && c != '?') {
         return Err(error());
     }
-    Ok((address.parse().map_err(|_| error())?, name.into()))
+    let (key, address) = place.split_once('@').map_or((None, place), |(key, address)| (Some(key), address));
+    let key = key.map(str::parse).transpose().map_err(|_| error())?;
+    Ok((key, address.parse().map_err(|_| error())?, name.into()))
 }
 
-impl fmt::Display for LinkUrl {
+/// `KEY@`, where there is one.
+struct Owner<'a>(&'a Option<PublicKey>);
+
+impl fmt::Display for Owner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "amikolink://{}/{}", self.address, self.link.key())
+        self.0.as_ref().map_or(Ok(()), |key| write!(f, "{key}@"))
     }
 }
+
+/// With the secret of the invitation, which isn't seen in `Debug`: this text goes to the neighbour, and nowhere else.
+impl fmt::Display for LinkUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "amikolink://{}{}/{}", Owner(&self.key), self.address, self.link.key())?;
+        self.invitation.as_ref().map_or(Ok(()), |invitation| write!(f, "{SECRET}{}", invitation.expose()))
+    }
+}
+
+/// What stands before the secret of an invitation.
+const SECRET: &str = "?invitation=";
 
 impl FromStr for LinkUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        let (address, name) = split(text, "amikolink", "a link's URL, amikolink://HOST:PORT/LINK")?;
-        Ok(Self { address, link: Id::new(name) })
+        let (place, query) = text.find('?').map_or((text, ""), |at| text.split_at(at));
+        let error = || UrlError {
+            expected: "a link's URL, amikolink://KEY@HOST:PORT/LINK?invitation=SECRET",
+            found: place.into(),
+        };
+        let (key, address, name) = split(place, "amikolink", error)?;
+        let invitation = match query.strip_prefix(SECRET) {
+            Some(secret) => Some(secret.parse().map_err(|_| error())?),
+            None if query.is_empty() => None,
+            None => return Err(error()),
+        };
+        Ok(Self { key, address, link: Id::new(name), invitation })
     }
 }
 
 impl fmt::Display for PaymentUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "amikopay://{}/{}", self.address, self.payment.key())
+        write!(f, "amikopay://{}{}/{}", Owner(&self.key), self.address, self.payment.key())
+    }
+}
+
+impl PaymentUrl {
+    /// Where the runtime dials the payee, and whom it expects there. A payer doesn't say who it is.
+    pub(super) fn dial(&self) -> String {
+        let place = self.address.to_string();
+        self.key.map_or(place.clone(), |key| PeerAddress::Anonymous { key, place }.to_string())
     }
 }
 
@@ -118,8 +162,10 @@ impl FromStr for PaymentUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        let (address, name) = split(text, "amikopay", "a payment's URL, amikopay://HOST:PORT/PAYMENT")?;
-        Ok(Self { address, payment: Id::new(name) })
+        let found = text.split('?').next().unwrap_or_default();
+        let error = || UrlError { expected: "a payment's URL, amikopay://KEY@HOST:PORT/PAYMENT", found: found.into() };
+        let (key, address, name) = split(text, "amikopay", error)?;
+        Ok(Self { key, address, payment: Id::new(name) })
     }
 }
 

@@ -29,6 +29,7 @@ impl Net {
         for (address, node) in addresses.iter().zip(nodes) {
             let configure = PaymentNodeMessage::Configure {
                 address: node.address.clone(),
+                key: None,
                 external_meeting_points: node.external_meeting_points.clone(),
                 timeout_increment: node.timeout_increment,
             };
@@ -47,6 +48,7 @@ impl Net {
             let node = self.world.engine(index).unwrap().node();
             let configure = PaymentNodeMessage::Configure {
                 address: node.address.clone(),
+                key: None,
                 external_meeting_points: vec![Id::<MeetingPoint>::new(name)],
                 timeout_increment: node.timeout_increment,
             };

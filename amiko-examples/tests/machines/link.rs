@@ -562,7 +562,12 @@ fn what_transactions_say_about_routes_that_are_not_on_the_link_is_refused() {
 fn a_neighbour_that_dials_is_believed_the_first_time() {
     let links = [(Id::new("a"), Link::default())].into_iter().collect();
     let mut hub = Machine::new(PaymentNode { links, ..PaymentNode::default() });
-    let dialled = |peer: &str, name: &str| LinkMessage::Dialled { peer: Some(peer.into()), remote_id: Id::new(name) };
+    let dialled = |peer: &str, name: &str| LinkMessage::Dialled {
+        key: None,
+        invitation: None,
+        peer: Some(peer.into()),
+        remote_id: Id::new(name),
+    };
     assert_eq!(hub.tells(&a(), dialled("there:1", "x")), ["opened a", r#"link a: to x at Some("there:1")"#]);
     assert_eq!(hub.tells(&a(), dialled("elsewhere:2", "x")), NOTHING);
     assert_eq!(

@@ -4,7 +4,7 @@ use amiko_core::engine::{Engine, Entropy, EventError, Output, Request, Settings}
 use amiko_core::prelude::*;
 use amiko_core::serializable::{Text, Writer};
 use amiko_core::store::Memory;
-use amiko_core::{Hosts, Key, Protocol};
+use amiko_core::{Hosts, Key, Protocol, PublicKey};
 use amiko_examples::payment::{
     Address, ConnectionId, Direction, Link, MeetingPoint, Message, Neighbour, Notice, Payee, Payer, PaymentNode,
     PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol, PlainChannel, Reply, Reservation, RouteId, Token,
@@ -75,6 +75,7 @@ impl Machine {
         settings.rejections = 10_000;
         let configure = PaymentNodeMessage::Configure {
             address: node.address.clone(),
+            key: node.key,
             external_meeting_points: node.external_meeting_points.clone(),
             timeout_increment: node.timeout_increment,
         };
@@ -134,7 +135,12 @@ impl Machine {
 
     /// A peer dials and says this first.
     pub(crate) fn welcomes(&mut self, hello: Message) -> Vec<String> {
-        match PaymentProtocol.welcome(self.engine.node(), hello) {
+        self.welcomes_from(None, hello)
+    }
+
+    /// The same, of a peer that has proven that it has this key.
+    pub(crate) fn welcomes_from(&mut self, key: Option<PublicKey>, hello: Message) -> Vec<String> {
+        match PaymentProtocol.welcome(self.engine.node(), key, hello) {
             Ok(welcome) => {
                 let mut seen = vec![format!("welcome {} {:?}", welcome.connection.key(), welcome.dice)];
                 seen.extend(welcome.event.map(|event| self.commands(event)).into_iter().flatten());

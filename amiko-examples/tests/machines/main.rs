@@ -4,6 +4,7 @@
 
 mod channel;
 mod deposits;
+mod invitations;
 mod limits;
 mod link;
 mod machine;

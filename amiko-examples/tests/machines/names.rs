@@ -112,7 +112,7 @@ fn urls_are_read_back() {
         ("amikolink://host/a", "amikolink://host:4321/a", address("host", 4321)),
         ("amikolink://[::1]:5/a", "amikolink://[::1]:5/a", address("::1", 5)),
     ] {
-        let expected = LinkUrl { address: host, link: Id::new("a") };
+        let expected = LinkUrl { key: None, address: host, link: Id::new("a"), invitation: None };
         assert_eq!(text.parse(), Ok(expected.clone()));
         assert_eq!(expected.to_string(), shown);
         assert_eq!(from_json::<LinkUrl>(&to_json(&expected).unwrap()).unwrap(), expected);
@@ -121,7 +121,7 @@ fn urls_are_read_back() {
         ("amikopay://host/0123456789abcdef", "amikopay://host:4321/0123456789abcdef", address("host", 4321)),
         ("amikopay://[::1]/0123456789abcdef", "amikopay://[::1]:4321/0123456789abcdef", address("::1", 4321)),
     ] {
-        let expected = PaymentUrl { address: host, payment: Id::new("0123456789abcdef") };
+        let expected = PaymentUrl { key: None, address: host, payment: Id::new("0123456789abcdef") };
         assert_eq!(text.parse(), Ok(expected.clone()));
         assert_eq!(expected.to_string(), shown);
         assert_eq!(from_json::<PaymentUrl>(&to_json(&expected).unwrap()).unwrap(), expected);
@@ -147,6 +147,6 @@ fn texts_that_are_not_urls_are_refused() {
     }
     assert!("amikopay://host/a".parse::<LinkUrl>().is_err());
     let error = "amikolink://host/a".parse::<PaymentUrl>().unwrap_err();
-    let expected = "expected a payment's URL, amikopay://HOST:PORT/PAYMENT, found \"amikolink://host/a\"";
+    let expected = "expected a payment's URL, amikopay://KEY@HOST:PORT/PAYMENT, found \"amikolink://host/a\"";
     assert_eq!(error.to_string(), expected);
 }

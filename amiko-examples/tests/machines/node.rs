@@ -33,6 +33,7 @@ fn a_node_is_configured_at_each_start() {
     let mut node = hub(&["a"], &[]);
     let configure = PaymentNodeMessage::Configure {
         address: Some(Address { host: "::1".into(), port: 9 }),
+        key: None,
         external_meeting_points: vec![Id::new("Here")],
         timeout_increment: 60,
     };

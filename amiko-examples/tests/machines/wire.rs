@@ -57,6 +57,17 @@ fn every_message() -> Vec<(Message, &'static str)> {
             connect_link(None, None),
             r#"{"_class":"ConnectLink","ID":"toB","dice":"!x1186f949","callbackHost":null,"callbackPort":null,"callbackID":"toA"}"#,
         ),
+        (
+            Message::AcceptInvitation {
+                id: Id::clone(&id),
+                invitation: "000102030405060708090a0b0c0d0e0f".parse().unwrap(),
+                dice: [0x11, 0x86, 0xf9, 0x49],
+                callback_host: Some("localhost".into()),
+                callback_port: Some(4502),
+                callback_id: Id::clone(&callback_id),
+            },
+            r#"{"_class":"AcceptInvitation","ID":"toB","invitation":"!x000102030405060708090a0b0c0d0e0f","dice":"!x1186f949","callbackHost":"localhost","callbackPort":4502,"callbackID":"toA"}"#,
+        ),
         (Message::Pay { id: Id::new("d9e6beef9d098b2a") }, r#"{"_class":"Pay","ID":"d9e6beef9d098b2a"}"#),
         (deposit(0, "PlainChannel"), r#"{"_class":"Deposit","channelIndex":0,"channelClass":"PlainChannel"}"#),
         (

@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep};
 const RECHECK: Duration = Duration::from_secs(1);
 
 /// What the loop does next.
-enum Input<N: Node, S: Store, T> {
+enum Input<N: Node, S: Store, T: Transport> {
     /// What came of the sync that was under way.
     Done(<S::Work as Work>::Done),
     Call(Call<N, S>),
@@ -69,7 +69,7 @@ pub struct Runtime<P: Protocol, S: Store, T: Transport = Tcp> {
     handle: Handle<P::Node, S>,
     stop: Arc<Notify>,
     calls: mpsc::Receiver<Call<P::Node, S>>,
-    signals: mpsc::Receiver<Signal<T::Stream>>,
+    signals: mpsc::Receiver<Signal<T>>,
     /// By the number of the request.
     pending: BTreeMap<u64, Pending<P::Node>>,
     asked: Vec<Asked<P::Node, S>>,
@@ -188,7 +188,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         }
     }
 
-    async fn input(&mut self) -> Result<Input<P::Node, S, T::Stream>, RunError> {
+    async fn input(&mut self) -> Result<Input<P::Node, S, T>, RunError> {
         let now = (self.settings.clock)();
         let due = self.engine.next_due().map(|due| (due - now).min(RECHECK));
         let sync_due = self.sync_due();
@@ -213,7 +213,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     }
 
     /// Takes this input and what else is waiting, to be made durable at once.
-    async fn turn(&mut self, first: Input<P::Node, S, T::Stream>) -> Result<(), RunError> {
+    async fn turn(&mut self, first: Input<P::Node, S, T>) -> Result<(), RunError> {
         let mut input = Some(first);
         for count in self.gathered..self.settings.group.max(self.gathered + 1) {
             let Some(next) = input.take().or_else(|| self.queued(count % 2 == 0)) else { break };
@@ -229,7 +229,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     }
 
     /// What waits already: callers and peers take turns, so that neither can keep out the other.
-    fn queued(&mut self, call_first: bool) -> Option<Input<P::Node, S, T::Stream>> {
+    fn queued(&mut self, call_first: bool) -> Option<Input<P::Node, S, T>> {
         let call = |this: &mut Self| this.calls.try_recv().ok().map(Input::Call);
         let signal = |this: &mut Self| this.signals.try_recv().ok().map(Input::Signal);
         if call_first { call(self).or_else(|| signal(self)) } else { signal(self).or_else(|| call(self)) }

@@ -9,12 +9,12 @@ use crate::event::Event;
 use crate::links::Stranger;
 use crate::protocol::{Protocol, Welcome};
 use crate::session::{Session, Stays};
-use crate::socket::{End, Signal, Socket, SocketId};
+use crate::socket::{End, Opening, Signal, Socket, SocketId};
 use crate::transport::Transport;
 use crate::wire::{self, Frame};
 use amiko_core::engine::EventError;
 use amiko_core::store::Store;
-use amiko_core::{Connection, Id, Node, Rejection};
+use amiko_core::{Connection, Id, Node, PublicKey, Rejection};
 use tokio::time::Instant;
 
 /// Who is at the other end of a new socket.
@@ -26,15 +26,20 @@ struct Peer {
 }
 
 impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
-    pub(super) async fn signal(&mut self, signal: Signal<T::Stream>) -> Result<(), RunError> {
+    pub(super) async fn signal(&mut self, signal: Signal<T>) -> Result<(), RunError> {
         match signal {
-            Signal::Accepted { stream, peer } => self.links.accept(stream, peer),
+            Signal::Accepted { incoming, peer } => self.links.accept(incoming, peer),
             Signal::AcceptFailed { error } => self.settings.tell(Event::AcceptFailed { error: &error }),
             Signal::Dialled { connection, dialling, outcome } => {
                 // What waits may close this very connection, or have it dialled elsewhere.
                 self.settle().await?;
                 if let Some(address) = self.links.dialled(&connection, dialling) {
                     self.dialled(&Id::new(connection), address, outcome);
+                }
+            }
+            Signal::Hello { socket, key, line } => {
+                if let Some(stranger) = self.links.take_stranger(socket) {
+                    return self.greeted(stranger, key, &line).await;
                 }
             }
             Signal::Line { socket, line } => return self.line(socket, &line).await,
@@ -63,7 +68,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         let greeting = outcome.and_then(|stream| Ok((stream, self.hello(connection, dice)?)));
         match greeting {
             Ok((stream, hello)) => {
-                let socket = self.links.open(stream, true);
+                let socket = self.links.open(Opening::Dialled(stream));
                 self.meet(connection, socket, Peer { address, dice: Some(dice), dialled: true, hello });
             }
             Err(error) => self.links.dial_failed(connection.key(), &error),
@@ -100,9 +105,6 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     }
 
     async fn line(&mut self, socket: SocketId, line: &str) -> Result<(), RunError> {
-        if let Some(stranger) = self.links.take_stranger(socket) {
-            return self.greeted(stranger, line).await;
-        }
         // Lines that were on their way when their socket was given up: the peer sends them again.
         let Some(connection) = self.links.connection(socket) else { return Ok(()) };
         let connection: Id<Connection<P::Node>> = Id::new(connection);
@@ -123,7 +125,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     }
 
     /// The first line of a peer that dialled.
-    async fn greeted(&mut self, stranger: Stranger, line: &str) -> Result<(), RunError> {
+    async fn greeted(&mut self, stranger: Stranger, key: Option<PublicKey>, line: &str) -> Result<(), RunError> {
         let hello = match wire::parse(line, self.settings.depth) {
             Ok(Frame::Hello { message }) => {
                 wire::read_message(message, self.settings.depth).map_err(ProtocolError::Message)
@@ -141,7 +143,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         };
         // What waits may close this very connection, or confirm something on it.
         self.settle().await?;
-        match self.welcome(hello).await? {
+        match self.welcome(key, hello).await? {
             Ok((connection, dice)) => {
                 let peer = Peer { address: stranger.peer, dice, dialled: false, hello: Vec::new() };
                 self.meet(&connection, stranger.socket, peer);
@@ -154,9 +156,10 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     /// Asks the application which connection a hello is for, and does what it wants done first.
     async fn welcome(
         &mut self,
+        key: Option<PublicKey>,
         hello: <P::Node as Node>::Network,
     ) -> Result<Result<(Id<Connection<P::Node>>, Option<[u8; 4]>), Refusal>, RunError> {
-        let Welcome { connection, dice, event } = match self.protocol.welcome(self.engine.node(), hello) {
+        let Welcome { connection, dice, event } = match self.protocol.welcome(self.engine.node(), key, hello) {
             Ok(welcome) => welcome,
             Err(rejection) => return Ok(Err(Refusal::Rejected(rejection))),
         };

@@ -3,9 +3,10 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::{Memory, MemoryWork, RecoverError, Recovered, Recovery, Store, StoreError, Usage, Work};
-use amiko_net::{Handle, NetSettings, Protocol, RunError, Runtime, Welcome};
+use amiko_net::{Handle, NetSettings, Protocol, RunError, Runtime, Tcp, Transport, Welcome};
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -123,7 +124,7 @@ impl Protocol for TalkProtocol {
         Ok(Wire::Hello { name: connection.key().clone(), dice: self.dice.then_some(dice) })
     }
 
-    fn welcome(&self, node: &Talk, hello: Wire) -> Result<Welcome<Talk>, Rejection> {
+    fn welcome(&self, node: &Talk, _: Option<PublicKey>, hello: Wire) -> Result<Welcome<Talk>, Rejection> {
         let Wire::Hello { name, dice } = hello else { return Err(Rejection::new("expected a hello")) };
         let known = node.talkers.contains(&Id::new(name.clone()));
         if !known && !self.open {
@@ -318,13 +319,22 @@ pub(crate) async fn start((engine, disk): (Engine<Talk, Disk>, Disk), settings: 
 }
 
 pub(crate) async fn start_with(
+    engine: (Engine<Talk, Disk>, Disk),
+    settings: NetSettings,
+    protocol: TalkProtocol,
+) -> Running {
+    start_on(engine, settings, protocol, Tcp).await
+}
+
+pub(crate) async fn start_on(
     (engine, disk): (Engine<Talk, Disk>, Disk),
     mut settings: NetSettings,
     protocol: TalkProtocol,
+    transport: impl Transport,
 ) -> Running {
     let (told, log) = mpsc::unbounded_channel();
     settings.log = Some(Arc::new(move |event| drop(told.send(format!("{event:?} {event}")))));
-    let runtime = Runtime::bind(engine, protocol, settings).await.unwrap();
+    let runtime = Runtime::bind_with(engine, protocol, settings, transport).await.unwrap();
     let (address, handle) = (runtime.local_addr().unwrap(), runtime.handle());
     let task = tokio::task::spawn_local(runtime.run());
     let notices = handle.watch().await;

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::failure::Failure;
-use amiko_examples::payment::{Address, LinkUrl, PaymentUrl};
+use amiko_examples::payment::{Address, PaymentUrl};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -93,9 +93,18 @@ pub(crate) enum Link {
     Add {
         /// What the link is called here.
         name: String,
+        /// The URL that the neighbour has sent. It holds a secret, so that an error doesn't repeat it.
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
+    },
+    /// Give a link to another neighbour, or to the same one with a new key; prints the URL to send to it. Whoever had the
+    /// link may not use it any more.
+    Renew {
+        /// What the link is called here.
+        name: String,
         /// The URL that the neighbour has sent.
         #[arg(long, value_name = "URL")]
-        to: Option<LinkUrl>,
+        to: Option<String>,
     },
 }
 

@@ -5,28 +5,32 @@ use crate::control::{self, Answer, Conversation, MAX_ANSWER, Question, Summary};
 use crate::failure::Failure;
 use crate::screen;
 use amiko_core::prelude::*;
-use amiko_examples::payment::{Outcome, PaymentRecord, Role};
+use amiko_examples::payment::{LinkUrl, Outcome, PaymentRecord, Role};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::net::UnixStream;
 
 pub(crate) async fn command(command: &Command, directory: &Path, json: bool) -> Result<ExitCode, Failure> {
+    let question = question(command, json)?;
     let mut conversation = connect(directory).await?;
     if let Command::Pay { yes, .. } = command {
-        return pay(&mut conversation, &question(command, json), *yes, json).await;
+        return pay(&mut conversation, &question, *yes, json).await;
     }
-    let answer = ask(&mut conversation, &question(command, json)).await?;
+    let answer = ask(&mut conversation, &question).await?;
     show(answer, json)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn question(command: &Command, json: bool) -> Question {
+fn question(command: &Command, json: bool) -> Result<Question, Failure> {
     let link = |name: &String| Id::new(name.clone());
-    match command {
-        Command::Link(Link::Add { name, to }) => {
-            Question::AddLink { name: Id::new(name.clone()), to: to.as_ref().map(ToString::to_string) }
-        }
+    let url = |to: &Option<String>| {
+        let url = to.as_deref().map(str::parse::<LinkUrl>).transpose();
+        url.map_err(|error| Failure::Usage(error.to_string()))
+    };
+    Ok(match command {
+        Command::Link(Link::Add { name, to }) => Question::AddLink { name: link(name), to: url(to)? },
+        Command::Link(Link::Renew { name, to }) => Question::RenewLink { link: link(name), to: url(to)? },
         Command::MeetingPoint(MeetingPoint::Add { name }) => Question::AddMeetingPoint { name: Id::new(name.clone()) },
         Command::Deposit { link, amount } => Question::Deposit { link: Id::new(link.clone()), amount: *amount },
         Command::Request { amount, receipt, via } => {
@@ -36,7 +40,7 @@ fn question(command: &Command, json: bool) -> Question {
         Command::Payments => Question::Payments,
         _ if json => Question::Document,
         _ => Question::List,
-    }
+    })
 }
 
 async fn connect(directory: &Path) -> Result<Conversation, Failure> {
@@ -105,6 +109,7 @@ fn show(answer: Answer, json: bool) -> Result<(), Failure> {
 }
 
 fn show_summary(summary: &Summary) {
+    screen::say(format_args!("key              {}", summary.key.as_deref().unwrap_or("none")));
     let or_none = |names: &[String]| if names.is_empty() { "none".into() } else { names.join(", ") };
     screen::say(format_args!("address          {}", summary.address.as_deref().unwrap_or("none")));
     screen::say(format_args!("meeting points   {}", or_none(&summary.meeting_points)));
@@ -116,7 +121,12 @@ fn show_summary(summary: &Summary) {
         .map(|link| {
             vec![
                 screen::plain(&link.name),
-                if link.connected { "connected" } else { "not connected" }.into(),
+                match (link.connected, link.invited) {
+                    (true, _) => "connected",
+                    (false, true) => "invited",
+                    (false, false) => "not connected",
+                }
+                .into(),
                 link.peer.as_deref().map_or("-".into(), screen::plain),
                 link.channels.to_string(),
                 link.local.to_string(),

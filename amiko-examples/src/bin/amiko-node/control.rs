@@ -3,7 +3,7 @@
 //! Invariant: only who may read the directory can talk to the node: the socket has mode 0600.
 
 use amiko_core::prelude::*;
-use amiko_examples::payment::{Link, MeetingPoint, Payer, PaymentRecord, PaymentUrl};
+use amiko_examples::payment::{Link, LinkUrl, MeetingPoint, Payer, PaymentRecord, PaymentUrl};
 use std::path::{Path, PathBuf};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -16,7 +16,8 @@ pub(crate) const MAX_ANSWER: u64 = 1 << 30;
 /// What a command asks.
 #[derive(Debug, Serializable)]
 pub(crate) enum Question {
-    AddLink { name: Id<Link>, to: Option<String> },
+    AddLink { name: Id<Link>, to: Option<LinkUrl> },
+    RenewLink { link: Id<Link>, to: Option<LinkUrl> },
     AddMeetingPoint { name: Id<MeetingPoint> },
     Deposit { link: Id<Link>, amount: u64 },
     Request { amount: u64, receipt: String, via: Option<Id<Link>> },
@@ -45,6 +46,7 @@ pub(crate) enum Answer {
 #[derive(Debug, Serializable)]
 pub(crate) struct Summary {
     pub(crate) address: Option<String>,
+    pub(crate) key: Option<String>,
     pub(crate) links: Vec<LinkSummary>,
     pub(crate) meeting_points: Vec<String>,
     pub(crate) external_meeting_points: Vec<String>,
@@ -58,6 +60,8 @@ pub(crate) struct Summary {
 pub(crate) struct LinkSummary {
     pub(crate) name: String,
     pub(crate) connected: bool,
+    /// It waits for whoever shows its invitation.
+    pub(crate) invited: bool,
     pub(crate) peer: Option<String>,
     pub(crate) channels: usize,
     pub(crate) local: u64,

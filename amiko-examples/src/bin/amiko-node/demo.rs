@@ -1,16 +1,18 @@
-//! Twelve nodes that pay each other: each with its own engine, directory, TCP listener and thread.
+//! Twelve nodes that pay each other: each with its own engine, directory, key, TCP listener and thread.
 
 use crate::arguments::Demo;
 use crate::control::Answer;
 use crate::failure::{Failure, chain};
+use crate::key;
 use crate::run::{Node, Payment};
 use crate::screen::{self, Progress};
+use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
-    Address, LINKS, LinkMessage, Outcome, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol,
+    Address, LINKS, LinkUrl, Outcome, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol,
     PaymentUrl, Reply, twelve_nodes,
 };
-use amiko_net::{NetSettings, Runtime};
+use amiko_net::{NetSettings, Noise, Runtime};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -106,35 +108,43 @@ async fn start(directory: &Path, funds: u64) -> Result<Vec<Running>, Failure> {
     for (index, mut state) in twelve_nodes(&nowhere, funds).into_iter().enumerate() {
         // Where the neighbours listen is known only once they do.
         state.links = state.links.iter().map(|(id, link)| (id, link.clone().without_peer())).collect();
-        let (node, address) = start_node(directory.join(format!("node{index}")), state).await?;
+        let (node, address, key) = start_node(directory.join(format!("node{index}")), state).await?;
         nodes.push(node);
-        addresses.push(address);
+        addresses.push((address, key));
     }
-    for (node, address) in nodes.iter().zip(&addresses) {
+    for (node, (address, key)) in nodes.iter().zip(addresses) {
         let (timeout_increment, external_meeting_points) = node
             .handle
             .query(|engine| (engine.node().timeout_increment, engine.node().external_meeting_points.clone()))
             .await
             .map_err(Failure::refused)?;
         let address = Some(Address { host: address.ip().to_string(), port: address.port() });
-        let message = PaymentNodeMessage::Configure { address, external_meeting_points, timeout_increment };
+        let message =
+            PaymentNodeMessage::Configure { address, key: Some(key), external_meeting_points, timeout_increment };
         command(&node.handle, PaymentNodeEnvelope::PaymentNode(message)).await?;
     }
     for (one, other) in LINKS {
-        let (Some(node), Some(address)) = (nodes.get(one), addresses.get(other)) else { continue };
-        let message =
-            LinkMessage::Dialled { peer: Some(address.to_string()), remote_id: Id::new(format!("link_to_{one}")) };
-        let link = Id::new(format!("link_to_{other}"));
-        command(&node.handle, PaymentNodeEnvelope::Link(link, message)).await?;
+        let (Some(inviting), Some(invited)) = (nodes.get(other), nodes.get(one)) else { continue };
+        let invitation = renew(inviting, one, None).await?;
+        renew(invited, other, Some(invitation)).await?;
     }
     Ok(nodes)
+}
+
+/// What `link renew` does; gives the URL.
+async fn renew(node: &Running, neighbour: usize, to: Option<LinkUrl>) -> Result<LinkUrl, Failure> {
+    let message = PaymentNodeMessage::RenewLink { link: Id::new(format!("link_to_{neighbour}")), to };
+    match command(&node.handle, PaymentNodeEnvelope::PaymentNode(message)).await?.into_iter().next() {
+        Some(Reply::Url { url }) => url.parse().map_err(Failure::refused),
+        _ => Err(Failure::Refused("expected a URL, found none".into())),
+    }
 }
 
 async fn command(handle: &Node, envelope: PaymentNodeEnvelope) -> Result<Vec<Reply>, Failure> {
     handle.command(envelope).await.map_err(Failure::refused)
 }
 
-async fn start_node(directory: PathBuf, state: PaymentNode) -> Result<(Running, SocketAddr), Failure> {
+async fn start_node(directory: PathBuf, state: PaymentNode) -> Result<(Running, SocketAddr, PublicKey), Failure> {
     let (ready, is_ready) = tokio::sync::oneshot::channel();
     let run = move || {
         let runtime =
@@ -144,16 +154,19 @@ async fn start_node(directory: PathBuf, state: PaymentNode) -> Result<(Running, 
             let engine = Engine::open_with(store, Settings::default(), || state).map_err(|error| chain(&error))?;
             let mut settings = NetSettings::default();
             settings.listen = Some((Ipv4Addr::LOCALHOST, 0).into());
-            let runtime = Runtime::bind(engine, PaymentProtocol, settings).await.map_err(|error| chain(&error))?;
+            let key = key::open(&directory, None).map_err(|failure| failure.to_string())?;
+            let public = key.public();
+            let bound = Runtime::bind_with(engine, PaymentProtocol, settings, Noise::new(key)).await;
+            let runtime = bound.map_err(|error| chain(&error))?;
             let address = runtime.local_addr().ok_or("expected an address to listen on, found none")?;
             // If nobody waits for it any more, the node stops with its last handle.
-            drop(ready.send((runtime.handle(), address)));
+            drop(ready.send((runtime.handle(), address, public)));
             runtime.run().await.map(drop).map_err(|error| chain(&error))
         })
     };
     let thread = std::thread::Builder::new().spawn(run).map_err(Failure::system)?;
     match is_ready.await {
-        Ok((handle, address)) => Ok((Running { handle, thread }, address)),
+        Ok((handle, address, key)) => Ok((Running { handle, thread }, address, key)),
         Err(_) => {
             let reason = thread.join().map(|outcome| outcome.err().unwrap_or_default());
             Err(Failure::Refused(reason.unwrap_or_else(|_| "a node's thread panicked".into())))

@@ -8,6 +8,7 @@ mod control;
 mod demo;
 mod edit;
 mod failure;
+mod key;
 mod repair;
 mod run;
 mod screen;

@@ -3,14 +3,16 @@
 use crate::arguments::Run;
 use crate::control::{self, Answer, Conversation, LinkSummary, MAX_QUESTION, Question, Summary};
 use crate::failure::{Failure, chain};
+use crate::key;
 use crate::screen;
+use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::OpenError;
 use amiko_examples::payment::{
-    Address, Link, LinkUrl, Notice, Payer, PayerMessage, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
-    PaymentProtocol, Reply,
+    Address, Link, Notice, Payer, PayerMessage, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol,
+    Reply,
 };
-use amiko_net::{BindError, Handle, NetSettings, Runtime};
+use amiko_net::{BindError, Handle, NetSettings, Noise, Runtime};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,10 +59,19 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
             .map_err(|source| Failure::refused(BindError::Listen { address: arguments.listen, source }))?,
     );
     let engine = open(directory)?;
+    let known = engine.node().key;
+    let key = key::open(directory, known)?;
+    let public = key.public();
+    if let Some(known) = known.filter(|known| *known != public) {
+        screen::tell(format_args!(
+            "amiko-node: the key of this node is {public} now and was {known}: every neighbour has to renew its link"
+        ));
+    }
     let mut settings = NetSettings::default();
     settings.listen = Some(arguments.listen);
     settings.log = Some(Arc::new(|event| screen::tell(format_args!("{event}"))));
-    let runtime = Runtime::bind(engine, PaymentProtocol, settings).await.map_err(Failure::refused)?;
+    let runtime =
+        Runtime::bind_with(engine, PaymentProtocol, settings, Noise::new(key)).await.map_err(Failure::refused)?;
     let Some(local) = runtime.local_addr() else {
         return Err(Failure::Refused("expected an address to listen on, found none".into()));
     };
@@ -68,12 +79,12 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
         arguments.advertise.clone().unwrap_or_else(|| Address { host: local.ip().to_string(), port: local.port() });
     let listener = listen(directory)?;
     let handle = runtime.handle();
-    let begin = begin(&handle, arguments, address.clone());
+    let begin = begin(&handle, arguments, address.clone(), public);
     let serve = async {
         begin.await?;
         if json {
             let (directory, address) = (directory.display().to_string(), address.to_string());
-            let started = Started { directory, address, listen: local.to_string() };
+            let started = Started { directory, address, key: public.to_string(), listen: local.to_string() };
             screen::document(&started)?;
         } else {
             screen::say(format_args!("node {} listens on {local}, as {address}", directory.display()));
@@ -94,13 +105,15 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
 struct Started {
     directory: String,
     address: String,
+    key: String,
     listen: String,
 }
 
-async fn begin(handle: &Node, arguments: &Run, address: Address) -> Result<(), Failure> {
+async fn begin(handle: &Node, arguments: &Run, address: Address, key: PublicKey) -> Result<(), Failure> {
     let external = arguments.external_meeting_point.iter().map(|name| Id::new(name.clone())).collect();
     let configure = PaymentNodeMessage::Configure {
         address: Some(address),
+        key: Some(key),
         external_meeting_points: external,
         timeout_increment: arguments.timeout_increment,
     };
@@ -163,7 +176,7 @@ async fn answer(question: Question, handle: &Node) -> Result<Answer, String> {
     let message = match question {
         Question::List => return list(handle).await,
         Question::Document => {
-            let text = handle.query(|engine| engine.document()).await.map_err(|error| chain(&error))?;
+            let text = handle.query(|engine| engine.document_without_secrets()).await.map_err(|error| chain(&error))?;
             return Ok(Answer::Document { text: text.map_err(|error| chain(&error))? });
         }
         Question::Payments => {
@@ -171,10 +184,8 @@ async fn answer(question: Question, handle: &Node) -> Result<Answer, String> {
                 .query(|engine| engine.node().payments.iter().map(|(_, record)| record.clone()).collect::<Vec<_>>());
             return Ok(Answer::Payments { records: records.await.map_err(|error| chain(&error))? });
         }
-        Question::AddLink { name, to } => {
-            let to = to.map(|to| to.parse::<LinkUrl>()).transpose().map_err(|error| error.to_string())?;
-            PaymentNodeMessage::AddLink { name, to }
-        }
+        Question::AddLink { name, to } => PaymentNodeMessage::AddLink { name, to },
+        Question::RenewLink { link, to } => PaymentNodeMessage::RenewLink { link, to },
         Question::AddMeetingPoint { name } => PaymentNodeMessage::AddMeetingPoint { name },
         Question::Deposit { link, amount } => PaymentNodeMessage::Deposit { link, amount },
         Question::Request { amount, receipt, via } => PaymentNodeMessage::Request { amount, receipt, via },
@@ -268,6 +279,7 @@ fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
         let connection = engine.connection(&Id::new(id.key().clone()));
         LinkSummary {
             connected: connected.contains(id.key()),
+            invited: link.key.is_none() && link.invitation.is_some(),
             name: id.key().clone(),
             peer: link.peer.clone(),
             channels: link.channels.len(),
@@ -288,6 +300,7 @@ fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
     let rejections = engine.rejections().rev().take(SHOWN).map(|rejected| rejected.rejection.to_string());
     Summary {
         address: node.address.as_ref().map(ToString::to_string),
+        key: node.key.as_ref().map(ToString::to_string),
         links: node.links.iter().map(link).collect(),
         meeting_points: node.meeting_points.iter().map(|(id, _)| id.key().clone()).collect(),
         external_meeting_points: node.external_meeting_points.iter().map(|id| id.key().clone()).collect(),

@@ -1,0 +1,158 @@
+//! Who may speak for a link: the secret that binds it to a neighbour's key, once, and the key from then on.
+//!
+//! Invariant: a link has its neighbour's key, and only that one may speak for it; or it waits for whoever shows the secret
+//! of its invitation, which is used up in the commit that binds the key. Only a network without keys lets anybody in.
+
+use super::link::connection;
+use super::{Link, LinkUrl, PaymentNode, Reply};
+use amiko_core::prelude::*;
+use amiko_core::{PeerAddress, PublicKey};
+use std::fmt;
+use std::str::FromStr;
+use subtle::ConstantTimeEq;
+
+/// Bytes of the secret of an invitation.
+const SECRET: usize = 16;
+
+/// The secret of an invitation: whom it was given to may bind a link to its key.
+#[derive(Debug, Clone, Serializable)]
+#[amiko(transparent)]
+pub struct Invitation(Secret<[u8; SECRET]>);
+
+impl Invitation {
+    /// The invitation with these bytes.
+    pub fn new(bytes: [u8; SECRET]) -> Self {
+        Self(Secret::new(bytes))
+    }
+
+    /// Its text, for the URL that is sent to the neighbour: whoever calls this answers for where it goes.
+    pub fn expose(&self) -> String {
+        hex::encode(self.0.expose())
+    }
+}
+
+/// In a time that doesn't depend on what they are.
+impl PartialEq for Invitation {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose().ct_eq(other.0.expose()).into()
+    }
+}
+
+impl Eq for Invitation {}
+
+/// A text that isn't the secret of an invitation. What it is isn't shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvitationError;
+
+impl fmt::Display for InvitationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected an invitation of 32 hex digits, found something else")
+    }
+}
+
+impl std::error::Error for InvitationError {}
+
+impl FromStr for Invitation {
+    type Err = InvitationError;
+
+    fn from_str(text: &str) -> Result<Self, InvitationError> {
+        let digits = text.len() == 2 * SECRET && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let bytes = if digits { hex::decode_to_array(text).ok() } else { None };
+        bytes.map(Self::new).ok_or(InvitationError)
+    }
+}
+
+type Cx<'a> = Context<'a, Link>;
+
+impl Link {
+    /// The same link, before anybody knows whom to dial.
+    #[must_use]
+    pub fn without_peer(self) -> Self {
+        Self { remote_id: None, peer: None, key: None, invitation: None, ..self }
+    }
+
+    /// Where the runtime dials the neighbour, and whom it expects there.
+    pub(super) fn dial(&self) -> Option<String> {
+        let place = self.peer.clone()?;
+        Some(self.key.map_or(place.clone(), |key| PeerAddress::Mutual { key, place }.to_string()))
+    }
+
+    /// Whether somebody who has this key, or shows none, and this secret, or none, may speak for the link. Gives whether
+    /// the link becomes theirs with that.
+    pub(super) fn admit(
+        &self,
+        node: &PaymentNode,
+        key: Option<PublicKey>,
+        shown: Option<&Invitation>,
+    ) -> Result<bool, Rejection> {
+        let refused = |reason: String| Err(Rejection::new(reason));
+        match (self.key, key) {
+            (Some(known), Some(key)) if known == key => Ok(false),
+            (Some(_), Some(_)) if shown.is_some() => {
+                refused("expected an invitation that wasn't used, found one of a link that has its neighbour".into())
+            }
+            (Some(_), Some(key)) => refused(format!(
+                "expected the key of the neighbour, found {key}: if the neighbour has a new key, renew the link"
+            )),
+            (None, Some(key)) => match (&self.invitation, shown) {
+                (Some(expected), Some(shown)) if expected == shown => Ok(true),
+                (Some(_), Some(_)) => refused(format!("expected the secret of the invitation, found another of {key}")),
+                (Some(_), None) => refused(format!("expected the secret of the invitation, found none of {key}")),
+                (None, _) => refused(format!("expected nobody, found {key}: invite a neighbour by renewing the link")),
+            },
+            (None, None) if node.key.is_none() => Ok(false),
+            (_, None) => refused("expected a neighbour that shows its key, found an anonymous one".into()),
+        }
+    }
+
+    /// The neighbour has said its name; where it can be dialled is believed the first time only.
+    pub(super) fn dialled(
+        &mut self,
+        (key, invitation): (Option<PublicKey>, Option<&Invitation>),
+        peer: Option<String>,
+        remote_id: Id<Self>,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Rejection> {
+        if self.admit(cx.node(), key, invitation)? {
+            self.key = key;
+            self.invitation = None;
+        }
+        match &self.remote_id {
+            Some(known) if *known != remote_id => {
+                return Err(Rejection::new(format!("expected the neighbour's {known}, found its {remote_id}")));
+            }
+            Some(_) => {}
+            None => {
+                self.remote_id = Some(remote_id);
+                if self.peer.is_none() {
+                    self.peer = peer;
+                }
+                cx.connect(&connection(cx.id()), self.dial().as_deref());
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets whoever spoke for the link: from now on it is whoever has sent this invitation, or the first to show the one
+    /// that is made here.
+    pub(super) fn bind(&mut self, to: Option<LinkUrl>, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        let address = cx.node().own_address()?;
+        let key = cx.node().key;
+        let made = if to.is_none() && key.is_some() { Some(Invitation::new(cx.random())) } else { None };
+        let url = LinkUrl { key, address, link: cx.id().clone(), invitation: made.clone() };
+        (self.key, self.peer, self.remote_id, self.invitation) = match to {
+            Some(to) => (to.key, Some(to.address.to_string()), Some(to.link), to.invitation),
+            None => (None, None, None, made),
+        };
+        cx.connect(&connection(cx.id()), self.dial().as_deref());
+        cx.reply(Reply::Url { url: url.to_string() });
+        Ok(())
+    }
+
+    /// The neighbour has spoken, so it knows us: the invitation needn't be shown any more.
+    pub(super) fn heard(&mut self) {
+        if self.key.is_some() {
+            self.invitation = None;
+        }
+    }
+}

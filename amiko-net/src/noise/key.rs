@@ -1,0 +1,54 @@
+//! The key that a node proves itself with.
+//!
+//! Invariant: it is shown by nothing but [`SecretKey::expose`], and wiped from memory when it is dropped.
+
+use amiko_core::PublicKey;
+use curve25519_dalek::MontgomeryPoint;
+use std::fmt;
+use std::io;
+use zeroize::Zeroizing;
+
+/// The secret half of a node's key: whoever has it is this node.
+///
+/// ```
+/// use amiko_net::SecretKey;
+/// let key = SecretKey::generate()?;
+/// assert_eq!(SecretKey::new(*key.expose()).public(), key.public());
+/// assert_eq!(format!("{key:?}"), "SecretKey(…)");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct SecretKey(Zeroizing<[u8; 32]>);
+
+impl SecretKey {
+    /// The key of these bytes; any 32 are one.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// A new key.
+    ///
+    /// # Errors
+    /// The operating system gives no random numbers.
+    pub fn generate() -> io::Result<Self> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *bytes).map_err(io::Error::other)?;
+        Ok(Self(bytes))
+    }
+
+    /// The half that others may know.
+    pub fn public(&self) -> PublicKey {
+        PublicKey::new(MontgomeryPoint::mul_base_clamped(*self.0).to_bytes())
+    }
+
+    /// The bytes: whoever calls this answers for where they go.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(…)")
+    }
+}

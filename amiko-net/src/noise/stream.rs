@@ -1,0 +1,194 @@
+//! An encrypted stream, after its handshake.
+//!
+//! Invariant: what is read was encrypted by the peer, for this stream and this direction, in this order and without gaps;
+//! after the first frame that wasn't, nothing is read any more. At most one frame is kept in each direction.
+
+use super::TAG;
+use super::error::NoiseError;
+use crate::transport::Stream;
+use snow::TransportState;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes of an encrypted length.
+const HEAD: usize = 2 + TAG;
+
+/// Bytes of the longest frame, encrypted; a frame carries 16 less.
+pub(super) const FRAME: usize = 65_535;
+
+/// Bytes that one frame carries at the most.
+pub(super) const LONGEST: usize = FRAME - TAG;
+
+/// Encryptions under one key. It is even, so that the two of one frame, its length and its text, have the same key.
+pub(super) const REKEY: u64 = 1_000;
+
+/// What of a frame comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Head,
+    Body,
+    /// Nothing: the frame before wasn't right.
+    Nothing(NoiseError),
+}
+
+/// A stream on which everything is encrypted; [`Noise`](super::Noise) makes them.
+pub struct NoiseStream<S> {
+    stream: S,
+    keys: TransportState,
+    part: Part,
+    /// The part of a frame that is being read, as long as it has to become, and how much of it is there.
+    arriving: Vec<u8>,
+    arrived: usize,
+    /// What was decrypted, and how much of it was taken.
+    text: Vec<u8>,
+    taken: usize,
+    /// A frame that is being sent, and how much of it was.
+    leaving: Vec<u8>,
+    left: usize,
+}
+
+impl<S> NoiseStream<S> {
+    pub(super) fn new(stream: S, keys: TransportState) -> Self {
+        Self {
+            stream,
+            keys,
+            part: Part::Head,
+            arriving: vec![0; HEAD],
+            arrived: 0,
+            text: Vec::new(),
+            taken: 0,
+            leaving: Vec::new(),
+            left: 0,
+        }
+    }
+
+    /// Takes the part of a frame that has arrived, and says which comes next.
+    fn open(&mut self) -> Result<Part, NoiseError> {
+        let next = match self.part {
+            Part::Head => {
+                let mut length = [0; 2];
+                self.decrypt(&mut length)?;
+                let found = usize::from(u16::from_be_bytes(length));
+                if !(1..=LONGEST).contains(&found) {
+                    return Err(NoiseError::Length { found, limit: LONGEST });
+                }
+                self.arriving.resize(found + TAG, 0);
+                Part::Body
+            }
+            Part::Body => {
+                let mut text = std::mem::take(&mut self.text);
+                text.resize(self.arriving.len() - TAG, 0);
+                let decrypted = self.decrypt(&mut text);
+                (self.text, self.taken) = (text, 0);
+                if decrypted.is_err() {
+                    self.text.clear();
+                }
+                decrypted?;
+                self.arriving.resize(HEAD, 0);
+                Part::Head
+            }
+            Part::Nothing(error) => return Err(error),
+        };
+        self.arrived = 0;
+        Ok(next)
+    }
+
+    fn decrypt(&mut self, text: &mut [u8]) -> Result<(), NoiseError> {
+        self.keys.read_message(&self.arriving, text).map_err(|_| NoiseError::Frame)?;
+        if self.keys.receiving_nonce().is_multiple_of(REKEY) {
+            self.keys.rekey_incoming();
+        }
+        Ok(())
+    }
+
+    fn encrypt(&mut self, text: &[u8]) -> Result<(), NoiseError> {
+        let length = u16::try_from(text.len()).map_err(|_| NoiseError::Unencrypted)?.to_be_bytes();
+        self.leaving.resize(HEAD + text.len() + TAG, 0);
+        let (head, body) = self.leaving.split_at_mut(HEAD);
+        for (text, out) in [(&length[..], head), (text, body)] {
+            self.keys.write_message(text, out).map_err(|_| NoiseError::Unencrypted)?;
+        }
+        if self.keys.sending_nonce().is_multiple_of(REKEY) {
+            self.keys.rekey_outgoing();
+        }
+        self.left = 0;
+        Ok(())
+    }
+}
+
+impl<S: Stream> NoiseStream<S> {
+    /// Reads the part of a frame that comes next. Gives whether there was one.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        while self.arrived < self.arriving.len() {
+            let mut buffer = ReadBuf::new(&mut self.arriving[self.arrived..]);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+            let read = buffer.filled().len();
+            if read == 0 {
+                // Between two frames the stream may end; what was said by then was said.
+                let whole = self.part == Part::Head && self.arrived == 0;
+                return Poll::Ready(if whole { Ok(false) } else { Err(NoiseError::FrameTruncated.into()) });
+            }
+            self.arrived += read;
+        }
+        match self.open() {
+            Ok(part) => self.part = part,
+            Err(error) => {
+                self.part = Part::Nothing(error);
+                return Poll::Ready(Err(error.into()));
+            }
+        }
+        Poll::Ready(Ok(true))
+    }
+
+    /// Sends the frame that is being sent to its end.
+    fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.left < self.leaving.len() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.leaving[self.left..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.left += written,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Stream> AsyncRead for NoiseStream<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        while self.taken == self.text.len() {
+            if !ready!(self.poll_part(cx))? {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let taken = (self.text.len() - self.taken).min(buffer.remaining());
+        buffer.put_slice(&self.text[self.taken..self.taken + taken]);
+        self.taken += taken;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Stream> AsyncWrite for NoiseStream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, text: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_leave(cx))?;
+        let taken = text.len().min(LONGEST);
+        if taken > 0 {
+            self.encrypt(&text[..taken])?;
+            // What the socket doesn't take at once goes with the next write or flush.
+            if let Poll::Ready(Err(error)) = self.poll_leave(cx) {
+                return Poll::Ready(Err(error));
+            }
+        }
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_leave(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_leave(cx))?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
