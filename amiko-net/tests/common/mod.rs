@@ -5,7 +5,7 @@
 
 use amiko_core::prelude::*;
 use amiko_core::store::{Memory, MemoryWork, RecoverError, Recovered, Recovery, Store, StoreError, Usage, Work};
-use amiko_net::{Handle, NetSettings, Protocol, RunError, Runtime, Welcome};
+use amiko_net::{Dialect, Handle, NetSettings, Protocol, RunError, Runtime, Welcome};
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -300,6 +300,13 @@ pub(crate) fn settings() -> NetSettings {
     settings.listen = Some(([127, 0, 0, 1], 0).into());
     settings.back_off_first = Duration::from_millis(2);
     settings.back_off_limit = Duration::from_millis(20);
+    settings
+}
+
+/// The same, for a peer that says no more than messages and confirmations.
+pub(crate) fn by_index() -> NetSettings {
+    let mut settings = settings();
+    settings.dialect = Dialect::ByIndex;
     settings
 }
 
