@@ -45,7 +45,10 @@ fn a_line_that_breaks_the_rules_closes_the_socket() {
         (&long, "expected a line of at most 65536 bytes"),
         (&deep, "expected at most 32 levels of nesting"),
         (r#"{"index":1,"message":{"_class":"Bye"}}"#, "expected the next message, found one 1 further on"),
-        (r#"{"index":65535,"message":{"_class":"Bye"}}"#, "expected message 0, found 65535, which the peer can't have come to"),
+        (
+            r#"{"index":65535,"message":{"_class":"Bye"}}"#,
+            "expected message 0, found 65535, which the peer can't have come to",
+        ),
         (&hello("x", None), "expected one hello"),
         (r#"{"received":0}"#, "of message 0, which wasn't"),
     ] {

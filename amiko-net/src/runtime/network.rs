@@ -240,6 +240,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             }
             Err(EventError::NoConnection { .. }) => {}
             Ok(Some(conflict)) => {
+                // Nobody is told before it is kept.
+                self.settle().await?;
                 self.settings.tell(Event::Conflict { connection: connection.key(), conflict: &conflict });
                 self.close(connection, &Disconnect::Conflict);
             }
