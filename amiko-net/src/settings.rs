@@ -82,7 +82,7 @@ pub struct NetSettings {
     pub inbound: usize,
     /// Lines from one peer that wait for the node; while so many wait, nothing more of this peer is read. Default 128.
     pub waiting: usize,
-    /// Lines a second from one peer, on average; beyond that, reading pauses. Default 10,000.
+    /// Lines a second from one peer, on average; beyond that, reading pauses. Default 50,000.
     pub rate: u32,
     /// Lines that a peer may say at once before the rate counts. Default 10,000.
     pub burst: u32,
@@ -120,7 +120,7 @@ impl Default for NetSettings {
             farewell: Duration::from_secs(1),
             inbound: 1_024,
             waiting: 128,
-            rate: 10_000,
+            rate: 50_000,
             burst: 10_000,
             calls: 1_024,
             group: 1_000,

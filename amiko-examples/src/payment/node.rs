@@ -151,6 +151,11 @@ pub enum PaymentNodeMessage {
         /// Its invitation, if it has sent one.
         to: Option<LinkUrl>,
     },
+    /// Uses a link again that was in conflict with its neighbour.
+    Reconcile {
+        /// Which one.
+        link: Id<Link>,
+    },
     /// A new meeting point.
     AddMeetingPoint {
         /// What it is called.
@@ -233,6 +238,11 @@ impl StateMachine for PaymentNode {
                 Ok(())
             }
             PaymentNodeMessage::AddLink { name, to } => self.add_link(&name, to, cx),
+            PaymentNodeMessage::Reconcile { link } => {
+                self.expect_link(&link)?;
+                cx.reconcile(&super::link::connection(&link));
+                Ok(())
+            }
             PaymentNodeMessage::AddMeetingPoint { name } => {
                 check_name(name.key())?;
                 cx.create(&name, MeetingPoint::default());

@@ -18,6 +18,7 @@ pub(crate) const MAX_ANSWER: u64 = 1 << 30;
 pub(crate) enum Question {
     AddLink { name: Id<Link>, to: Option<String> },
     AddMeetingPoint { name: Id<MeetingPoint> },
+    Reconcile { link: Id<Link> },
     Deposit { link: Id<Link>, amount: u64 },
     Request { amount: u64, receipt: String, via: Option<Id<Link>> },
     Pay { url: PaymentUrl, via: Option<Id<Link>> },
@@ -51,6 +52,7 @@ pub(crate) struct Summary {
     pub(crate) payments: Vec<String>,
     pub(crate) transactions: usize,
     pub(crate) timers: usize,
+    pub(crate) conflicts: Vec<String>,
     pub(crate) rejections: Vec<String>,
 }
 
@@ -58,6 +60,7 @@ pub(crate) struct Summary {
 pub(crate) struct LinkSummary {
     pub(crate) name: String,
     pub(crate) connected: bool,
+    pub(crate) conflict: bool,
     pub(crate) peer: Option<String>,
     pub(crate) channels: usize,
     pub(crate) local: u64,
