@@ -106,6 +106,12 @@ impl<'a, M: StateMachine> Context<'a, M> {
         self.event.close(connection);
     }
 
+    /// Uses a connection again that was taken out of use because of a [`Conflict`](crate::Conflict); when the
+    /// peer is met next, it is judged anew. It isn't an error if there is none.
+    pub fn reconcile(&mut self, connection: &Id<Connection<M::Node>>) {
+        self.event.reconcile(connection);
+    }
+
     /// Answers the command that this event began with; nobody hears it if it began with something else.
     pub fn reply(&mut self, reply: <M::Node as Node>::Reply) {
         if let Some(request) = self.event.request {

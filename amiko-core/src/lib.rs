@@ -38,7 +38,7 @@ pub mod sim;
 
 pub use amiko_derive::{Node, Phases, Serializable, amiko};
 pub use context::Context;
-pub use dispatcher::{Connection, Timer};
+pub use dispatcher::{Conflict, Connection, Older, Standing, Timer};
 pub use engine::Engine;
 pub use id::{Id, Key, Object};
 pub use machine::{Envelope, Hosts, Keeps, Node, Nothing, StateMachine};

@@ -183,6 +183,13 @@ impl<N: Node> Event<N> {
         }
     }
 
+    pub(crate) fn reconcile(&mut self, connection: &Id<Connection<N>>) {
+        if self.dispatcher.connections().get(connection).is_some_and(|connection| connection.conflict.is_some()) {
+            self.dispatcher.set_conflict(connection, None);
+            self.output(Output::Opened { connection: connection.clone() });
+        }
+    }
+
     /// SHA-256 over the engine's seed, the numbers of the event, and a counter: a hash in counter mode.
     pub(crate) fn random<const LENGTH: usize>(&mut self) -> [u8; LENGTH] {
         let mut bytes = [0; LENGTH];

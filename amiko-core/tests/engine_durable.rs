@@ -163,6 +163,10 @@ fn a_message_from_a_peer_acts_once_however_often_it_comes() {
     let before = engine.document().unwrap();
     let error = receive(&mut engine, 4, [log("4")]).unwrap_err();
     assert!(matches!(error, EventError::Gap { missing: 2 }), "{error:?}");
+    let error = receive(&mut engine, 2 + 32_767, []).unwrap_err();
+    assert!(matches!(error, EventError::Gap { missing: 32_767 }), "{error:?}");
+    let error = receive(&mut engine, 2 + 32_768, []).unwrap_err();
+    assert!(matches!(error, EventError::Future { index: 32_770, expected: 2 }), "{error:?}");
     let error = engine.receive(&peer("eve"), 0, Ok(envelope("a", [])), Time::default()).unwrap_err();
     assert_eq!(error.to_string(), r#"expected a connection, found none named "eve""#);
     assert_eq!(engine.document().unwrap(), before);

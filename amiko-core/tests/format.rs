@@ -8,7 +8,7 @@ use amiko_core::engine::Entropy;
 use amiko_core::prelude::*;
 use amiko_core::serializable::Json;
 use amiko_core::store::{DirectorySettings, Retention};
-use amiko_core::{Hosts, to_json};
+use amiko_core::{Hosts, Standing, to_json};
 use std::fs;
 use std::path::Path;
 
@@ -162,6 +162,8 @@ fn live(engine: &mut Engine<Things>) -> Vec<String> {
     let edited = engine.document().unwrap().replace(r#""note":"third""#, r#""note":"edited""#);
     engine.edit(&edited, Time::from_secs(11), |_| true).unwrap();
     version(engine, true);
+    engine.resume(&peer, Standing { received: 9, first: 0, sent: 2 }, Time::from_secs(12)).unwrap();
+    version(engine, true);
     documents
 }
 
@@ -186,15 +188,15 @@ fn files_of_format_1_are_read() {
     copy(&Path::new(FIXTURE).join("directory"), folder.path());
     let expected = fs::read_to_string(Path::new(FIXTURE).join("documents.jsonl")).unwrap();
     let expected: Vec<&str> = expected.lines().collect();
-    assert_eq!(expected.len(), 11);
+    assert_eq!(expected.len(), 12);
     for (version, expected) in expected.iter().enumerate() {
         let archive = Directory::open_at(folder.path(), version as u64).unwrap();
         let past = Engine::<Things, _>::open(archive, settings()).unwrap();
         assert_eq!(content(&past.document().unwrap()), content(expected), "version {version}");
     }
     let engine = open(folder.path());
-    assert_eq!((engine.sequence(), engine.torn()), (10, None));
-    assert_eq!(content(&engine.document().unwrap()), content(expected[10]));
+    assert_eq!((engine.sequence(), engine.torn()), (11, None));
+    assert_eq!(content(&engine.document().unwrap()), content(expected[11]));
     let third = engine.node().things.get(&Id::new("third")).unwrap();
     assert_eq!(third, &thing("third"));
 }

@@ -56,6 +56,9 @@ pub enum Act {
     Connect {
         peer: String,
     },
+    Reconcile {
+        peer: String,
+    },
     Transmit {
         peer: String,
         text: String,
@@ -143,6 +146,7 @@ where
         Act::Timer { name, at, acts } => cx.timer(&name, Time::from_millis(at), Script { acts }),
         Act::Cancel { name } => cx.cancel(&name),
         Act::Connect { peer } => cx.connect(&Id::new(peer), Some("peer.example:7")),
+        Act::Reconcile { peer } => cx.reconcile(&Id::new(peer)),
         Act::Transmit { peer, text } => cx.transmit(&Id::new(peer), text),
         Act::Close { peer } => cx.close(&Id::new(peer)),
         Act::Reply { text } => cx.reply(text),
@@ -193,6 +197,10 @@ pub fn remove(id: &str) -> Act {
 
 pub fn connect(peer: &str) -> Act {
     Act::Connect { peer: peer.into() }
+}
+
+pub fn reconcile(peer: &str) -> Act {
+    Act::Reconcile { peer: peer.into() }
 }
 
 pub fn transmit(peer: &str, text: &str) -> Act {

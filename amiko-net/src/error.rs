@@ -186,6 +186,15 @@ pub enum Disconnect {
         /// How long it may.
         limit: Duration,
     },
+    /// The peer accepted and then didn't say where it stands.
+    NoAnswer {
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// The peer and this node don't agree on what they have told each other: the connection isn't used any more.
+    Conflict,
+    /// The node couldn't keep where the peer stands.
+    Failed(EventError),
     /// A newer socket took its place.
     Replaced,
     /// The application has said that another peer is meant, or another place.
@@ -204,6 +213,11 @@ impl fmt::Display for Disconnect {
             Self::Noise(error) => error.fmt(f),
             Self::Protocol(error) => error.fmt(f),
             Self::Silent { limit } => write!(f, "expected a sign of life within {limit:?}, found none"),
+            Self::NoAnswer { limit } => {
+                write!(f, "expected the peer to say where it stands within {limit:?}, found that it didn't")
+            }
+            Self::Conflict => f.write_str("one of the two states is older than it should be"),
+            Self::Failed(error) => error.fmt(f),
             Self::Replaced => f.write_str("another socket took the place of this one"),
             Self::Readdressed => f.write_str("the connection is for another address now"),
             Self::Closed => f.write_str("the connection is over"),
@@ -238,6 +252,16 @@ pub enum Refusal {
         /// The connection that they dialled for.
         connection: String,
     },
+    /// The connection isn't used, because one of the two states is older than it should be.
+    Conflict {
+        /// The name.
+        connection: String,
+    },
+    /// It has too many sockets already, or others at its address have.
+    Address {
+        /// How many there may be.
+        limit: usize,
+    },
     /// It said nothing.
     Timeout {
         /// How long it may.
@@ -259,6 +283,10 @@ impl fmt::Display for Refusal {
             Self::Failed(error) => error.fmt(f),
             Self::NoConnection { connection } => write!(f, "expected a connection, found none named {connection:?}"),
             Self::Dice { connection } => write!(f, "{connection:?} has a socket with larger dice already"),
+            Self::Conflict { connection } => {
+                write!(f, "{connection:?} isn't used, because one of the two states is older than it should be")
+            }
+            Self::Address { limit } => write!(f, "expected at most {limit} sockets of one address, found more"),
             Self::Timeout { limit } => write!(f, "expected a hello within {limit:?}, found none"),
             Self::Crowded { limit } => write!(f, "expected at most {limit} peers that haven't said hello, found more"),
             Self::Lost(reason) => write!(f, "lost before its hello: {reason}"),
@@ -301,7 +329,7 @@ impl Error for LineError {}
 pub enum ProtocolError {
     /// What it sent isn't a line.
     Line(LineError),
-    /// The line isn't one of the three.
+    /// The line isn't one that peers say.
     Frame(ReadError),
     /// Its first line isn't a hello, or another line is one.
     Hello {
@@ -310,10 +338,19 @@ pub enum ProtocolError {
     },
     /// Its first line isn't a hello that the node understands.
     Message(ReadError),
+    /// It didn't say where it stands before it said anything else, or it said so again, or to a node that doesn't ask.
+    Standing,
     /// Messages before this one are missing.
     Gap {
         /// How many.
         missing: u64,
+    },
+    /// It sent a message with a number that it can't have come to.
+    Future {
+        /// The number.
+        index: u64,
+        /// The number of the next one.
+        expected: u64,
     },
     /// It confirmed a message that wasn't sent.
     NotSent {
@@ -330,7 +367,13 @@ impl fmt::Display for ProtocolError {
             Self::Hello { first: true } => f.write_str("expected a hello with the index null, found another line"),
             Self::Hello { first: false } => f.write_str("expected one hello, found another one"),
             Self::Message(error) => write!(f, "hello: {error}"),
+            Self::Standing => f.write_str(
+                "expected the peer to say where it stands once, after the hello, found another line or another time",
+            ),
             Self::Gap { missing } => write!(f, "expected the next message, found one {missing} further on"),
+            Self::Future { index, expected } => {
+                write!(f, "expected message {expected}, found {index}, which the peer can't have come to")
+            }
             Self::NotSent { index } => {
                 write!(f, "expected a confirmation of what was sent, found one of message {index}, which wasn't")
             }

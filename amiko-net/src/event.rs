@@ -3,7 +3,7 @@
 //! Invariant: an event carries no message of a peer, only its place and what was wrong with it.
 
 use crate::error::{DialError, Disconnect, ProtocolError, Refusal, Unsendable};
-use amiko_core::Rejection;
+use amiko_core::{Conflict, Rejection};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -73,6 +73,14 @@ pub enum Event<'a> {
         /// Why.
         error: &'a io::Error,
     },
+    /// The peer and this node don't agree on what they have told each other: the connection isn't used until the
+    /// application reconciles it. Told when it is found, and at each start.
+    Conflict {
+        /// Which connection.
+        connection: &'a str,
+        /// Whose state is older than it should be, and what can be done.
+        conflict: &'a Conflict,
+    },
     /// A message has no line on the wire; `null` was sent in its place, so that those after it reach the peer.
     Unsendable {
         /// On which connection.
@@ -102,6 +110,7 @@ impl fmt::Display for Event<'_> {
                 write!(f, "{connection:?}: can't dial {address:?}: {error}; next attempt in {retry:?}")
             }
             Self::AcceptFailed { error } => write!(f, "a peer that dialled was lost: {error}"),
+            Self::Conflict { connection, conflict } => write!(f, "{connection:?}: not used any more: {conflict}"),
             Self::Unsendable { connection, index, error } => {
                 write!(f, "{connection:?}: message {index} can't be sent, null was sent instead: {error}")
             }

@@ -87,8 +87,13 @@
 //! | `{"index":null,"message":{…}}` | first line of whoever dialled: which connection this is |
 //! | `{"index":7,"message":{…}}` | message 7 of this connection, counted from 0, modulo 65,536 |
 //! | `{"received":7}` | all messages up to and including 7 have been processed, and that is on disk |
+//! | `{"resume":{"received":8,"first":3,"sent":5}}` | second line of whoever was dialled, answered with the same by whoever dialled: how many messages were received, which of its own is the first unconfirmed one, and how many it has sent, in full |
+//! | `{"ping":{…}}`, `{"pong":{…}}` | are you there, and yes; with the same numbers, so that a line that was lost is noticed |
 //!
-//! A message is sent again on each new socket until it is confirmed, in order, and acts once. A line that isn't one of
+//! A message is sent again on each new socket until it is confirmed, in order, and acts once. Whoever dialled says where
+//! it stands when it has heard where the other one does: so neither can be judged by what it said before it was last met.
+//! If one has forgotten what it told the other, the connection isn't used any more; see
+//! [`Event::Conflict`](crate::Event::Conflict). With [`Dialect::ByIndex`] the last two rows are missing. A line that isn't one of
 //! these closes the socket; a message that the node doesn't understand, or rejects, is used up and the link goes on.
 //!
 //! # Who is who
@@ -116,7 +121,9 @@ mod framing;
 mod handle;
 mod links;
 mod noise;
+mod places;
 mod protocol;
+mod rate;
 mod runtime;
 mod session;
 mod settings;
@@ -132,5 +139,5 @@ pub use handle::Handle;
 pub use noise::{Noise, NoiseError, NoiseStream, SecretKey};
 pub use protocol::{Protocol, Welcome};
 pub use runtime::Runtime;
-pub use settings::{Clock, Durability, NetSettings};
+pub use settings::{Clock, Dialect, Durability, NetSettings};
 pub use transport::{Stream, Tcp, Transport};

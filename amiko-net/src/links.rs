@@ -6,6 +6,7 @@
 use crate::dial::{Dial, pause};
 use crate::error::{DialError, Disconnect, Refusal};
 use crate::event::Event;
+use crate::places::{Place, Places};
 use crate::session::Session;
 use crate::settings::NetSettings;
 use crate::socket::{Opening, Signal, Socket, SocketId};
@@ -38,6 +39,7 @@ pub(crate) struct Links<T: Transport> {
     sessions: HashMap<String, Session>,
     dials: HashMap<String, Dial>,
     listening: Option<AbortHandle>,
+    places: Places,
 }
 
 impl<T: Transport> Links<T> {
@@ -53,6 +55,7 @@ impl<T: Transport> Links<T> {
             sessions: HashMap::new(),
             dials: HashMap::new(),
             listening: None,
+            places: Places::default(),
         }
     }
 
@@ -89,14 +92,20 @@ impl<T: Transport> Links<T> {
         while self.tasks.try_join_next().is_some() {}
     }
 
-    /// Opens a socket.
-    pub(crate) fn open(&mut self, opening: Opening<T>) -> Socket {
+    /// Opens a socket; one of a peer that dialled, with its place.
+    pub(crate) fn open(&mut self, opening: Opening<T>, place: Option<Place>) -> Socket {
         let id = self.fresh();
-        Socket::open(opening, id, &self.settings, &self.signals, &mut self.tasks)
+        Socket::open(opening, id, place, &self.settings, &self.signals, &mut self.tasks)
     }
 
     /// Lets a peer that dialled say what for.
     pub(crate) fn accept(&mut self, incoming: T::Incoming, peer: SocketAddr) {
+        let limit = self.settings.sockets_per_address.max(1);
+        let Some(place) = self.places.take(peer.ip(), limit) else {
+            // Those that are there are worth more than one more.
+            let reason = Refusal::Address { limit };
+            return self.settings.tell(Event::Refused { peer: &peer.to_string(), reason: &reason });
+        };
         let limit = self.settings.strangers.max(1);
         while self.strangers.len() >= limit {
             // The oldest one: who means it says hello at once.
@@ -104,7 +113,7 @@ impl<T: Transport> Links<T> {
             self.refuse(oldest, &Refusal::Crowded { limit });
         }
         let transport = Arc::clone(&self.transport);
-        let socket = self.open(Opening::Accepted { transport, incoming });
+        let socket = self.open(Opening::Accepted { transport, incoming }, Some(place));
         self.strangers.insert(socket.id, Stranger { socket, peer: peer.to_string() });
     }
 
@@ -114,7 +123,10 @@ impl<T: Transport> Links<T> {
 
     pub(crate) fn refuse(&self, stranger: Stranger, reason: &Refusal) {
         self.settings.tell(Event::Refused { peer: &stranger.peer, reason });
-        stranger.socket.abort();
+        // Where it was told something, that is sent.
+        if !matches!(reason, Refusal::Conflict { .. }) {
+            stranger.socket.abort();
+        }
     }
 
     /// The connection that a socket is for.
@@ -165,9 +177,7 @@ impl<T: Transport> Links<T> {
     /// Takes the socket from a connection, and dials it again where it has an address.
     pub(crate) fn disconnect(&mut self, connection: &str, reason: &Disconnect) {
         let Some(session) = self.remove(connection, reason) else { return };
-        // A socket that did something for its connection ends the row of failures; one that was only closed again, by a
-        // peer that doesn't want us, is one more of them.
-        let good = session.heard || session.since.elapsed() >= self.settings.handshake;
+        let good = session.was_good(self.settings.handshake);
         session.socket.abort();
         if let Some(dial) = self.dials.get_mut(connection) {
             dial.failures = if good { 1 } else { dial.failures.saturating_add(1) };
@@ -238,9 +248,6 @@ impl<T: Transport> Links<T> {
         self.dials.clear();
         while let Some((_, stranger)) = self.strangers.pop_first() {
             stranger.socket.abort();
-        }
-        for connection in self.connected() {
-            self.close(&connection, &Disconnect::Stopped);
         }
         let mut late = pin!(sleep(self.settings.farewell));
         loop {

@@ -3,6 +3,7 @@
 //! Invariant: `next` only grows while the socket lives, so no message is sent twice on it, or before an earlier one.
 
 use crate::socket::Socket;
+use amiko_core::Standing;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -17,16 +18,28 @@ pub(crate) struct Session {
     pub(crate) dialled: bool,
     /// Since when the connection has this socket.
     pub(crate) since: Instant,
-    /// The peer has said something on it.
+    /// The peer has said something on it, after where it stands.
     pub(crate) heard: bool,
+    /// Where this end stood when it got the socket.
+    pub(crate) standing: Standing,
+    /// The peer has said where it stands, and that fits; or it needn't say so. Nothing but greetings is sent before.
+    pub(crate) resumed: bool,
     /// Since when the peer has been silent, or owed nothing.
     pub(crate) quiet: Instant,
+    /// Since when the peer is asked whether it is there.
+    pub(crate) asked: Option<Instant>,
+    /// The peer is to be asked whether it is there.
+    pub(crate) ping: bool,
+    /// The peer has asked.
+    pub(crate) pong: bool,
     /// A batch is being written.
     pub(crate) writing: bool,
-    /// The line that goes before all others.
+    /// The lines that go before all others.
     pub(crate) hello: Vec<u8>,
     /// What is to be confirmed: a later confirmation holds all earlier ones.
     pub(crate) confirm: Option<u64>,
+    /// Messages of the peer that it was told to be processed: the number of the next one.
+    pub(crate) confirmed: u64,
     /// The number of the next message to be sent.
     pub(crate) next: u64,
 }
@@ -39,6 +52,12 @@ pub(crate) enum Stays {
 }
 
 impl Session {
+    /// Whether the socket did something for its connection: that ends a row of failures. A peer that accepts, and closes
+    /// or never answers, is as good as none.
+    pub(crate) fn was_good(&self, window: Duration) -> bool {
+        self.resumed && (self.heard || self.since.elapsed() >= window)
+    }
+
     /// Which socket stays when a peer dials for a connection that has one already.
     ///
     /// A peer that has a socket doesn't dial. So it has lost the old one, or it dialled before it knew of ours. The

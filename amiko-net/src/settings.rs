@@ -26,6 +26,20 @@ pub enum Durability {
     Never,
 }
 
+/// What is said on the wire besides messages and their confirmations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// After the hello both sides say where they stand, and a side that hears nothing for a while asks whether the other
+    /// one is there.
+    #[default]
+    Amiko,
+    /// Nothing: a conversation is resumed by the numbers of its messages alone. A peer that has forgotten what it has
+    /// said, or heard, can't be told from one that missed a confirmation, and one that has gone only from one that owes
+    /// nothing. For peers that speak no other.
+    ByIndex,
+}
+
 /// How a runtime works.
 ///
 /// ```
@@ -39,6 +53,8 @@ pub enum Durability {
 pub struct NetSettings {
     /// Where peers dial; port 0 lets the operating system choose. Default: nowhere, this node only dials.
     pub listen: Option<SocketAddr>,
+    /// What is said besides messages and confirmations. Default: [`Dialect::Amiko`].
+    pub dialect: Dialect,
     /// Bytes of one line, without its end. Default 64 KiB.
     pub line: usize,
     /// Levels of objects and arrays in one line. Default 32.
@@ -48,18 +64,28 @@ pub struct NetSettings {
     pub back_off_first: Duration,
     /// The longest such pause. Default 30 s.
     pub back_off_limit: Duration,
-    /// How long dialling may take, and a peer that dialled may take for its first line; and how long the dice decide
-    /// between two sockets of one connection. Default 5 s.
+    /// How long dialling may take; how long a peer may take to say who it is and where it stands, however many bytes and
+    /// lines that are; and how long the dice decide between two sockets of one connection. Default 5 s.
     pub handshake: Duration,
     /// Sockets at one time whose peers haven't said hello yet; one more, and the oldest is closed. Default 64.
     pub strangers: usize,
-    /// How long a peer that owes a confirmation may say nothing, and one write may take, before its socket is given up
-    /// and dialled anew. Default 30 s.
+    /// Sockets at one time that were dialled from one address (of IPv6, from one network of 64 bits); one more is closed.
+    /// Default 1,024.
+    pub sockets_per_address: usize,
+    /// How long a peer may say nothing, and one write may take, before its socket is given up and dialled anew. After half
+    /// of it the peer is asked whether it is there; by index alone, it counts only while the peer owes a confirmation.
+    /// Default 30 s.
     pub silence: Duration,
     /// How long a socket that this side closes may take to send the rest and hear the peer close it too. Default 1 s.
     pub farewell: Duration,
     /// Lines from peers that wait for the node; while so many wait, nothing more is read. Default 1,024.
     pub inbound: usize,
+    /// Lines from one peer that wait for the node; while so many wait, nothing more of this peer is read. Default 128.
+    pub waiting: usize,
+    /// Lines a second from one peer, on average; beyond that, reading pauses. Default 50,000.
+    pub rate: u32,
+    /// Lines that a peer may say at once before the rate counts. Default 10,000.
+    pub burst: u32,
     /// Commands and queries that wait for the node; while so many wait, callers wait too. Default 1,024.
     pub calls: usize,
     /// Inputs that are made durable with one sync; as many more are taken meanwhile, then they wait. Default 1,000.
@@ -82,15 +108,20 @@ impl Default for NetSettings {
     fn default() -> Self {
         Self {
             listen: None,
+            dialect: Dialect::Amiko,
             line: 64 << 10,
             depth: 32,
             back_off_first: Duration::from_millis(50),
             back_off_limit: Duration::from_secs(30),
             handshake: Duration::from_secs(5),
             strangers: 64,
+            sockets_per_address: 1_024,
             silence: Duration::from_secs(30),
             farewell: Duration::from_secs(1),
             inbound: 1_024,
+            waiting: 128,
+            rate: 50_000,
+            burst: 10_000,
             calls: 1_024,
             group: 1_000,
             durability: Durability::Always,

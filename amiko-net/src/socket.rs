@@ -1,11 +1,13 @@
 //! One socket: a task that reads lines and writes batches.
 //!
-//! Invariant: a socket keeps at most one unfinished line, one line that waits for the event loop, and two batches; it
-//! reads nothing while the loop has no room.
+//! Invariant: a socket keeps at most one unfinished line, [`NetSettings::waiting`] lines that wait for the event loop, and
+//! two batches; it reads nothing while the loop has no room, or the peer has said more than it may.
 
 use crate::error::{DialError, Disconnect, ProtocolError};
 use crate::framing::Lines;
-use crate::settings::NetSettings;
+use crate::places::Place;
+use crate::rate::Rate;
+use crate::settings::{Dialect, NetSettings};
 use crate::transport::Transport;
 use amiko_core::PublicKey;
 use std::io;
@@ -14,9 +16,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// Bytes that are read at once.
 const READ: usize = 16 << 10;
@@ -54,6 +56,8 @@ pub(crate) enum Signal<T: Transport> {
     Line {
         socket: SocketId,
         line: String,
+        /// Its place among those of its peer that wait.
+        place: Option<OwnedSemaphorePermit>,
     },
     /// A batch was written: there is room for the next.
     Written {
@@ -73,7 +77,7 @@ pub(crate) enum Signal<T: Transport> {
 /// Why a socket is gone.
 pub(crate) enum End {
     Disconnect(Disconnect),
-    /// There was no first line in time, handshake and all.
+    /// The first lines didn't come in time, handshake and all.
     NoHello,
 }
 
@@ -94,10 +98,11 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Begins to read and to write. A peer that dialled has to say something in time.
+    /// Begins to read and to write. The peer has to say who it is, if it dialled, and where it stands, in time.
     pub(crate) fn open<T: Transport>(
         opening: Opening<T>,
         id: SocketId,
+        place: Option<Place>,
         settings: &NetSettings,
         signals: &mpsc::Sender<Signal<T>>,
         tasks: &mut JoinSet<()>,
@@ -106,8 +111,12 @@ impl Socket {
         let task = Task {
             id,
             line: settings.line,
-            handshake: settings.handshake,
-            silence: settings.silence.max(TICK),
+            deadline: Instant::now() + settings.handshake,
+            resumes: settings.dialect == Dialect::Amiko,
+            silence: settings.silence.max(2 * TICK),
+            waiting: Arc::new(Semaphore::new(settings.waiting.clamp(1, Semaphore::MAX_PERMITS))),
+            rate: (settings.rate, settings.burst),
+            _place: place,
             farewell: settings.farewell,
             signals: signals.clone(),
         };
@@ -129,9 +138,17 @@ impl Socket {
 struct Task<T: Transport> {
     id: SocketId,
     line: usize,
-    /// How long a peer that dialled may take for everything up to its first line.
-    handshake: Duration,
+    /// Until when the peer has to have said who it is, and where it stands.
+    deadline: Instant,
+    /// Whether it has to say where it stands.
+    resumes: bool,
     silence: Duration,
+    /// Lines of this peer that may wait.
+    waiting: Arc<Semaphore>,
+    /// Lines a second, and at once.
+    rate: (u32, u32),
+    /// Of a peer that dialled: counted as long as its socket is there.
+    _place: Option<Place>,
     farewell: Duration,
     signals: mpsc::Sender<Signal<T>>,
 }
@@ -159,7 +176,7 @@ impl<T: Transport> Task<T> {
             let line = self.read_line(&mut stream, lines).await?;
             Ok((stream, key, line))
         };
-        match timeout_at(Instant::now() + self.handshake, greeted).await {
+        match timeout_at(self.deadline, greeted).await {
             Ok(Ok((stream, key, line))) => {
                 self.tell(Signal::Hello { socket: self.id, key, line }).await;
                 Ok(stream)
@@ -188,23 +205,46 @@ impl<T: Transport> Task<T> {
     }
 
     async fn read(&self, mut reader: impl AsyncRead + Unpin, mut lines: Lines) -> End {
+        let mut rate = Rate::new(self.rate.0, self.rate.1, Instant::now());
+        let mut resumes = self.resumes;
         loop {
-            match self.read_line(&mut reader, &mut lines).await {
-                Ok(line) => self.tell(Signal::Line { socket: self.id, line }).await,
-                Err(reason) => return End::Disconnect(reason),
+            let line = self.read_line(&mut reader, &mut lines);
+            let line = if resumes { timeout_at(self.deadline, line).await } else { Ok(line.await) };
+            resumes = false;
+            match line {
+                Ok(Ok(line)) => self.take(line, &mut rate).await,
+                Ok(Err(reason)) => return End::Disconnect(reason),
+                Err(_) => return End::NoHello,
             }
         }
     }
 
+    /// Gives a line to the loop, when there is a place for it and the peer may say one more.
+    async fn take(&self, line: String, rate: &mut Rate) {
+        let pause = rate.take(Instant::now());
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
+        // The semaphore is never closed, so this only waits.
+        let place = Arc::clone(&self.waiting).acquire_owned().await.ok();
+        self.tell(Signal::Line { socket: self.id, line, place }).await;
+    }
+
     async fn read_line(&self, reader: &mut (impl AsyncRead + Unpin), lines: &mut Lines) -> Result<String, Disconnect> {
+        let alarm = self.silence / 2;
+        // A line that comes byte by byte is no sign of life.
+        let mut silent = Instant::now() + alarm;
         loop {
             match lines.next_line() {
                 Ok(Some(line)) => return Ok(line.to_owned()),
                 Ok(None) => {}
                 Err(error) => return Err(Disconnect::Protocol(ProtocolError::Line(error))),
             }
-            match timeout(self.silence, reader.read_buf(lines.room(READ))).await {
-                Err(_) => self.tell(Signal::Silent { socket: self.id }).await,
+            match timeout_at(silent, reader.read_buf(lines.room(READ))).await {
+                Err(_) => {
+                    self.tell(Signal::Silent { socket: self.id }).await;
+                    silent = Instant::now() + alarm;
+                }
                 Ok(Ok(0)) => return Err(Disconnect::Ended),
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Err(error.into()),

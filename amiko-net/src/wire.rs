@@ -1,8 +1,9 @@
 //! Lines ↔ what they say, and the numbers of messages on the wire.
 //!
-//! Invariant: any line from outside is one of three, or an error with its place; and what is written here is read here.
+//! Invariant: any line from outside is one of six, or an error with its place; and what is written here is read here.
 
 use crate::error::Unsendable;
+use amiko_core::Standing;
 use amiko_core::serializable::{
     Problem, ReadError, ReadLimits, Reader, Serializable, Text, Unknown, WriteError, Writer,
 };
@@ -16,13 +17,38 @@ pub(crate) enum Frame<'a> {
     Message { index: u16, message: &'a str },
     /// A confirmation.
     Received { index: u16 },
+    /// Where the peer stands.
+    Standing { about: About, standing: Standing },
+}
+
+/// Why a peer says where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    /// The conversation begins, or goes on.
+    Resume,
+    /// It wants to know whether we are there.
+    Ping,
+    /// We wanted to know.
+    Pong,
+}
+
+impl About {
+    const ALL: [Self; 3] = [Self::Resume, Self::Ping, Self::Pong];
+
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Resume => "resume",
+            Self::Ping => "ping",
+            Self::Pong => "pong",
+        }
+    }
 }
 
 /// Reads the outer part of a line; that the message is JSON is checked, what it says isn't.
 pub(crate) fn parse(line: &str, depth: u32) -> Result<Frame<'_>, ReadError> {
     let mut input = reader(line, depth);
     let start = input.clone();
-    let (mut index, mut message, mut received) = (None, None, None);
+    let (mut index, mut message, mut received, mut stands) = (None, None, None, None);
     input.begin_object()?;
     while let Some(key) = input.key()? {
         match &*key {
@@ -39,15 +65,49 @@ pub(crate) fn parse(line: &str, depth: u32) -> Result<Frame<'_>, ReadError> {
                 let number = number(&mut input)?;
                 once(&mut received, number, "received", &input)?;
             }
-            _ => drop(input.skip()?),
+            key => match About::ALL.into_iter().find(|about| about.key() == key) {
+                Some(about) => {
+                    let standing = read_standing(&mut input)?;
+                    once(&mut stands, (about, standing), about.key(), &input)?;
+                }
+                None => drop(input.skip()?),
+            },
         }
     }
     input.end()?;
-    match (index, message, received) {
-        (Some(None), Some(message), None) => Ok(Frame::Hello { message }),
-        (Some(Some(index)), Some(message), None) => Ok(Frame::Message { index, message }),
-        (None, None, Some(index)) => Ok(Frame::Received { index }),
-        _ => Err(start.invalid("expected \"index\" with \"message\", or \"received\" alone, found something else")),
+    match (index, message, received, stands) {
+        (Some(None), Some(message), None, None) => Ok(Frame::Hello { message }),
+        (Some(Some(index)), Some(message), None, None) => Ok(Frame::Message { index, message }),
+        (None, None, Some(index), None) => Ok(Frame::Received { index }),
+        (None, None, None, Some((about, standing))) => Ok(Frame::Standing { about, standing }),
+        _ => Err(start.invalid(
+            "expected \"index\" with \"message\", or \"received\", \"resume\", \"ping\" or \"pong\" alone, found something else",
+        )),
+    }
+}
+
+fn read_standing(input: &mut Reader<'_>) -> Result<Standing, ReadError> {
+    let start = input.clone();
+    let (mut received, mut first, mut sent) = (None, None, None);
+    input.begin_object()?;
+    while let Some(key) = input.key()? {
+        let (slot, field) = match &*key {
+            "received" => (&mut received, "received"),
+            "first" => (&mut first, "first"),
+            "sent" => (&mut sent, "sent"),
+            _ => {
+                input.skip()?;
+                continue;
+            }
+        };
+        let number: u64 = input.integer("an unsigned integer of 64 bits")?;
+        once(slot, number, field, input)?;
+    }
+    match (received, first, sent) {
+        (Some(received), Some(first), Some(sent)) if first <= sent => Ok(Standing { received, first, sent }),
+        _ => {
+            Err(start.invalid("expected \"received\", \"first\" and \"sent\", of which \"first\" is at most \"sent\""))
+        }
     }
 }
 
@@ -121,6 +181,13 @@ pub(crate) fn push_received(out: &mut Vec<u8>, index: u64) {
     out.extend_from_slice(format!("{{\"received\":{}}}\n", wrap(index)).as_bytes());
 }
 
+/// Appends where this end stands.
+pub(crate) fn push_standing(out: &mut Vec<u8>, about: About, standing: &Standing) {
+    let (key, Standing { received, first, sent }) = (about.key(), standing);
+    let line = format!("{{\"{key}\":{{\"received\":{received},\"first\":{first},\"sent\":{sent}}}}}\n");
+    out.extend_from_slice(line.as_bytes());
+}
+
 /// The number of a message as it stands on the wire.
 pub(crate) const fn wrap(index: u64) -> u16 {
     (index & 0xFFFF) as u16
@@ -177,6 +244,33 @@ mod tests {
             r#"{"index":7,"message":tru}"#,
         ] {
             assert!(parse(line, 32).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn where_a_peer_stands() {
+        let standing = Standing { received: 7, first: 0, sent: u64::MAX };
+        for about in About::ALL {
+            let mut out = Vec::new();
+            push_standing(&mut out, about, &standing);
+            let line = String::from_utf8(out).unwrap();
+            assert_eq!(parse(&line, 32), Ok(Frame::Standing { about, standing }), "{line}");
+        }
+        let line = r#"{"new":1,"resume":{"sent":2,"new":{},"first":1,"received":3}}"#;
+        let standing = Standing { received: 3, first: 1, sent: 2 };
+        assert_eq!(parse(line, 32), Ok(Frame::Standing { about: About::Resume, standing }));
+        for line in [
+            r#"{"resume":null}"#,
+            r#"{"resume":{}}"#,
+            r#"{"resume":{"received":3,"first":1}}"#,
+            r#"{"resume":{"received":3,"first":2,"sent":1}}"#,
+            r#"{"resume":{"received":3,"first":1,"first":1,"sent":1}}"#,
+            r#"{"resume":{"received":-3,"first":1,"sent":1}}"#,
+            r#"{"resume":{"received":18446744073709551616,"first":1,"sent":1}}"#,
+            r#"{"resume":{"received":3,"first":1,"sent":1},"received":1}"#,
+            r#"{"resume":{"received":3,"first":1,"sent":1},"ping":{"received":3,"first":1,"sent":1}}"#,
+        ] {
+            assert!(parse(line, 32).is_err(), "{line}");
         }
     }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 async fn failing(name: &str) -> Running {
     let (engine, disk) = engine(name, None);
     disk.fail_next_sync();
-    start((engine, disk), settings()).await
+    start((engine, disk), by_index()).await
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_query_sees_only_what_is_on_disk() {
 #[test]
 fn what_was_acknowledged_is_there_after_a_crash() {
     run(async {
-        let node = start(engine("x", None), settings()).await;
+        let node = start(engine("x", None), by_index()).await;
         let mut raw = Raw::hello(node.address, "x").await;
         for number in 0..20 {
             raw.say(number, number).await;
@@ -66,7 +66,7 @@ fn what_was_acknowledged_is_there_after_a_crash() {
             raw.expect(&answer(number, number)).await;
             raw.send(&format!(r#"{{"received":{number}}}"#)).await;
         }
-        let node = start(reopen(node.crash().await), settings()).await;
+        let node = start(reopen(node.crash().await), by_index()).await;
         assert_eq!(node.talker("x").await.heard, (0..20).collect::<Vec<_>>());
         let mut raw = Raw::hello(node.address, "x").await;
         raw.say(19, 19).await;
@@ -91,7 +91,7 @@ async fn say_all(node: &Running, count: u64) {
 #[test]
 fn what_comes_together_is_synced_together() {
     run(async {
-        let node = start(engine("x", None), settings()).await;
+        let node = start(engine("x", None), by_index()).await;
         let before = node.disk.syncs();
         say_all(&node, 500).await;
         let syncs = node.disk.syncs() - before;
@@ -102,7 +102,7 @@ fn what_comes_together_is_synced_together() {
 #[test]
 fn a_store_that_is_full_is_synced_and_takes_the_rest() {
     run(async {
-        let node = start(engine("x", None), settings()).await;
+        let node = start(engine("x", None), by_index()).await;
         node.disk.limit(3);
         say_all(&node, 50).await;
         let mut raw = Raw::hello(node.address, "x").await;
@@ -120,7 +120,7 @@ fn a_store_that_is_full_is_synced_and_takes_the_rest() {
 fn due_timers_go_before_what_comes_in() {
     run(async {
         let clock = Arc::new(AtomicU64::new(1_000));
-        let mut settings = settings();
+        let mut settings = by_index();
         let read = Arc::clone(&clock);
         settings.clock = Arc::new(move || Time::from_millis(read.load(Ordering::Relaxed)));
         let node = start(engine("x", None), settings).await;
@@ -143,7 +143,7 @@ fn due_timers_go_before_what_comes_in() {
 #[test]
 fn events_go_on_while_the_disk_is_at_work_and_nothing_leaves() {
     run(async {
-        let mut node = start(engine("x", None), settings()).await;
+        let mut node = start(engine("x", None), by_index()).await;
         let mut raw = Raw::hello(node.address, "x").await;
         node.say("x", 1).await;
         raw.expect(&said(0, 1)).await;
@@ -178,7 +178,7 @@ fn events_go_on_while_the_disk_is_at_work_and_nothing_leaves() {
 #[test]
 fn a_full_group_waits_for_the_one_before() {
     run(async {
-        let mut settings = settings();
+        let mut settings = by_index();
         settings.group = 10;
         let node = start(engine("x", None), settings).await;
         node.disk.hold();
@@ -202,7 +202,7 @@ fn a_full_group_waits_for_the_one_before() {
 #[test]
 fn without_durability_the_disk_is_only_told_to_write_until_the_node_stops() {
     run(async {
-        let mut settings = settings();
+        let mut settings = by_index();
         settings.durability = Durability::Never;
         let node = start(engine("x", None), settings).await;
         let before = node.disk.syncs();
@@ -220,7 +220,7 @@ fn without_durability_the_disk_is_only_told_to_write_until_the_node_stops() {
 #[test]
 fn with_an_interval_the_disk_is_synced_that_often() {
     run(async {
-        let mut settings = settings();
+        let mut settings = by_index();
         settings.durability = Durability::Interval(std::time::Duration::from_millis(30));
         let node = start(engine("x", None), settings).await;
         let before = node.disk.syncs();

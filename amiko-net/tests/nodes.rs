@@ -157,7 +157,7 @@ async fn dialled_by_node() -> (Running, Raw) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let protocol = TalkProtocol { dice: true, open: false };
-    let node = start_with(engine("x", Some(address)), settings(), protocol).await;
+    let node = start_with(engine("x", Some(address)), by_index(), protocol).await;
     let (stream, _) = listener.accept().await.unwrap();
     let mut raw = Raw::new(stream);
     let hello = raw.line().await.unwrap();
@@ -194,7 +194,7 @@ fn the_smaller_dice_lose() {
 fn a_peer_that_dials_again_gets_through_whatever_its_dice() {
     run(async {
         let protocol = TalkProtocol { dice: true, open: false };
-        let node = start_with(engine("x", None), settings(), protocol).await;
+        let node = start_with(engine("x", None), by_index(), protocol).await;
         let mut old = Raw::dial(node.address).await;
         old.send(&hello("x", Some("ffffffff"))).await;
         old.say(0, 7).await;
@@ -210,7 +210,7 @@ fn a_peer_that_dials_again_gets_through_whatever_its_dice() {
 fn a_peer_that_owes_a_confirmation_for_too_long_is_dialled_again() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut settings = settings();
+        let mut settings = by_index();
         settings.silence = Duration::from_millis(20);
         let mut node = start(engine("x", Some(listener.local_addr().unwrap().to_string())), settings).await;
         node.say("x", 7).await;
@@ -244,7 +244,7 @@ fn a_peer_that_cant_be_reached_is_dialled_until_it_can() {
 #[test]
 fn a_timer_fires_while_nothing_else_happens() {
     run(async {
-        let node = start(engine("x", None), settings()).await;
+        let node = start(engine("x", None), by_index()).await;
         let mut raw = Raw::hello(node.address, "x").await;
         node.handle.command(envelope("x", TalkerMessage::SayLater { number: 7, millis: 30 })).await.unwrap();
         raw.expect(&said(0, 7)).await;
@@ -278,7 +278,7 @@ fn a_node_that_has_stopped_says_so() {
 #[test]
 fn a_watcher_that_doesnt_keep_up_is_dropped() {
     run(async {
-        let mut settings = settings();
+        let mut settings = by_index();
         settings.notices = 2;
         let mut node = start(engine("x", None), settings).await;
         let mut raw = Raw::hello(node.address, "x").await;

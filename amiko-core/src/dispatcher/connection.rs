@@ -3,6 +3,7 @@
 //! Invariant: a message stands in the outbox from the commit that caused it to the commit of its confirmation, and
 //! `received` moves in the commit that holds the effects of the message.
 
+use super::resumption::Conflict;
 use crate::Serializable;
 use crate::machine::Node;
 use crate::map::Map;
@@ -23,10 +24,25 @@ pub struct Connection<N: Node> {
     pub outbox: Map<u64, Arc<N::Network>>,
     /// Set once the connection is to be closed: it goes when the outbox is empty, and at this moment at the latest.
     pub closing: Option<Time>,
+    /// Set once the peer and this node don't agree on what they have told each other: the connection isn't used any more.
+    #[amiko(default)]
+    pub conflict: Option<Conflict>,
+}
+
+impl<N: Node> Connection<N> {
+    /// The number of the first message that the peer hasn't confirmed; of the next one, if there is none.
+    pub fn first_unconfirmed(&self) -> u64 {
+        self.outbox.keys().next().copied().unwrap_or(self.sent)
+    }
+
+    /// The address to dial, where the connection is to be used.
+    pub fn address(&self) -> Option<&str> {
+        self.dial.as_deref().filter(|_| self.conflict.is_none())
+    }
 }
 
 impl<N: Node> Default for Connection<N> {
     fn default() -> Self {
-        Self { dial: None, received: 0, sent: 0, outbox: Map::new(), closing: None }
+        Self { dial: None, received: 0, sent: 0, outbox: Map::new(), closing: None, conflict: None }
     }
 }

@@ -4,9 +4,11 @@
 //! change and every rollback.
 
 mod connection;
+mod resumption;
 mod timer;
 
 pub use connection::Connection;
+pub use resumption::{Conflict, Older, Standing};
 pub use timer::Timer;
 
 use crate::id::{Id, Key, Object};
@@ -39,6 +41,9 @@ pub(crate) enum Due<N: Node> {
     Connection(Id<Connection<N>>),
 }
 
+/// Messages of one peer that can be unconfirmed at a time: one so much further on than the next was never sent.
+pub(crate) const WINDOW: u64 = 1 << 15;
+
 /// Whether a message from a peer is the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrival {
@@ -47,6 +52,8 @@ pub(crate) enum Arrival {
     Repeated,
     /// So many messages before it are missing.
     Gap(u64),
+    /// It is further on than any peer can be.
+    Future,
 }
 
 impl<N: Node> Dispatcher<N> {
@@ -161,7 +168,8 @@ impl<N: Node> Dispatcher<N> {
     /// Gives back whether the connection is gone at once.
     pub(crate) fn close(&mut self, id: &Id<Connection<N>>, deadline: Time) -> bool {
         let Some(connection) = self.connections.get(id) else { return false };
-        if connection.outbox.is_empty() {
+        // Nor is there anybody to wait for in a conflict.
+        if connection.outbox.is_empty() || connection.conflict.is_some() {
             return self.drop_connection(id);
         }
         if connection.closing.is_none() {
@@ -199,8 +207,16 @@ impl<N: Node> Dispatcher<N> {
         Some(match index.cmp(&received) {
             std::cmp::Ordering::Equal => Arrival::Next,
             std::cmp::Ordering::Less => Arrival::Repeated,
+            std::cmp::Ordering::Greater if index - received >= WINDOW => Arrival::Future,
             std::cmp::Ordering::Greater => Arrival::Gap(index - received),
         })
+    }
+
+    /// Takes a connection out of use, or into use again.
+    pub(crate) fn set_conflict(&mut self, id: &Id<Connection<N>>, conflict: Option<Conflict>) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.conflict = conflict;
+        }
     }
 
     /// Moves the cursor of an inbox past the message that is being processed.

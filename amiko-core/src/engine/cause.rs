@@ -1,7 +1,7 @@
 //! Who asked for an event.
 
 use crate::Serializable;
-use crate::dispatcher::{Connection, Timer};
+use crate::dispatcher::{Connection, Standing, Timer};
 use crate::id::Id;
 use crate::machine::Node;
 
@@ -33,6 +33,13 @@ pub enum Cause<N: Node> {
         connection: Id<Connection<N>>,
         /// All up to and including this one.
         index: u64,
+    },
+    /// A peer said where it stands, and that doesn't fit.
+    Conflict {
+        /// On which connection.
+        connection: Id<Connection<N>>,
+        /// Where the peer stands.
+        theirs: Standing,
     },
     /// Somebody changed the state by hand.
     Edit,

@@ -41,6 +41,13 @@ pub enum EventError {
         /// How many are missing.
         missing: u64,
     },
+    /// A message from a peer, with a number that no peer can have come to.
+    Future {
+        /// The number.
+        index: u64,
+        /// The number of the next one.
+        expected: u64,
+    },
     /// A peer confirms a message that it can't have got.
     NeverSent {
         /// The number that it confirms.
@@ -110,6 +117,9 @@ impl fmt::Display for EventError {
                 write!(f, "expected a journal record of at most {limit} bytes, found {found}")
             }
             Self::Gap { missing } => write!(f, "expected the next message of the peer, found one {missing} further on"),
+            Self::Future { index, expected } => {
+                write!(f, "expected message {expected} of the peer, found {index}, which it can't have come to")
+            }
             Self::NeverSent { index, sent } => {
                 write!(f, "expected a confirmation of one of the {sent} messages that were sent, found number {index}")
             }

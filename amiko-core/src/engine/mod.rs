@@ -12,6 +12,7 @@ mod history;
 mod inspection;
 mod output;
 mod rehearsal;
+mod resumption;
 mod settings;
 mod sync;
 mod transaction;
@@ -334,6 +335,10 @@ impl<N: Node, S: Store> Engine<N, S> {
         match self.event.dispatcher.arrival(connection, index) {
             None => return Err(EventError::NoConnection { connection: connection.key().clone() }),
             Some(Arrival::Gap(missing)) => return Err(EventError::Gap { missing }),
+            Some(Arrival::Future) => {
+                let expected = self.connection(connection).map_or(0, |connection| connection.received);
+                return Err(EventError::Future { index, expected });
+            }
             Some(Arrival::Repeated) => {
                 self.sealed.seal(self.sequence, [confirm()]);
                 return Ok(self.sequence);
@@ -367,7 +372,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         if index >= sent {
             return Err(EventError::NeverSent { index, sent });
         }
-        if state.outbox.keys().next().is_none_or(|first| *first > index) {
+        if state.first_unconfirmed() > index {
             return Ok(self.sequence);
         }
         self.event.begin(now, self.sequence + 1, None);

@@ -32,7 +32,7 @@ pub enum Output<N: Node> {
         /// The number of the message.
         index: u64,
     },
-    /// There is a new connection, or another address to dial for one.
+    /// There is a new connection, or another address to dial for one, or one is used again.
     Opened {
         /// Which one.
         connection: Id<Connection<N>>,

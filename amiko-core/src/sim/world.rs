@@ -154,6 +154,18 @@ impl<P: Protocol> World<P> {
         Ok(())
     }
 
+    /// A copy of the disk of a node that was stopped, as a backup of it would be.
+    pub fn backup(&self, node: NodeIndex) -> Option<Memory> {
+        self.hosts.get(node)?.disk.as_ref().map(Memory::crash)
+    }
+
+    /// Puts another disk into a node that was stopped.
+    pub fn replace_disk(&mut self, node: NodeIndex, disk: Memory) {
+        if let Some(host) = self.hosts.get_mut(node).filter(|host| host.engine.is_none()) {
+            host.disk = Some(disk);
+        }
+    }
+
     /// Makes a node say and hear nothing, though its sockets stay; or lets it go on with what has arrived meanwhile.
     pub fn silence(&mut self, node: NodeIndex, silent: bool) {
         let Some(host) = self.hosts.get_mut(node) else { return };
@@ -294,7 +306,7 @@ impl<P: Protocol> World<P> {
     fn dial(&mut self, index: NodeIndex, connection: &Id<Connection<P::Node>>) {
         let host = &self.hosts[index];
         let Some(engine) = &host.engine else { return };
-        let Some(address) = engine.connection(connection).and_then(|connection| connection.dial.clone()) else {
+        let Some(address) = engine.connection(connection).and_then(Connection::address).map(str::to_owned) else {
             return;
         };
         if host.sockets.contains_key(connection) {
@@ -338,9 +350,15 @@ impl<P: Protocol> World<P> {
         let Ok(hello) = self.protocol.hello(dialler.node(), ours, dice) else { return false };
         let Ok(welcome) = self.protocol.welcome(answerer.node(), proven, hello) else { return false };
         let theirs = welcome.connection;
+        if answerer.connection(&theirs).is_some_and(|connection| connection.conflict.is_some()) {
+            return false;
+        }
         if let Some(event) = welcome.event
             && self.command(peer, event).is_err()
         {
+            return false;
+        }
+        if !self.resume(index, ours, peer, &theirs) {
             return false;
         }
         self.sockets += 1;
@@ -350,6 +368,31 @@ impl<P: Protocol> World<P> {
         self.resend(index, ours);
         self.resend(peer, &theirs);
         true
+    }
+
+    /// Tells both ends where the other one stands. Gives back whether they can go on.
+    fn resume(
+        &mut self,
+        index: NodeIndex,
+        ours: &Id<Connection<P::Node>>,
+        peer: NodeIndex,
+        theirs: &Id<Connection<P::Node>>,
+    ) -> bool {
+        let now = self.now;
+        let standing = |node: NodeIndex, connection| self.engine(node).and_then(|engine| engine.standing(connection));
+        let (Some(our_standing), Some(their_standing)) = (standing(index, ours), standing(peer, theirs)) else {
+            return false;
+        };
+        let mut agreed = true;
+        for (node, connection, standing) in [(index, ours, their_standing), (peer, theirs, our_standing)] {
+            let engine = self.hosts.get_mut(node).and_then(|host| host.engine.as_mut());
+            agreed &= engine.is_some_and(|engine| matches!(engine.resume(connection, standing, now), Ok(None)));
+            self.release(node);
+        }
+        // What a peer has received may have been all that a connection waited for.
+        let is_there =
+            |node, connection| self.engine(node).is_some_and(|engine| engine.connection(connection).is_some());
+        agreed && is_there(index, ours) && is_there(peer, theirs)
     }
 
     /// Says everything again that the peer hasn't confirmed.

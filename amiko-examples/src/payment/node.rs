@@ -164,6 +164,11 @@ pub enum PaymentNodeMessage {
         /// The neighbour's new invitation, if it has sent one.
         to: Option<LinkUrl>,
     },
+    /// Uses a link again that was in conflict with its neighbour.
+    Reconcile {
+        /// Which one.
+        link: Id<Link>,
+    },
     /// A new meeting point.
     AddMeetingPoint {
         /// What it is called.
@@ -250,6 +255,11 @@ impl StateMachine for PaymentNode {
             PaymentNodeMessage::RenewLink { link, to } => {
                 self.expect_link(&link)?;
                 self.bind_link(&link, to, cx)
+            }
+            PaymentNodeMessage::Reconcile { link } => {
+                self.expect_link(&link)?;
+                cx.reconcile(&super::link::connection(&link));
+                Ok(())
             }
             PaymentNodeMessage::AddMeetingPoint { name } => {
                 check_name(name.key())?;

@@ -6,7 +6,8 @@
 mod network;
 
 use crate::disk::{Disk, Gone};
-use crate::error::{BindError, CommandError, RunError};
+use crate::error::{BindError, CommandError, Disconnect, RunError};
+use crate::event::Event;
 use crate::handle::{Answer, Call, Handle, Question};
 use crate::links::Links;
 use crate::protocol::Protocol;
@@ -15,7 +16,7 @@ use crate::socket::Signal;
 use crate::transport::{Tcp, Transport};
 use amiko_core::engine::{EventError, Output, Request, Sequence};
 use amiko_core::store::{Store, StoreError, Work};
-use amiko_core::{Engine, Id, Node, Time};
+use amiko_core::{Connection, Engine, Id, Node, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -169,7 +170,10 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             self.links.listen(listener);
         }
         for (connection, state) in self.engine.connections() {
-            self.links.dial(connection.key(), state.dial.as_deref());
+            if let Some(conflict) = &state.conflict {
+                self.settings.tell(Event::Conflict { connection: connection.key(), conflict });
+            }
+            self.links.dial(connection.key(), state.address());
         }
         loop {
             match self.input().await? {
@@ -352,7 +356,11 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             self.advance()?;
         }
         self.settle().await?;
-        self.answer().await
+        self.answer().await?;
+        for connection in self.links.connected() {
+            self.close(&Id::new(connection), &Disconnect::Stopped);
+        }
+        Ok(())
     }
 
     /// Hands on what may leave, in order.
@@ -393,9 +401,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             Output::Confirm { connection, index } => self.confirm(&connection, index),
             Output::Opened { connection } => {
                 let state = self.engine.connection(&connection);
-                self.links.dial(connection.key(), state.and_then(|state| state.dial.as_deref()));
+                self.links.dial(connection.key(), state.and_then(Connection::address));
             }
-            Output::Closed { connection } => self.close(&connection),
+            Output::Closed { connection } => self.close(&connection, &Disconnect::Closed),
             Output::Reply { request, reply } => {
                 if let Some(Pending { outcome: Ok(replies), .. }) = self.pending.get_mut(&request.0) {
                     replies.push(reply);

@@ -9,12 +9,13 @@ use crate::event::Event;
 use crate::links::Stranger;
 use crate::protocol::{Protocol, Welcome};
 use crate::session::{Session, Stays};
+use crate::settings::Dialect;
 use crate::socket::{End, Opening, Signal, Socket, SocketId};
 use crate::transport::Transport;
-use crate::wire::{self, Frame};
+use crate::wire::{self, About, Frame};
 use amiko_core::engine::EventError;
 use amiko_core::store::Store;
-use amiko_core::{Connection, Id, Node, PublicKey, Rejection};
+use amiko_core::{Connection, Id, Node, PublicKey, Rejection, Standing};
 use tokio::time::Instant;
 
 /// Who is at the other end of a new socket.
@@ -42,7 +43,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                     return self.greeted(stranger, key, &line).await;
                 }
             }
-            Signal::Line { socket, line } => return self.line(socket, &line).await,
+            // Its place is free again when it has been processed.
+            Signal::Line { socket, line, place: _place } => return self.line(socket, &line).await,
             Signal::Written { socket } => {
                 if let Some(connection) = self.links.connection(socket).map(str::to_owned) {
                     if let Some(session) = self.links.session_mut(&connection) {
@@ -68,7 +70,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         let greeting = outcome.and_then(|stream| Ok((stream, self.hello(connection, dice)?)));
         match greeting {
             Ok((stream, hello)) => {
-                let socket = self.links.open(Opening::Dialled(stream));
+                let socket = self.links.open(Opening::Dialled(stream), None);
                 self.meet(connection, socket, Peer { address, dice: Some(dice), dialled: true, hello });
             }
             Err(error) => self.links.dial_failed(connection.key(), &error),
@@ -83,9 +85,14 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         Ok(line)
     }
 
-    /// Gives a connection its socket: everything that is unconfirmed, and on disk, goes out on it.
-    fn meet(&mut self, connection: &Id<Connection<P::Node>>, socket: Socket, peer: Peer) {
-        let next = self.engine.connection(connection).map_or(0, first_unconfirmed);
+    /// Gives a connection its socket: everything that is unconfirmed, and on disk, goes out on it once the peer has said
+    /// where it stands.
+    fn meet(&mut self, connection: &Id<Connection<P::Node>>, socket: Socket, mut peer: Peer) {
+        let standing = self.engine.standing(connection).unwrap_or_default();
+        let resumed = self.settings.dialect == Dialect::ByIndex;
+        if !resumed && !peer.dialled {
+            wire::push_standing(&mut peer.hello, About::Resume, &standing);
+        }
         let now = Instant::now();
         let session = Session {
             socket,
@@ -94,11 +101,17 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             dialled: peer.dialled,
             since: now,
             heard: false,
+            standing,
+            resumed,
             quiet: now,
+            asked: None,
+            ping: false,
+            pong: false,
             writing: false,
             hello: peer.hello,
             confirm: None,
-            next,
+            confirmed: standing.received,
+            next: standing.first,
         };
         self.links.bind(connection.key(), session);
         self.ready.insert(connection.key().clone());
@@ -108,11 +121,20 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         // Lines that were on their way when their socket was given up: the peer sends them again.
         let Some(connection) = self.links.connection(socket) else { return Ok(()) };
         let connection: Id<Connection<P::Node>> = Id::new(connection);
-        if let Some(session) = self.links.session_mut(connection.key()) {
-            session.heard = true;
-            session.quiet = Instant::now();
-        }
+        let Some(session) = self.links.session_mut(connection.key()) else { return Ok(()) };
+        let resumed = session.resumed;
+        session.heard |= resumed;
+        (session.quiet, session.asked) = (Instant::now(), None);
+        let asks = self.settings.dialect == Dialect::Amiko;
         let broken = match wire::parse(line, self.settings.depth) {
+            Ok(Frame::Standing { about: About::Resume, standing }) if !resumed => {
+                self.resume(&connection, standing).await?
+            }
+            Ok(Frame::Standing { about, standing }) if resumed && asks && about != About::Resume => {
+                self.compare(&connection, about, standing).await?
+            }
+            Ok(Frame::Standing { .. }) => Some(ProtocolError::Standing),
+            Ok(_) if !resumed => Some(ProtocolError::Standing),
             Ok(Frame::Message { index, message }) => self.message(&connection, index, message).await?,
             Ok(Frame::Received { index }) => self.received(&connection, index).await?,
             Ok(Frame::Hello { .. }) => Some(ProtocolError::Hello { first: false }),
@@ -148,7 +170,17 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                 let peer = Peer { address: stranger.peer, dice, dialled: false, hello: Vec::new() };
                 self.meet(&connection, stranger.socket, peer);
             }
-            Err(refusal) => self.links.refuse(stranger, &refusal),
+            Err(refusal) => {
+                if let Refusal::Conflict { connection } = &refusal
+                    && let Some(standing) = self.engine.standing(&Id::new(connection.clone()))
+                {
+                    // So that the peer sees it too.
+                    let mut last = Vec::new();
+                    wire::push_standing(&mut last, About::Resume, &standing);
+                    stranger.socket.write(last);
+                }
+                self.links.refuse(stranger, &refusal);
+            }
         }
         Ok(())
     }
@@ -164,6 +196,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             Err(rejection) => return Ok(Err(Refusal::Rejected(rejection))),
         };
         let key = connection.key();
+        if self.engine.connection(&connection).is_some_and(|connection| connection.conflict.is_some()) {
+            return Ok(Err(Refusal::Conflict { connection: key.clone() }));
+        }
         if let Some(old) = self.links.session(key)
             && old.against(dice, self.settings.handshake) == Stays::Old
         {
@@ -186,6 +221,61 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         Ok(Ok((connection, dice)))
     }
 
+    /// A peer says where it stands, before anything else. Gives the rule of the wire that it breaks, if it does.
+    async fn resume(
+        &mut self,
+        connection: &Id<Connection<P::Node>>,
+        theirs: Standing,
+    ) -> Result<Option<ProtocolError>, RunError> {
+        if let Some(session) = self.links.session_mut(connection.key())
+            && session.dialled
+        {
+            // Only now: so it can't be older than what the peer has just said.
+            wire::push_standing(&mut session.hello, About::Resume, &session.standing);
+        }
+        match self.attempt(|engine, now| engine.resume(connection, theirs, now)).await? {
+            Ok(None) => {
+                if let Some(session) = self.links.session_mut(connection.key()) {
+                    session.resumed = true;
+                    session.next = session.next.max(theirs.received);
+                    self.ready.insert(connection.key().clone());
+                }
+            }
+            Err(EventError::NoConnection { .. }) => {}
+            Ok(Some(conflict)) => {
+                // Nobody is told before it is kept.
+                self.settle().await?;
+                self.settings.tell(Event::Conflict { connection: connection.key(), conflict: &conflict });
+                self.close(connection, &Disconnect::Conflict);
+            }
+            Err(error) => self.links.disconnect(connection.key(), &Disconnect::Failed(error)),
+        }
+        Ok(None)
+    }
+
+    /// A peer says how far it has come on this socket. Gives the rule of the wire that it breaks, if it does.
+    async fn compare(
+        &mut self,
+        connection: &Id<Connection<P::Node>>,
+        about: About,
+        theirs: Standing,
+    ) -> Result<Option<ProtocolError>, RunError> {
+        if about == About::Ping
+            && let Some(session) = self.links.session_mut(connection.key())
+        {
+            session.pong = true;
+            self.ready.insert(connection.key().clone());
+        }
+        let received = self.engine.connection(connection).map_or(theirs.sent, |state| state.received);
+        if received < theirs.sent {
+            return Ok(Some(ProtocolError::Gap { missing: theirs.sent - received }));
+        }
+        match theirs.received.checked_sub(1) {
+            Some(last) => self.confirmed(connection, last).await,
+            None => Ok(None),
+        }
+    }
+
     /// A message of a peer: it acts, or is used up. Gives the rule of the wire that it breaks, if it does.
     async fn message(
         &mut self,
@@ -201,6 +291,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         let outcome = self.attempt(|engine, now| engine.receive(connection, index, meaning.clone(), now)).await?;
         let rejection = match outcome {
             Ok(_) | Err(EventError::NoConnection { .. }) => return Ok(None),
+            Err(EventError::Future { index, expected }) => {
+                return Ok(Some(ProtocolError::Future { index, expected }));
+            }
             Err(EventError::Gap { missing }) => return Ok(Some(ProtocolError::Gap { missing })),
             Err(EventError::Rejected(rejection)) => rejection,
             Err(error) => Rejection::new(error.to_string()),
@@ -216,7 +309,15 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         index: u16,
     ) -> Result<Option<ProtocolError>, RunError> {
         let Some(state) = self.engine.connection(connection) else { return Ok(None) };
-        let index = wire::unwrap(index, first_unconfirmed(state));
+        let index = wire::unwrap(index, state.first_unconfirmed());
+        self.confirmed(connection, index).await
+    }
+
+    async fn confirmed(
+        &mut self,
+        connection: &Id<Connection<P::Node>>,
+        index: u64,
+    ) -> Result<Option<ProtocolError>, RunError> {
         if index >= self.engine.sendable(connection) {
             return Ok(Some(ProtocolError::NotSent { index }));
         }
@@ -225,15 +326,29 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         Ok(None)
     }
 
-    /// A peer has said nothing for a while: a fault only if it owes a confirmation for that long.
+    /// A peer has said nothing for a while. It is asked whether it is there, and given up if that goes on. By index alone
+    /// it can't be asked: then it is a fault only if it owes a confirmation.
     fn silent(&mut self, socket: SocketId) {
         let Some(connection) = self.links.connection(socket).map(str::to_owned) else { return };
-        let Some(session) = self.links.session(&connection) else { return };
         let limit = self.settings.silence;
+        let Some(session) = self.links.session_mut(&connection) else { return };
+        if self.settings.dialect == Dialect::Amiko {
+            match session.asked {
+                // Its time to say where it stands is limited otherwise.
+                None if !session.resumed => {}
+                None => {
+                    (session.asked, session.ping) = (Some(Instant::now()), true);
+                    self.ready.insert(connection);
+                }
+                Some(asked) if asked.elapsed() < limit / 4 => {}
+                Some(_) => self.links.disconnect(&connection, &Disconnect::Silent { limit }),
+            }
+            return;
+        }
         let owes = self
             .engine
             .connection(&Id::new(connection.clone()))
-            .is_some_and(|state| first_unconfirmed(state) < session.next);
+            .is_some_and(|state| state.first_unconfirmed() < session.next);
         if owes && session.quiet.elapsed() >= limit {
             self.links.disconnect(&connection, &Disconnect::Silent { limit });
         }
@@ -246,9 +361,11 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                 End::Disconnect(reason) => Refusal::Lost(reason),
             };
             self.links.refuse(stranger, &reason);
-        } else if let Some(connection) = self.links.connection(socket).map(str::to_owned)
-            && let End::Disconnect(reason) = reason
-        {
+        } else if let Some(connection) = self.links.connection(socket).map(str::to_owned) {
+            let reason = match reason {
+                End::NoHello => Disconnect::NoAnswer { limit: self.settings.handshake },
+                End::Disconnect(reason) => reason,
+            };
             self.links.disconnect(&connection, &reason);
         }
     }
@@ -257,12 +374,13 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     pub(super) fn confirm(&mut self, connection: &Id<Connection<P::Node>>, index: u64) {
         if let Some(session) = self.links.session_mut(connection.key()) {
             session.confirm = Some(session.confirm.map_or(index, |earlier| earlier.max(index)));
+            session.confirmed = session.confirmed.max(index.saturating_add(1));
             self.ready.insert(connection.key().clone());
         }
     }
 
-    /// A connection is over: the peer is told what it may forget, and then its socket is closed.
-    pub(super) fn close(&mut self, connection: &Id<Connection<P::Node>>) {
+    /// A connection needs its socket no more: the peer is told what it may forget, and then it is closed.
+    pub(super) fn close(&mut self, connection: &Id<Connection<P::Node>>, reason: &Disconnect) {
         if let Some(session) = self.links.session_mut(connection.key()) {
             let mut batch = std::mem::take(&mut session.hello);
             if let Some(index) = session.confirm.take() {
@@ -272,7 +390,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                 session.socket.write(batch);
             }
         }
-        self.links.close(connection.key(), &Disconnect::Closed);
+        self.links.close(connection.key(), reason);
     }
 
     /// Gives a socket its next batch, if it has written the one before: of the outbox, what may leave.
@@ -286,8 +404,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         if let Some(index) = session.confirm.take() {
             wire::push_received(&mut batch, index);
         }
-        if let Some(state) = self.engine.connection(connection) {
-            if first_unconfirmed(state) >= session.next {
+        if let Some(state) = self.engine.connection(connection).filter(|_| session.resumed) {
+            if state.first_unconfirmed() >= session.next {
                 // The peer owes nothing yet; with what is sent now it begins to.
                 session.quiet = Instant::now();
             }
@@ -303,14 +421,16 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                 }
             }
         }
+        // After the messages that they count.
+        let standing = Standing { received: session.confirmed, first: session.standing.first, sent: session.next };
+        for (about, wanted) in [(About::Ping, &mut session.ping), (About::Pong, &mut session.pong)] {
+            if std::mem::take(wanted) {
+                wire::push_standing(&mut batch, about, &standing);
+            }
+        }
         if !batch.is_empty() {
             session.writing = true;
             session.socket.write(batch);
         }
     }
-}
-
-/// The number of the first message that the peer hasn't confirmed; of the next one, if there is none.
-fn first_unconfirmed<N: Node>(connection: &Connection<N>) -> u64 {
-    connection.outbox.keys().next().copied().unwrap_or(connection.sent)
 }

@@ -6,7 +6,7 @@
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::{Memory, MemoryWork, RecoverError, Recovered, Recovery, Store, StoreError, Usage, Work};
-use amiko_net::{Handle, NetSettings, Protocol, RunError, Runtime, Tcp, Transport, Welcome};
+use amiko_net::{Dialect, Handle, NetSettings, Protocol, RunError, Runtime, Tcp, Transport, Welcome};
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -92,6 +92,7 @@ pub(crate) struct Talk {
 #[derive(Clone, Serializable)]
 pub(crate) enum TalkMessage {
     Meet { name: String, dial: Option<String> },
+    Reconcile { name: String },
 }
 
 impl StateMachine for Talk {
@@ -99,7 +100,13 @@ impl StateMachine for Talk {
     type Message = TalkMessage;
 
     fn handle(&mut self, message: TalkMessage, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
-        let TalkMessage::Meet { name, dial } = message;
+        let (name, dial) = match message {
+            TalkMessage::Meet { name, dial } => (name, dial),
+            TalkMessage::Reconcile { name } => {
+                cx.reconcile(&Id::new(name));
+                return Ok(());
+            }
+        };
         if !self.talkers.contains(&Id::new(name.clone())) {
             cx.create(&Id::new(name.clone()), Talker::default());
         }
@@ -141,6 +148,10 @@ impl Protocol for TalkProtocol {
 
 pub(crate) fn meet(name: &str, dial: Option<String>) -> TalkEnvelope {
     <Talk as amiko_core::Hosts<Talk>>::envelope(Id::new(()), TalkMessage::Meet { name: name.into(), dial })
+}
+
+pub(crate) fn reconcile(name: &str) -> TalkEnvelope {
+    <Talk as amiko_core::Hosts<Talk>>::envelope(Id::new(()), TalkMessage::Reconcile { name: name.into() })
 }
 
 pub(crate) fn envelope(name: &str, message: TalkerMessage) -> TalkEnvelope {
@@ -304,6 +315,13 @@ pub(crate) fn settings() -> NetSettings {
     settings
 }
 
+/// The same, for a peer that says no more than messages and confirmations.
+pub(crate) fn by_index() -> NetSettings {
+    let mut settings = settings();
+    settings.dialect = Dialect::ByIndex;
+    settings
+}
+
 /// A node that runs.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
@@ -413,6 +431,14 @@ impl Raw {
         raw
     }
 
+    /// A peer that has said hello, and where it stands; and heard where the node does.
+    pub(crate) async fn resume(address: SocketAddr, name: &str, ours: [u64; 3], theirs: [u64; 3]) -> Self {
+        let mut raw = Self::hello(address, name).await;
+        raw.expect(&stands("resume", theirs)).await;
+        raw.send(&stands("resume", ours)).await;
+        raw
+    }
+
     pub(crate) async fn send(&mut self, line: &str) {
         self.send_bytes(format!("{line}\n").as_bytes()).await;
     }
@@ -464,6 +490,11 @@ impl Raw {
 pub(crate) fn hello(name: &str, dice: Option<&str>) -> String {
     let dice = dice.map_or("null".into(), |dice| format!("\"!x{dice}\""));
     format!(r#"{{"index":null,"message":{{"_class":"Hello","name":"{name}","dice":{dice}}}}}"#)
+}
+
+/// Received, first unconfirmed, sent.
+pub(crate) fn stands(about: &str, [received, first, sent]: [u64; 3]) -> String {
+    format!(r#"{{"{about}":{{"received":{received},"first":{first},"sent":{sent}}}}}"#)
 }
 
 pub(crate) fn said(index: u64, number: u64) -> String {

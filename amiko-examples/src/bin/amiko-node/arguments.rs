@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 #[command(
     version,
     after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 node not running, \
-                                 4 state directory damaged."
+                                 4 state directory damaged, 130 or 143 a second signal ended the node at once."
 )]
 pub(crate) struct Arguments {
     /// The state directory of the node.
@@ -105,6 +105,11 @@ pub(crate) enum Link {
         /// The URL that the neighbour has sent.
         #[arg(long, value_name = "URL")]
         to: Option<String>,
+    },
+    /// Use a link again that was taken out of use because one of the two states was older than it should be.
+    Reconcile {
+        /// What the link is called here.
+        name: String,
     },
 }
 

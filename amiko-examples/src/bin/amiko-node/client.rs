@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::screen;
 use amiko_core::prelude::*;
 use amiko_examples::payment::{LinkUrl, Outcome, PaymentRecord, Role};
+use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
@@ -31,6 +32,7 @@ fn question(command: &Command, json: bool) -> Result<Question, Failure> {
     Ok(match command {
         Command::Link(Link::Add { name, to }) => Question::AddLink { name: link(name), to: url(to)? },
         Command::Link(Link::Renew { name, to }) => Question::RenewLink { link: link(name), to: url(to)? },
+        Command::Link(Link::Reconcile { name }) => Question::Reconcile { link: link(name) },
         Command::MeetingPoint(MeetingPoint::Add { name }) => Question::AddMeetingPoint { name: Id::new(name.clone()) },
         Command::Deposit { link, amount } => Question::Deposit { link: Id::new(link.clone()), amount: *amount },
         Command::Request { amount, receipt, via } => {
@@ -55,16 +57,27 @@ async fn connect(directory: &Path) -> Result<Conversation, Failure> {
 }
 
 async fn ask(conversation: &mut Conversation, question: &Question) -> Result<Answer, Failure> {
-    conversation.say(question).await.map_err(Failure::system)?;
+    conversation.say(question).await.map_err(lost)?;
     hear(conversation).await
 }
 
 async fn hear(conversation: &mut Conversation) -> Result<Answer, Failure> {
-    match conversation.hear(MAX_ANSWER).await.map_err(Failure::system)? {
+    match conversation.hear(MAX_ANSWER).await.map_err(lost)? {
         Some(Answer::Refused { reason }) => Err(Failure::Refused(reason)),
         Some(answer) => Ok(answer),
-        None => Err(Failure::Refused("the node stopped before it answered: start it again".into())),
+        None => Err(stopped()),
     }
+}
+
+fn lost(error: Error) -> Failure {
+    match error.kind() {
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => stopped(),
+        _ => Failure::system(error),
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::Refused("the node stopped before it answered: start it again".into())
 }
 
 async fn pay(conversation: &mut Conversation, question: &Question, yes: bool, json: bool) -> Result<ExitCode, Failure> {
@@ -121,10 +134,11 @@ fn show_summary(summary: &Summary) {
         .map(|link| {
             vec![
                 screen::plain(&link.name),
-                match (link.connected, link.invited) {
-                    (true, _) => "connected",
-                    (false, true) => "invited",
-                    (false, false) => "not connected",
+                match (link.conflict, link.connected, link.invited) {
+                    (true, ..) => "in conflict",
+                    (false, true, _) => "connected",
+                    (false, false, true) => "invited",
+                    (false, false, false) => "not connected",
                 }
                 .into(),
                 link.peer.as_deref().map_or("-".into(), screen::plain),
@@ -140,7 +154,9 @@ fn show_summary(summary: &Summary) {
         let heads = ["link", "state", "peer", "channels", "local", "remote", "reserved", "unconfirmed"];
         screen::say(format_args!("\n{}", screen::table(&heads, &rows)));
     }
-    for (head, lines) in [("payments", &summary.payments), ("rejected lately", &summary.rejections)] {
+    for (head, lines) in
+        [("in conflict", &summary.conflicts), ("payments", &summary.payments), ("rejected lately", &summary.rejections)]
+    {
         if !lines.is_empty() {
             screen::say(format_args!("\n{head}"));
             lines.iter().for_each(|line| screen::say(format_args!("  {}", screen::plain(line))));

@@ -19,6 +19,7 @@ pub(crate) enum Question {
     AddLink { name: Id<Link>, to: Option<LinkUrl> },
     RenewLink { link: Id<Link>, to: Option<LinkUrl> },
     AddMeetingPoint { name: Id<MeetingPoint> },
+    Reconcile { link: Id<Link> },
     Deposit { link: Id<Link>, amount: u64 },
     Request { amount: u64, receipt: String, via: Option<Id<Link>> },
     Pay { url: PaymentUrl, via: Option<Id<Link>> },
@@ -53,6 +54,7 @@ pub(crate) struct Summary {
     pub(crate) payments: Vec<String>,
     pub(crate) transactions: usize,
     pub(crate) timers: usize,
+    pub(crate) conflicts: Vec<String>,
     pub(crate) rejections: Vec<String>,
 }
 
@@ -62,6 +64,7 @@ pub(crate) struct LinkSummary {
     pub(crate) connected: bool,
     /// It waits for whoever shows its invitation.
     pub(crate) invited: bool,
+    pub(crate) conflict: bool,
     pub(crate) peer: Option<String>,
     pub(crate) channels: usize,
     pub(crate) local: u64,

@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 const NODES: usize = 12;
 /// The two ends of the payments.
 const ENDS: (usize, usize) = (0, 7);
+/// Sockets of one node at the most: more than there are payments at a time.
+const MAX_SOCKETS: usize = 10_000;
 /// How long the network may take to come to rest after the last payment.
 const REST: Duration = Duration::from_secs(10);
 
@@ -154,6 +156,8 @@ async fn start_node(directory: PathBuf, state: PaymentNode) -> Result<(Running, 
             let engine = Engine::open_with(store, Settings::default(), || state).map_err(|error| chain(&error))?;
             let mut settings = NetSettings::default();
             settings.listen = Some((Ipv4Addr::LOCALHOST, 0).into());
+            // All nodes and payments come from this address, and at once.
+            settings.sockets_per_address = MAX_SOCKETS;
             let key = key::open(&directory, None).map_err(|failure| failure.to_string())?;
             let public = key.public();
             let bound = Runtime::bind_with(engine, PaymentProtocol, settings, Noise::new(key)).await;

@@ -1,6 +1,7 @@
 //! `amiko-node`: a payment node, and the commands of its user.
 //!
-//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 node not running, 4 state directory damaged.
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 node not running, 4 state directory damaged; 128 and the number of the
+//! signal where a second one ended `run` at once (130, 143).
 
 mod arguments;
 mod client;
@@ -38,7 +39,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Verify => verify::verify(arguments.directory()?, json),
         Command::Repair { yes } => repair::repair(arguments.directory()?, *yes, json),
         Command::Demo(demo) => runtime.block_on(demo::demo(demo, arguments.dir.as_deref(), json)),
-        Command::Run(run) => runtime.block_on(run::run(run, arguments.directory()?, json)).map(|()| ExitCode::SUCCESS),
+        Command::Run(run) => runtime.block_on(run::run(run, arguments.directory()?, json)),
         other => runtime.block_on(client::command(other, arguments.directory()?, json)),
     }
 }

@@ -1,4 +1,6 @@
 //! A node that runs until it is stopped.
+//!
+//! Invariant: the first signal loses nothing that was begun; the second one loses what a crash would.
 
 use crate::arguments::Run;
 use crate::control::{self, Answer, Conversation, LinkSummary, MAX_QUESTION, Question, Summary};
@@ -15,12 +17,19 @@ use amiko_examples::payment::{
 use amiko_net::{BindError, Handle, NetSettings, Noise, Runtime};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::pin::pin;
+use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 
 /// Commands that may talk to the node at one time; more wait.
-const MAX_CONVERSATIONS: usize = 1_000;
+const MAX_CONVERSATIONS: u32 = 1_000;
+
+/// How long a node that has stopped waits for whoever is still being answered.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 pub(crate) type Node = Handle<PaymentNode, Directory>;
 
@@ -52,7 +61,7 @@ pub(crate) fn open_store(
     Ok(engine)
 }
 
-pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result<(), Failure> {
+pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result<ExitCode, Failure> {
     // Tried first, so that a port in use leaves no new directory behind; what counts is the bind below.
     drop(
         std::net::TcpListener::bind(arguments.listen)
@@ -79,6 +88,8 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
         arguments.advertise.clone().unwrap_or_else(|| Address { host: local.ip().to_string(), port: local.port() });
     let listener = listen(directory)?;
     let handle = runtime.handle();
+    let mut signals = Signals::new()?;
+    let places = Arc::new(Semaphore::new(MAX_CONVERSATIONS as usize));
     let begin = begin(&handle, arguments, address.clone(), public);
     let serve = async {
         begin.await?;
@@ -89,15 +100,33 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
         } else {
             screen::say(format_args!("node {} listens on {local}, as {address}", directory.display()));
         }
-        serve(&listener, &handle).await
+        serve(&listener, &handle, &places).await
     };
-    let outcome = tokio::select! {
-        outcome = runtime.run() => outcome.map(drop).map_err(Failure::refused),
-        outcome = serve => outcome,
-        () = stopped() => Ok(()),
+    let mut running = pin!(runtime.run());
+    let (served, ended) = tokio::select! {
+        ended = &mut running => (Ok(()), Some(ended)),
+        served = serve => (served, None),
+        _ = signals.next() => {
+            screen::tell("amiko-node: stopping; a second signal ends it at once");
+            (Ok(()), None)
+        }
+    };
+    let stop = async {
+        handle.stop();
+        let ended = match ended {
+            Some(ended) => ended,
+            None => running.await,
+        };
+        // Whoever asked before may still be told what came of it.
+        drop(tokio::time::timeout(LAST_WORDS, places.acquire_many(MAX_CONVERSATIONS)).await);
+        ended.map(drop).map_err(Failure::refused)
+    };
+    let stopped = tokio::select! {
+        stopped = stop => stopped,
+        signal = signals.next() => return Ok(ExitCode::from(128 + signal)),
     };
     drop(std::fs::remove_file(control::socket(directory)));
-    outcome
+    served.and(stopped).map(|()| ExitCode::SUCCESS)
 }
 
 /// What `run --json` prints when the node is ready.
@@ -120,16 +149,24 @@ async fn begin(handle: &Node, arguments: &Run, address: Address, key: PublicKey)
     handle.command(PaymentNodeEnvelope::PaymentNode(configure)).await.map(drop).map_err(Failure::refused)
 }
 
-async fn stopped() {
-    use tokio::signal::unix::{SignalKind, signal};
-    // Without a signal handler the default applies, which stops the process as well.
-    if let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+/// The signals that stop the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let hear = |kind| signal(kind).map_err(Failure::system);
+        Ok(Self { terminate: hear(SignalKind::terminate())?, interrupt: hear(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next one, and gives its number.
+    async fn next(&mut self) -> u8 {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => 15,
+            _ = self.interrupt.recv() => 2,
         }
-    } else {
-        std::future::pending::<()>().await;
     }
 }
 
@@ -145,11 +182,10 @@ fn listen(directory: &Path) -> Result<UnixListener, Failure> {
     Ok(listener)
 }
 
-async fn serve(listener: &UnixListener, handle: &Node) -> Result<(), Failure> {
-    let places = Arc::new(Semaphore::new(MAX_CONVERSATIONS));
+async fn serve(listener: &UnixListener, handle: &Node, places: &Arc<Semaphore>) -> Result<(), Failure> {
     loop {
         // The semaphore is never closed, so this only waits.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+        let Ok(place) = Arc::clone(places).acquire_owned().await else { return Ok(()) };
         let (stream, _) = listener.accept().await.map_err(Failure::system)?;
         let handle = handle.clone();
         tokio::spawn(async move {
@@ -186,6 +222,7 @@ async fn answer(question: Question, handle: &Node) -> Result<Answer, String> {
         }
         Question::AddLink { name, to } => PaymentNodeMessage::AddLink { name, to },
         Question::RenewLink { link, to } => PaymentNodeMessage::RenewLink { link, to },
+        Question::Reconcile { link } => PaymentNodeMessage::Reconcile { link },
         Question::AddMeetingPoint { name } => PaymentNodeMessage::AddMeetingPoint { name },
         Question::Deposit { link, amount } => PaymentNodeMessage::Deposit { link, amount },
         Question::Request { amount, receipt, via } => PaymentNodeMessage::Request { amount, receipt, via },
@@ -280,6 +317,7 @@ fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
         LinkSummary {
             connected: connected.contains(id.key()),
             invited: link.key.is_none() && link.invitation.is_some(),
+            conflict: connection.is_some_and(|connection| connection.conflict.is_some()),
             name: id.key().clone(),
             peer: link.peer.clone(),
             channels: link.channels.len(),
@@ -297,6 +335,8 @@ fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
         .payees
         .iter()
         .map(|(id, payee)| format!("{}: {} in, {}", id.key(), payee.amount, payee.phase.class().unwrap_or_default()));
+    let conflicts =
+        engine.connections().filter_map(|(id, connection)| Some(format!("{}: {}", id.key(), connection.conflict?)));
     let rejections = engine.rejections().rev().take(SHOWN).map(|rejected| rejected.rejection.to_string());
     Summary {
         address: node.address.as_ref().map(ToString::to_string),
@@ -307,6 +347,7 @@ fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
         payments: payers.chain(payees).collect(),
         transactions: node.transactions.len(),
         timers: engine.timers().count(),
+        conflicts: conflicts.collect(),
         rejections: rejections.collect(),
     }
 }

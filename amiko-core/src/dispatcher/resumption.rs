@@ -1,0 +1,206 @@
+//! Where both ends of a connection stand, and whether that fits together.
+//!
+//! Invariant: two ends that have lost nothing that they ever told each other are never in conflict.
+
+use crate::Serializable;
+use crate::time::Time;
+use std::fmt;
+
+/// How far one end of a connection has come, as it is on disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serializable)]
+pub struct Standing {
+    /// Messages of the peer that it has processed: the number of the next one.
+    pub received: u64,
+    /// The number of its first message that the peer hasn't confirmed; of the next one, if there is none.
+    pub first: u64,
+    /// Messages that it may have sent: the number of the next one.
+    pub sent: u64,
+}
+
+/// Whose state is older than it should be: what it has told the other side it doesn't remember.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
+pub enum Older {
+    /// That of this node.
+    Ours,
+    /// That of the peer.
+    Theirs,
+    /// Each has forgotten something.
+    Both,
+}
+
+/// Two ends that can't go on together: one of them was put back to an older state, from a backup most likely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
+pub struct Conflict {
+    /// When it was found.
+    pub found: Time,
+    /// Whose state is older than it should be.
+    pub older: Older,
+    /// Where this node stood.
+    pub ours: Standing,
+    /// Where the peer said that it stands.
+    pub theirs: Standing,
+}
+
+impl Standing {
+    /// Whether there is a connection that can stand like this.
+    pub const fn is_possible(&self) -> bool {
+        self.first <= self.sent
+    }
+
+    /// Whose state is older than it should be, if it is that of either.
+    ///
+    /// The peer may have said this some time ago, but nothing that was said before that may be processed afterwards: so a
+    /// peer that dials says it when the other side has, and what comes over an older socket is ignored by then.
+    pub const fn older(&self, peer: &Self) -> Option<Older> {
+        // What the peer has got from us was sent, and what it believes to be confirmed was received.
+        let ours = peer.received > self.sent || peer.first > self.received;
+        let theirs = self.received > peer.sent || self.first > peer.received;
+        match (ours, theirs) {
+            (false, false) => None,
+            (true, false) => Some(Older::Ours),
+            (false, true) => Some(Older::Theirs),
+            (true, true) => Some(Older::Both),
+        }
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} received, {} sent, {} of them confirmed", self.received, self.sent, self.first)
+    }
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ours, theirs, .. } = self;
+        let (whose, what) = match self.older {
+            Older::Ours => ("this node's state is", "restore this node's newest state"),
+            Older::Theirs => ("the peer's state is", "have the peer restore its newest state, then use the link again"),
+            Older::Both => ("both states are", "restore the newest state of both"),
+        };
+        write!(
+            f,
+            "{whose} older than it should be: {what}, or give the link up and settle with the peer by hand \
+             (here {ours}; there {theirs})"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const fn standing(received: u64, first: u64, sent: u64) -> Standing {
+        Standing { received, first, sent }
+    }
+
+    #[test]
+    fn every_way_to_be_older() {
+        // Ten messages each way, eight confirmed, nine received.
+        let ours = standing(9, 8, 10);
+        for (theirs, expected) in [
+            (standing(9, 8, 10), None),
+            (standing(10, 9, 10), None),
+            (standing(8, 8, 9), None),
+            (standing(8, 8, u64::MAX), None),
+            (standing(11, 8, 10), Some(Older::Ours)),
+            (standing(9, 10, 10), Some(Older::Ours)),
+            (standing(9, 8, 8), Some(Older::Theirs)),
+            (standing(7, 8, 10), Some(Older::Theirs)),
+            (standing(11, 8, 8), Some(Older::Both)),
+            (standing(7, 10, 10), Some(Older::Both)),
+            (standing(0, 0, 0), Some(Older::Theirs)),
+        ] {
+            assert_eq!(ours.older(&theirs), expected, "{theirs:?}");
+        }
+        assert_eq!(standing(0, 0, 0).older(&standing(0, 0, 0)), None);
+        assert_eq!(standing(0, 0, 0).older(&ours), Some(Older::Ours));
+    }
+
+    /// One end: what it remembers of what it has sent and got.
+    #[derive(Clone, Default, Debug)]
+    struct End {
+        sent: Vec<u32>,
+        first: usize,
+        received: Vec<u32>,
+    }
+
+    impl End {
+        fn standing(&self) -> Standing {
+            standing(self.received.len() as u64, self.first as u64, self.sent.len() as u64)
+        }
+    }
+
+    /// Whether what each remembers of the other is what the other remembers to have said.
+    fn fits(one: &End, other: &End) -> bool {
+        let heard = |from: &End, to: &End| from.sent.starts_with(&to.received) && from.first <= to.received.len();
+        heard(one, other) && heard(other, one)
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Send(usize),
+        /// So many messages arrive that wait.
+        Deliver(usize, usize),
+        Confirm(usize),
+        Backup(usize),
+        /// An older state, and the peer is met with it.
+        Restore(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let end = 0..2_usize;
+        prop_oneof![
+            4 => end.clone().prop_map(Step::Send),
+            4 => (end.clone(), 1..4_usize).prop_map(|(end, count)| Step::Deliver(end, count)),
+            2 => end.clone().prop_map(Step::Confirm),
+            1 => end.clone().prop_map(Step::Backup),
+            1 => end.prop_map(Step::Restore),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn two_ends_with_backups(steps in prop::collection::vec(step(), 0..60)) {
+            let (mut ends, mut number) = ([End::default(), End::default()], 0);
+            let mut backups = [End::default(), End::default()];
+            for step in steps {
+                match step {
+                    Step::Send(end) => {
+                        number += 1;
+                        ends[end].sent.push(number);
+                    }
+                    Step::Deliver(to, count) => {
+                        let from = ends[1 - to].sent.clone();
+                        let next = ends[to].received.len();
+                        ends[to].received.extend(from.iter().skip(next).take(count));
+                    }
+                    Step::Confirm(to) => ends[to].first = ends[1 - to].received.len(),
+                    Step::Backup(end) => backups[end] = ends[end].clone(),
+                    Step::Restore(end) => {
+                        let newest = std::mem::replace(&mut ends[end], backups[end].clone());
+                        let found = ends[end].standing().older(&ends[1 - end].standing());
+                        prop_assert_eq!(found.is_none(), fits(&ends[0], &ends[1]), "{:?}", ends);
+                        let peer = ends[1 - end].standing().older(&ends[end].standing());
+                        if found.is_some() {
+                            prop_assert_eq!((found, peer), (Some(Older::Ours), Some(Older::Theirs)));
+                            // The user does what is asked for.
+                            ends[end] = newest;
+                        } else {
+                            // What was forgotten was never told: sent anew, it is the only one.
+                            prop_assert_eq!(peer, None);
+                            let confirmed = ends[1 - end].received.len();
+                            ends[end].first = ends[end].first.max(confirmed);
+                        }
+                        // Backups that are newer than what was put back never happened.
+                        backups[end] = ends[end].clone();
+                    }
+                }
+                prop_assert_eq!(ends[0].standing().older(&ends[1].standing()), None);
+                prop_assert_eq!(ends[1].standing().older(&ends[0].standing()), None);
+                prop_assert!(fits(&ends[0], &ends[1]));
+            }
+        }
+    }
+}

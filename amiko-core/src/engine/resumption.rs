@@ -1,0 +1,54 @@
+//! Two ends of a connection meet again: where both stand, and whether they can go on.
+//!
+//! Invariant: a connection in conflict is not used until the application says so.
+
+use super::cause::Cause;
+use super::{Engine, EventError};
+use crate::dispatcher::{Conflict, Connection, Standing};
+use crate::id::Id;
+use crate::machine::Node;
+use crate::store::Store;
+use crate::time::Time;
+
+impl<N: Node, S: Store> Engine<N, S> {
+    /// Where this end of a connection stands, to be told to the peer; none if there is no such connection.
+    ///
+    /// It is true of what is on disk only where nothing waits for a sync.
+    pub fn standing(&self, connection: &Id<Connection<N>>) -> Option<Standing> {
+        let state = self.connection(connection)?;
+        // What may not leave yet was never sent.
+        let sent = self.sendable(connection);
+        Some(Standing { received: state.received, first: state.first_unconfirmed().min(sent), sent })
+    }
+
+    /// A peer says where it stands. What it has received counts as confirmed. If one of the two states is older than
+    /// what its end has told the other one, that is kept as a [`Conflict`] and given: the connection isn't to be used
+    /// until the application calls [`Context::reconcile`](crate::Context::reconcile).
+    ///
+    /// # Errors
+    /// There is no such connection; or the store failed.
+    pub fn resume(
+        &mut self,
+        connection: &Id<Connection<N>>,
+        theirs: Standing,
+        now: Time,
+    ) -> Result<Option<Conflict>, EventError> {
+        let (Some(ours), Some(state)) = (self.standing(connection), self.connection(connection)) else {
+            return Err(EventError::NoConnection { connection: connection.key().clone() });
+        };
+        if state.conflict.is_some() {
+            return Ok(state.conflict);
+        }
+        let Some(older) = ours.older(&theirs) else {
+            if let Some(last) = theirs.received.checked_sub(1) {
+                self.confirm(connection, last, now)?;
+            }
+            return Ok(None);
+        };
+        let conflict = Conflict { found: now, older, ours, theirs };
+        self.event.begin(now, self.sequence + 1, None);
+        self.event.dispatcher.set_conflict(connection, Some(conflict));
+        self.run(&Cause::Conflict { connection: connection.clone(), theirs })?;
+        Ok(Some(conflict))
+    }
+}

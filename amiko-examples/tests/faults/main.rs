@@ -1,0 +1,261 @@
+//! Two nodes that pay each other over a wire that fails in every way: nothing is lost, and nothing acts twice.
+//!
+//! `AMIKO_PAYMENTS` says how many payments, `AMIKO_SEED` which faults.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
+
+mod proxy;
+
+use amiko_core::prelude::*;
+use amiko_core::store::{DirectorySettings, Retention};
+use amiko_examples::payment::{
+    Address, LinkUrl, Notice, Outcome, PayerMessage, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
+    PaymentProtocol, PaymentRecord, Reply, Role,
+};
+use amiko_net::{Handle, NetSettings, Runtime};
+use proxy::{FAULTS, Faults, Pieces};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+
+type Payments = Handle<PaymentNode, Directory>;
+
+const FUNDS: u64 = 1_000_000;
+const AT_ONCE: usize = 200;
+
+/// How many milliseconds the clocks of the nodes are put forward.
+type Forward = Arc<AtomicU64>;
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |value| value.parse().unwrap())
+}
+
+/// Quick to notice and to dial again, so that a test may have many faults.
+fn settings(forward: &Forward) -> NetSettings {
+    let mut settings = NetSettings::default();
+    settings.listen = Some(([127, 0, 0, 1], 0).into());
+    (settings.back_off_first, settings.back_off_limit) = (Duration::from_millis(2), Duration::from_millis(20));
+    (settings.handshake, settings.silence) = (Duration::from_millis(150), Duration::from_millis(150));
+    settings.farewell = Duration::from_millis(20);
+    (settings.strangers, settings.notices) = (1_000, 100_000);
+    let forward = Arc::clone(forward);
+    settings.clock = Arc::new(move || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        Time::from_millis(now + forward.load(Ordering::Relaxed))
+    });
+    settings
+}
+
+/// What a node was when it stopped.
+struct End {
+    node: PaymentNode,
+    link: Connection<PaymentNode>,
+}
+
+struct Node {
+    handle: Payments,
+    /// Where others dial it: the proxy.
+    address: SocketAddr,
+    thread: std::thread::JoinHandle<End>,
+}
+
+/// A node on its own thread, that others reach over a proxy.
+async fn start(directory: &Path, settings: NetSettings, faults: &Arc<Faults>) -> Node {
+    let (ready, is_ready) = tokio::sync::oneshot::channel();
+    let directory = directory.to_owned();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = DirectorySettings::default().retention(Retention::Forever);
+            let engine = Engine::open(Directory::open_with(&directory, store).unwrap(), Settings::default()).unwrap();
+            let runtime = Runtime::bind(engine, PaymentProtocol, settings).await.unwrap();
+            ready.send((runtime.handle(), runtime.local_addr().unwrap())).ok().unwrap();
+            let engine = runtime.run().await.unwrap();
+            End { node: engine.node().clone(), link: engine.connection(&Id::new("peer")).unwrap().clone() }
+        })
+    });
+    let (handle, listen) = is_ready.await.unwrap();
+    let address = proxy::start(listen, Arc::clone(faults)).await;
+    let configure = PaymentNodeMessage::Configure {
+        address: Some(Address { host: "127.0.0.1".into(), port: address.port() }),
+        key: None,
+        external_meeting_points: vec![Id::new("hub")],
+        timeout_increment: 3_600,
+    };
+    command(&handle, configure).await;
+    Node { handle, address, thread }
+}
+
+async fn command(handle: &Payments, message: PaymentNodeMessage) -> Option<Reply> {
+    handle.command(PaymentNodeEnvelope::PaymentNode(message)).await.unwrap().into_iter().next()
+}
+
+/// Agrees to all payments of a node, and frees a place when one has ended.
+async fn user(handle: Payments, places: Arc<Semaphore>) {
+    let mut notices = handle.watch().await;
+    while let Some(notice) = notices.recv().await {
+        match &*notice {
+            Notice::Receipt { payer, .. } => {
+                let agree = PaymentNodeEnvelope::Payer(payer.clone(), PayerMessage::Agree);
+                // It may have ended meanwhile.
+                drop(handle.command(agree).await);
+            }
+            Notice::Ended { record } if record.role == Role::Payer => places.add_permits(1),
+            Notice::Ended { .. } => {}
+        }
+    }
+}
+
+async fn pay(payer: &Payments, payee: &Payments, amount: u64) {
+    let request = PaymentNodeMessage::Request { amount, receipt: "a coffee".into(), via: None };
+    let Some(Reply::Url { url }) = command(payee, request).await else { panic!("expected a URL") };
+    command(payer, PaymentNodeMessage::Pay { url: url.parse().unwrap(), via: None }).await;
+}
+
+/// Whether nothing is under way, and everything was confirmed.
+async fn at_rest(handle: &Payments, requests: bool) -> bool {
+    let asked = handle.query(move |engine| {
+        let node = engine.node();
+        let left = node.transactions.len() + node.payers.len() + node.claims();
+        let outboxes = engine.connection(&Id::new("peer")).map_or(0, |connection| connection.outbox.len());
+        left + outboxes == 0 && (!requests || node.payees.is_empty())
+    });
+    asked.await.unwrap()
+}
+
+async fn rest(nodes: &[&Payments], requests: bool, patience: Duration) -> bool {
+    let end = Instant::now() + patience;
+    loop {
+        let mut quiet = true;
+        for handle in nodes {
+            quiet &= at_rest(handle, requests).await;
+        }
+        if quiet || Instant::now() > end {
+            return quiet;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The messages of each connection that have acted, or were used up, as the journal has them: each number once, in order.
+fn count_messages(directory: &Path) -> BTreeMap<String, u64> {
+    let mut segments: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    segments.sort_by_key(|path| {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        name.trim_start_matches("journal-").parse::<u64>().unwrap()
+    });
+    let mut counts = BTreeMap::new();
+    for segment in segments {
+        for line in std::fs::read_to_string(&segment).unwrap().lines().filter(|line| line.contains("\"Message\"")) {
+            let record: Value = serde_json::from_str(line).unwrap();
+            let cause = &record["cause"];
+            if cause["_class"] == "Message" {
+                let count = counts.entry(cause["connection"].as_str().unwrap().to_owned()).or_insert(0);
+                assert_eq!(cause["index"].as_u64(), Some(*count), "{}: {line}", segment.display());
+                *count += 1;
+            }
+        }
+    }
+    counts
+}
+
+fn outcomes(node: &PaymentNode, role: Role) -> BTreeMap<String, PaymentRecord> {
+    let records = node.payments.iter().filter(|(_, record)| record.role == role);
+    records.map(|(_, record)| (record.payment.clone(), record.clone())).collect()
+}
+
+#[test]
+fn payments_over_a_wire_that_fails_in_every_way() {
+    let (payments, seed) = (number("AMIKO_PAYMENTS", 2_000), number("AMIKO_SEED", 1));
+    println!("AMIKO_PAYMENTS={payments} AMIKO_SEED={seed}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let folders = [root.path().join("a"), root.path().join("b")];
+    let faults = Faults::new(seed, 20, Pieces::Lines);
+    let begun = Instant::now();
+    let ends = runtime.block_on(async {
+        let forward = Forward::default();
+        let a = start(&folders[0], settings(&forward), &faults).await;
+        let b = start(&folders[1], settings(&forward), &faults).await;
+        command(&b.handle, PaymentNodeMessage::AddMeetingPoint { name: Id::new("hub") }).await;
+        // Each gets the invitation of the other, so both dial.
+        for (node, other) in [(&a, &b), (&b, &a)] {
+            let address = Address { host: "127.0.0.1".into(), port: other.address.port() };
+            let to = Some(LinkUrl { key: None, address, link: Id::new("peer"), invitation: None });
+            command(&node.handle, PaymentNodeMessage::AddLink { name: Id::new("peer"), to }).await;
+        }
+        for node in [&a, &b] {
+            // The peer appends a channel of its own for each, so one has to be there before the next.
+            command(&node.handle, PaymentNodeMessage::Deposit { link: Id::new("peer"), amount: FUNDS }).await;
+            assert!(rest(&[&a.handle, &b.handle], true, Duration::from_secs(30)).await, "seed {seed}: no deposit");
+        }
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        let users = [&a, &b].map(|node| tokio::spawn(user(node.handle.clone(), Arc::clone(&places))));
+        tokio::task::yield_now().await;
+        for number in 0..payments {
+            places.acquire().await.unwrap().forget();
+            let (payer, payee) = if number % 2 == 0 { (&a, &b) } else { (&b, &a) };
+            pay(&payer.handle, &payee.handle, 1 + number % 7).await;
+        }
+        drop(places.acquire_many(AT_ONCE as u32).await.unwrap());
+        let took = begun.elapsed();
+        faults.calm.store(true, Ordering::Relaxed);
+        let handles = [&a.handle, &b.handle];
+        assert!(rest(&handles, false, Duration::from_secs(30)).await, "seed {seed}: something is left under way");
+        // Requests that no payer ever reached, and connections whose peer has gone, are over when their time is.
+        forward.store(2 * 86_400_000, Ordering::Relaxed);
+        assert!(rest(&handles, true, Duration::from_secs(30)).await, "seed {seed}: a request is left");
+        println!("{payments} payments in {:.1} s", took.as_secs_f64());
+        handles.iter().for_each(|handle| handle.stop());
+        users.iter().for_each(tokio::task::JoinHandle::abort);
+        [a, b].map(|node| node.thread.join().unwrap())
+    });
+    for (fault, done) in FAULTS.iter().zip(&faults.done) {
+        let done = done.load(Ordering::Relaxed);
+        println!("{fault:?}: {done}");
+        assert!(done > 0, "seed {seed}: {fault:?} never happened");
+    }
+    println!("{} sockets", faults.sockets.load(Ordering::Relaxed));
+
+    let [a, b] = &ends;
+    let mut totals = [0, 0];
+    let mut committed = 0;
+    for (payer, payee, sign) in [(a, b, 0), (b, a, 1)] {
+        let (paid, got) = (outcomes(&payer.node, Role::Payer), outcomes(&payee.node, Role::Payee));
+        assert_eq!(paid.len() as u64, (payments + 1 - sign as u64) / 2, "seed {seed}");
+        assert_eq!(got.len(), paid.len(), "seed {seed}");
+        for (payment, record) in &paid {
+            let other = &got[payment];
+            assert_eq!(record.outcome, other.outcome, "seed {seed}: {record:?} {other:?}");
+            if record.outcome == Outcome::Committed {
+                assert_eq!(record.amount, other.amount, "seed {seed}: {payment}");
+                totals[sign] += record.amount;
+                committed += 1;
+            }
+        }
+    }
+    println!("{committed} committed, {} cancelled", payments - committed);
+    assert!(committed > payments / 2, "seed {seed}: only {committed} of {payments} were committed");
+    assert_eq!(a.node.balance(), FUNDS - totals[0] + totals[1], "seed {seed}");
+    assert_eq!(b.node.balance(), FUNDS - totals[1] + totals[0], "seed {seed}");
+    let (ours, theirs) = (a.node.links.get(&Id::new("peer")).unwrap(), b.node.links.get(&Id::new("peer")).unwrap());
+    for (ours, theirs) in ours.channels.iter().zip(&theirs.channels) {
+        assert_eq!((ours.local(), ours.remote()), (theirs.remote(), theirs.local()), "seed {seed}");
+    }
+
+    let counts = folders.each_ref().map(|folder| count_messages(folder));
+    for (receiver, sender, counts) in [(a, b, &counts[0]), (b, a, &counts[1])] {
+        let (received, sent) = (&receiver.link, &sender.link);
+        assert_eq!((counts["peer"], received.received), (sent.sent, sent.sent), "seed {seed}");
+        assert!(received.conflict.is_none() && sent.conflict.is_none(), "seed {seed}");
+        let total: u64 = counts.values().sum();
+        println!("{total} messages acted once on {} connections", counts.len());
+    }
+}

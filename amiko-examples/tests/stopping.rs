@@ -1,0 +1,222 @@
+//! How a node ends: when it is told to, at once when it is told twice, and when its disk fails. Real processes.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_amiko-node");
+
+/// A running node; killed when the test ends.
+struct Node {
+    directory: PathBuf,
+    process: Child,
+    said: BufReader<ChildStderr>,
+    listen: String,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+impl Node {
+    fn start(directory: &Path) -> Self {
+        // What is written beyond a limit of the size of files fails, as on a full disk, and doesn't end the process.
+        let mut process = Command::new("sh")
+            .args([
+                "-c",
+                "trap '' XFSZ; exec \"$0\" \"$@\"",
+                BINARY,
+                "run",
+                "--json",
+                "--listen",
+                "127.0.0.1:0",
+                "--dir",
+            ])
+            .arg(directory)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let started: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the node didn't start: {line:?}"));
+        let listen = started["listen"].as_str().unwrap().to_owned();
+        let said = BufReader::new(process.stderr.take().unwrap());
+        Self { directory: directory.to_owned(), process, said, listen }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.process.id().to_string()).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits until the node has said this on standard error.
+    fn says(&mut self, words: &str) {
+        let mut line = String::new();
+        while !line.contains(words) {
+            line.clear();
+            assert_ne!(self.said.read_line(&mut line).unwrap(), 0, "the node never said {words:?}");
+        }
+    }
+
+    /// Waits for the end, and gives its exit code and what was said until then.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.said.read_to_string(&mut rest).unwrap();
+        (self.process.wait().unwrap().code(), rest)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Output {
+        command(&self.directory, arguments)
+    }
+
+    fn state(&self) -> Value {
+        serde_json::from_slice::<Value>(&self.command(&["list", "--json"]).stdout).unwrap()
+    }
+}
+
+fn command(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(BINARY).arg("--dir").arg(directory).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The neighbour of a link, which has said hello and where it stands.
+fn neighbour(node: &Node, link: &str) -> BufReader<TcpStream> {
+    let mut peer = BufReader::new(TcpStream::connect(&node.listen).unwrap());
+    peer.get_ref().set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let hello = format!(
+        "{{\"index\":null,\"message\":{{\"_class\":\"ConnectLink\",\"ID\":\"{link}\",\"dice\":\"!x00000000\",\
+         \"callbackHost\":null,\"callbackPort\":null,\"callbackID\":\"back\"}}}}\n"
+    );
+    peer.get_mut().write_all(hello.as_bytes()).unwrap();
+    let mut resume = String::new();
+    peer.read_line(&mut resume).unwrap();
+    assert!(resume.starts_with("{\"resume\":"), "{resume:?}");
+    peer.get_mut().write_all(b"{\"resume\":{\"received\":0,\"first\":0,\"sent\":0}}\n").unwrap();
+    peer
+}
+
+#[test]
+fn a_node_that_is_told_to_stop_keeps_all_that_it_has_acknowledged() {
+    for signal in ["TERM", "INT"] {
+        let root = tempfile::tempdir().unwrap();
+        let node = Node::start(root.path());
+        let (told, acknowledged) = mpsc::channel();
+        let askers: Vec<_> = (0..4)
+            .map(|asker| {
+                let (directory, told) = (node.directory.clone(), told.clone());
+                std::thread::spawn(move || {
+                    for number in 0.. {
+                        let name = format!("point-{asker}-{number}");
+                        let output = command(&directory, &["meeting-point", "add", &name]);
+                        match output.status.code() {
+                            Some(0) => told.send(name).unwrap(),
+                            Some(1 | 3) => return error(&output),
+                            other => panic!("{other:?}: {}", error(&output)),
+                        }
+                    }
+                    String::new()
+                })
+            })
+            .collect();
+        drop(told);
+        let mut names: Vec<String> = (0..10).map(|_| acknowledged.recv().unwrap()).collect();
+        node.signal(signal);
+        let (code, said) = node.end();
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("stopping; a second signal ends it at once"), "{said}");
+        for asker in askers {
+            let refused = asker.join().unwrap();
+            assert!(refused.contains("no node runs") || refused.contains("stopped"), "{refused}");
+        }
+        names.extend(acknowledged);
+        assert!(!root.path().join("control.sock").exists());
+
+        let mut node = Node::start(root.path());
+        let points = node.state()["state"]["meetingPoints"].as_object().unwrap().clone();
+        for name in &names {
+            assert!(points.contains_key(name), "{name} was acknowledged, found {points:?}");
+        }
+        node.signal("TERM");
+        node.says("stopping");
+        assert_eq!(node.end().0, Some(0));
+    }
+}
+
+#[test]
+fn what_was_durable_is_sent_before_the_end() {
+    let root = tempfile::tempdir().unwrap();
+    let node = Node::start(root.path());
+    assert!(node.command(&["link", "add", "to_b"]).status.success());
+    let mut peer = neighbour(&node, "to_b");
+    assert!(node.command(&["deposit", "to_b", "1000"]).status.success());
+    node.signal("TERM");
+    let mut heard = String::new();
+    peer.read_to_string(&mut heard).unwrap();
+    assert!(heard.contains("\"PlainChannel_Deposit\"") && heard.ends_with('\n'), "{heard}");
+    assert_eq!(node.end().0, Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_the_node_at_once_and_the_next_start_is_as_after_a_crash() {
+    for (first, second, code) in [("TERM", "INT", 130), ("INT", "TERM", 143)] {
+        let root = tempfile::tempdir().unwrap();
+        let mut node = Node::start(root.path());
+        assert!(node.command(&["link", "add", "to_b"]).status.success());
+        // It doesn't close its end, so the node waits a moment for it.
+        let peer = neighbour(&node, "to_b");
+        assert!(node.command(&["deposit", "to_b", "1000"]).status.success());
+        let begun = Instant::now();
+        node.signal(first);
+        node.says("stopping");
+        node.signal(second);
+        assert_eq!(node.end().0, Some(code), "after {:?}", begun.elapsed());
+        drop(peer);
+        let node = Node::start(root.path());
+        assert_eq!(node.state()["state"]["links"]["to_b"]["channels"][0]["amountLocal"], 1000);
+    }
+}
+
+#[test]
+fn a_disk_that_fails_ends_the_node_and_nothing_has_left_that_isnt_on_it() {
+    if !Command::new("prlimit").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: there is no prlimit");
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let node = Node::start(root.path());
+    assert!(node.command(&["link", "add", "to_b"]).status.success());
+    let mut peer = neighbour(&node, "to_b");
+    assert!(node.command(&["meeting-point", "add", "hub"]).status.success());
+    let limited =
+        Command::new("prlimit").args(["--fsize=1", "--pid", &node.process.id().to_string()]).status().unwrap();
+    assert!(limited.success());
+    let deposit = node.command(&["deposit", "to_b", "1000"]);
+    assert_eq!(deposit.status.code(), Some(1), "{}", error(&deposit));
+    assert!(error(&deposit).contains("disk failed"), "{}", error(&deposit));
+    let (code, said) = node.end();
+    assert_eq!(code, Some(1), "{said}");
+    let last = said.lines().last().unwrap();
+    assert!(last.contains("its state can't be made durable: open it anew") && last.contains("journal-"), "{said}");
+    let mut heard = String::new();
+    // It may have been reset.
+    drop(peer.read_to_string(&mut heard));
+    assert_eq!(heard, "", "it left before it was on disk");
+
+    let node = Node::start(root.path());
+    let state = node.state();
+    assert!(state["state"]["links"]["to_b"]["channels"].as_array().unwrap().is_empty());
+    assert!(state["state"]["meetingPoints"].as_object().unwrap().contains_key("hub"));
+}

@@ -1,0 +1,110 @@
+//! What one peer may take from the others: each limit, reached.
+
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod common;
+
+use common::*;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, sleep};
+
+#[test]
+fn a_peer_that_says_too_much_a_second_waits_and_loses_nothing() {
+    run(async {
+        let mut settings = settings();
+        (settings.rate, settings.burst) = (100, 5);
+        let mut node = start(engine("x", None), settings).await;
+        let begun = Instant::now();
+        let mut raw = Raw::resume(node.address, "x", [0, 0, 0], [0, 0, 0]).await;
+        for number in 0..23 {
+            raw.say(number, number).await;
+        }
+        node.noticed(23).await;
+        // Twenty-five lines, of which five may come at once.
+        assert!(begun.elapsed() >= Duration::from_millis(200), "{:?}", begun.elapsed());
+        assert_eq!(node.talker("x").await.heard, (0..23).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_peer_that_floods_the_node_doesnt_keep_out_another() {
+    const FLOOD: u64 = 500;
+    run(async {
+        let mut settings = settings();
+        (settings.waiting, settings.group) = (4, 10);
+        let mut node = start(engine("x", None), settings).await;
+        node.handle.command(meet("y", None)).await.unwrap();
+        let mut loud = Raw::resume(node.address, "x", [0, 0, 0], [0, 0, 0]).await;
+        let mut quiet = Raw::resume(node.address, "y", [0, 0, 0], [0, 0, 0]).await;
+        while node.handle.connected().await.unwrap().len() < 2 {}
+        node.disk.hold();
+        for number in 0..FLOOD {
+            loud.say(number, number).await;
+        }
+        sleep(Duration::from_millis(20)).await;
+        quiet.say(0, FLOOD).await;
+        sleep(Duration::from_millis(20)).await;
+        node.disk.let_go();
+        let mut before = 0;
+        while *node.notices.recv().await.unwrap() != FLOOD {
+            before += 1;
+        }
+        // A group that is on its way to the disk, the next one, and what waited of this peer.
+        assert!(before <= 30, "{before} lines of a flood went first");
+        node.noticed(FLOOD as usize - before).await;
+    });
+}
+
+#[test]
+fn of_too_many_sockets_of_one_address_the_last_goes() {
+    run(async {
+        let mut settings = settings();
+        settings.sockets_per_address = 2;
+        let mut node = start(engine("x", None), settings).await;
+        node.handle.command(meet("y", None)).await.unwrap();
+        let mut first = Raw::resume(node.address, "x", [0, 0, 0], [0, 0, 0]).await;
+        let second = Raw::resume(node.address, "y", [0, 0, 0], [0, 0, 0]).await;
+        let mut third = Raw::dial(node.address).await;
+        third.expect_end().await;
+        node.logged("expected at most 2 sockets of one address, found more").await;
+        first.say(0, 7).await;
+        first.expect(r#"{"received":0}"#).await;
+        drop(second);
+        node.logged("Disconnected").await;
+        let mut line = None;
+        while line.is_none() {
+            line = Raw::hello(node.address, "y").await.line().await;
+        }
+    });
+}
+
+#[test]
+fn a_handshake_has_one_deadline_however_many_bytes_and_lines_it_has() {
+    for (begin, error) in [
+        (None, "expected a hello within 80ms"),
+        (Some(hello("x", None)), "expected the peer to say where it stands within 80ms"),
+    ] {
+        run(async {
+            let mut settings = settings();
+            settings.handshake = Duration::from_millis(80);
+            let mut node = start(engine("x", None), settings).await;
+            let mut raw = Raw::dial(node.address).await;
+            let begun = Instant::now();
+            if let Some(line) = begin {
+                // Late, but in time.
+                sleep(Duration::from_millis(40)).await;
+                raw.send(&line).await;
+            }
+            let (_reading, mut writing) = raw.split();
+            let drip = tokio::task::spawn_local(async move {
+                while writing.write_all(b" ").await.is_ok() {
+                    sleep(Duration::from_millis(5)).await;
+                }
+            });
+            node.logged(error).await;
+            assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+            drip.await.unwrap();
+        });
+    }
+}
