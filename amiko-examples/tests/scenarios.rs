@@ -4,7 +4,9 @@
 
 mod common;
 
+use amiko_core::Older;
 use amiko_core::prelude::*;
+use amiko_examples::payment::{PaymentNodeEnvelope, PaymentNodeMessage};
 use common::{Net, PAYEE, PAYER};
 use std::time::Duration;
 
@@ -192,4 +194,49 @@ fn the_same_seed_gives_the_same_world() {
     };
     assert_eq!(documents(12), documents(12));
     assert_ne!(documents(12), documents(13));
+}
+
+#[test]
+fn a_hub_that_is_put_back_to_a_backup_is_refused_by_its_neighbours_and_newest_state_heals_it() {
+    const HUB: usize = 4;
+    let mut net = Net::new(13);
+    let conflicts = |net: &Net| -> Vec<(usize, String, Older)> {
+        let of = |node: usize| net.world.engine(node).unwrap().connections();
+        (0..12)
+            .flat_map(|node| of(node).filter_map(move |(id, end)| Some((node, id.key().clone(), end.conflict?.older))))
+            .collect()
+    };
+    net.world.crash(HUB);
+    let backup = net.world.backup(HUB).unwrap();
+    net.world.restart(HUB).unwrap();
+    net.world.run_for(secs(60));
+    net.pay(PAYER, PAYEE, 123, true);
+    assert_eq!(conflicts(&net), []);
+
+    net.world.crash(HUB);
+    let newest = net.world.backup(HUB).unwrap();
+    net.world.replace_disk(HUB, backup);
+    net.world.restart(HUB).unwrap();
+    net.world.run_for(secs(60));
+    // Those that it has told something since; a payment never passed the others.
+    let expected = [
+        (2, "link_to_4", Older::Theirs),
+        (4, "link_to_2", Older::Ours),
+        (4, "link_to_5", Older::Ours),
+        (5, "link_to_4", Older::Theirs),
+    ];
+    assert_eq!(conflicts(&net), expected.map(|(node, link, older)| (node, link.to_owned(), older)));
+
+    net.world.crash(HUB);
+    net.world.replace_disk(HUB, newest);
+    net.world.restart(HUB).unwrap();
+    for neighbour in [2, 5] {
+        let reconcile = PaymentNodeMessage::Reconcile { link: Id::new("link_to_4") };
+        net.world.command(neighbour, PaymentNodeEnvelope::PaymentNode(reconcile)).unwrap();
+    }
+    net.world.run_for(secs(60));
+    assert_eq!(conflicts(&net), []);
+    net.pay(PAYER, PAYEE, 123, true);
+    assert_eq!(net.balance_changes(), [-246, 0, 0, 0, 0, 0, 0, 246, 0, 0, 0, 0]);
+    net.assert_settled();
 }

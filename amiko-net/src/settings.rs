@@ -19,7 +19,8 @@ pub enum Durability {
     #[default]
     Always,
     /// The commit was given to the operating system, which is told to put it on disk this often: the end of the process
-    /// loses nothing, that of the machine at most so much.
+    /// loses nothing, that of the machine at most so much. If that was something that a peer has been told, the state is
+    /// older than it should be, and the peer notices: see [`Event::Conflict`](crate::Event::Conflict).
     Interval(Duration),
     /// The commit was given to the operating system, which puts it on disk when it likes. When the node stops, and with
     /// each snapshot, everything is put on disk all the same.

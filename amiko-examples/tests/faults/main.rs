@@ -27,7 +27,8 @@ use tokio::time::sleep;
 type Payments = Handle<PaymentNode, Directory>;
 
 const FUNDS: u64 = 1_000_000;
-const AT_ONCE: usize = 200;
+/// Payments at a time: with more of them a slow machine spends its time on handshakes that come too late.
+const AT_ONCE: usize = 60;
 
 /// How many milliseconds the clocks of the nodes are put forward.
 type Forward = Arc<AtomicU64>;
@@ -40,8 +41,9 @@ fn number(name: &str, default: u64) -> u64 {
 fn settings(forward: &Forward) -> NetSettings {
     let mut settings = NetSettings::default();
     settings.listen = Some(([127, 0, 0, 1], 0).into());
-    (settings.back_off_first, settings.back_off_limit) = (Duration::from_millis(2), Duration::from_millis(20));
-    (settings.handshake, settings.silence) = (Duration::from_millis(150), Duration::from_millis(150));
+    // Payers whose payee has forgotten them go on dialling for a while: they must not be all that the nodes have to do.
+    (settings.back_off_first, settings.back_off_limit) = (Duration::from_millis(2), Duration::from_secs(10));
+    (settings.handshake, settings.silence) = (Duration::from_millis(200), Duration::from_millis(200));
     settings.farewell = Duration::from_millis(20);
     (settings.strangers, settings.notices) = (1_000, 100_000);
     let forward = Arc::clone(forward);
@@ -129,6 +131,31 @@ async fn at_rest(handle: &Payments, requests: bool) -> bool {
     asked.await.unwrap()
 }
 
+/// What is under way, for whoever has to find out why.
+async fn left(handle: &Payments) -> String {
+    let asked = handle.query(|engine| {
+        let node = engine.node();
+        let connections: Vec<_> =
+            engine.connections().filter(|(_, connection)| !connection.outbox.is_empty()).collect();
+        let connections: Vec<_> = connections.iter().map(|(id, connection)| (id, &connection.outbox)).collect();
+        let (payers, payees, timers) = (node.payers.iter(), node.payees.iter(), engine.timers());
+        let timers: Vec<_> = timers.map(|(id, timer)| format!("{id} {:?}", timer.at)).collect();
+        let records: Vec<_> = node.payments.iter().filter(|(_, record)| record.outcome == Outcome::Cancelled).collect();
+        format!(
+            "{:#?}",
+            (
+                node.transactions.iter().collect::<Vec<_>>(),
+                payers.collect::<Vec<_>>(),
+                payees.collect::<Vec<_>>(),
+                timers,
+                connections,
+                records
+            )
+        )
+    });
+    asked.await.unwrap()
+}
+
 async fn rest(nodes: &[&Payments], requests: bool, patience: Duration) -> bool {
     let end = Instant::now() + patience;
     loop {
@@ -173,7 +200,7 @@ fn outcomes(node: &PaymentNode, role: Role) -> BTreeMap<String, PaymentRecord> {
 
 #[test]
 fn payments_over_a_wire_that_fails_in_every_way() {
-    let (payments, seed) = (number("AMIKO_PAYMENTS", 2_000), number("AMIKO_SEED", 1));
+    let (payments, seed) = (number("AMIKO_PAYMENTS", 800), number("AMIKO_SEED", 1));
     println!("AMIKO_PAYMENTS={payments} AMIKO_SEED={seed}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let root = tempfile::tempdir().unwrap();
@@ -208,7 +235,9 @@ fn payments_over_a_wire_that_fails_in_every_way() {
         let took = begun.elapsed();
         faults.calm.store(true, Ordering::Relaxed);
         let handles = [&a.handle, &b.handle];
-        assert!(rest(&handles, false, Duration::from_secs(30)).await, "seed {seed}: something is left under way");
+        if !rest(&handles, false, Duration::from_secs(30)).await {
+            panic!("seed {seed}: something is left under way: {:#?}", [left(&a.handle).await, left(&b.handle).await]);
+        }
         // Requests that no payer ever reached, and connections whose peer has gone, are over when their time is.
         forward.store(2 * 86_400_000, Ordering::Relaxed);
         assert!(rest(&handles, true, Duration::from_secs(30)).await, "seed {seed}: a request is left");
@@ -242,7 +271,6 @@ fn payments_over_a_wire_that_fails_in_every_way() {
         }
     }
     println!("{committed} committed, {} cancelled", payments - committed);
-    assert!(committed > payments / 2, "seed {seed}: only {committed} of {payments} were committed");
     assert_eq!(a.node.balance(), FUNDS - totals[0] + totals[1], "seed {seed}");
     assert_eq!(b.node.balance(), FUNDS - totals[1] + totals[0], "seed {seed}");
     let (ours, theirs) = (a.node.links.get(&Id::new("peer")).unwrap(), b.node.links.get(&Id::new("peer")).unwrap());
@@ -258,4 +286,6 @@ fn payments_over_a_wire_that_fails_in_every_way() {
         let total: u64 = counts.values().sum();
         println!("{total} messages acted once on {} connections", counts.len());
     }
+    // Last, because it says something about the machine that this runs on too.
+    assert!(committed > payments / 2, "seed {seed}: only {committed} of {payments} were committed");
 }
