@@ -1,5 +1,7 @@
 //! The document that both targets share: one class with fields of many shapes.
 
+pub mod net;
+
 use amiko_core::prelude::*;
 use amiko_core::serializable::{Json, UnknownFields};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -193,7 +195,12 @@ mod tests {
     #[test]
     fn every_seed_passes() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-        for (target, run) in [("reader", super::reader as fn(&[u8])), ("patch", super::patch)] {
+        for (target, run) in [
+            ("reader", super::reader as fn(&[u8])),
+            ("patch", super::patch),
+            ("handshake", super::net::handshake),
+            ("frame", super::net::frame),
+        ] {
             let seeds: Vec<_> = std::fs::read_dir(corpus.join(target)).expect(target).collect();
             assert!(!seeds.is_empty());
             for seed in seeds {
