@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use amiko_examples::payment::LinkUrl;
+use amiko_net::{Noise, SecretKey, Transport};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_amiko-node");
 
@@ -92,20 +94,53 @@ fn error(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The neighbour of a link, which has said hello and where it stands.
-fn neighbour(node: &Node, link: &str) -> BufReader<TcpStream> {
-    let mut peer = BufReader::new(TcpStream::connect(&node.listen).unwrap());
-    peer.get_ref().set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let hello = format!(
-        "{{\"index\":null,\"message\":{{\"_class\":\"ConnectLink\",\"ID\":\"{link}\",\"dice\":\"!x00000000\",\
-         \"callbackHost\":null,\"callbackPort\":null,\"callbackID\":\"back\"}}}}\n"
-    );
-    peer.get_mut().write_all(hello.as_bytes()).unwrap();
-    let mut resume = String::new();
-    peer.read_line(&mut resume).unwrap();
-    assert!(resume.starts_with("{\"resume\":"), "{resume:?}");
-    peer.get_mut().write_all(b"{\"resume\":{\"received\":0,\"first\":0,\"sent\":0}}\n").unwrap();
-    peer
+/// The neighbour of a link, at the other end of its socket.
+struct Neighbour {
+    runtime: tokio::runtime::Runtime,
+    stream: BufStream<<Noise as Transport>::Stream>,
+}
+
+impl Neighbour {
+    /// Accepts the invitation to a new link, and says where it stands.
+    fn of(node: &Node, link: &str) -> Self {
+        let added = node.command(&["link", "add", link]);
+        let url: LinkUrl = String::from_utf8_lossy(&added.stdout).trim().parse().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let transport = Noise::new(SecretKey::new([7; 32]));
+        let address = format!("{}@{}", url.key.unwrap(), node.listen);
+        let stream = BufStream::new(runtime.block_on(transport.dial(&address)).unwrap());
+        let mut peer = Self { runtime, stream };
+        let invitation = url.invitation.unwrap().expose();
+        peer.say(&format!(
+            "{{\"index\":null,\"message\":{{\"_class\":\"AcceptInvitation\",\"ID\":\"{link}\",\"invitation\":\"!x{invitation}\",\
+             \"dice\":\"!x00000000\",\"callbackHost\":null,\"callbackPort\":null,\"callbackID\":\"back\"}}}}\n"
+        ));
+        let mut resume = String::new();
+        peer.runtime.block_on(peer.stream.read_line(&mut resume)).unwrap();
+        assert!(resume.starts_with("{\"resume\":"), "{resume:?}");
+        peer.say("{\"resume\":{\"received\":0,\"first\":0,\"sent\":0}}\n");
+        peer
+    }
+
+    fn say(&mut self, line: &str) {
+        let Self { runtime, stream } = self;
+        runtime.block_on(async {
+            stream.write_all(line.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+        });
+    }
+
+    /// Everything until the node closes its end, or is gone.
+    fn hear(&mut self) -> String {
+        let Self { runtime, stream } = self;
+        runtime.block_on(async {
+            let (mut heard, mut line) = (String::new(), String::new());
+            while stream.read_line(&mut line).await.is_ok_and(|count| count > 0) {
+                heard.push_str(&std::mem::take(&mut line));
+            }
+            heard
+        })
+    }
 }
 
 #[test]
@@ -159,12 +194,10 @@ fn a_node_that_is_told_to_stop_keeps_all_that_it_has_acknowledged() {
 fn what_was_durable_is_sent_before_the_end() {
     let root = tempfile::tempdir().unwrap();
     let node = Node::start(root.path());
-    assert!(node.command(&["link", "add", "to_b"]).status.success());
-    let mut peer = neighbour(&node, "to_b");
+    let mut peer = Neighbour::of(&node, "to_b");
     assert!(node.command(&["deposit", "to_b", "1000"]).status.success());
     node.signal("TERM");
-    let mut heard = String::new();
-    peer.read_to_string(&mut heard).unwrap();
+    let heard = peer.hear();
     assert!(heard.contains("\"PlainChannel_Deposit\"") && heard.ends_with('\n'), "{heard}");
     assert_eq!(node.end().0, Some(0));
 }
@@ -174,9 +207,8 @@ fn a_second_signal_ends_the_node_at_once_and_the_next_start_is_as_after_a_crash(
     for (first, second, code) in [("TERM", "INT", 130), ("INT", "TERM", 143)] {
         let root = tempfile::tempdir().unwrap();
         let mut node = Node::start(root.path());
-        assert!(node.command(&["link", "add", "to_b"]).status.success());
         // It doesn't close its end, so the node waits a moment for it.
-        let peer = neighbour(&node, "to_b");
+        let peer = Neighbour::of(&node, "to_b");
         assert!(node.command(&["deposit", "to_b", "1000"]).status.success());
         let begun = Instant::now();
         node.signal(first);
@@ -197,8 +229,7 @@ fn a_disk_that_fails_ends_the_node_and_nothing_has_left_that_isnt_on_it() {
     }
     let root = tempfile::tempdir().unwrap();
     let node = Node::start(root.path());
-    assert!(node.command(&["link", "add", "to_b"]).status.success());
-    let mut peer = neighbour(&node, "to_b");
+    let mut peer = Neighbour::of(&node, "to_b");
     assert!(node.command(&["meeting-point", "add", "hub"]).status.success());
     let limited =
         Command::new("prlimit").args(["--fsize=1", "--pid", &node.process.id().to_string()]).status().unwrap();
@@ -210,10 +241,7 @@ fn a_disk_that_fails_ends_the_node_and_nothing_has_left_that_isnt_on_it() {
     assert_eq!(code, Some(1), "{said}");
     let last = said.lines().last().unwrap();
     assert!(last.contains("its state can't be made durable: open it anew") && last.contains("journal-"), "{said}");
-    let mut heard = String::new();
-    // It may have been reset.
-    drop(peer.read_to_string(&mut heard));
-    assert_eq!(heard, "", "it left before it was on disk");
+    assert_eq!(peer.hear(), "", "it left before it was on disk");
 
     let node = Node::start(root.path());
     let state = node.state();
