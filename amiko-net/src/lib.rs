@@ -93,7 +93,7 @@
 //! A message is sent again on each new socket until it is confirmed, in order, and acts once. Whoever dialled says where
 //! it stands when it has heard where the other one does: so neither can be judged by what it said before it was last met.
 //! If one has forgotten what it told the other, the connection isn't used any more; see
-//! [`Event::Conflict`](crate::Event::Conflict). With [`Dialect::ByIndex`] the last two rows are missing. A line that isn't one of
+//! [`Event::Conflict`]. With [`Dialect::ByIndex`] the last two rows are missing. A line that isn't one of
 //! these closes the socket; a message that the node doesn't understand, or rejects, is used up and the link goes on.
 //!
 //! # Who is who
