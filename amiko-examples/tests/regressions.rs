@@ -52,17 +52,19 @@ fn a_payer_that_takes_its_money_back_after_the_lock_does_not_have_its_neighbour_
 
 #[test]
 fn a_commit_and_a_rollback_that_cross_leave_both_ends_of_every_channel_agreed() {
-    // How long before its end the payer, who is silent, gets to know the token.
+    // How long before its end the payer gets to know the token.
     for (seed, before) in [(5, 2), (6, 1), (7, 5)] {
         let mut net = up_to_the_token(seed);
         net.world.cut(5, 7);
         net.world.cut(PAYER, PAYEE);
         let due = net.world.engine(5).unwrap().next_due().unwrap();
         net.world.run_for((due - net.world.now()) - secs(before));
-        net.world.silence(PAYER, true);
+        // What the payer and its neighbour say to each other waits, and crosses.
+        net.world.clog(PAYER, 1);
+        net.world.clog(1, PAYER);
         net.world.heal(PAYER, PAYEE);
         net.world.run_for(secs(20));
-        net.world.silence(PAYER, false);
+        net.world.heal(PAYER, 1);
         net.world.heal(5, 7);
         net.world.run_for(secs(60));
         assert_eq!(rejections(&net), Vec::<String>::new());

@@ -25,6 +25,8 @@ pub use inspection::{repair, verify};
 pub use output::{Output, Request};
 pub use rehearsal::Rehearsal;
 pub use settings::{Entropy, Limits, Settings};
+#[cfg(feature = "sim")]
+pub(crate) use transaction::panic_text;
 
 use crate::dispatcher::{Arrival, Connection, Dispatcher, Due, Timer};
 use crate::id::Id;

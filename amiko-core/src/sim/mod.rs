@@ -3,12 +3,22 @@
 //! Invariant: the same seed and the same calls give the same world, byte for byte: nothing in here reads a clock, a hash
 //! order or an address.
 
+mod clock;
 mod disk;
+mod faults;
 mod network;
+mod swarm;
+mod trace;
 mod world;
 
 pub use disk::{Fate, Fault, Pending, SimFile, SimLock, SimVfs};
-pub use world::{NodeIndex, World};
+pub use faults::{FaultKind, Faults};
+pub use swarm::{Failed, Summary, Swarm};
+pub use trace::{Happening, Trace, TraceEntry};
+pub use world::{Heard, SimEngine, StartError, World};
+
+/// A node of a world, in the order in which they were added.
+pub type NodeIndex = usize;
 
 /// SplitMix64 (Steele, Lea and Flood, 2014): small, and good enough to choose faults.
 ///

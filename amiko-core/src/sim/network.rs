@@ -1,11 +1,13 @@
-//! What is under way between the nodes of a world.
+//! Sockets between nodes, and what is under way on them.
 //!
-//! Invariant: what is said on one socket in one direction arrives in the order in which it was said.
+//! Invariant: on a socket that no fault meets, what is said in one direction arrives once, in the order in which it was
+//! said; what is said on a socket whose other end is closed reaches nobody.
 
-use super::Random;
-use crate::dispatcher::Connection;
+use super::{NodeIndex, Random};
+use crate::dispatcher::{Connection, Standing};
 use crate::id::Id;
 use crate::machine::Node;
+use crate::peer::PublicKey;
 use crate::time::Time;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,51 +15,262 @@ use std::time::Duration;
 
 /// One line on the wire.
 pub(super) enum Line<N: Node> {
-    Message { index: u64, message: Arc<N::Network> },
-    Received { index: u64 },
+    Hello {
+        message: Arc<N::Network>,
+    },
+    /// Where the sender stands, before anything else.
+    Resume(Standing),
+    Message {
+        index: u64,
+        message: Arc<N::Network>,
+    },
+    Received {
+        index: u64,
+    },
+    /// Where the sender stands, so that a line that was lost is noticed; and whether it wants to know the same.
+    Standing {
+        asks: bool,
+        standing: Standing,
+    },
+    /// The end of the stream.
+    Closed,
 }
 
-/// A line on its way to a node.
+impl<N: Node> Clone for Line<N> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Hello { message } => Self::Hello { message: Arc::clone(message) },
+            Self::Resume(standing) => Self::Resume(*standing),
+            Self::Message { index, message } => Self::Message { index: *index, message: Arc::clone(message) },
+            Self::Received { index } => Self::Received { index: *index },
+            Self::Standing { asks, standing } => Self::Standing { asks: *asks, standing: *standing },
+            Self::Closed => Self::Closed,
+        }
+    }
+}
+
+/// An end of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Side {
+    Dialler,
+    Answerer,
+}
+
+impl Side {
+    pub(super) const BOTH: [Self; 2] = [Self::Dialler, Self::Answerer];
+
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Dialler => Self::Answerer,
+            Self::Answerer => Self::Dialler,
+        }
+    }
+}
+
+pub(super) type SocketNumber = u64;
+
+pub(super) struct End<N: Node> {
+    pub(super) node: NodeIndex,
+    /// None while the node doesn't know yet what it is for.
+    pub(super) connection: Option<Id<Connection<N>>>,
+    pub(super) open: bool,
+    /// When the last line that was said to it arrives.
+    last: Time,
+}
+
+pub(super) struct Socket<N: Node> {
+    ends: [End<N>; 2],
+    /// Who the dialler has proven to be.
+    pub(super) key: Option<PublicKey>,
+}
+
+impl<N: Node> Socket<N> {
+    pub(super) fn end(&self, side: Side) -> &End<N> {
+        match side {
+            Side::Dialler => &self.ends[0],
+            Side::Answerer => &self.ends[1],
+        }
+    }
+
+    pub(super) fn end_mut(&mut self, side: Side) -> &mut End<N> {
+        match side {
+            Side::Dialler => &mut self.ends[0],
+            Side::Answerer => &mut self.ends[1],
+        }
+    }
+}
+
+/// A line on its way to an end of a socket.
 pub(super) struct Packet<N: Node> {
-    pub(super) to: usize,
-    pub(super) connection: Id<Connection<N>>,
-    /// The socket that it was said on: a line of a socket that broke is lost.
-    pub(super) socket: u64,
+    pub(super) socket: SocketNumber,
+    pub(super) to: Side,
     pub(super) line: Line<N>,
 }
 
-/// One end of a socket.
-#[derive(Clone)]
-pub(super) struct Socket<N: Node> {
-    pub(super) number: u64,
-    pub(super) peer: usize,
-    /// What the peer calls the connection.
-    pub(super) theirs: Id<Connection<N>>,
-    /// When the last line that was said on it arrives.
-    pub(super) last: Time,
+/// What is wrong with the way from one node to another.
+pub(super) enum Way<N: Node> {
+    /// Nothing comes through, nobody is told, and nobody can be dialled.
+    Swallows,
+    /// Lines wait.
+    Clogged(Vec<Packet<N>>),
 }
 
-/// The lines under way, in the order of their arrival.
+/// What became of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    Sent,
+    Lost,
+    Twice,
+    OutOfOrder,
+    Waits,
+}
+
+/// Chances, in ten thousandths, of what may happen to one line.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Chances {
+    pub(super) loss: u64,
+    pub(super) duplication: u64,
+    pub(super) reordering: u64,
+}
+
 pub(super) struct Network<N: Node> {
+    sockets: BTreeMap<SocketNumber, Socket<N>>,
+    opened: SocketNumber,
+    /// In the order of their arrival.
     under_way: BTreeMap<(Time, u64), Packet<N>>,
     sent: u64,
+    pub(super) ways: BTreeMap<(NodeIndex, NodeIndex), Way<N>>,
     pub(super) latency: (Duration, Duration),
+    pub(super) chances: Chances,
 }
 
 impl<N: Node> Network<N> {
     pub(super) fn new() -> Self {
-        let latency = (Duration::from_millis(1), Duration::from_millis(20));
-        Self { under_way: BTreeMap::new(), sent: 0, latency }
+        Self {
+            sockets: BTreeMap::new(),
+            opened: 0,
+            under_way: BTreeMap::new(),
+            sent: 0,
+            ways: BTreeMap::new(),
+            latency: (Duration::from_millis(1), Duration::from_millis(20)),
+            chances: Chances::default(),
+        }
     }
 
-    pub(super) fn say(&mut self, socket: &mut Socket<N>, line: Line<N>, now: Time, random: &mut Random) {
-        let (least, most) = self.latency;
-        let spread = u64::try_from(most.saturating_sub(least).as_millis()).unwrap_or(u64::MAX);
-        let arrival = (now + least + Duration::from_millis(random.below(spread.saturating_add(1)))).max(socket.last);
-        socket.last = arrival;
+    pub(super) fn open(
+        &mut self,
+        dialler: (NodeIndex, Option<Id<Connection<N>>>),
+        answerer: NodeIndex,
+        key: Option<PublicKey>,
+        now: Time,
+    ) -> SocketNumber {
+        self.opened += 1;
+        let end = |node, connection| End { node, connection, open: true, last: now };
+        self.sockets.insert(self.opened, Socket { ends: [end(dialler.0, dialler.1), end(answerer, None)], key });
+        self.opened
+    }
+
+    pub(super) fn socket(&self, number: SocketNumber) -> Option<&Socket<N>> {
+        self.sockets.get(&number)
+    }
+
+    pub(super) fn socket_mut(&mut self, number: SocketNumber) -> Option<&mut Socket<N>> {
+        self.sockets.get_mut(&number)
+    }
+
+    /// The sockets with an open end at a node, and which end that is.
+    pub(super) fn sockets_of(&self, node: NodeIndex) -> Vec<(SocketNumber, Side)> {
+        let ends = |(number, socket): (&SocketNumber, &Socket<N>)| {
+            let (number, open) =
+                (*number, Side::BOTH.map(|side| socket.end(side)).map(|end| end.open && end.node == node));
+            Side::BOTH
+                .into_iter()
+                .zip(open)
+                .filter(|(_, open)| *open)
+                .map(|(side, _)| (number, side))
+                .collect::<Vec<_>>()
+        };
+        self.sockets.iter().flat_map(ends).collect()
+    }
+
+    /// The sockets between two nodes.
+    pub(super) fn sockets_between(&self, one: NodeIndex, other: NodeIndex) -> Vec<SocketNumber> {
+        let between = |socket: &Socket<N>| {
+            let nodes = Side::BOTH.map(|side| socket.end(side).node);
+            nodes == [one, other] || nodes == [other, one]
+        };
+        self.sockets.iter().filter(|(_, socket)| between(socket)).map(|(number, _)| *number).collect()
+    }
+
+    /// Closes one end. A socket of which both ends are closed is forgotten.
+    pub(super) fn close(&mut self, number: SocketNumber, side: Side) {
+        let Some(socket) = self.sockets.get_mut(&number) else { return };
+        socket.end_mut(side).open = false;
+        if Side::BOTH.iter().all(|side| !socket.end(*side).open) {
+            self.sockets.remove(&number);
+        }
+    }
+
+    /// Whether a node can dial another.
+    pub(super) fn is_open(&self, from: NodeIndex, to: NodeIndex) -> bool {
+        !self.ways.contains_key(&(from, to)) && !self.ways.contains_key(&(to, from))
+    }
+
+    /// Sends a line to an end of a socket; what may happen to it happens. `faults` says whether anything may happen.
+    pub(super) fn say(
+        &mut self,
+        number: SocketNumber,
+        to: Side,
+        line: Line<N>,
+        (now, faults): (Time, bool),
+        random: &mut Random,
+    ) -> Sent {
+        let Some(socket) = self.sockets.get_mut(&number) else { return Sent::Sent };
+        let path = (socket.end(to.other()).node, socket.end(to).node);
+        match self.ways.get_mut(&path) {
+            Some(Way::Swallows) => return Sent::Lost,
+            Some(Way::Clogged(waiting)) => {
+                waiting.push(Packet { socket: number, to, line });
+                return Sent::Waits;
+            }
+            None => {}
+        }
+        let mut happens = |chance: u64| faults && chance > 0 && random.below(10_000) < chance;
+        let Chances { loss, duplication, reordering } = self.chances;
+        let (lost, twice, early) = (happens(loss), happens(duplication), happens(reordering));
+        if lost {
+            return Sent::Lost;
+        }
+        let end = socket.end_mut(to);
+        let drawn = now + draw(self.latency, random);
+        let in_order = drawn.max(end.last);
+        let overtakes = early && drawn < in_order;
+        let arrival = if overtakes { drawn } else { in_order };
+        end.last = in_order;
+        if twice {
+            let later = arrival + draw(self.latency, random);
+            self.put(later, Packet { socket: number, to, line: line.clone() });
+        }
+        self.put(arrival, Packet { socket: number, to, line });
+        match (twice, overtakes) {
+            (true, _) => Sent::Twice,
+            (false, true) => Sent::OutOfOrder,
+            (false, false) => Sent::Sent,
+        }
+    }
+
+    fn put(&mut self, arrival: Time, packet: Packet<N>) {
         self.sent += 1;
-        let packet = Packet { to: socket.peer, connection: socket.theirs.clone(), socket: socket.number, line };
         self.under_way.insert((arrival, self.sent), packet);
+    }
+
+    /// Lets through again what goes from one node to another; what waited arrives now.
+    pub(super) fn unclog(&mut self, from: NodeIndex, to: NodeIndex, now: Time) {
+        if let Some(Way::Clogged(waiting)) = self.ways.remove(&(from, to)) {
+            for packet in waiting {
+                self.put(now, packet);
+            }
+        }
     }
 
     pub(super) fn next_arrival(&self) -> Option<Time> {
@@ -67,4 +280,10 @@ impl<N: Node> Network<N> {
     pub(super) fn take_next(&mut self) -> Option<Packet<N>> {
         self.under_way.pop_first().map(|(_, packet)| packet)
     }
+}
+
+/// A duration between two.
+fn draw((least, most): (Duration, Duration), random: &mut Random) -> Duration {
+    let spread = u64::try_from(most.saturating_sub(least).as_millis()).unwrap_or(u64::MAX);
+    least + Duration::from_millis(random.below(spread.saturating_add(1)))
 }

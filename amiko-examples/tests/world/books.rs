@@ -1,0 +1,268 @@
+//! What must be true of a network of honest nodes after every step, and when everything has come to its end.
+
+use super::topology::{Topology, link_to};
+use super::{Outcomes, Payments};
+use amiko_core::prelude::*;
+use amiko_core::sim::{Heard, NodeIndex};
+use amiko_examples::payment::{
+    Channel, Link, Message, Outcome, PayerPhase, PaymentNode, PaymentRecord, Role, Token, TransactionId,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) struct Books {
+    /// All that is in a channel, by node, link and index.
+    totals: BTreeMap<NodeIndex, BTreeMap<(String, usize), u64>>,
+    /// How a payment ended, as its user was told.
+    ended: BTreeMap<(NodeIndex, String, bool), Outcome>,
+    /// Who has made a token, and who has heard it.
+    owners: BTreeMap<TransactionId, NodeIndex>,
+    knowing: BTreeMap<TransactionId, BTreeSet<NodeIndex>>,
+    /// Who takes part in a transaction.
+    parties: BTreeMap<TransactionId, BTreeSet<NodeIndex>>,
+    /// Those of which the payer has locked the amount.
+    locked: BTreeSet<TransactionId>,
+}
+
+fn total(channel: &dyn Channel) -> u64 {
+    let (incoming, outgoing) = channel.claimed();
+    channel.local() + channel.remote() + incoming + outgoing
+}
+
+fn channels(link: &Link) -> impl Iterator<Item = (usize, &dyn Channel)> {
+    link.channels.iter().map(|channel| &**channel).enumerate()
+}
+
+impl Books {
+    pub(crate) fn open(world: &mut Payments, topology: &Topology) -> Self {
+        world.take_heard();
+        let mut books = Self {
+            totals: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            knowing: BTreeMap::new(),
+            parties: BTreeMap::new(),
+            locked: BTreeSet::new(),
+        };
+        for node in 0..topology.nodes {
+            if let Some(engine) = world.engine(node) {
+                books.totals.insert(node, totals(engine.node()));
+            }
+        }
+        books
+    }
+
+    /// A user was told how a payment ended.
+    pub(crate) fn ended(&mut self, node: NodeIndex, record: PaymentRecord) -> Result<(), String> {
+        let key = (node, record.payment.clone(), record.role == Role::Payer);
+        match self.ended.insert(key, record.outcome) {
+            Some(before) if before != record.outcome => Err(format!(
+                "node {node} said that payment {} was {before:?}, and then {:?}",
+                record.payment, record.outcome
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// After a step: what it has changed.
+    pub(crate) fn check(&mut self, world: &mut Payments) -> Result<(), String> {
+        for node in world.take_changed() {
+            let Some(engine) = world.engine(node) else {
+                // What it hadn't made durable hasn't happened.
+                self.totals.remove(&node);
+                continue;
+            };
+            self.check_channels(world, node, engine.node())?;
+            self.take_note(node, engine.node());
+        }
+        for heard in world.take_heard() {
+            self.check_token(&heard)?;
+        }
+        Ok(())
+    }
+
+    /// No event makes or loses money in a channel, and both ends mean the same amount.
+    fn check_channels(&mut self, world: &Payments, node: NodeIndex, state: &PaymentNode) -> Result<(), String> {
+        let now = totals(state);
+        let before = self.totals.insert(node, now.clone()).unwrap_or_default();
+        for ((link, index), total) in &now {
+            if before.get(&(link.clone(), *index)).is_some_and(|before| *before != 0 && before != total) {
+                return Err(format!("node {node} has {total} in channel {index} of {link}, and had {before:?}"));
+            }
+            let peer: NodeIndex = link.trim_start_matches("link_to_").parse().map_err(|error| format!("{error}"))?;
+            let theirs = world.engine(peer).and_then(|engine| engine.node().links.get(&link_to(node)));
+            let theirs = theirs.and_then(|link| link.channels.get(*index)).map_or(0, |channel| self::total(&**channel));
+            if theirs != 0 && *total != 0 && theirs != *total {
+                return Err(format!(
+                    "{total} in channel {index} of {link} on node {node}, and {theirs} at the other end"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn take_note(&mut self, node: NodeIndex, state: &PaymentNode) {
+        for (_, payee) in state.payees.iter() {
+            self.owners.insert(payee.token.transaction(), node);
+        }
+        let mut party = |transaction| {
+            self.parties.entry(transaction).or_default().insert(node);
+        };
+        for (id, _) in state.transactions.iter() {
+            party(id.key().route.transaction);
+        }
+        for (_, payer) in state.payers.iter() {
+            let Some(bill) = &payer.bill else { continue };
+            party(bill.transaction);
+            if matches!(payer.phase, PayerPhase::Locked | PayerPhase::ReceivedRequestCommit) {
+                self.locked.insert(bill.transaction);
+            }
+        }
+    }
+
+    /// A token is told by the payee first, once the amount is locked all along, and passed on by those who have heard it;
+    /// and only those hear it who take part.
+    fn check_token(&mut self, heard: &Heard<PaymentNode>) -> Result<(), String> {
+        let token: &Token = match &*heard.message {
+            Message::RequestCommit { token, .. } | Message::SettleCommit { token, .. } => token,
+            _ => return Ok(()),
+        };
+        let (transaction, from, to) = (token.transaction(), heard.from, heard.to);
+        let made = self.owners.get(&transaction) == Some(&from);
+        let knowing = self.knowing.entry(transaction).or_default();
+        if !made && !knowing.contains(&from) {
+            return Err(format!("node {from} told {to} the token of {transaction:?}, and can't know it"));
+        }
+        if made && !self.locked.contains(&transaction) {
+            return Err(format!(
+                "node {from} told the token of {transaction:?} before the payer had locked the amount"
+            ));
+        }
+        if !self.parties.get(&transaction).is_some_and(|parties| parties.contains(&to))
+            && Some(&to) != self.owners.get(&transaction)
+        {
+            return Err(format!("node {to} has heard the token of {transaction:?}, and doesn't take part in it"));
+        }
+        knowing.insert(to);
+        Ok(())
+    }
+
+    /// When all is at rest: both ends of everything agree, everybody has what they should have, and nothing is left over.
+    pub(crate) fn close(&self, world: &Payments, topology: &Topology) -> Result<Outcomes, String> {
+        let mut outcomes = Outcomes::new();
+        let mut ends: BTreeMap<String, BTreeMap<bool, PaymentRecord>> = BTreeMap::new();
+        for node in 0..topology.nodes {
+            let state = world.engine(node).ok_or(format!("node {node} is down"))?.node();
+            for (_, record) in state.payments.iter() {
+                let payer = record.role == Role::Payer;
+                let told = self.ended.get(&(node, record.payment.clone(), payer));
+                if told.is_some_and(|told| *told != record.outcome) {
+                    return Err(format!(
+                        "payment {} on node {node} was {told:?}, and is {:?}",
+                        record.payment, record.outcome
+                    ));
+                }
+                let before = ends.entry(record.payment.clone()).or_default().insert(payer, record.clone());
+                if before.is_some() {
+                    return Err(format!("payment {} has ended twice", record.payment));
+                }
+            }
+            for (told_node, payment, payer) in self.ended.keys().filter(|(told, ..)| *told == node) {
+                let role = if *payer { Role::Payer } else { Role::Payee };
+                if !state.payments.iter().any(|(_, record)| record.payment == *payment && record.role == role) {
+                    return Err(format!("node {told_node} has told the end of payment {payment}, and forgotten it"));
+                }
+            }
+        }
+        let committed =
+            |record: Option<&PaymentRecord>| record.is_some_and(|record| record.outcome == Outcome::Committed);
+        for (payment, records) in &ends {
+            if committed(records.get(&true)) != committed(records.get(&false)) {
+                return Err(format!("payment {payment} has ended in two ways: {records:?}"));
+            }
+            if let Some(record) = records.get(&true) {
+                *outcomes.entry((format!("{:?}", record.outcome), record.reason.clone())).or_default() += 1;
+            }
+        }
+        self.close_accounts(world, topology, &ends)?;
+        Ok(outcomes)
+    }
+
+    fn close_accounts(
+        &self,
+        world: &Payments,
+        topology: &Topology,
+        ends: &BTreeMap<String, BTreeMap<bool, PaymentRecord>>,
+    ) -> Result<(), String> {
+        let state = |node: NodeIndex| world.engine(node).map(|engine| engine.node()).ok_or("down".to_owned());
+        let mut deposited = vec![0; topology.nodes];
+        for edge in &topology.edges {
+            let (one, other) = edge.ends;
+            let ours = state(one)?.links.get(&link_to(other)).ok_or("no link")?;
+            let theirs = state(other)?.links.get(&link_to(one)).ok_or("no link")?;
+            let amounts =
+                |link: &Link| channels(link).map(|(_, found)| (found.local(), found.remote())).collect::<Vec<_>>();
+            let turned: Vec<_> = amounts(theirs).into_iter().map(|(local, remote)| (remote, local)).collect();
+            if amounts(ours) != turned {
+                return Err(format!("{:?} between {one} and {other}, and {turned:?} at the other end", amounts(ours)));
+            }
+            deposited[one] += channels(ours).skip(edge.channels.len()).map(|(_, found)| total(found)).sum::<u64>();
+        }
+        for (node, deposited) in deposited.into_iter().enumerate() {
+            let payments = &state(node)?.payments;
+            let sum = |role| -> u64 {
+                let of = |record: &&PaymentRecord| record.role == role && record.outcome == Outcome::Committed;
+                payments.iter().map(|(_, record)| record).filter(of).map(|record| record.amount).sum()
+            };
+            let expected = topology.funds(node) + deposited + sum(Role::Payee);
+            let found = state(node)?.balance() + sum(Role::Payer);
+            if expected != found {
+                let paid =
+                    ends.values().filter(|ends| ends.values().any(|end| end.outcome == Outcome::Committed)).count();
+                return Err(format!(
+                    "node {node} should have {expected} less what it paid, and has {found}; {paid} payments were committed"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn totals(state: &PaymentNode) -> BTreeMap<(String, usize), u64> {
+    let of = |(id, link): (Id<Link>, &Link)| {
+        let id = id.key().clone();
+        channels(link).map(|(index, channel)| ((id.clone(), index), total(channel))).collect::<Vec<_>>()
+    };
+    state.links.iter().flat_map(of).collect()
+}
+
+/// Whether nothing is under way on any node, nor left over.
+pub(crate) fn at_rest(world: &Payments) -> bool {
+    (0..world.len()).all(|node| left_on(world, node).is_none())
+}
+
+/// What is still there.
+pub(crate) fn left(world: &Payments) -> String {
+    let lines = (0..world.len()).filter_map(|node| Some(format!("node {node}: {}", left_on(world, node)?)));
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+fn left_on(world: &Payments, node: NodeIndex) -> Option<String> {
+    let Some(engine) = world.engine(node) else { return Some("down".into()) };
+    let state = engine.node();
+    let outbox: usize = engine.connections().map(|(_, connection)| connection.outbox.len()).sum();
+    let waiting: usize = state.meeting_points.iter().map(|(_, point)| point.waiting.len()).sum();
+    let routes: usize = state.links.iter().map(|(_, link)| link.routes.len()).sum();
+    let counts = [
+        ("payers", state.payers.len()),
+        ("payees", state.payees.len()),
+        ("transactions", state.transactions.len()),
+        ("claims", state.claims()),
+        ("routes", routes),
+        ("halves that wait", waiting),
+        ("timers", engine.timers().count()),
+        ("unconfirmed messages", outbox),
+    ];
+    let left: Vec<String> =
+        counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} {name}")).collect();
+    (!left.is_empty()).then(|| left.join(", "))
+}

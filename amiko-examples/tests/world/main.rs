@@ -1,0 +1,117 @@
+//! Random networks of payment nodes in a simulated world in which everything can go wrong, one for each seed.
+//!
+//! `AMIKO_SEED=N` repeats one seed; `AMIKO_SEEDS=N` tries so many.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
+
+mod books;
+mod topology;
+mod users;
+
+use amiko_core::prelude::*;
+use amiko_core::sim::{Failed, Faults, Summary, Swarm, World};
+use amiko_examples::payment::PaymentProtocol;
+use books::Books;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+use topology::Topology;
+use users::Users;
+
+pub(crate) type Payments = World<PaymentProtocol>;
+
+/// How payments ended, over all worlds: at the payer's end and at the payee's.
+type Outcomes = BTreeMap<(String, String), u64>;
+
+/// Longer than any time-out of a payment over the longest route, with an hour for each node.
+const LONG: Duration = secs(30 * 86_400);
+
+/// One world: a network, its users, and faults, until they stop; then everything comes to its end.
+fn scenario(world: &mut Payments) -> Result<Outcomes, String> {
+    let topology = Topology::draw(world.random());
+    // One world in eight is a good one: there the payments succeed.
+    let faults = if world.random().below(8) == 0 { Faults::none() } else { Faults::draw(world.random()) };
+    topology.build(world);
+    let mut books = Books::open(world, &topology);
+    world.run_for(secs(5));
+    world.start_faults(faults);
+    let mut users = Users::new(world);
+    while users.act(world, &topology) {
+        let pause = Duration::from_millis(world.random().below(1_500));
+        let end = world.now() + pause;
+        while world.step(end) {
+            users.listen(world, &mut books)?;
+            books.check(world)?;
+        }
+    }
+    world.stop_faults();
+    let end = world.now() + LONG;
+    while !books::at_rest(world) {
+        if !world.step(end) {
+            return Err(format!("not at rest after {LONG:?}: {}", books::left(world)));
+        }
+        users.listen(world, &mut books)?;
+        books.check(world)?;
+    }
+    books.close(world, &topology)
+}
+
+fn run(swarm: &Swarm, outcomes: &Mutex<Outcomes>) -> Result<Summary, Box<Failed>> {
+    swarm.run(
+        || PaymentProtocol,
+        |world| {
+            let found = scenario(world)?;
+            let mut outcomes = outcomes.lock().unwrap();
+            for (outcome, count) in found {
+                *outcomes.entry(outcome).or_default() += count;
+            }
+            Ok(())
+        },
+    )
+}
+
+#[test]
+fn random_networks_lose_nothing_whatever_goes_wrong() {
+    // In a build for debugging a few of them, to see that they run.
+    let swarm = Swarm::from_environment(if cfg!(debug_assertions) { 12 } else { 600 });
+    let outcomes = Mutex::new(Outcomes::new());
+    let shares = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+    let summaries: Vec<_> = std::thread::scope(|scope| {
+        let share = |index| {
+            let (swarm, outcomes) = (swarm.share(index, shares), &outcomes);
+            scope.spawn(move || run(&swarm, outcomes))
+        };
+        let threads: Vec<_> = (0..shares).map(share).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let mut summary = Summary::default();
+    for found in summaries {
+        match found {
+            Ok(found) => summary.add(&found),
+            Err(failed) => panic!("{failed}"),
+        }
+    }
+    println!("{summary}");
+    let outcomes = outcomes.into_inner().unwrap();
+    for ((outcome, reason), count) in &outcomes {
+        println!("payments {outcome}{}{reason}: {count}", if reason.is_empty() { "" } else { ": " });
+    }
+    let committed: u64 =
+        outcomes.iter().filter(|((outcome, _), _)| outcome == "Committed").map(|(_, count)| count).sum();
+    assert!(summary.seeds < 10 || committed > 0, "no payment was ever committed");
+}
+
+#[test]
+fn one_seed_is_one_world_byte_for_byte() {
+    for seed in 0..4 {
+        let trace = || {
+            let mut world = World::new(PaymentProtocol, seed);
+            world.record();
+            scenario(&mut world).unwrap();
+            world.trace().unwrap().to_json_lines()
+        };
+        let (one, other) = (trace(), trace());
+        assert!(one == other, "seed {seed}");
+        assert!(one.lines().count() > 100);
+    }
+}
