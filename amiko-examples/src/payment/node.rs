@@ -181,6 +181,13 @@ pub enum PaymentNodeMessage {
         /// How much.
         amount: u64,
     },
+    /// Closes a channel of a link: at once, or when the last payment that uses it has ended.
+    Withdraw {
+        /// Which link.
+        link: Id<Link>,
+        /// The index of the channel.
+        channel: u32,
+    },
     /// Requests a payment to this node.
     Request {
         /// How much.
@@ -272,6 +279,11 @@ impl StateMachine for PaymentNode {
                 }
                 self.expect_link(&link)?;
                 cx.send(&link, LinkMessage::Deposit { amount });
+                Ok(())
+            }
+            PaymentNodeMessage::Withdraw { link, channel } => {
+                self.expect_link(&link)?;
+                cx.send(&link, LinkMessage::Withdraw { channel_index: channel });
                 Ok(())
             }
             PaymentNodeMessage::Request { amount, receipt, via } => self.request(amount, receipt, via, cx),

@@ -116,3 +116,15 @@ fn a_neighbours_withdrawal_is_answered() {
     );
     assert_eq!(hub.hears("a", channel(0, ChannelMessage::PlainWithdraw)), NOTHING);
 }
+
+#[test]
+fn a_user_withdraws_a_channel_of_a_link() {
+    let mut hub = hub(&["a"], &[]);
+    let withdraw = |link: &str, channel| PaymentNodeMessage::Withdraw { link: Id::new(link), channel };
+    assert_eq!(hub.asks(withdraw("b", 0)), [r#"rejected: expected a link, found none named "b": there are a"#]);
+    assert_eq!(hub.asks(withdraw("a", 1)), ["rejected: expected one of the 1 channels, found index 1"]);
+    assert_eq!(
+        hub.asks(withdraw("a", 0)),
+        ["to a: ChannelMessage{channelIndex:0,message:PlainChannel_Withdraw{}}", "channel a0: closed 1000/1000"]
+    );
+}

@@ -46,6 +46,13 @@ pub(crate) enum Command {
         /// How much, in satoshi.
         amount: u64,
     },
+    /// Close a channel of a link: no new payment uses it, and when the last one has ended, it is closed.
+    Withdraw {
+        /// The link.
+        link: String,
+        /// The index of the channel, counted from 0.
+        channel: u32,
+    },
     /// Meeting points.
     #[command(subcommand)]
     MeetingPoint(MeetingPoint),

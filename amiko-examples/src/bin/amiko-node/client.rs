@@ -35,6 +35,7 @@ fn question(command: &Command, json: bool) -> Result<Question, Failure> {
         Command::Link(Link::Reconcile { name }) => Question::Reconcile { link: link(name) },
         Command::MeetingPoint(MeetingPoint::Add { name }) => Question::AddMeetingPoint { name: Id::new(name.clone()) },
         Command::Deposit { link, amount } => Question::Deposit { link: Id::new(link.clone()), amount: *amount },
+        Command::Withdraw { link: name, channel } => Question::Withdraw { link: link(name), channel: *channel },
         Command::Request { amount, receipt, via } => {
             Question::Request { amount: *amount, receipt: receipt.clone(), via: via.as_ref().map(link) }
         }

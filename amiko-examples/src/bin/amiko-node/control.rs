@@ -21,6 +21,7 @@ pub(crate) enum Question {
     AddMeetingPoint { name: Id<MeetingPoint> },
     Reconcile { link: Id<Link> },
     Deposit { link: Id<Link>, amount: u64 },
+    Withdraw { link: Id<Link>, channel: u32 },
     Request { amount: u64, receipt: String, via: Option<Id<Link>> },
     Pay { url: PaymentUrl, via: Option<Id<Link>> },
     Agree,

@@ -225,6 +225,7 @@ async fn answer(question: Question, handle: &Node) -> Result<Answer, String> {
         Question::Reconcile { link } => PaymentNodeMessage::Reconcile { link },
         Question::AddMeetingPoint { name } => PaymentNodeMessage::AddMeetingPoint { name },
         Question::Deposit { link, amount } => PaymentNodeMessage::Deposit { link, amount },
+        Question::Withdraw { link, channel } => PaymentNodeMessage::Withdraw { link, channel },
         Question::Request { amount, receipt, via } => PaymentNodeMessage::Request { amount, receipt, via },
         Question::Pay { .. } | Question::Agree | Question::Refuse => {
             return Err("expected a payment to agree to, found none".into());
