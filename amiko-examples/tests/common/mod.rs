@@ -32,6 +32,7 @@ impl Net {
                 key: None,
                 external_meeting_points: node.external_meeting_points.clone(),
                 timeout_increment: node.timeout_increment,
+                limits: node.limits.clone(),
             };
             let index = world.add(&address.to_string(), node).unwrap();
             world.command(index, PaymentNodeEnvelope::PaymentNode(configure)).unwrap();
@@ -51,6 +52,7 @@ impl Net {
                 key: None,
                 external_meeting_points: vec![Id::<MeetingPoint>::new(name)],
                 timeout_increment: node.timeout_increment,
+                limits: node.limits.clone(),
             };
             self.world.command(index, PaymentNodeEnvelope::PaymentNode(configure)).unwrap();
         }

@@ -1,7 +1,9 @@
 //! `PlainChannel`: whatever is done to it, in whatever order, no money appears or disappears.
 
 use crate::machine::{other_token, token};
-use amiko_examples::payment::{Channel, ChannelMessage, ChannelState, Direction, PlainChannel, Reservation, RouteId};
+use amiko_examples::payment::{
+    Channel, ChannelState, Direction, PlainChannel, PlainDeposit, PlainWithdraw, Reservation, RouteId,
+};
 
 /// SplitMix64: the sequences of operations follow from a seed, so that one that fails can be had again.
 struct Random(u64);
@@ -30,9 +32,9 @@ fn operate(channel: &mut PlainChannel, random: &mut Random) -> (&'static str, bo
     let (start, end) = (random.below(2), 10 + random.below(2));
     match random.below(40) {
         0 => ("withdraw", channel.withdraw().is_ok(), 0),
-        1 => ("receive withdraw", channel.receive(&ChannelMessage::PlainWithdraw).is_ok(), 0),
+        1 => ("receive withdraw", channel.receive(&PlainWithdraw {}).is_ok(), 0),
         2 => ("deposit", channel.deposit(amount).is_ok(), amount),
-        3 => ("receive deposit", channel.receive(&ChannelMessage::PlainDeposit { amount }).is_ok(), amount),
+        3 => ("receive deposit", channel.receive(&PlainDeposit { amount }).is_ok(), amount),
         4..14 => {
             let claim = Reservation { start_time: None, end_time: None, amount };
             ("reserve", channel.reserve(direction, route, claim).is_ok(), 0)

@@ -4,7 +4,7 @@ use crate::machine::{Machine, NOTHING, hub, link};
 use crate::messages::{channel, deposit, make_route, make_route_with};
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
-    Channel, ChannelMessage, Link, LinkMessage, PaymentNode, PaymentNodeMessage, PlainChannel,
+    Channel, Link, LinkMessage, PaymentNode, PaymentNodeMessage, PlainChannel, PlainDeposit, PlainWithdraw,
 };
 
 fn a() -> Id<Link> {
@@ -15,7 +15,7 @@ fn a() -> Id<Link> {
 fn a_deposit_opens_the_next_channel_and_tells_the_neighbour() {
     let mut hub = hub(&["a"], &[]);
     assert_eq!(
-        hub.asks(PaymentNodeMessage::Deposit { link: Id::new("a"), amount: 500 }),
+        hub.asks(PaymentNodeMessage::Deposit { link: Id::new("a"), class: "PlainChannel".into(), amount: 500 }),
         [
             "to a: Deposit{channelIndex:1,channelClass:PlainChannel}",
             "to a: ChannelMessage{channelIndex:1,message:PlainChannel_Deposit{amount:500}}",
@@ -37,13 +37,13 @@ fn a_neighbours_deposit_opens_a_channel_in_two_steps() {
         ["rejected: expected a channel that is open, found it opening"]
     );
     assert_eq!(
-        hub.hears("a", channel(1, ChannelMessage::PlainWithdraw)),
+        hub.hears("a", channel(1, PlainWithdraw {})),
         ["rejected: expected a channel that is open, found it opening"]
     );
-    assert_eq!(hub.hears("a", channel(1, ChannelMessage::PlainDeposit { amount: 500 })), ["channel a1: open 0/500"]);
+    assert_eq!(hub.hears("a", channel(1, PlainDeposit { amount: 500 })), ["channel a1: open 0/500"]);
     assert_eq!(
-        hub.hears("a", channel(1, ChannelMessage::PlainDeposit { amount: 500 })),
-        ["rejected: expected a channel that is opening, found it open"]
+        hub.hears("a", channel(1, PlainDeposit { amount: 500 })),
+        ["rejected: expected the neighbour's first deposit in this channel, found another"]
     );
 }
 
@@ -58,10 +58,10 @@ fn a_neighbours_deposit_with_another_index_or_of_an_unknown_class_is_refused() {
     );
     assert_eq!(
         hub.hears("a", deposit(1, "MultiSigChannel")),
-        [r#"rejected: expected the class PlainChannel, found "MultiSigChannel""#]
+        [r#"rejected: expected a class of channel that this link accepts, PlainChannel, found "MultiSigChannel""#]
     );
     assert_eq!(
-        hub.hears("a", channel(1, ChannelMessage::PlainDeposit { amount: 1 })),
+        hub.hears("a", channel(1, PlainDeposit { amount: 1 })),
         ["rejected: expected one of the 1 channels, found index 1"]
     );
 }
@@ -78,7 +78,7 @@ fn a_link_has_64_channels_at_the_most() {
         ["rejected: expected at most 64 channels on a link, found more"]
     );
     assert_eq!(
-        hub.asks(PaymentNodeMessage::Deposit { link: Id::new("a"), amount: 500 }),
+        hub.asks(PaymentNodeMessage::Deposit { link: Id::new("a"), class: "PlainChannel".into(), amount: 500 }),
         ["rejected: expected at most 64 channels on a link, found more"]
     );
 }
@@ -91,7 +91,7 @@ fn an_idle_channel_that_is_withdrawn_is_closed_at_once_and_takes_no_routes() {
         ["to a: ChannelMessage{channelIndex:0,message:PlainChannel_Withdraw{}}", "channel a0: closed 1000/1000"]
     );
     // The answer.
-    assert_eq!(hub.hears("a", channel(0, ChannelMessage::PlainWithdraw)), NOTHING);
+    assert_eq!(hub.hears("a", channel(0, PlainWithdraw {})), NOTHING);
     assert_eq!(
         hub.tells(&a(), LinkMessage::Withdraw { channel_index: 0 }),
         ["rejected: expected a channel that is open, found it closed"]
@@ -100,10 +100,11 @@ fn an_idle_channel_that_is_withdrawn_is_closed_at_once_and_takes_no_routes() {
         hub.tells(&a(), LinkMessage::Withdraw { channel_index: 1 }),
         ["rejected: expected one of the 1 channels, found index 1"]
     );
-    assert_eq!(hub.hears("a", make_route(true)), ["rejected: expected a channel that is open, found it closed"]);
+    // A neighbour that hadn't heard of it yet needn't wait for its time-out.
+    assert_eq!(hub.hears("a", make_route(true)), ["to a: HaveNoRoute{transactionID:T,isPayerSide:true}"]);
     assert_eq!(
-        hub.hears("a", channel(0, ChannelMessage::PlainDeposit { amount: 1 })),
-        ["rejected: expected a channel that is opening, found it closed"]
+        hub.hears("a", channel(0, PlainDeposit { amount: 1 })),
+        ["rejected: expected the neighbour's first deposit in this channel, found another"]
     );
 }
 
@@ -111,10 +112,10 @@ fn an_idle_channel_that_is_withdrawn_is_closed_at_once_and_takes_no_routes() {
 fn a_neighbours_withdrawal_is_answered() {
     let mut hub = hub(&["a"], &[]);
     assert_eq!(
-        hub.hears("a", channel(0, ChannelMessage::PlainWithdraw)),
+        hub.hears("a", channel(0, PlainWithdraw {})),
         ["to a: ChannelMessage{channelIndex:0,message:PlainChannel_Withdraw{}}", "channel a0: closed 1000/1000"]
     );
-    assert_eq!(hub.hears("a", channel(0, ChannelMessage::PlainWithdraw)), NOTHING);
+    assert_eq!(hub.hears("a", channel(0, PlainWithdraw {})), NOTHING);
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn a_link_whose_neighbour_confirms_nothing_takes_no_new_route_and_ends_those_tha
     hub.forget();
     // The neighbour that asks for a route through it hears so at once; itself, it is refused.
     assert_eq!(hub.hears("a", make_route(true)), ["to a: HaveNoRoute{transactionID:T,isPayerSide:true}"]);
-    let full = ["rejected: expected room for another route on this link, found none"];
+    let full = ["rejected: expected at most 16384 messages that the neighbour hasn't confirmed, found more"];
     assert_eq!(hub.hears("b", make_route(true)), full);
     // A route ends in each of the ways that there are.
     hub.after(secs(5));
@@ -136,7 +136,7 @@ fn a_link_carries_4_096_routes_at_the_most() {
     full.channels = vec![Box::new(plain)];
     let links = [(Id::new("a"), full), (Id::new("b"), link())];
     let mut hub = Machine::new(PaymentNode { links: links.into_iter().collect(), ..PaymentNode::default() });
-    let refused = ["rejected: expected room for another route on this link, found none"];
+    let refused = ["rejected: expected at most 4096 routes on a link, found more"];
     assert_eq!(hub.hears("a", make_route(true)), refused);
     assert_eq!(hub.hears("b", make_route(true)), ["to b: HaveNoRoute{transactionID:T,isPayerSide:true}"]);
     // One ends, and another one has its place.
@@ -172,7 +172,7 @@ fn a_route_that_would_end_too_late_times_out() {
     let mut node = hub(&["a", "b"], &[]);
     node.hears("a", make_route(true));
     node.hears("b", have_route(true, 1 << 60));
-    assert_eq!(node.hears("a", lock(true)), ["rejected: Lock doesn't fit a transaction that is Searching"]);
+    assert_eq!(node.hears("b", lock(true)), ["rejected: expected this of a route whose money is incoming"]);
     node.after(secs(5));
     node.assert_idle();
 }

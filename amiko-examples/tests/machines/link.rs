@@ -6,7 +6,7 @@ use crate::messages::{
     request_commit, settle_commit, settle_commit_with, settle_rollback,
 };
 use amiko_core::prelude::*;
-use amiko_examples::payment::{Channel, ChannelMessage, Link, LinkMessage, Message, PaymentNode, PlainChannel};
+use amiko_examples::payment::{Channel, Link, LinkMessage, Message, PaymentNode, PlainChannel, PlainWithdraw};
 
 fn a() -> Id<Link> {
     Id::new("a")
@@ -35,7 +35,7 @@ fn a_channel_that_is_withdrawn_waits_for_its_routes() {
         ["to a: ChannelMessage{channelIndex:0,message:PlainChannel_Withdraw{}}", "channel a0: closing 1000/877"]
     );
     assert_eq!(
-        hub.hears("b", channel(0, ChannelMessage::PlainWithdraw)),
+        hub.hears("b", channel(0, PlainWithdraw {})),
         ["to b: ChannelMessage{channelIndex:0,message:PlainChannel_Withdraw{}}", "channel b0: closing 877/1000"]
     );
     assert_eq!(
@@ -267,9 +267,56 @@ fn have_route_that_does_not_fit_is_refused() {
         hub.hears("b", have_route(true, 7)),
         ["rejected: HaveRoute { start_time: +0, end_time: +7 } doesn't fit a transaction that is Reserved"]
     );
-    assert_eq!(hub.hears("b", have_route(true, 8)), ["rejected: expected the times that were agreed on, found others"]);
     hub.hears("a", lock(true));
     assert_eq!(hub.hears("b", have_route(true, 7)), ["rejected: expected a reservation, found none"]);
+}
+
+#[test]
+fn a_second_answer_with_other_times_ends_the_route_because_the_first_was_to_an_earlier_attempt() {
+    let mut hub = hub(&["a", "b"], &[]);
+    hub.hears("a", make_route(true));
+    hub.hears("b", have_route(true, 7));
+    assert_eq!(
+        hub.hears("b", have_route(true, 8)),
+        [
+            "to b: CancelRoute{transactionID:T,isPayerSide:true}",
+            "to a: HaveNoRoute{transactionID:T,isPayerSide:true}",
+            "channel a0: open 1000/1000",
+            "channel b0: open 1000/1000",
+            "claim a 1T: gone",
+            "claim b 1T: gone",
+            "timer transaction/1T/lock: gone",
+            "transaction 1T: gone"
+        ]
+    );
+    hub.assert_idle();
+}
+
+#[test]
+fn a_lock_of_a_neighbour_that_believes_in_a_route_too_early_is_rolled_back_at_once() {
+    let rolled_back = |payer_side| format!("to a: SettleRollback{{transactionID:T,isPayerSide:{payer_side}}}");
+    let mut node = hub(&["a", "b"], &[]);
+    node.hears("a", make_route(true));
+    assert_eq!(
+        node.hears("a", lock(true)),
+        [
+            &rolled_back(true),
+            "to b: CancelRoute{transactionID:T,isPayerSide:true}",
+            "channel a0: open 1000/1000",
+            "channel b0: open 1000/1000",
+            "claim a 1T: gone",
+            "claim b 1T: gone",
+            "timer transaction/1T/route: gone",
+            "transaction 1T: gone"
+        ]
+    );
+    node.assert_idle();
+    // On the payee's side the lock comes from where the route is looked for: another link is tried.
+    let mut node = hub(&["c", "a", "b"], &[]);
+    node.hears("c", make_route(false));
+    let seen = node.hears("a", lock(false));
+    assert_eq!(seen[0], rolled_back(false));
+    assert!(seen[1].starts_with("to b: MakeRoute"), "{seen:?}");
 }
 
 #[test]
@@ -380,7 +427,6 @@ fn a_lock_on_the_payees_side_travels_the_other_way() {
 fn a_lock_that_does_not_fit_is_refused() {
     let mut hub = hub(&["a", "b"], &[]);
     hub.hears("a", make_route(true));
-    assert_eq!(hub.hears("a", lock(true)), ["rejected: Lock doesn't fit a transaction that is Searching"]);
     hub.hears("b", have_route(true, 7));
     assert_eq!(hub.hears("a", lock_with(true, 122, 0)), ["rejected: expected 123 on channel 0, found 122 on 0"]);
     assert_eq!(hub.hears("a", lock_with(true, 124, 0)), ["rejected: expected 123 on channel 0, found 124 on 0"]);
