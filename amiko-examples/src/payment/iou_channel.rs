@@ -49,12 +49,12 @@ impl IouChannel {
     pub const CLASS: &'static str = "IouChannel";
 
     /// What we owe the neighbour: with what is on its way to it, and not less what is on its way to us.
-    pub fn debt(&self) -> u64 {
+    pub fn local_debt(&self) -> u64 {
         self.limit_local.saturating_sub(self.funds.amount_local)
     }
 
     /// What the neighbour owes us, in the same sense.
-    pub fn claim(&self) -> u64 {
+    pub fn remote_debt(&self) -> u64 {
         self.limit_remote.saturating_sub(self.funds.amount_remote)
     }
 }
@@ -84,9 +84,9 @@ impl Channel for IouChannel {
 
     fn remark(&self) -> String {
         let limits = format!("limits: ours {}, theirs {}", self.limit_local, self.limit_remote);
-        match (self.debt(), self.claim()) {
+        match (self.local_debt(), self.remote_debt()) {
             (0, 0) => format!("nobody owes anything; {limits}"),
-            (0, claim) => format!("they owe {claim}; {limits}"),
+            (0, debt) => format!("they owe {debt}; {limits}"),
             (debt, _) => format!("we owe {debt}; {limits}"),
         }
     }
