@@ -489,23 +489,16 @@ impl Link {
 
     fn remote_lock(&mut self, id: RouteId, amount: u64, index: u32, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let Some(route) = self.routes.get(&id).cloned() else {
-            // It has timed out here: to reserve it, to lock it and to roll it back changes nothing, and the neighbour takes
-            // its own back.
-            self.channel(index)?;
-            self.expect_room(cx)?;
-            transmit(cx, settle_rollback(id));
-            return Ok(());
+            return self.late_lock(id, amount, index, cx);
         };
         expect_direction(&route, Direction::Incoming)?;
         if cx.get(&route.transaction).is_some_and(|found| found.phase == TransactionPhase::Searching) {
-            // The neighbour believes that the route stands, by an answer to an attempt that it had given up. It takes its own
-            // back, as after a lock that is too late.
+            // The neighbour believes that the route stands, by an answer to an attempt that it had given up.
             self.release(id)?;
-            transmit(cx, settle_rollback(id));
             let from_source = id.payer_side;
             let over = if from_source { TransactionMessage::CancelRoute } else { TransactionMessage::HaveNoRoute };
             cx.send(&route.transaction, over);
-            return Ok(());
+            return self.late_lock(id, amount, index, cx);
         }
         let locked = self.lock(id)?;
         if locked.amount != amount || route.channel_index != index {
@@ -514,6 +507,25 @@ impl Link {
             return Err(Rejection::new(reason));
         }
         cx.send(&route.transaction, TransactionMessage::Lock);
+        Ok(())
+    }
+
+    /// There is no such route here, or no longer. What the neighbour has locked is locked here too and given back at once: should it have
+    /// learnt the token before it hears of that, both ends commit. What can't be locked here is only given back.
+    fn late_lock(&mut self, id: RouteId, amount: u64, index: u32, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        self.expect_room(cx)?;
+        let channel = self.channel(index)?;
+        if amount == 0 || !channel.can_reserve(Direction::Incoming, amount) {
+            transmit(cx, settle_rollback(id));
+            return Ok(());
+        }
+        channel.reserve(Direction::Incoming, id, Reservation { start_time: None, end_time: None, amount })?;
+        channel.lock(Direction::Incoming, id)?;
+        let transaction = Transaction::next_id(cx.node(), id);
+        let (channel_index, direction) = (index, Direction::Incoming);
+        self.routes.insert(id, Route { transaction: transaction.clone(), channel_index, direction, locked: true });
+        cx.create(&transaction, Transaction::rolling_back(cx.id().clone(), amount));
+        cx.send(&cx.id().clone(), LinkMessage::GiveBack { route: id });
         Ok(())
     }
 

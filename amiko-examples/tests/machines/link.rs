@@ -302,14 +302,15 @@ fn a_lock_of_a_neighbour_that_believes_in_a_route_too_early_is_rolled_back_at_on
         [
             &rolled_back(true),
             "to b: CancelRoute{transactionID:T,isPayerSide:true}",
-            "channel a0: open 1000/1000",
             "channel b0: open 1000/1000",
-            "claim a 1T: gone",
+            "claim a 1T: 123 in locked on 0 ?..?, 1T.1",
             "claim b 1T: gone",
             "timer transaction/1T/route: gone",
+            "transaction 1T.1: RollingBack 123 to , link a > link a, ?..? by ?, 0/",
             "transaction 1T: gone"
         ]
     );
+    node.hears("a", settle_rollback(true));
     node.assert_idle();
     // On the payee's side the lock comes from where the route is looked for: another link is tried.
     let mut node = hub(&["c", "a", "b"], &[]);
@@ -436,13 +437,40 @@ fn a_lock_that_does_not_fit_is_refused() {
     assert_eq!(hub.hears("a", lock(true)), ["rejected: expected a reservation, found none"]);
 }
 
+/// Each side, after the route has timed out and its neighbour has locked all the same.
+fn late() -> [(bool, Machine); 2] {
+    [true, false].map(|payer_side| {
+        let mut hub = hub(&["a"], &[]);
+        let id = if payer_side { 1 } else { 0 };
+        assert_eq!(
+            hub.hears("a", lock(payer_side)),
+            [
+                format!("to a: SettleRollback{{transactionID:T,isPayerSide:{payer_side}}}"),
+                "channel a0: open 1000/877".into(),
+                format!("claim a {id}T: 123 in locked on 0 ?..?, {id}T"),
+                format!("transaction {id}T: RollingBack 123 to , link a > link a, ?..? by ?, 0/")
+            ]
+        );
+        (payer_side, hub)
+    })
+}
+
 #[test]
 fn a_lock_that_comes_too_late_is_rolled_back_at_once() {
-    let mut hub = reserved();
-    hub.after(secs(5));
-    hub.assert_idle();
-    assert_eq!(hub.hears("a", lock(true)), ["to a: SettleRollback{transactionID:T,isPayerSide:true}"]);
-    hub.assert_idle();
+    for (payer_side, mut hub) in late() {
+        assert_eq!(hub.hears("a", lock(payer_side)), ["rejected: expected a reservation, found none"]);
+        assert_eq!(hub.hears("a", settle_rollback(payer_side))[0], "channel a0: open 1000/1000");
+        hub.assert_idle();
+    }
+}
+
+#[test]
+fn a_lock_that_comes_too_late_is_committed_if_the_neighbour_has_learnt_the_token_before_it_hears_of_the_rollback() {
+    for (payer_side, mut hub) in late() {
+        assert_eq!(hub.hears("a", settle_commit(payer_side))[0], "channel a0: open 1123/877");
+        hub.assert_idle();
+        assert_eq!(hub.hears("a", settle_rollback(payer_side)), NOTHING);
+    }
 }
 
 #[test]
