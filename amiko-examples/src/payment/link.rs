@@ -2,10 +2,11 @@
 //!
 //! Invariant: a route is in `routes` exactly as long as it has a claim on one of the channels.
 
+use super::opening::plain_channels;
 use super::{
-    Channel, ChannelMessage, ChannelState, ConnectionId, Direction, Invitation, LinkUrl, MeetingPoint, Message,
-    Neighbour, PaymentLimits, PaymentNode, PlainChannel, Reservation, RouteId, Token, Transaction, TransactionId,
-    TransactionMessage, TransactionPhase, new_channel,
+    Channel, ChannelState, ConnectionId, Direction, Invitation, LinkUrl, MeetingPoint, Message, Neighbour,
+    PaymentLimits, PaymentNode, Reservation, RouteId, Token, Transaction, TransactionId, TransactionMessage,
+    TransactionPhase,
 };
 use amiko_core::prelude::*;
 use amiko_core::{Map, PublicKey};
@@ -48,10 +49,6 @@ pub struct Link {
     pub channels: Vec<Box<dyn Channel>>,
     /// The half-routes that use this link.
     pub routes: Map<RouteId, Route>,
-}
-
-fn plain_channels() -> BTreeSet<String> {
-    BTreeSet::from([PlainChannel::CLASS.to_owned()])
 }
 
 impl Default for Link {
@@ -196,11 +193,7 @@ impl StateMachine for Link {
             LinkMessage::Bind { to } => self.bind(to, cx),
             LinkMessage::Accept { classes } => self.accept(classes),
             LinkMessage::Deposit { class, amount } => self.deposit(&class, amount, cx),
-            LinkMessage::Withdraw { channel_index } => {
-                let message = self.channel(channel_index)?.withdraw()?;
-                transmit(cx, Message::ChannelMessage { channel_index, message });
-                Ok(())
-            }
+            LinkMessage::Withdraw { channel_index } => self.withdraw(channel_index, cx),
             LinkMessage::MakeRoute { transaction, amount, start_time, end_time, meeting_point } => {
                 let claim = Reservation { start_time, end_time, amount };
                 self.make_route(transaction, claim, meeting_point, cx)
@@ -252,41 +245,6 @@ impl StateMachine for Link {
 
 /// What this node wants.
 impl Link {
-    fn accept(&mut self, classes: BTreeSet<String>) -> Result<(), Rejection> {
-        classes.iter().try_for_each(|class| new_channel(class).map(drop))?;
-        self.accepts = classes;
-        Ok(())
-    }
-
-    fn deposit(&mut self, class: &str, amount: u64, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        self.expect_accepted(class)?;
-        let channel_index = self.next_index(cx)?;
-        let mut channel = new_channel(class)?;
-        let message = channel.deposit(amount)?;
-        expect_bounded(channel.as_ref(), cx)?;
-        let channel_class = channel.class_name().to_owned();
-        self.channels.push(channel);
-        transmit(cx, Message::Deposit { channel_index, channel_class });
-        transmit(cx, Message::ChannelMessage { channel_index, message });
-        Ok(())
-    }
-
-    /// Both sides open the same classes, so that both take part where they open the same channel at the same moment.
-    fn expect_accepted(&self, class: &str) -> Result<(), Rejection> {
-        if self.accepts.contains(class) {
-            return Ok(());
-        }
-        let accepted: Vec<_> = self.accepts.iter().map(String::as_str).collect();
-        let accepted = if accepted.is_empty() { "none".into() } else { accepted.join(" or ") };
-        let found: String = class.chars().take(64).collect();
-        Err(Rejection::new(format!("expected a class of channel that this link accepts, {accepted}, found {found:?}")))
-    }
-
-    fn next_index(&self, cx: &Cx<'_>) -> Result<u32, Rejection> {
-        PaymentLimits::expect_fewer(self.channels.len(), cx.node().limits.channels, "channels on a link")?;
-        u32::try_from(self.channels.len()).map_err(|_| Rejection::new("a link can't have so many channels"))
-    }
-
     /// Claims the amount on the first channel that can carry it, and asks the neighbour. A link that can't carry it says
     /// so at once.
     fn make_route(
@@ -388,31 +346,6 @@ impl Link {
             }
             other => Err(Rejection::new(format!("expected a message for a link, found {}", name(&other)))),
         }
-    }
-
-    fn remote_deposit(&mut self, index: u32, class: &str, cx: &Cx<'_>) -> Result<(), Rejection> {
-        self.expect_accepted(class)?;
-        let same = |channel: &dyn Channel| channel.class_name() == class && channel.expects_deposit();
-        if self.channel(index).is_ok_and(|channel| !channel.is(ChannelState::Opening) && same(channel.as_ref())) {
-            // Both sides have opened it before they heard of the other. It is one channel, with what both have put in.
-            return Ok(());
-        }
-        let next = self.next_index(cx)?;
-        if index != next {
-            return Err(Rejection::new(format!("expected a channel with the index {next}, found {index}")));
-        }
-        self.channels.push(new_channel(class)?);
-        Ok(())
-    }
-
-    fn channel_message(&mut self, index: u32, message: &dyn ChannelMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        let channel = self.channel(index)?;
-        let answer = channel.receive(message)?;
-        expect_bounded(channel.as_ref(), cx)?;
-        if let Some(message) = answer {
-            transmit(cx, Message::ChannelMessage { channel_index: index, message });
-        }
-        Ok(())
     }
 
     fn remote_make_route(
@@ -567,7 +500,7 @@ impl Link {
 
 /// What happens to a claim.
 impl Link {
-    fn channel(&mut self, index: u32) -> Result<&mut Box<dyn Channel>, Rejection> {
+    pub(super) fn channel(&mut self, index: u32) -> Result<&mut Box<dyn Channel>, Rejection> {
         let count = self.channels.len();
         let found = usize::try_from(index).ok().and_then(|index| self.channels.get_mut(index));
         found.ok_or_else(|| Rejection::new(format!("expected one of the {count} channels, found index {index}")))
@@ -613,7 +546,7 @@ pub(super) fn connection(link: &Id<Link>) -> ConnectionId {
     Id::new(link.key().clone())
 }
 
-fn transmit(cx: &mut Cx<'_>, message: Message) {
+pub(super) fn transmit(cx: &mut Cx<'_>, message: Message) {
     cx.transmit(&connection(cx.id()), message);
 }
 
@@ -647,15 +580,6 @@ fn expect_asked(id: RouteId, direction: Direction, by_us: bool) -> Result<(), Re
         return Ok(());
     }
     Err(Rejection::new("expected this from the other side of the route"))
-}
-
-/// A channel that holds more than the limit isn't taken: so no sum of amounts, over however many channels, overflows.
-fn expect_bounded(channel: &dyn Channel, cx: &Cx<'_>) -> Result<(), Rejection> {
-    let (limit, found) = (cx.node().limits.amount, channel.funds().total());
-    if found <= limit {
-        return Ok(());
-    }
-    Err(Rejection::new(format!("expected a channel that holds at most {limit}, found {found}")))
 }
 
 fn expect_locked(route: &Route) -> Result<(), Rejection> {

@@ -15,6 +15,7 @@ mod link;
 mod meeting_point;
 mod messages;
 mod node;
+mod opening;
 mod payee;
 mod payer;
 mod plain_channel;

@@ -167,6 +167,15 @@ impl Machine {
         self.seen(Ok(()))
     }
 
+    /// The same node after a crash, when it has started again: of what was synced nothing is missing.
+    pub(crate) fn restarted(self) -> Self {
+        let store = self.engine.into_store().crash();
+        let mut settings = Settings::default();
+        settings.entropy = Entropy::Seed([1; 32]);
+        settings.rejections = 10_000;
+        Self { engine: Engine::open(store, settings).unwrap(), rejections: 0, ..self }
+    }
+
     /// What has been done to the engine itself isn't said again.
     pub(crate) fn forget(&mut self) {
         self.seen(Ok(()));
