@@ -301,9 +301,8 @@ fn a_node_that_was_down_when_its_time_was_over_does_the_same_as_soon_as_it_start
         hub.hears("a", settle_rollback(true));
         hub
     };
-    let phases: [(&str, fn() -> Machine); 4] =
-        [("searching", searching), ("reserved", reserved), ("locked", locked), ("taken back", taken_back)];
-    for (phase, node) in phases {
+    let phases: [fn() -> Machine; 4] = [searching, reserved, locked, taken_back];
+    for (phase, node) in ["searching", "reserved", "locked", "taken back"].into_iter().zip(phases) {
         // Longer than each of the four times: for a route, for a lock, for a commit, and for what is settled.
         let over = secs(2 * 86_400);
         let (mut there, mut down) = (node(), node().restarted());
