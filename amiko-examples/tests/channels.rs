@@ -260,6 +260,28 @@ fn deposits_of_both_sides_at_the_same_moment_are_the_same_at_both_ends() {
 }
 
 #[test]
+fn deposits_of_two_classes_at_the_same_moment_cancel_each_other_and_the_next_ones_stand() {
+    let mut net = Net::new(25);
+    accept_all(&mut net);
+    net.world.cut(ENDS[0], ENDS[1]);
+    deposit(&mut net, ENDS[0], ENDS[1], "PlainChannel", 5000);
+    deposit(&mut net, ENDS[1], ENDS[0], "IouChannel", 5000);
+    net.world.heal(ENDS[0], ENDS[1]);
+    net.world.run_for(secs(60));
+    assert_eq!(states(&net, 1), [ChannelState::Closed; 2]);
+    deposit(&mut net, ENDS[0], ENDS[1], "PlainChannel", 600);
+    net.world.run_for(secs(1));
+    deposit(&mut net, ENDS[1], ENDS[0], "IouChannel", 700);
+    net.world.run_for(secs(1));
+    let ends = [(0, 1), (1, 0)].map(|(one, other)| {
+        let channels = net.channels(ENDS[one], ENDS[other]).iter().skip(2);
+        channels.map(|end| (end.class_name(), end.local(), end.remote())).collect::<Vec<_>>()
+    });
+    assert_eq!(ends[0], [("PlainChannel", 600, 0), ("IouChannel", 700, 0)]);
+    assert_eq!(ends[1], [("PlainChannel", 0, 600), ("IouChannel", 0, 700)]);
+}
+
+#[test]
 fn a_deposit_that_the_neighbour_refuses_changes_nothing_there_and_payments_go_on() {
     let mut net = Net::new(23);
     let classes = ["IouChannel", "PlainChannel"].map(str::to_owned).into();

@@ -62,11 +62,11 @@ pub struct Funds {
 
 /// How a channel begins and ends.
 impl Funds {
-    /// One side has put something in: the first to do so opens the channel. The two may do it at the same moment, and one of
-    /// them may have begun to close it meanwhile.
+    /// One side has put something in: the first to do so opens the channel. When the second one is heard, the channel may be
+    /// closed already.
     ///
     /// # Errors
-    /// It isn't new, where it is the first deposit.
+    /// The move isn't one of [`ChannelState`]'s.
     pub fn open(&mut self) -> Result<(), Rejection> {
         if self.state == ChannelState::Opening { self.state.enter(ChannelState::Open) } else { Ok(()) }
     }

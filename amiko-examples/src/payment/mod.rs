@@ -4,6 +4,9 @@
 //! [`Payee`] on another; between them, two half-routes of [`Transaction`]s, one on each node that they pass, lead to a
 //! [`MeetingPoint`]; [`Link`]s hold the [`Channel`]s whose money moves, and speak with the neighbours.
 //!
+//! A class of [`Channel`] can be added by any crate; [`PlainChannel`] and [`IouChannel`] are here. What others may take of a
+//! node is limited by [`PaymentLimits`].
+//!
 //! Invariant: money is on one side of a channel, in one of its reservations, or locked in it; no event changes their sum.
 
 mod channel;

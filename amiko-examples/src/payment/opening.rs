@@ -5,11 +5,12 @@
 //!
 //! Both sides may open a channel at the same moment, and so with the same index. Where both mean the same class, that is one
 //! channel, in which each side has deposited: either end comes to the same without another message. Where they mean two
-//! classes, each end has its own under that index, and refuses the other's; neither carries anything, and both are withdrawn
-//! by whoever has opened them. A prototype refuses the second deposit whatever its class, and goes on.
+//! classes, each end has its own under that index, and closes it: nothing has gone over it, and nothing will. A prototype
+//! refuses the second deposit whatever its class, and goes on.
 
+use super::channel::change;
 use super::link::transmit;
-use super::{Channel, ChannelMessage, ChannelState, Link, Message, PaymentLimits, PlainChannel, new_channel};
+use super::{Channel, ChannelMessage, ChannelState, Funds, Link, Message, PaymentLimits, PlainChannel, new_channel};
 use amiko_core::prelude::*;
 use std::collections::BTreeSet;
 
@@ -68,9 +69,12 @@ impl Link {
 impl Link {
     pub(super) fn remote_deposit(&mut self, index: u32, class: &str, cx: &Cx<'_>) -> Result<(), Rejection> {
         self.expect_accepted(class)?;
-        let same = |channel: &dyn Channel| channel.class_name() == class && channel.expects_deposit();
-        if self.channel(index).is_ok_and(|channel| !channel.is(ChannelState::Opening) && same(channel.as_ref())) {
-            // Both sides have opened it before they heard of the other. It is one channel, with what both have put in.
+        let known = self.channel(index).ok();
+        if let Some(ours) = known.filter(|channel| !channel.is(ChannelState::Opening) && channel.expects_deposit()) {
+            // Both sides have opened it before they heard of the other.
+            if ours.class_name() != class && ours.is(ChannelState::Open) {
+                change(ours.as_mut(), Funds::close)?;
+            }
             return Ok(());
         }
         let next = self.next_index(cx)?;
@@ -88,8 +92,11 @@ impl Link {
         cx: &mut Cx<'_>,
     ) -> Result<(), Rejection> {
         let channel = self.channel(index)?;
+        let before = channel.funds().total();
         let answer = channel.receive(message)?;
-        expect_bounded(channel.as_ref(), cx)?;
+        if channel.funds().total() > before {
+            expect_bounded(channel.as_ref(), cx)?;
+        }
         if let Some(message) = answer {
             transmit(cx, Message::ChannelMessage { channel_index: index, message });
         }

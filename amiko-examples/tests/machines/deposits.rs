@@ -4,8 +4,8 @@ use crate::machine::{Machine, NOTHING, hub, link};
 use crate::messages::{channel, deposit, make_route, make_route_with};
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
-    Channel, IouCredit, IouWithdraw, Link, LinkMessage, PaymentNode, PaymentNodeMessage, PlainChannel, PlainDeposit,
-    PlainWithdraw,
+    Channel, IouCredit, IouWithdraw, Link, LinkMessage, PaymentLimits, PaymentNode, PaymentNodeMessage, PlainChannel,
+    PlainDeposit, PlainWithdraw,
 };
 
 fn a() -> Id<Link> {
@@ -247,14 +247,28 @@ fn deposits_of_both_sides_at_the_same_moment_make_one_channel() {
 }
 
 #[test]
-fn deposits_of_two_classes_at_the_same_moment_are_two_channels_of_which_each_side_has_its_own() {
+fn deposits_of_two_classes_at_the_same_moment_cancel_each_other() {
     let mut hub = lender();
     hub.asks(opens("PlainChannel", 500));
-    assert_eq!(hub.hears("a", deposit(1, "IouChannel")), ["rejected: expected a channel with the index 2, found 1"]);
+    assert_eq!(hub.hears("a", deposit(1, "IouChannel")), ["channel a1: closed 500/0"]);
     assert_eq!(
         hub.hears("a", channel(1, IouCredit { limit: 9 })),
         ["rejected: expected a message of a PlainChannel, found IouChannel_Credit"]
     );
+    assert_eq!(hub.hears("a", deposit(1, "IouChannel")), NOTHING);
     // Both sides go on with the same index.
     assert_eq!(hub.hears("a", deposit(2, "IouChannel")), ["channel a2: opening 0/0 of 0/0"]);
+}
+
+#[test]
+fn a_channel_that_holds_more_than_a_lower_limit_allows_is_withdrawn_by_the_neighbour_all_the_same() {
+    let mut hub = hub(&["a"], &[]);
+    hub.asks(PaymentNodeMessage::Configure {
+        address: None,
+        key: None,
+        external_meeting_points: Vec::new(),
+        timeout_increment: 1,
+        limits: PaymentLimits::default().with("amount", 10).unwrap(),
+    });
+    assert_eq!(hub.hears("a", channel(0, PlainWithdraw {}))[1], "channel a0: closed 1000/1000");
 }
