@@ -57,7 +57,7 @@ fn under_way(seed: u64, milliseconds: u64) -> Net {
 #[test]
 fn a_channel_that_is_withdrawn_in_any_phase_of_a_payment_closes_at_both_ends_when_it_is_over() {
     // A payment takes some 150 ms. A longer setting tries each moment with more seeds.
-    let moments: u64 = std::env::var("AMIKO_WITHDRAWALS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
+    let moments: u64 = std::env::var("AMIKO_WITHDRAWALS").ok().and_then(|text| text.parse().ok()).unwrap_or(40);
     let troubles = [Trouble::None, Trouble::Crash(ENDS[0]), Trouble::Crash(ENDS[1]), Trouble::Cut];
     let (mut outcomes, mut waited) = (BTreeMap::new(), 0);
     for moment in 0..moments {
