@@ -6,7 +6,7 @@ use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::sim::{NodeIndex, World};
 use amiko_examples::payment::{
-    Address, LinkUrl, MeetingPoint, PayerMessage, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
+    Address, LinkUrl, MeetingPoint, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
     PaymentProtocol, Reply,
 };
 
@@ -26,6 +26,7 @@ impl Net {
                 key: Some(key),
                 external_meeting_points: Vec::new(),
                 timeout_increment: 60,
+                limits: PaymentLimits::default(),
             };
             net.asks(index, configure);
         }
@@ -76,7 +77,7 @@ fn an_invitation_is_for_one_neighbour_whoever_else_has_its_url_and_whenever_they
         net.add(2, "y", Some(&url));
         net.0.run_for(secs(60));
         assert_eq!(net.neighbour(0, "a"), Some(PublicKey::new([1; 32])), "seed {seed}");
-        net.asks(1, PaymentNodeMessage::Deposit { link: Id::new("b"), amount: 100 });
+        net.asks(1, PaymentNodeMessage::Deposit { link: Id::new("b"), class: "PlainChannel".into(), amount: 100 });
         net.0.run_for(secs(60));
         assert_eq!(net.0.engine(0).unwrap().node().links.get(&Id::new("a")).unwrap().channels.len(), 1);
     }
@@ -88,7 +89,7 @@ fn a_payment_goes_to_whoever_has_the_key_in_its_url() {
     let url = net.add(0, "a", None);
     net.add(1, "b", Some(&url));
     net.0.run_for(secs(1));
-    net.asks(1, PaymentNodeMessage::Deposit { link: Id::new("b"), amount: 100 });
+    net.asks(1, PaymentNodeMessage::Deposit { link: Id::new("b"), class: "PlainChannel".into(), amount: 100 });
     net.0.run_for(secs(1));
     let request = PaymentNodeMessage::Request { amount: 7, receipt: String::new(), via: None };
     let good = net.url(0, request);

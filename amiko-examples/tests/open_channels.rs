@@ -2,115 +2,87 @@
 
 #![allow(clippy::unwrap_used)]
 
+use amiko_core::Protocol;
 use amiko_core::engine::{Engine, Entropy, Output, Settings};
 use amiko_core::prelude::*;
 use amiko_core::serializable::check_classes;
 use amiko_core::store::Memory;
-use amiko_core::{Map, Protocol};
 use amiko_examples::payment::{
-    Channel, ChannelMessage, ConnectionId, Direction, Link, LinkMessage, Message, PaymentNode, PaymentNodeEnvelope,
-    PaymentNodeMessage, PaymentProtocol, PlainChannel, Reservation, RouteId, Token, new_channel,
+    Channel, ChannelMessage, ChannelState, ConnectionId, Direction, Funds, Link, LinkMessage, Message, PaymentNode,
+    PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol, PlainChannel, PlainDeposit, PlainWithdraw, Reservation,
+    RouteId, Token, new_channel,
 };
 
-/// A channel between friends: what is carried for the neighbour is written down, and nobody has to deposit anything.
-#[derive(Debug, Clone, Default, PartialEq, Serializable)]
+/// A channel between friends, who write down what they owe each other: nobody has to deposit anything.
+#[derive(Debug, Clone, PartialEq, Serializable)]
 #[amiko(implements(Channel))]
 struct FreeChannel {
-    /// What the neighbour owes us; negative if we owe it.
+    #[amiko(default = even)]
+    funds: Funds,
     #[amiko(default)]
-    owed: i64,
-    #[amiko(default)]
-    incoming: Map<RouteId, Reservation>,
-    #[amiko(default)]
-    outgoing: Map<RouteId, Reservation>,
+    thanks: u32,
 }
 
 /// What friends owe each other at the most.
-const CREDIT: i64 = 1_000_000;
+const CREDIT: u64 = 1_000_000;
+
+fn even() -> Funds {
+    Funds { state: ChannelState::Open, amount_local: CREDIT, amount_remote: CREDIT, ..Funds::default() }
+}
 
 impl FreeChannel {
-    fn claims_of(&mut self, direction: Direction) -> &mut Map<RouteId, Reservation> {
-        match direction {
-            Direction::Incoming => &mut self.incoming,
-            Direction::Outgoing => &mut self.outgoing,
-        }
-    }
-
-    fn take(&mut self, direction: Direction, route: RouteId) -> Result<Reservation, Rejection> {
-        self.claims_of(direction).remove(&route).ok_or(Rejection::new("expected a claim on this channel, found none"))
+    /// What the neighbour owes us; negative if we owe it.
+    fn owed(&self) -> i64 {
+        self.funds.amount_local as i64 - CREDIT as i64
     }
 }
 
+/// A message that only this class has.
+#[derive(Clone, Serializable)]
+#[amiko(class = "FreeChannel_Thanks", implements(ChannelMessage))]
+struct Thanks {
+    times: u32,
+}
+
+impl ChannelMessage for Thanks {}
+
 impl Channel for FreeChannel {
-    fn class_name(&self) -> &'static str {
-        "FreeChannel"
+    fn funds(&self) -> Funds {
+        self.funds.clone()
     }
 
-    fn local(&self) -> u64 {
-        u64::try_from(CREDIT + self.owed).unwrap_or(0)
+    fn set_funds(&mut self, funds: Funds) {
+        self.funds = funds;
     }
 
-    fn remote(&self) -> u64 {
-        u64::try_from(CREDIT - self.owed).unwrap_or(0)
-    }
-
-    fn claims(&self) -> usize {
-        self.incoming.len() + self.outgoing.len()
-    }
-
-    fn claimed(&self) -> (u64, u64) {
-        let sum = |claims: &Map<RouteId, Reservation>| claims.values().map(|claim| claim.amount).sum();
-        (sum(&self.incoming), sum(&self.outgoing))
-    }
-
-    fn deposit(&mut self, _: u64) -> Result<ChannelMessage, Rejection> {
+    fn deposit(&mut self, _: u64) -> Result<Box<dyn ChannelMessage>, Rejection> {
         Err(Rejection::new("expected a channel that holds money, found one that is free"))
     }
 
-    fn withdraw(&mut self) -> Result<ChannelMessage, Rejection> {
-        Ok(ChannelMessage::PlainWithdraw)
+    fn expects_deposit(&self) -> bool {
+        false
     }
 
-    fn receive(&mut self, _: &ChannelMessage) -> Result<Option<ChannelMessage>, Rejection> {
-        Ok(None)
+    fn withdraw(&mut self) -> Result<Box<dyn ChannelMessage>, Rejection> {
+        Err(Rejection::new("expected a channel that ends, found one between friends"))
     }
 
-    fn can_reserve(&self, _: Direction, amount: u64) -> bool {
-        amount <= 1000
+    fn receive(&mut self, message: &dyn ChannelMessage) -> Result<Option<Box<dyn ChannelMessage>>, Rejection> {
+        let thanks: &Thanks = message.as_any().downcast_ref().ok_or(Rejection::new("expected thanks"))?;
+        self.thanks += thanks.times;
+        Ok((thanks.times > 1).then(|| Box::new(Thanks { times: 1 }) as Box<dyn ChannelMessage>))
+    }
+
+    /// Friends don't lend each other more than this for one payment.
+    fn can_reserve(&self, direction: Direction, amount: u64) -> bool {
+        amount <= 1000 && self.funds.can_reserve(direction, amount)
     }
 
     fn reserve(&mut self, direction: Direction, route: RouteId, claim: Reservation) -> Result<(), Rejection> {
         if !self.can_reserve(direction, claim.amount) {
             return Err(Rejection::new("expected at most 1000, found more"));
         }
-        self.claims_of(direction).insert(route, claim);
-        Ok(())
-    }
-
-    fn unreserve(&mut self, direction: Direction, route: RouteId) -> Result<(), Rejection> {
-        self.take(direction, route).map(drop)
-    }
-
-    fn set_times(&mut self, direction: Direction, route: RouteId, start: u64, end: u64) -> Result<(), Rejection> {
-        let mut claim = self.take(direction, route)?;
-        (claim.start_time, claim.end_time) = (Some(start), Some(end));
-        self.claims_of(direction).insert(route, claim);
-        Ok(())
-    }
-
-    fn lock(&mut self, direction: Direction, route: RouteId) -> Result<Reservation, Rejection> {
-        let claim = self.claims_of(direction).get(&route).cloned();
-        claim.ok_or(Rejection::new("expected a claim on this channel, found none"))
-    }
-
-    fn commit(&mut self, direction: Direction, route: RouteId) -> Result<(), Rejection> {
-        let amount = i64::try_from(self.take(direction, route)?.amount).unwrap_or(0);
-        self.owed += if direction == Direction::Incoming { amount } else { -amount };
-        Ok(())
-    }
-
-    fn roll_back(&mut self, direction: Direction, route: RouteId) -> Result<(), Rejection> {
-        self.take(direction, route).map(drop)
+        self.funds.reserve(direction, route, claim)
     }
 }
 
@@ -135,7 +107,8 @@ impl Node {
     fn new() -> Self {
         let links = ["a", "b"].map(|name| {
             let remote_id = Some(Id::new("hub"));
-            (Id::new(name), Link { remote_id, ..Link::default() })
+            let accepts = ["FreeChannel", "PlainChannel", "NoChannel"].map(str::to_owned).into();
+            (Id::new(name), Link { remote_id, accepts, ..Link::default() })
         });
         let node = PaymentNode { links: links.into_iter().collect(), ..PaymentNode::default() };
         let configure = PaymentNodeMessage::Configure {
@@ -143,6 +116,7 @@ impl Node {
             key: None,
             external_meeting_points: Vec::new(),
             timeout_increment: node.timeout_increment,
+            limits: node.limits.clone(),
         };
         let mut engine = Engine::open_with(Memory::new(), settings(), || node).unwrap();
         engine.command(PaymentNodeEnvelope::PaymentNode(configure), None, Time::from_secs(BEGIN)).unwrap();
@@ -233,7 +207,7 @@ fn locked() -> Node {
 #[test]
 fn a_neighbour_opens_a_channel_of_a_class_of_this_crate() {
     let node = friends();
-    assert_eq!(node.channel("a"), &FreeChannel::default());
+    assert_eq!(node.channel("a"), &FreeChannel { funds: even(), thanks: 0 });
     assert_eq!(new_channel("FreeChannel").unwrap().class_name(), "FreeChannel");
     assert_eq!(new_channel("PlainChannel").unwrap().class_name(), "PlainChannel");
     assert_eq!(check_classes(), Ok(()));
@@ -242,9 +216,12 @@ fn a_neighbour_opens_a_channel_of_a_class_of_this_crate() {
 #[test]
 fn a_class_that_there_is_not_is_refused_and_those_that_there_are_are_named() {
     let mut node = Node::new();
-    for class in ["MultiSigChannel", "freechannel", ""] {
+    let reason = node.hears("a", deposit("NoChannel")).unwrap_err();
+    assert_eq!(reason, r#"expected the class FreeChannel or IouChannel or PlainChannel, found "NoChannel""#);
+    for class in ["IouChannel", "freechannel", ""] {
         let reason = node.hears("a", deposit(class)).unwrap_err();
-        assert_eq!(reason, format!("expected the class FreeChannel or PlainChannel, found {class:?}"));
+        let accepted = "FreeChannel or NoChannel or PlainChannel";
+        assert_eq!(reason, format!("expected a class of channel that this link accepts, {accepted}, found {class:?}"));
     }
     let channels = &node.engine.node().links.get(&Id::new("a")).unwrap().channels;
     assert!(channels.is_empty());
@@ -252,10 +229,25 @@ fn a_class_that_there_is_not_is_refused_and_those_that_there_are_are_named() {
 
 #[test]
 fn a_name_of_a_class_is_not_a_way_into_the_text_of_one() {
-    let mut node = Node::new();
-    let sly = r#"FreeChannel","owed":5,"x":""#;
-    let reason = node.hears("a", deposit(sly)).unwrap_err();
-    assert_eq!(reason, format!("expected the class FreeChannel or PlainChannel, found {sly:?}"));
+    let sly = r#"FreeChannel","thanks":5,"x":""#;
+    let reason = new_channel(sly).unwrap_err();
+    assert_eq!(reason.reason(), format!("expected the class FreeChannel or IouChannel or PlainChannel, found {sly:?}"));
+}
+
+#[test]
+fn a_class_of_this_crate_has_messages_of_its_own() {
+    let mut node = friends();
+    let thanks = |times| {
+        let line = format!(
+            r#"{{"_class":"ChannelMessage","channelIndex":0,"message":{{"_class":"FreeChannel_Thanks","times":{times}}}}}"#
+        );
+        from_json::<Message>(&line).unwrap()
+    };
+    assert_eq!(node.hears("a", thanks(1)), Ok(Vec::new()));
+    assert_eq!(node.hears("a", thanks(2)), Ok(vec![thanks(1)]));
+    assert_eq!(node.channel("a").thanks, 3);
+    let message = Box::new(PlainWithdraw {});
+    assert_eq!(node.hears("a", Message::ChannelMessage { channel_index: 0, message }), Err("expected thanks".into()));
 }
 
 #[test]
@@ -269,9 +261,9 @@ fn a_payment_goes_over_channels_of_a_class_of_this_crate() {
     let token = token();
     let said = node.hears("b", Message::RequestCommit { token: token.clone(), is_payer_side: true }).unwrap();
     assert_eq!(said.len(), 2);
-    assert_eq!((node.channel("a").owed, node.channel("b").owed), (0, -123));
+    assert_eq!((node.channel("a").owed(), node.channel("b").owed()), (0, -123));
     node.hears("a", Message::SettleCommit { token, is_payer_side: Some(true) }).unwrap();
-    assert_eq!((node.channel("a").owed, node.channel("b").owed), (123, -123));
+    assert_eq!((node.channel("a").owed(), node.channel("b").owed()), (123, -123));
     assert_eq!(node.engine.node().claims(), 0);
     assert_eq!(node.engine.node().balance(), 2_000_000);
 }
@@ -287,27 +279,27 @@ fn what_a_class_of_this_crate_refuses_is_refused() {
 fn a_channel_of_this_crate_is_what_it_was_after_a_crash() {
     let node = locked();
     let before = (node.channel("a").clone(), node.channel("b").clone());
-    assert_eq!(before.1.outgoing.len(), 1);
+    assert_eq!(before.1.funds.transactions_outgoing_locked.len(), 1);
     let links = to_json(&node.engine.node().links).unwrap();
     let mut node = node.crashed();
     assert_eq!((node.channel("a").clone(), node.channel("b").clone()), before);
     assert_eq!(to_json(&node.engine.node().links).unwrap(), links);
     // And it goes on from there.
     node.hears("b", Message::RequestCommit { token: token(), is_payer_side: true }).unwrap();
-    assert_eq!(node.crashed().channel("b").owed, -123);
+    assert_eq!(node.crashed().channel("b").owed(), -123);
 }
 
 #[test]
 fn a_change_of_a_channel_is_only_what_has_changed() {
-    let old: Box<dyn Channel> = Box::new(FreeChannel::default());
+    let old: Box<dyn Channel> = Box::new(FreeChannel { funds: even(), thanks: 0 });
     let change = |new: Box<dyn Channel>| {
         let mut patch = amiko_core::Patch::new();
         new.difference(&old, &mut patch).unwrap();
         patch.as_str().to_owned()
     };
     assert_eq!(change(old.clone()), "");
-    let owing = FreeChannel { owed: 5, ..FreeChannel::default() };
-    assert_eq!(change(Box::new(owing)), r#"{"op":"replace","path":"/owed","value":5}"#);
+    let thanked = FreeChannel { funds: even(), thanks: 5 };
+    assert_eq!(change(Box::new(thanked)), r#"{"op":"replace","path":"/thanks","value":5}"#);
     // One of another class takes its place as a whole.
     assert!(
         change(Box::new(PlainChannel::open(1, 2)))
@@ -320,9 +312,10 @@ fn channels_of_both_classes_are_side_by_side_on_a_link() {
     let mut node = friends();
     let plain = Message::Deposit { channel_index: 1, channel_class: "PlainChannel".into() };
     node.hears("a", plain).unwrap();
-    let deposit = ChannelMessage::PlainDeposit { amount: 7 };
+    let deposit = Box::new(PlainDeposit { amount: 7 });
     node.hears("a", Message::ChannelMessage { channel_index: 1, message: deposit }).unwrap();
-    node.engine.send(&Id::<Link>::new("a"), LinkMessage::Deposit { amount: 9 }, Time::from_secs(BEGIN)).unwrap();
+    let class = "PlainChannel".to_owned();
+    node.engine.send(&Id::<Link>::new("a"), LinkMessage::Deposit { class, amount: 9 }, Time::from_secs(BEGIN)).unwrap();
     node.engine.sync().unwrap();
     let node = node.crashed();
     let channels = &node.engine.node().links.get(&Id::new("a")).unwrap().channels;

@@ -31,11 +31,16 @@ impl Drop for Node {
 }
 
 fn run(directory: &Path, listen: &str) -> Node {
+    run_with(directory, listen, &[])
+}
+
+fn run_with(directory: &Path, listen: &str, arguments: &[&str]) -> Node {
     let stderr = directory.with_extension("stderr");
     let log = std::fs::File::options().append(true).create(true).open(&stderr).unwrap();
     let mut process = Command::new(BINARY)
         .args(["run", "--json", "--listen", listen, "--external-meeting-point", "hub", "--dir"])
         .arg(directory)
+        .args(arguments)
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()
@@ -196,6 +201,33 @@ fn killing_the_hub_in_the_middle_of_payments_loses_nothing() {
 }
 
 #[test]
+fn channels_of_each_class_are_opened_and_withdrawn_and_limits_are_those_of_the_start() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut a, b, _c) = line(root.path());
+    assert!(error(&a.command(&["deposit", "to_b", "7", "--class", "IouChannel"])).contains("that this link accepts"));
+    for (node, link) in [(&a, "to_b"), (&b, "to_a")] {
+        node.json(&["link", "accept", link, "PlainChannel", "IouChannel"]);
+    }
+    a.json(&["deposit", "to_b", "500", "--class", "IouChannel"]);
+    let opened = until(&b, "to_a", |link| link["channels"][1]["limitLocal"] == 500);
+    assert_eq!(opened["channels"][1]["funds"]["amountLocal"], 500);
+    b.json(&["withdraw", "to_a", "1"]);
+    until(&a, "to_b", |link| link["channels"][1]["funds"]["state"] == "closed");
+    until(&a, "to_b", |link| link["channels"][0]["state"] == "open");
+    let listed = String::from_utf8(a.command(&["list"]).stdout).unwrap();
+    let row: Vec<&str> = listed.lines().find(|line| line.contains("IouChannel")).unwrap().split_whitespace().collect();
+    assert_eq!(row[..7], ["to_b", "1", "IouChannel", "closed", "0", "500", "0"], "{listed}");
+    assert!(error(&a.command(&["withdraw", "to_b", "1"])).contains("expected a channel that is open, found it closed"));
+
+    a.process.kill().unwrap();
+    a.process.wait().unwrap();
+    let (directory, listen) = (a.directory.clone(), a.listen.clone());
+    let a = run_with(&directory, &listen, &["--limit", "channels=2", "--limit", "amount=9"]);
+    assert!(error(&a.command(&["deposit", "to_b", "10"])).contains("expected an amount of at most 9, found 10"));
+    assert!(error(&a.command(&["deposit", "to_b", "9"])).contains("expected at most 2 channels on a link"));
+}
+
+#[test]
 fn what_goes_wrong_is_said_in_one_sentence_with_its_exit_code_and_changes_nothing() {
     let root = tempfile::tempdir().unwrap();
     let a = Node::new(root.path(), "a");
@@ -206,7 +238,13 @@ fn what_goes_wrong_is_said_in_one_sentence_with_its_exit_code_and_changes_nothin
     };
     check(a.command(&["deposit", "nowhere", "5"]), 1, &["nowhere", "there is none"]);
     check(a.command(&["link", "add", "_hidden"]), 1, &["expected a name"]);
+    check(a.command(&["withdraw", "nowhere", "0"]), 1, &["nowhere", "there is none"]);
+    check(a.command(&["link", "accept", "nowhere"]), 1, &["nowhere", "there is none"]);
     check(a.command(&["request", "0"]), 1, &["above 0"]);
+    let limited = |limit: &str| amiko_node(&root.path().join("b"), &["run", "--limit", limit]);
+    check(limited("links=5"), 2, &["expected one of the limits channels, routes", "\"links\""]);
+    check(limited("channels=many"), 2, &["expected a number after channels="]);
+    check(limited("channels"), 2, &["expected NAME=VALUE"]);
     check(a.command(&["pay", "http://example.org"]), 2, &["amikopay://KEY@HOST:PORT/PAYMENT"]);
     check(amiko_node(&root.path().join("b"), &["list"]), 3, &["amiko-node run --dir"]);
     check(amiko_node(&a.directory, &["run", "--listen", "127.0.0.1:0"]), 1, &["another process (pid"]);

@@ -1,6 +1,6 @@
 //! Payments over the twelve nodes, in a simulated world with a virtual clock: those that work, and those that don't.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, dead_code)]
 
 mod common;
 

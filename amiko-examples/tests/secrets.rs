@@ -6,8 +6,8 @@ use amiko_core::engine::{Engine, Settings};
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
 use amiko_examples::payment::{
-    Address, LinkUrl, Notice, PayerMessage, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol,
-    Reply,
+    Address, LinkUrl, Notice, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
+    PaymentProtocol, Reply,
 };
 use amiko_net::{Handle, NetSettings, Noise, Runtime, SecretKey};
 use std::fmt::Debug;
@@ -50,6 +50,7 @@ impl Node {
             key: Some(key.public()),
             external_meeting_points: if meeting_point { Vec::new() } else { vec![Id::new("hub")] },
             timeout_increment: 60,
+            limits: PaymentLimits::default(),
         };
         node.asks(configure).await.unwrap();
         if meeting_point {
@@ -135,8 +136,12 @@ async fn payment() {
     thief.add("to_b", Some(to_b.split('?').next().unwrap())).await;
     b.add("to_a", Some(&to_b)).await;
     c.add("to_b", Some(&to_c)).await;
-    a.asks(PaymentNodeMessage::Deposit { link: Id::new("to_b"), amount: 1000 }).await.unwrap();
-    b.asks(PaymentNodeMessage::Deposit { link: Id::new("to_c"), amount: 1000 }).await.unwrap();
+    a.asks(PaymentNodeMessage::Deposit { link: Id::new("to_b"), class: "PlainChannel".into(), amount: 1000 })
+        .await
+        .unwrap();
+    b.asks(PaymentNodeMessage::Deposit { link: Id::new("to_c"), class: "PlainChannel".into(), amount: 1000 })
+        .await
+        .unwrap();
     thief.add("again", Some(&to_b)).await;
 
     let request = PaymentNodeMessage::Request { amount: 123, receipt: "two coffees".into(), via: None };

@@ -2,23 +2,15 @@
 //!
 //! Invariant: a route is in `routes` exactly as long as it has a claim on one of the channels.
 
+use super::opening::plain_channels;
 use super::{
-    Channel, ChannelMessage, ConnectionId, Direction, Invitation, LinkUrl, MeetingPoint, Message, Neighbour,
-    PaymentNode, PlainChannel, Reservation, RouteId, Token, Transaction, TransactionId, TransactionMessage,
-    new_channel,
+    Channel, ChannelState, ConnectionId, Direction, Invitation, LinkUrl, MeetingPoint, Message, Neighbour,
+    PaymentLimits, PaymentNode, Reservation, RouteId, Token, Transaction, TransactionId, TransactionMessage,
+    TransactionPhase,
 };
 use amiko_core::prelude::*;
 use amiko_core::{Map, PublicKey};
-
-/// Channels of one link at the most.
-const MAX_CHANNELS: usize = 64;
-/// Half-routes that use one link at the same time, at the most: each may have two more messages to put into the outbox.
-const MAX_ROUTES: usize = 4_096;
-/// Messages that a neighbour may leave unconfirmed before no new route goes over its link: half of what an outbox holds, so
-/// that what ends or settles a route always has a place.
-const MAX_UNCONFIRMED: usize = 16_384;
-/// How far in the future a lock may end, in seconds: 60 days.
-const MAX_LOCK: u64 = 60 * 86_400;
+use std::collections::BTreeSet;
 
 /// What one half-route has on this link.
 #[derive(Debug, Clone, PartialEq, Serializable)]
@@ -35,7 +27,7 @@ pub struct Route {
 }
 
 /// One neighbour.
-#[derive(Debug, Clone, Default, PartialEq, Serializable)]
+#[derive(Debug, Clone, PartialEq, Serializable)]
 #[amiko(key = String, kind = "link", rename_all = "camelCase")]
 pub struct Link {
     /// The neighbour's name of this link, once it is known.
@@ -49,10 +41,28 @@ pub struct Link {
     /// and which it is shown until it answers.
     #[amiko(default)]
     pub invitation: Option<Invitation>,
+    /// The classes of channel that either side may open. By default `PlainChannel` alone, which every node has: what another
+    /// class lets a neighbour do to us, like having us owe it something, is for our user to agree to.
+    #[amiko(default = plain_channels)]
+    pub accepts: BTreeSet<String>,
     /// The channels, by their index.
     pub channels: Vec<Box<dyn Channel>>,
     /// The half-routes that use this link.
     pub routes: Map<RouteId, Route>,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            remote_id: None,
+            peer: None,
+            key: None,
+            invitation: None,
+            accepts: plain_channels(),
+            channels: Vec::new(),
+            routes: Map::new(),
+        }
+    }
 }
 
 /// What is said to a link.
@@ -80,8 +90,15 @@ pub enum LinkMessage {
         /// The neighbour's invitation.
         to: Option<LinkUrl>,
     },
+    /// By the user: from now on channels may be of these classes.
+    Accept {
+        /// All of them.
+        classes: BTreeSet<String>,
+    },
     /// By the user: put an amount into a new channel.
     Deposit {
+        /// The class of the channel.
+        class: String,
         /// How much.
         amount: u64,
     },
@@ -174,12 +191,9 @@ impl StateMachine for Link {
                 self.dialled((key, invitation.as_ref()), peer, remote_id, cx)
             }
             LinkMessage::Bind { to } => self.bind(to, cx),
-            LinkMessage::Deposit { amount } => self.deposit(amount, cx),
-            LinkMessage::Withdraw { channel_index } => {
-                let message = self.channel(channel_index)?.withdraw()?;
-                transmit(cx, Message::ChannelMessage { channel_index, message });
-                Ok(())
-            }
+            LinkMessage::Accept { classes } => self.accept(classes),
+            LinkMessage::Deposit { class, amount } => self.deposit(&class, amount, cx),
+            LinkMessage::Withdraw { channel_index } => self.withdraw(channel_index, cx),
             LinkMessage::MakeRoute { transaction, amount, start_time, end_time, meeting_point } => {
                 let claim = Reservation { start_time, end_time, amount };
                 self.make_route(transaction, claim, meeting_point, cx)
@@ -195,14 +209,12 @@ impl StateMachine for Link {
             }
             LinkMessage::HaveNoRoute { route } => {
                 self.release(route)?;
-                let RouteId { payer_side: is_payer_side, transaction: transaction_id } = route;
-                transmit(cx, Message::HaveNoRoute { transaction_id, is_payer_side });
+                transmit(cx, have_no_route(route));
                 Ok(())
             }
             LinkMessage::CancelRoute { route } => {
                 self.release(route)?;
-                let RouteId { payer_side: is_payer_side, transaction: transaction_id } = route;
-                transmit(cx, Message::CancelRoute { transaction_id, is_payer_side });
+                transmit(cx, cancel_route(route));
                 Ok(())
             }
             LinkMessage::Lock { route } => self.lock_outgoing(route, cx),
@@ -233,24 +245,6 @@ impl StateMachine for Link {
 
 /// What this node wants.
 impl Link {
-    fn deposit(&mut self, amount: u64, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        let channel_index = self.next_index()?;
-        let mut channel = new_channel(PlainChannel::CLASS)?;
-        let message = channel.deposit(amount)?;
-        let channel_class = channel.class_name().to_owned();
-        self.channels.push(channel);
-        transmit(cx, Message::Deposit { channel_index, channel_class });
-        transmit(cx, Message::ChannelMessage { channel_index, message });
-        Ok(())
-    }
-
-    fn next_index(&self) -> Result<u32, Rejection> {
-        if self.channels.len() >= MAX_CHANNELS {
-            return Err(Rejection::new(format!("expected at most {MAX_CHANNELS} channels on a link, found more")));
-        }
-        u32::try_from(self.channels.len()).map_err(|_| Rejection::new("a link can't have so many channels"))
-    }
-
     /// Claims the amount on the first channel that can carry it, and asks the neighbour. A link that can't carry it says
     /// so at once.
     fn make_route(
@@ -263,7 +257,7 @@ impl Link {
         let route = transaction.key().route;
         let direction = if route.payer_side { Direction::Outgoing } else { Direction::Incoming };
         let index = self.channels.iter().position(|channel| channel.can_reserve(direction, claim.amount));
-        let free = self.has_room(cx) && !self.routes.contains_key(&route);
+        let free = self.expect_room(cx).is_ok() && !self.routes.contains_key(&route);
         let (Some(index), true) = (index, free) else {
             cx.send(&transaction, TransactionMessage::HaveNoRoute);
             return Ok(());
@@ -285,9 +279,12 @@ impl Link {
         Ok(())
     }
 
-    /// Whether the link can take another route and end it again.
-    fn has_room(&self, cx: &Cx<'_>) -> bool {
-        self.routes.len() < MAX_ROUTES && cx.unconfirmed(&connection(cx.id())) < MAX_UNCONFIRMED
+    /// Rejects a route that the link couldn't end again.
+    fn expect_room(&self, cx: &Cx<'_>) -> Result<(), Rejection> {
+        let limits = &cx.node().limits;
+        PaymentLimits::expect_fewer(self.routes.len(), limits.routes, "routes on a link")?;
+        let unconfirmed = cx.unconfirmed(&connection(cx.id()));
+        PaymentLimits::expect_fewer(unconfirmed, limits.unconfirmed, "messages that the neighbour hasn't confirmed")
     }
 
     fn lock_outgoing(&mut self, id: RouteId, cx: &mut Cx<'_>) -> Result<(), Rejection> {
@@ -311,8 +308,10 @@ impl Link {
     fn remote(&mut self, message: Message, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = |transaction, payer_side| RouteId { payer_side, transaction };
         match message {
-            Message::Deposit { channel_index, channel_class } => self.remote_deposit(channel_index, &channel_class),
-            Message::ChannelMessage { channel_index, message } => self.channel_message(channel_index, &message, cx),
+            Message::Deposit { channel_index, channel_class } => self.remote_deposit(channel_index, &channel_class, cx),
+            Message::ChannelMessage { channel_index, message } => {
+                self.channel_message(channel_index, message.as_ref(), cx)
+            }
             Message::MakeRoute {
                 amount,
                 transaction_id,
@@ -349,22 +348,6 @@ impl Link {
         }
     }
 
-    fn remote_deposit(&mut self, index: u32, class: &str) -> Result<(), Rejection> {
-        let next = self.next_index()?;
-        if index != next {
-            return Err(Rejection::new(format!("expected a channel with the index {next}, found {index}")));
-        }
-        self.channels.push(new_channel(class)?);
-        Ok(())
-    }
-
-    fn channel_message(&mut self, index: u32, message: &ChannelMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        if let Some(message) = self.channel(index)?.receive(message)? {
-            transmit(cx, Message::ChannelMessage { channel_index: index, message });
-        }
-        Ok(())
-    }
-
     fn remote_make_route(
         &mut self,
         route: RouteId,
@@ -376,14 +359,11 @@ impl Link {
         if self.routes.contains_key(&route) {
             return Err(Rejection::new("expected a new route, found one that uses this link already"));
         }
-        if !self.has_room(cx) {
-            return Err(Rejection::new("expected room for another route on this link, found none"));
-        }
-        if claim.amount == 0 {
-            return Err(Rejection::new("expected an amount above 0"));
-        }
-        check_remote_name(meeting_point.key())?;
-        check_end(claim.end_time.unwrap_or(0), cx)?;
+        self.expect_room(cx)?;
+        let limits = &cx.node().limits;
+        limits.expect_amount(claim.amount)?;
+        limits.expect_remote_name(meeting_point.key())?;
+        limits.expect_lock(claim.end_time.unwrap_or(0), cx.now())?;
         let direction = if route.payer_side { Direction::Incoming } else { Direction::Outgoing };
         let source = Neighbour::Link { id: cx.id().clone() };
         let mut transaction = Transaction::new(source, claim.amount, meeting_point, None);
@@ -392,7 +372,13 @@ impl Link {
             (false, Some(start), Some(end)) => transaction = transaction.with_times(start, end),
             _ => return Err(Rejection::new("expected times on the payee's side and none on the payer's")),
         }
-        self.channel(channel_index)?.reserve(direction, route, claim)?;
+        let channel = self.channel(channel_index)?;
+        if channel.is(ChannelState::Closing) || channel.is(ChannelState::Closed) {
+            // The neighbour asked before it heard that the channel closes.
+            transmit(cx, have_no_route(route));
+            return Ok(());
+        }
+        channel.reserve(direction, route, claim)?;
         let id = Transaction::next_id(cx.node(), route);
         self.routes.insert(route, Route { transaction: id.clone(), channel_index, direction, locked: false });
         cx.create(&id, transaction);
@@ -404,7 +390,15 @@ impl Link {
         // One that has timed out here: the neighbour hears so in a message that is under way.
         let Some(route) = self.routes.get(&id).cloned() else { return Ok(()) };
         expect_asked(id, route.direction, true)?;
-        check_end(end, cx)?;
+        cx.node().limits.expect_lock(end, cx.now())?;
+        let reserved = cx.get(&route.transaction).filter(|found| found.phase == TransactionPhase::Reserved);
+        if reserved.is_some_and(|found| (found.start_time, found.end_time) != (Some(start), Some(end))) {
+            // The first answer was to an attempt that had been given up, so what was agreed on isn't what the neighbour has.
+            self.release(id)?;
+            transmit(cx, cancel_route(id));
+            cx.send(&route.transaction, TransactionMessage::HaveNoRoute);
+            return Ok(());
+        }
         self.channel(route.channel_index)?.set_times(route.direction, id, start, end)?;
         cx.send(&route.transaction, TransactionMessage::HaveRoute { start_time: start, end_time: end });
         Ok(())
@@ -428,16 +422,17 @@ impl Link {
 
     fn remote_lock(&mut self, id: RouteId, amount: u64, index: u32, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let Some(route) = self.routes.get(&id).cloned() else {
-            // It has timed out here: to reserve it, to lock it and to roll it back changes nothing, and the neighbour takes
-            // its own back.
-            self.channel(index)?;
-            if !self.has_room(cx) {
-                return Err(Rejection::new("expected room for an answer to a lock that is too late, found none"));
-            }
-            transmit(cx, settle_rollback(id));
-            return Ok(());
+            return self.late_lock(id, amount, index, cx);
         };
         expect_direction(&route, Direction::Incoming)?;
+        if cx.get(&route.transaction).is_some_and(|found| found.phase == TransactionPhase::Searching) {
+            // The neighbour believes that the route stands, by an answer to an attempt that it had given up.
+            self.release(id)?;
+            let from_source = id.payer_side;
+            let over = if from_source { TransactionMessage::CancelRoute } else { TransactionMessage::HaveNoRoute };
+            cx.send(&route.transaction, over);
+            return self.late_lock(id, amount, index, cx);
+        }
         let locked = self.lock(id)?;
         if locked.amount != amount || route.channel_index != index {
             let reason =
@@ -445,6 +440,25 @@ impl Link {
             return Err(Rejection::new(reason));
         }
         cx.send(&route.transaction, TransactionMessage::Lock);
+        Ok(())
+    }
+
+    /// There is no such route here, or no longer. What the neighbour has locked is locked here too and given back at once: should it have
+    /// learnt the token before it hears of that, both ends commit. What can't be locked here is only given back.
+    fn late_lock(&mut self, id: RouteId, amount: u64, index: u32, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        self.expect_room(cx)?;
+        let channel = self.channel(index)?;
+        if amount == 0 || !channel.can_reserve(Direction::Incoming, amount) {
+            transmit(cx, settle_rollback(id));
+            return Ok(());
+        }
+        channel.reserve(Direction::Incoming, id, Reservation { start_time: None, end_time: None, amount })?;
+        channel.lock(Direction::Incoming, id)?;
+        let transaction = Transaction::next_id(cx.node(), id);
+        let (channel_index, direction) = (index, Direction::Incoming);
+        self.routes.insert(id, Route { transaction: transaction.clone(), channel_index, direction, locked: true });
+        cx.create(&transaction, Transaction::rolling_back(cx.id().clone(), amount));
+        cx.send(&cx.id().clone(), LinkMessage::GiveBack { route: id });
         Ok(())
     }
 
@@ -486,7 +500,7 @@ impl Link {
 
 /// What happens to a claim.
 impl Link {
-    fn channel(&mut self, index: u32) -> Result<&mut Box<dyn Channel>, Rejection> {
+    pub(super) fn channel(&mut self, index: u32) -> Result<&mut Box<dyn Channel>, Rejection> {
         let count = self.channels.len();
         let found = usize::try_from(index).ok().and_then(|index| self.channels.get_mut(index));
         found.ok_or_else(|| Rejection::new(format!("expected one of the {count} channels, found index {index}")))
@@ -532,8 +546,16 @@ pub(super) fn connection(link: &Id<Link>) -> ConnectionId {
     Id::new(link.key().clone())
 }
 
-fn transmit(cx: &mut Cx<'_>, message: Message) {
+pub(super) fn transmit(cx: &mut Cx<'_>, message: Message) {
     cx.transmit(&connection(cx.id()), message);
+}
+
+fn have_no_route(route: RouteId) -> Message {
+    Message::HaveNoRoute { transaction_id: route.transaction, is_payer_side: route.payer_side }
+}
+
+fn cancel_route(route: RouteId) -> Message {
+    Message::CancelRoute { transaction_id: route.transaction, is_payer_side: route.payer_side }
 }
 
 fn settle_rollback(route: RouteId) -> Message {
@@ -558,21 +580,6 @@ fn expect_asked(id: RouteId, direction: Direction, by_us: bool) -> Result<(), Re
         return Ok(());
     }
     Err(Rejection::new("expected this from the other side of the route"))
-}
-
-fn check_end(end: u64, cx: &Cx<'_>) -> Result<(), Rejection> {
-    if end <= cx.now().as_secs().saturating_add(MAX_LOCK) {
-        return Ok(());
-    }
-    Err(Rejection::new(format!("expected a lock that ends within {MAX_LOCK} seconds, found one that ends at {end}")))
-}
-
-/// A name that a neighbour has given: it is passed on, so it must be short, and the same on any wire.
-pub(super) fn check_remote_name(name: &str) -> Result<(), Rejection> {
-    if (1..=64).contains(&name.len()) && name.bytes().all(|byte| (32..127).contains(&byte)) {
-        return Ok(());
-    }
-    Err(Rejection::new("expected a name of 1 to 64 printable ASCII characters"))
 }
 
 fn expect_locked(route: &Route) -> Result<(), Rejection> {

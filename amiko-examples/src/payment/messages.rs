@@ -1,6 +1,6 @@
 //! What nodes say to each other: the names on the wire are those of the protocol.
 
-use super::{Invitation, Link, MeetingPoint, Payee, Token, TransactionId};
+use super::{ChannelMessage, Invitation, Link, MeetingPoint, Payee, Token, TransactionId};
 use amiko_core::prelude::*;
 
 /// A message between two nodes. Times are Unix seconds, amounts are satoshi.
@@ -57,7 +57,7 @@ pub enum Message {
         /// Which channel.
         channel_index: u32,
         /// The message.
-        message: ChannelMessage,
+        message: Box<dyn ChannelMessage>,
     },
     /// What is to be paid: from the payee to the payer.
     Receipt {
@@ -164,18 +164,4 @@ pub enum Message {
         /// Which half.
         is_payer_side: bool,
     },
-}
-
-/// What the two sides of a channel say to each other.
-#[derive(Debug, Clone, PartialEq, Serializable)]
-pub enum ChannelMessage {
-    /// The sender has put this amount into the channel.
-    #[amiko(rename = "PlainChannel_Deposit")]
-    PlainDeposit {
-        /// How much.
-        amount: u64,
-    },
-    /// The sender wants to close the channel.
-    #[amiko(rename = "PlainChannel_Withdraw")]
-    PlainWithdraw,
 }

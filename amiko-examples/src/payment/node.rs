@@ -4,13 +4,11 @@
 
 use super::{
     Address, Link, LinkMessage, LinkUrl, MeetingPoint, Payee, PayeeMessage, PayeePhase, Payer, PayerMessage,
-    PaymentUrl, Token, Transaction, TransactionId, payer,
+    PaymentLimits, PaymentUrl, Token, Transaction, TransactionId, payer,
 };
 use amiko_core::prelude::*;
 use amiko_core::{Keeps, PublicKey, StateMachine};
-
-/// Lines of the payment log that are kept; older ones go. 100,000 are some 40 MB.
-const MAX_RECORDS: usize = 100_000;
+use std::collections::BTreeSet;
 
 /// The whole state of a payment node.
 #[derive(Debug, Clone, PartialEq, Serializable, Node)]
@@ -43,6 +41,9 @@ pub struct PaymentNode {
     pub timeout_increment: u64,
     /// Meeting points of other nodes that this one's payments may use.
     pub external_meeting_points: Vec<Id<MeetingPoint>>,
+    /// What others may take of this node.
+    #[amiko(default)]
+    pub limits: PaymentLimits,
 }
 
 impl Default for PaymentNode {
@@ -58,6 +59,7 @@ impl Default for PaymentNode {
             key: None,
             timeout_increment: 86_400,
             external_meeting_points: Vec::new(),
+            limits: PaymentLimits::default(),
         }
     }
 }
@@ -123,9 +125,11 @@ where
     PaymentNode: Keeps<M>,
 {
     let Ended { role, payment, begun, amount, receipt, transaction } = ended;
-    let full = cx.node().payments.len() >= MAX_RECORDS;
-    let oldest = if full { cx.node().payments.iter().next().map(|(id, _)| id) } else { None };
-    if let Some(oldest) = oldest {
+    let (node, limit) = (cx.node(), usize::try_from(cx.node().limits.payments).unwrap_or(usize::MAX));
+    // Two at the most, if there are more than the limit allows now: it is reached soon, and no event grows with it.
+    let surplus = (node.payments.len() + 1).saturating_sub(limit).min(2);
+    let oldest: Vec<_> = node.payments.iter().take(surplus).map(|(id, _)| id).collect();
+    for oldest in oldest {
         cx.remove::<PaymentRecord>(&oldest);
     }
     let side = if role == Role::Payer { payer::SUFFIX } else { "" };
@@ -149,6 +153,8 @@ pub enum PaymentNodeMessage {
         external_meeting_points: Vec<Id<MeetingPoint>>,
         /// Seconds that this node has to pass on a token.
         timeout_increment: u64,
+        /// What others may take of this node.
+        limits: PaymentLimits,
     },
     /// A new neighbour.
     AddLink {
@@ -174,12 +180,28 @@ pub enum PaymentNodeMessage {
         /// What it is called.
         name: Id<MeetingPoint>,
     },
-    /// Puts an amount into a new channel of a link.
+    /// From now on channels of a link may be of these classes, and no others; those that are there stay.
+    Accept {
+        /// Which link.
+        link: Id<Link>,
+        /// All of them.
+        classes: BTreeSet<String>,
+    },
+    /// Puts an amount into a new channel of a link. What that means, the class says.
     Deposit {
         /// Which link.
         link: Id<Link>,
-        /// How much.
+        /// The class of the channel, as it is on the wire.
+        class: String,
+        /// How much, in satoshi.
         amount: u64,
+    },
+    /// Closes a channel of a link: at once, or when the last payment that uses it has ended.
+    Withdraw {
+        /// Which link.
+        link: Id<Link>,
+        /// The index of the channel.
+        channel: u32,
     },
     /// Requests a payment to this node.
     Request {
@@ -241,11 +263,12 @@ impl StateMachine for PaymentNode {
 
     fn handle(&mut self, message: PaymentNodeMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         match message {
-            PaymentNodeMessage::Configure { address, key, external_meeting_points, timeout_increment } => {
+            PaymentNodeMessage::Configure { address, key, external_meeting_points, timeout_increment, limits } => {
                 self.address = address;
                 self.key = key;
                 self.external_meeting_points = external_meeting_points;
                 self.timeout_increment = timeout_increment;
+                self.limits = limits;
                 for (id, link) in self.links.iter() {
                     cx.connect(&super::link::connection(&id), link.dial().as_deref());
                 }
@@ -262,16 +285,24 @@ impl StateMachine for PaymentNode {
                 Ok(())
             }
             PaymentNodeMessage::AddMeetingPoint { name } => {
-                check_name(name.key())?;
+                self.limits.expect_own_name(name.key())?;
                 cx.create(&name, MeetingPoint::default());
                 Ok(())
             }
-            PaymentNodeMessage::Deposit { link, amount } => {
-                if amount == 0 {
-                    return Err(Rejection::new("expected an amount above 0"));
-                }
+            PaymentNodeMessage::Accept { link, classes } => {
                 self.expect_link(&link)?;
-                cx.send(&link, LinkMessage::Deposit { amount });
+                cx.send(&link, LinkMessage::Accept { classes });
+                Ok(())
+            }
+            PaymentNodeMessage::Deposit { link, class, amount } => {
+                self.limits.expect_amount(amount)?;
+                self.expect_link(&link)?;
+                cx.send(&link, LinkMessage::Deposit { class, amount });
+                Ok(())
+            }
+            PaymentNodeMessage::Withdraw { link, channel } => {
+                self.expect_link(&link)?;
+                cx.send(&link, LinkMessage::Withdraw { channel_index: channel });
                 Ok(())
             }
             PaymentNodeMessage::Request { amount, receipt, via } => self.request(amount, receipt, via, cx),
@@ -281,7 +312,8 @@ impl StateMachine for PaymentNode {
 }
 
 impl PaymentNode {
-    /// What belongs to this node's user, over all channels: with what is claimed of it, without what is claimed for it.
+    /// What this node's user can pay over all channels, with what is claimed of it and without what is claimed for it: money of
+    /// its own, and what neighbours let it owe them.
     pub fn balance(&self) -> u64 {
         let channels = self.links.iter().flat_map(|(_, link)| link.channels.iter());
         channels.map(|channel| channel.local().saturating_add(channel.claimed().1)).fold(0, u64::saturating_add)
@@ -306,7 +338,7 @@ impl PaymentNode {
     }
 
     fn add_link(&mut self, name: &Id<Link>, to: Option<LinkUrl>, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        check_name(name.key())?;
+        self.limits.expect_own_name(name.key())?;
         if self.links.contains(name) {
             return Err(Rejection::new(format!("expected a new name, found {name} there already")));
         }
@@ -341,12 +373,8 @@ impl PaymentNode {
         via: Option<Id<Link>>,
         cx: &mut Cx<'_>,
     ) -> Result<(), Rejection> {
-        if amount == 0 {
-            return Err(Rejection::new("expected an amount above 0"));
-        }
-        if receipt.len() > MAX_RECEIPT {
-            return Err(Rejection::new(format!("expected a receipt of at most {MAX_RECEIPT} bytes, found more")));
-        }
+        self.limits.expect_amount(amount)?;
+        self.limits.expect_receipt(&receipt)?;
         if let Some(via) = &via {
             self.expect_link(via)?;
         }
@@ -390,27 +418,12 @@ impl PaymentNode {
     }
 }
 
-/// Bytes of a receipt at the most: it has to fit into a line on the wire even in hex.
-const MAX_RECEIPT: usize = 10_000;
-
-/// Names that users give mustn't look like those that the node gives to payments, nor spoil a URL or a terminal.
 /// The name of a new link isn't one that a payment may have: commands are refused before, edits here.
 fn new_links_are_told_apart(node: &PaymentNode, undo: &PaymentNodeUndo) -> Result<(), Rejection> {
     for (name, old) in undo.links.first_touches() {
         if old.is_none() && node.links.contains(&Id::new(name.clone())) {
-            check_name(name)?;
+            node.limits.expect_own_name(name)?;
         }
-    }
-    Ok(())
-}
-
-fn check_name(name: &str) -> Result<(), Rejection> {
-    let good = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
-    let payment = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if name.is_empty() || name.len() > 64 || name.starts_with('_') || payment || !name.chars().all(good) {
-        let reason = "expected a name of 1 to 64 letters, digits, '-', '.' and '_', that doesn't begin with '_' and \
-                      isn't 16 hex digits";
-        return Err(Rejection::new(reason));
     }
     Ok(())
 }

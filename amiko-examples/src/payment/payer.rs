@@ -174,10 +174,10 @@ impl Payer {
                 let Some(meeting_point) = meeting_points.into_iter().next() else {
                     return Err(Rejection::new("expected a meeting point in the receipt, found none"));
                 };
-                if amount == 0 {
-                    return Err(Rejection::new("expected an amount above 0"));
-                }
-                super::link::check_remote_name(meeting_point.key())?;
+                let limits = &cx.node().limits;
+                limits.expect_amount(amount)?;
+                limits.expect_receipt(&receipt)?;
+                limits.expect_remote_name(meeting_point.key())?;
                 let bill = Bill { amount, receipt: receipt.clone(), transaction: transaction_id, meeting_point };
                 self.bill = Some(bill);
                 self.phase.enter(HasReceipt)?;

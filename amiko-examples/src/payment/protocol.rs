@@ -70,7 +70,7 @@ impl Protocol for PaymentProtocol {
         if known.remote_id.as_ref().is_some_and(|known| *known != remote_id) {
             return Err(Rejection::new(format!("expected the neighbour of {id}, found its {remote_id}")));
         }
-        link::check_remote_name(remote_id.key())?;
+        node.limits.expect_remote_name(remote_id.key())?;
         let place = match (host, port) {
             (Some(host), Some(port)) => {
                 let address = Address { host, port }.to_string();

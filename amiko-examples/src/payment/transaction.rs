@@ -274,6 +274,14 @@ impl Transaction {
         self
     }
 
+    /// What is left of a half-route that was locked too late by the neighbour towards the payer: it is to give it back.
+    pub(super) fn rolling_back(payer_side: Id<Link>, amount: u64) -> Self {
+        let neighbour = Neighbour::Link { id: payer_side };
+        let gone = Self::new(neighbour.clone(), amount, Id::new(""), None);
+        // There is nothing towards the payee any more: whichever half it is, the same neighbour answers.
+        Self { phase: TransactionPhase::RollingBack, onward: Some(neighbour), ..gone }
+    }
+
     /// The ID of the next instance of a route on this node.
     pub fn next_id(node: &PaymentNode, route: RouteId) -> Id<Self> {
         // Ends, because there are fewer instances than links.

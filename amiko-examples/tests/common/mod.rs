@@ -3,8 +3,8 @@
 use amiko_core::prelude::*;
 use amiko_core::sim::{NodeIndex, World};
 use amiko_examples::payment::{
-    Address, MeetingPoint, Notice, Payer, PayerMessage, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol,
-    PaymentUrl, Reply, TransactionPhase, twelve_nodes,
+    Address, Channel, Link, MeetingPoint, Notice, Payer, PayerMessage, PaymentNodeEnvelope, PaymentNodeMessage,
+    PaymentProtocol, PaymentUrl, Reply, TransactionPhase, twelve_nodes,
 };
 
 pub(crate) const PAYER: NodeIndex = 0;
@@ -32,6 +32,7 @@ impl Net {
                 key: None,
                 external_meeting_points: node.external_meeting_points.clone(),
                 timeout_increment: node.timeout_increment,
+                limits: node.limits.clone(),
             };
             let index = world.add(&address.to_string(), node).unwrap();
             world.command(index, PaymentNodeEnvelope::PaymentNode(configure)).unwrap();
@@ -51,9 +52,20 @@ impl Net {
                 key: None,
                 external_meeting_points: vec![Id::<MeetingPoint>::new(name)],
                 timeout_increment: node.timeout_increment,
+                limits: node.limits.clone(),
             };
             self.world.command(index, PaymentNodeEnvelope::PaymentNode(configure)).unwrap();
         }
+    }
+
+    /// A user asks for something.
+    pub(crate) fn asks(&mut self, node: NodeIndex, message: PaymentNodeMessage) {
+        self.world.command(node, PaymentNodeEnvelope::PaymentNode(message)).unwrap();
+    }
+
+    /// The channels of one end of a link.
+    pub(crate) fn channels(&self, node: NodeIndex, neighbour: NodeIndex) -> &[Box<dyn Channel>] {
+        &self.world.engine(node).unwrap().node().links.get(&link_to(neighbour)).unwrap().channels
     }
 
     pub(crate) fn request(&mut self, payee: NodeIndex, amount: u64) -> PaymentUrl {
@@ -150,10 +162,13 @@ impl Net {
                 let peer: NodeIndex = id.key().trim_start_matches("link_to_").parse().unwrap();
                 let other = self.world.engine(peer).unwrap().node();
                 let other = other.links.get(&Id::new(format!("link_to_{node}"))).unwrap();
+                assert_eq!(link.channels.len(), other.channels.len(), "{id} of node {node}");
                 for (ours, theirs) in link.channels.iter().zip(&other.channels) {
                     assert_eq!((ours.local(), ours.remote()), (theirs.remote(), theirs.local()), "{id} of node {node}");
-                    assert_eq!(ours.local() + ours.remote(), 2 * FUNDS);
+                    let what = |channel: &dyn Channel| (channel.class_name(), channel.funds().state);
+                    assert_eq!(what(ours.as_ref()), what(theirs.as_ref()), "{id} of node {node}");
                 }
+                assert_eq!(link.channels[0].funds().total(), 2 * FUNDS, "{id} of node {node}");
             }
         }
     }
@@ -165,6 +180,11 @@ impl Net {
             assert_eq!(links(&self.world, node), self.documents[node]);
         }
     }
+}
+
+/// What the link to a neighbour is called.
+pub(crate) fn link_to(neighbour: NodeIndex) -> Id<Link> {
+    Id::new(format!("link_to_{neighbour}"))
 }
 
 fn links(world: &Payments, node: NodeIndex) -> String {

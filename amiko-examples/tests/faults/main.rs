@@ -9,8 +9,8 @@ mod proxy;
 use amiko_core::prelude::*;
 use amiko_core::store::{DirectorySettings, Retention};
 use amiko_examples::payment::{
-    Address, LinkUrl, Notice, Outcome, PayerMessage, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
-    PaymentProtocol, PaymentRecord, Reply, Role,
+    Address, LinkUrl, Notice, Outcome, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope,
+    PaymentNodeMessage, PaymentProtocol, PaymentRecord, Reply, Role,
 };
 use amiko_net::{Handle, NetSettings, Runtime};
 use proxy::{FAULTS, Faults, Pieces};
@@ -89,6 +89,7 @@ async fn start(directory: &Path, settings: NetSettings, faults: &Arc<Faults>) ->
         key: None,
         external_meeting_points: vec![Id::new("hub")],
         timeout_increment: 3_600,
+        limits: PaymentLimits::default(),
     };
     command(&handle, configure).await;
     Node { handle, address, thread }
@@ -220,7 +221,11 @@ fn payments_over_a_wire_that_fails_in_every_way() {
         }
         for node in [&a, &b] {
             // The peer appends a channel of its own for each, so one has to be there before the next.
-            command(&node.handle, PaymentNodeMessage::Deposit { link: Id::new("peer"), amount: FUNDS }).await;
+            command(
+                &node.handle,
+                PaymentNodeMessage::Deposit { link: Id::new("peer"), class: "PlainChannel".into(), amount: FUNDS },
+            )
+            .await;
             assert!(rest(&[&a.handle, &b.handle], true, Duration::from_secs(30)).await, "seed {seed}: no deposit");
         }
         let places = Arc::new(Semaphore::new(AT_ONCE));

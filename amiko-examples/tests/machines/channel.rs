@@ -1,7 +1,10 @@
-//! `PlainChannel`: whatever is done to it, in whatever order, no money appears or disappears.
+//! Channels of each class: whatever is done to them, in whatever order, no money appears or disappears.
 
 use crate::machine::{other_token, token};
-use amiko_examples::payment::{Channel, ChannelMessage, ChannelState, Direction, PlainChannel, Reservation, RouteId};
+use amiko_examples::payment::{
+    Channel, ChannelMessage, ChannelState, Direction, IouChannel, IouCredit, IouWithdraw, PlainChannel, PlainDeposit,
+    PlainWithdraw, Reservation, RouteId, Token,
+};
 
 /// SplitMix64: the sequences of operations follow from a seed, so that one that fails can be had again.
 struct Random(u64);
@@ -16,13 +19,43 @@ impl Random {
     }
 }
 
-fn total(channel: &PlainChannel) -> u128 {
+fn total(channel: &dyn Channel) -> u128 {
     let (incoming, outgoing) = channel.claimed();
     [channel.local(), channel.remote(), incoming, outgoing].into_iter().map(u128::from).sum()
 }
 
+/// A class of channel, and its two messages.
+struct Class {
+    new: fn() -> Box<dyn Channel>,
+    deposit: fn(u64) -> Box<dyn ChannelMessage>,
+    withdraw: fn() -> Box<dyn ChannelMessage>,
+}
+
+const CLASSES: [Class; 2] = [
+    Class {
+        new: || Box::new(PlainChannel::default()),
+        deposit: |amount| Box::new(PlainDeposit { amount }),
+        withdraw: || Box::new(PlainWithdraw {}),
+    },
+    Class {
+        new: || Box::new(IouChannel::default()),
+        deposit: |limit| Box::new(IouCredit { limit }),
+        withdraw: || Box::new(IouWithdraw {}),
+    },
+];
+
+impl Class {
+    /// A channel in which the user has deposited 1000, and the neighbour 700.
+    fn open(&self) -> Box<dyn Channel> {
+        let mut channel = (self.new)();
+        channel.deposit(1000).unwrap();
+        channel.receive((self.deposit)(700).as_ref()).unwrap();
+        channel
+    }
+}
+
 /// One operation; gives back its name, whether it was done, and how much money it may have brought in.
-fn operate(channel: &mut PlainChannel, random: &mut Random) -> (&'static str, bool, u64) {
+fn operate(class: &Class, channel: &mut dyn Channel, random: &mut Random) -> (&'static str, bool, u64) {
     let direction = if random.below(2) == 0 { Direction::Incoming } else { Direction::Outgoing };
     let transaction = if random.below(2) == 0 { token() } else { other_token() }.transaction();
     let route = RouteId { payer_side: random.below(2) == 0, transaction };
@@ -30,9 +63,9 @@ fn operate(channel: &mut PlainChannel, random: &mut Random) -> (&'static str, bo
     let (start, end) = (random.below(2), 10 + random.below(2));
     match random.below(40) {
         0 => ("withdraw", channel.withdraw().is_ok(), 0),
-        1 => ("receive withdraw", channel.receive(&ChannelMessage::PlainWithdraw).is_ok(), 0),
+        1 => ("receive withdraw", channel.receive((class.withdraw)().as_ref()).is_ok(), 0),
         2 => ("deposit", channel.deposit(amount).is_ok(), amount),
-        3 => ("receive deposit", channel.receive(&ChannelMessage::PlainDeposit { amount }).is_ok(), amount),
+        3 => ("receive deposit", channel.receive((class.deposit)(amount).as_ref()).is_ok(), amount),
         4..14 => {
             let claim = Reservation { start_time: None, end_time: None, amount };
             ("reserve", channel.reserve(direction, route, claim).is_ok(), 0)
@@ -47,45 +80,119 @@ fn operate(channel: &mut PlainChannel, random: &mut Random) -> (&'static str, bo
 
 #[test]
 fn any_sequence_of_operations_keeps_the_sum_and_one_that_fails_changes_nothing() {
-    let mut done = std::collections::BTreeMap::new();
-    for seed in 0..500 {
-        let mut random = Random(seed);
-        let mut channel = if seed % 4 == 0 { PlainChannel::default() } else { PlainChannel::open(1000, 700) };
-        let mut expected = total(&channel);
-        for step in 0..200 {
-            let before = channel.clone();
-            let (name, succeeded, brought) = operate(&mut channel, &mut random);
-            if succeeded {
-                expected += u128::from(brought);
-            } else {
-                assert_eq!(channel, before, "{name} failed and changed something: seed {seed}, step {step}");
+    for class in &CLASSES {
+        let mut done = std::collections::BTreeMap::new();
+        for seed in 0..500 {
+            let mut random = Random(seed);
+            let mut channel = if seed % 4 == 0 { (class.new)() } else { class.open() };
+            let mut expected = total(channel.as_ref());
+            for step in 0..200 {
+                let before = channel.clone();
+                let (name, succeeded, brought) = operate(class, channel.as_mut(), &mut random);
+                if succeeded {
+                    expected += u128::from(brought);
+                } else {
+                    assert!(*channel == *before, "{name} failed and changed something: seed {seed}, step {step}");
+                }
+                assert_eq!(total(channel.as_ref()), expected, "{name}: seed {seed}, step {step}");
+                let idle = channel.claims() == 0;
+                assert!(!(channel.is(ChannelState::Closing) && idle), "{name}: seed {seed}, step {step}");
+                assert!(!channel.is(ChannelState::Closed) || idle, "{name}: seed {seed}, step {step}");
+                *done.entry((name, succeeded)).or_insert(0) += 1;
             }
-            assert_eq!(total(&channel), expected, "{name}: seed {seed}, step {step}");
-            let idle = channel.claims() == 0;
-            assert!(!(channel.state == ChannelState::Closing && idle), "{name}: seed {seed}, step {step}");
-            assert!(channel.state != ChannelState::Closed || idle, "{name}: seed {seed}, step {step}");
-            *done.entry((name, succeeded)).or_insert(0) += 1;
         }
+        // Every operation has both worked and failed.
+        assert_eq!(done.len(), 20, "{done:?}");
     }
-    // Every operation has both worked and failed.
-    assert_eq!(done.len(), 20, "{done:?}");
 }
 
 #[test]
 fn what_can_be_reserved_is_what_reserving_takes() {
-    for seed in 0..200 {
-        let mut random = Random(seed);
-        let mut channel = PlainChannel::open(1000, 700);
-        for _ in 0..50 {
-            operate(&mut channel, &mut random);
-            let route =
-                RouteId { payer_side: true, transaction: amiko_examples::payment::Token::new([9; 32]).transaction() };
-            for direction in [Direction::Incoming, Direction::Outgoing] {
-                let amount = random.below(1500);
-                let claim = Reservation { start_time: None, end_time: None, amount };
-                let taken = channel.clone().reserve(direction, route, claim).is_ok();
-                assert_eq!(channel.can_reserve(direction, amount), taken, "seed {seed}");
+    for class in &CLASSES {
+        for seed in 0..200 {
+            let mut random = Random(seed);
+            let mut channel = class.open();
+            for _ in 0..50 {
+                operate(class, channel.as_mut(), &mut random);
+                let route = RouteId { payer_side: true, transaction: Token::new([9; 32]).transaction() };
+                for direction in [Direction::Incoming, Direction::Outgoing] {
+                    let amount = random.below(1500);
+                    let claim = Reservation { start_time: None, end_time: None, amount };
+                    let taken = channel.clone().reserve(direction, route, claim).is_ok();
+                    assert_eq!(channel.can_reserve(direction, amount), taken, "seed {seed}");
+                }
             }
+        }
+    }
+}
+
+#[test]
+fn whatever_is_done_nobody_owes_more_than_the_other_side_has_allowed() {
+    let iou = |channel: &dyn Channel| channel.as_any().downcast_ref::<IouChannel>().unwrap().clone();
+    let class = &CLASSES[1];
+    let mut most = (0, 0);
+    for seed in 0..500 {
+        let mut random = Random(seed);
+        let mut channel = (class.new)();
+        channel.deposit(1000).unwrap();
+        for _ in 0..200 {
+            let before = iou(channel.as_ref());
+            let (name, _, _) = operate(class, channel.as_mut(), &mut random);
+            let after = iou(channel.as_ref());
+            // What the neighbour may owe is what the user has said, whatever the neighbour does.
+            assert_eq!(after.limit_remote, 1000, "{name}: seed {seed}");
+            assert!(
+                after.remote_debt() <= 1000 && after.local_debt() <= after.limit_local,
+                "{name}: seed {seed}, {after:?}"
+            );
+            assert!(before.limit_local == 0 || before.limit_local == after.limit_local, "{name}: seed {seed}");
+            most = (most.0.max(after.remote_debt()), most.1.max(after.local_debt()));
+        }
+    }
+    assert!(most.0 > 900 && most.1 > 500, "{most:?}");
+}
+
+#[test]
+fn a_debt_grows_with_what_is_paid_and_shrinks_with_what_is_paid_back() {
+    let route = RouteId { payer_side: true, transaction: token().transaction() };
+    let mut channel = IouChannel::default();
+    channel.deposit(500).unwrap();
+    assert_eq!((channel.local(), channel.remote(), channel.remote_debt()), (0, 500, 0));
+    let pay = |channel: &mut IouChannel, direction, amount| {
+        let claim = Reservation { start_time: None, end_time: None, amount };
+        channel.reserve(direction, route, claim)?;
+        channel.lock(direction, route)?;
+        channel.commit(direction, route)
+    };
+    pay(&mut channel, Direction::Incoming, 300).unwrap();
+    assert_eq!((channel.remote_debt(), channel.local_debt()), (300, 0));
+    let refused = pay(&mut channel, Direction::Incoming, 201).unwrap_err();
+    assert_eq!(refused.reason(), "insufficient funds: expected at least 201, found 200");
+    pay(&mut channel, Direction::Outgoing, 100).unwrap();
+    assert_eq!((channel.remote_debt(), channel.local_debt()), (200, 0));
+    // The neighbour gives no credit: we can pay what it owes us, and no more.
+    assert!(pay(&mut channel, Direction::Outgoing, 201).is_err());
+    // It gives some, once.
+    channel.receive(&IouCredit { limit: 50 }).unwrap();
+    assert!(channel.receive(&IouCredit { limit: 50 }).is_err());
+    pay(&mut channel, Direction::Outgoing, 250).unwrap();
+    assert_eq!((channel.remote_debt(), channel.local_debt()), (0, 50));
+    assert_eq!(channel.remark(), "we owe 50; limits: ours 50, theirs 500");
+    // What is owed stays written down.
+    channel.withdraw().unwrap();
+    assert!(channel.is(ChannelState::Closed));
+    assert_eq!(channel.local_debt(), 50);
+}
+
+#[test]
+fn a_message_of_another_class_of_channel_is_refused() {
+    for (class, other) in [(&CLASSES[0], &CLASSES[1]), (&CLASSES[1], &CLASSES[0])] {
+        let mut channel = class.open();
+        let before = channel.clone();
+        for message in [(other.deposit)(1), (other.withdraw)()] {
+            let refused = channel.receive(message.as_ref()).unwrap_err();
+            assert!(refused.reason().starts_with("expected a message of a "), "{refused}");
+            assert!(*channel == *before);
         }
     }
 }

@@ -130,7 +130,7 @@ fn a_link_that_is_renewed_forgets_its_neighbour_and_keeps_its_channels() {
     let mut node = node();
     let first = url(&node.asks(add("a", None))).invitation.unwrap();
     node.welcomes_from(Some(NEIGHBOUR), shows(&first));
-    node.asks(PaymentNodeMessage::Deposit { link: Id::new("a"), amount: 7 });
+    node.asks(PaymentNodeMessage::Deposit { link: Id::new("a"), class: "PlainChannel".into(), amount: 7 });
     let second = url(&node.asks(renew("a", None))).invitation.unwrap();
     assert_ne!(first, second);
     assert_eq!((link(&node, "a").channels.len(), dials(&node, "a")), (1, None));

@@ -1,12 +1,13 @@
 //! Limits: what a peer may name, ask for and leave behind.
 
 use crate::machine::{BEGIN, Machine, NOTHING, hub, link, other_token, token};
-use crate::messages::{AMOUNT, have_no_route, have_route, lock, make_route, make_route_with};
+use crate::messages::{AMOUNT, channel, deposit, have_no_route, have_route, lock, make_route, make_route_with};
 use amiko_core::Protocol;
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
-    Channel, ConnectionId, Direction, Link, LinkMessage, Message, PayerMessage, PaymentNode, PaymentNodeMessage,
-    PaymentProtocol, PlainChannel, Reservation, Route, RouteId, Token, TransactionKey,
+    Channel, ConnectionId, Direction, Link, LinkMessage, Message, PayerMessage, PaymentLimits, PaymentNode,
+    PaymentNodeMessage, PaymentProtocol, PlainChannel, PlainDeposit, Reservation, Route, RouteId, Token,
+    TransactionKey,
 };
 
 /// Half of what an outbox holds, and the routes that one link takes.
@@ -99,7 +100,7 @@ fn a_link_whose_neighbour_confirms_nothing_takes_no_new_route_and_ends_those_tha
     hub.forget();
     // The neighbour that asks for a route through it hears so at once; itself, it is refused.
     assert_eq!(hub.hears("a", make_route(true)), ["to a: HaveNoRoute{transactionID:T,isPayerSide:true}"]);
-    let full = ["rejected: expected room for another route on this link, found none"];
+    let full = ["rejected: expected at most 16384 messages that the neighbour hasn't confirmed, found more"];
     assert_eq!(hub.hears("b", make_route(true)), full);
     // A route ends in each of the ways that there are.
     hub.after(secs(5));
@@ -136,7 +137,7 @@ fn a_link_carries_4_096_routes_at_the_most() {
     full.channels = vec![Box::new(plain)];
     let links = [(Id::new("a"), full), (Id::new("b"), link())];
     let mut hub = Machine::new(PaymentNode { links: links.into_iter().collect(), ..PaymentNode::default() });
-    let refused = ["rejected: expected room for another route on this link, found none"];
+    let refused = ["rejected: expected at most 4096 routes on a link, found more"];
     assert_eq!(hub.hears("a", make_route(true)), refused);
     assert_eq!(hub.hears("b", make_route(true)), ["to b: HaveNoRoute{transactionID:T,isPayerSide:true}"]);
     // One ends, and another one has its place.
@@ -172,7 +173,7 @@ fn a_route_that_would_end_too_late_times_out() {
     let mut node = hub(&["a", "b"], &[]);
     node.hears("a", make_route(true));
     node.hears("b", have_route(true, 1 << 60));
-    assert_eq!(node.hears("a", lock(true)), ["rejected: Lock doesn't fit a transaction that is Searching"]);
+    assert_eq!(node.hears("b", lock(true)), ["rejected: expected this of a route whose money is incoming"]);
     node.after(secs(5));
     node.assert_idle();
 }
@@ -268,4 +269,170 @@ fn have_no_route_for_a_route_that_was_refused_changes_nothing() {
     let mut node = hub(&["a", "b"], &[]);
     node.hears("a", make_route_with(0, None, None, 0, true));
     assert_eq!(node.hears("b", have_no_route(true)), NOTHING);
+}
+
+/// A node with these links whose limits are others.
+fn limited(links: &[&str], limits: &[(&str, u64)]) -> Machine {
+    let limits =
+        limits.iter().fold(PaymentLimits::default(), |limits, (name, value)| limits.with(name, *value).unwrap());
+    let mut node = hub(links, &["Here"]);
+    node.asks(PaymentNodeMessage::Configure {
+        address: node.engine.node().address.clone(),
+        key: None,
+        external_meeting_points: Vec::new(),
+        timeout_increment: DAY,
+        limits,
+    });
+    node
+}
+
+fn opens(amount: u64) -> PaymentNodeMessage {
+    PaymentNodeMessage::Deposit { link: Id::new("a"), class: "PlainChannel".into(), amount }
+}
+
+fn requests(amount: u64, receipt: &str) -> PaymentNodeMessage {
+    PaymentNodeMessage::Request { amount, receipt: receipt.into(), via: None }
+}
+
+#[test]
+fn each_limit_is_set_by_its_name() {
+    let limits = PaymentLimits::default();
+    for name in ["channels", "routes", "unconfirmed", "lock", "amount", "receipt", "name", "payments"] {
+        let changed = limits.with(name, 7).unwrap();
+        assert!(to_json(&changed).unwrap().contains(&format!("\"{name}\":7")), "{changed:?}");
+    }
+    let refused = |name, value| limits.with(name, value).unwrap_err().to_string();
+    assert_eq!(
+        refused("links", 1),
+        "expected one of the limits channels, routes, unconfirmed, lock, amount, receipt, name, payments, found \"links\""
+    );
+    assert!(refused("_class", 1).starts_with("expected one of the limits"));
+    let too_large = refused("channels", 1 << 32);
+    assert!(too_large.starts_with("the limit channels: ") && too_large.contains("4294967296"), "{too_large}");
+}
+
+#[test]
+fn a_link_has_as_many_channels_as_its_node_allows() {
+    let mut node = limited(&["a"], &[("channels", 2)]);
+    let refused = ["rejected: expected at most 2 channels on a link, found more"];
+    assert_eq!(node.hears("a", deposit(1, "PlainChannel")), ["channel a1: opening 0/0"]);
+    assert_eq!(node.hears("a", deposit(2, "PlainChannel")), refused);
+    assert_eq!(node.asks(opens(1)), refused);
+    // One that is closed has its place: who opens and closes channels for ever is bounded too.
+    node.asks(PaymentNodeMessage::Withdraw { link: Id::new("a"), channel: 0 });
+    assert_eq!(node.asks(opens(1)), refused);
+}
+
+#[test]
+fn a_link_carries_as_many_routes_as_its_node_allows() {
+    let mut node = limited(&["a", "b"], &[("routes", 1)]);
+    assert!(takes(&mut node, "a", small_route(1)));
+    node.forget();
+    assert_eq!(node.hears("a", small_route(2)), ["rejected: expected at most 1 routes on a link, found more"]);
+}
+
+#[test]
+fn a_neighbour_leaves_as_many_messages_unconfirmed_as_its_node_allows() {
+    let mut node = limited(&["a", "b"], &[("unconfirmed", 1)]);
+    node.asks(opens(1));
+    assert_eq!(
+        node.hears("a", small_route(1)),
+        ["rejected: expected at most 1 messages that the neighbour hasn't confirmed, found more"]
+    );
+    node.confirmed();
+    assert!(takes(&mut node, "a", small_route(1)));
+}
+
+#[test]
+fn a_lock_ends_within_what_its_node_allows() {
+    let mut node = limited(&["a"], &[("lock", 100)]);
+    let until = |end| make_route_with(AMOUNT, Some(BEGIN), Some(BEGIN + end), 0, false);
+    assert_eq!(
+        node.hears("a", until(101)),
+        ["rejected: expected a lock that ends within 100 seconds, found one that ends at +101"]
+    );
+    assert!(node.hears("a", until(100)).len() > 1);
+}
+
+#[test]
+fn no_sum_of_amounts_overflows_because_a_channel_holds_a_limited_amount() {
+    const MOST: u64 = 2_100_000_000_000_000;
+    let mut node = hub(&["a"], &["Here"]);
+    let refused = [format!("rejected: expected an amount of at most {MOST}, found {}", MOST + 1)];
+    assert_eq!(node.asks(opens(MOST + 1)), refused);
+    assert_eq!(node.asks(requests(MOST + 1, "")), refused);
+    assert_eq!(node.hears("a", make_route_with(MOST + 1, None, None, 0, true)), refused);
+    node.hears("a", deposit(1, "PlainChannel"));
+    for amount in [MOST + 1, u64::MAX] {
+        assert_eq!(
+            node.hears("a", channel(1, PlainDeposit { amount })),
+            [format!("rejected: expected a channel that holds at most {MOST}, found {amount}")]
+        );
+    }
+    assert_eq!(node.hears("a", channel(1, PlainDeposit { amount: MOST })), [format!("channel a1: open 0/{MOST}")]);
+    // The two sides of one channel count together.
+    assert_eq!(node.asks(opens(MOST)).len(), 3);
+    assert_eq!(node.hears("a", deposit(2, "PlainChannel")), NOTHING);
+    assert_eq!(
+        node.hears("a", channel(2, PlainDeposit { amount: 1 })),
+        [format!("rejected: expected a channel that holds at most {MOST}, found {}", MOST + 1)]
+    );
+    // As many channels as a link may have, each as full as it may be, can be counted.
+    assert!(64_u64.checked_mul(MOST).is_some());
+    let mut node = limited(&["a"], &[("amount", 1000)]);
+    assert_eq!(node.asks(opens(1001)), ["rejected: expected an amount of at most 1000, found 1001"]);
+}
+
+#[test]
+fn a_receipt_is_as_long_as_its_node_allows_whoever_has_written_it() {
+    let mut node = limited(&["a"], &[("receipt", 3), ("amount", 1000)]);
+    let refused = ["rejected: expected a receipt of at most 3 bytes, found more"];
+    assert_eq!(node.asks(requests(1, "teas")), refused);
+    assert_eq!(node.asks(requests(1, "té")).len(), 3);
+    node.asks(PaymentNodeMessage::Pay { url: "amikopay://shop/P".parse().unwrap(), via: None });
+    let receipt = |amount, receipt: &str| Message::Receipt {
+        amount,
+        receipt: receipt.into(),
+        transaction_id: token().transaction(),
+        meeting_points: vec![Id::new("Here")],
+    };
+    assert_eq!(node.hears("P@payer", receipt(1, "teas")), refused);
+    assert_eq!(
+        node.hears("P@payer", receipt(1001, "tea")),
+        ["rejected: expected an amount of at most 1000, found 1001"]
+    );
+    assert!(node.hears("P@payer", receipt(1000, "tea")).len() > 1);
+}
+
+#[test]
+fn a_name_is_as_long_as_its_node_allows_whoever_has_given_it() {
+    let mut node = limited(&["a"], &[("name", 3)]);
+    let add = |name: &str| PaymentNodeMessage::AddMeetingPoint { name: Id::new(name) };
+    let refused = node.asks(add("long"));
+    assert!(refused[0].starts_with("rejected: expected a name of 1 to 3 letters"), "{refused:?}");
+    assert_eq!(node.asks(add("fit")), ["point fit: waiting []"]);
+    assert_eq!(node.hears("a", make_route(true)), ["rejected: expected a name of 1 to 3 printable ASCII characters"]);
+}
+
+#[test]
+fn the_payment_log_is_as_long_as_its_node_allows_and_the_oldest_line_goes() {
+    let log =
+        |node: &Machine| -> Vec<u64> { node.engine.node().payments.iter().map(|(_, line)| line.amount).collect() };
+    let expire = |node: &mut Machine, amount| {
+        node.asks(requests(amount, ""));
+        node.after(secs(DAY));
+    };
+    let mut node = limited(&["a"], &[("payments", 3)]);
+    (1..=5).for_each(|amount| expire(&mut node, amount));
+    assert_eq!(log(&node), [3, 4, 5]);
+    // A lower limit is reached soon: two go for one that comes.
+    let limits = PaymentLimits::default().with("payments", 1).unwrap();
+    let state = node.engine.node();
+    let (address, timeout_increment) = (state.address.clone(), state.timeout_increment);
+    let external_meeting_points = Vec::new();
+    node.asks(PaymentNodeMessage::Configure { address, key: None, external_meeting_points, timeout_increment, limits });
+    expire(&mut node, 6);
+    assert_eq!(log(&node), [5, 6]);
+    expire(&mut node, 7);
+    assert_eq!(log(&node), [7]);
 }

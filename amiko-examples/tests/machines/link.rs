@@ -6,7 +6,7 @@ use crate::messages::{
     request_commit, settle_commit, settle_commit_with, settle_rollback,
 };
 use amiko_core::prelude::*;
-use amiko_examples::payment::{Channel, ChannelMessage, Link, LinkMessage, Message, PaymentNode, PlainChannel};
+use amiko_examples::payment::{Channel, Link, LinkMessage, Message, PaymentNode, PlainChannel, PlainWithdraw};
 
 fn a() -> Id<Link> {
     Id::new("a")
@@ -35,7 +35,7 @@ fn a_channel_that_is_withdrawn_waits_for_its_routes() {
         ["to a: ChannelMessage{channelIndex:0,message:PlainChannel_Withdraw{}}", "channel a0: closing 1000/877"]
     );
     assert_eq!(
-        hub.hears("b", channel(0, ChannelMessage::PlainWithdraw)),
+        hub.hears("b", channel(0, PlainWithdraw {})),
         ["to b: ChannelMessage{channelIndex:0,message:PlainChannel_Withdraw{}}", "channel b0: closing 877/1000"]
     );
     assert_eq!(
@@ -267,9 +267,57 @@ fn have_route_that_does_not_fit_is_refused() {
         hub.hears("b", have_route(true, 7)),
         ["rejected: HaveRoute { start_time: +0, end_time: +7 } doesn't fit a transaction that is Reserved"]
     );
-    assert_eq!(hub.hears("b", have_route(true, 8)), ["rejected: expected the times that were agreed on, found others"]);
     hub.hears("a", lock(true));
     assert_eq!(hub.hears("b", have_route(true, 7)), ["rejected: expected a reservation, found none"]);
+}
+
+#[test]
+fn a_second_answer_with_other_times_ends_the_route_because_the_first_was_to_an_earlier_attempt() {
+    let mut hub = hub(&["a", "b"], &[]);
+    hub.hears("a", make_route(true));
+    hub.hears("b", have_route(true, 7));
+    assert_eq!(
+        hub.hears("b", have_route(true, 8)),
+        [
+            "to b: CancelRoute{transactionID:T,isPayerSide:true}",
+            "to a: HaveNoRoute{transactionID:T,isPayerSide:true}",
+            "channel a0: open 1000/1000",
+            "channel b0: open 1000/1000",
+            "claim a 1T: gone",
+            "claim b 1T: gone",
+            "timer transaction/1T/lock: gone",
+            "transaction 1T: gone"
+        ]
+    );
+    hub.assert_idle();
+}
+
+#[test]
+fn a_lock_of_a_neighbour_that_believes_in_a_route_too_early_is_rolled_back_at_once() {
+    let rolled_back = |payer_side| format!("to a: SettleRollback{{transactionID:T,isPayerSide:{payer_side}}}");
+    let mut node = hub(&["a", "b"], &[]);
+    node.hears("a", make_route(true));
+    assert_eq!(
+        node.hears("a", lock(true)),
+        [
+            &rolled_back(true),
+            "to b: CancelRoute{transactionID:T,isPayerSide:true}",
+            "channel b0: open 1000/1000",
+            "claim a 1T: 123 in locked on 0 ?..?, 1T.1",
+            "claim b 1T: gone",
+            "timer transaction/1T/route: gone",
+            "transaction 1T.1: RollingBack 123 to , link a > link a, ?..? by ?, 0/",
+            "transaction 1T: gone"
+        ]
+    );
+    node.hears("a", settle_rollback(true));
+    node.assert_idle();
+    // On the payee's side the lock comes from where the route is looked for: another link is tried.
+    let mut node = hub(&["c", "a", "b"], &[]);
+    node.hears("c", make_route(false));
+    let seen = node.hears("a", lock(false));
+    assert_eq!(seen[0], rolled_back(false));
+    assert!(seen[1].starts_with("to b: MakeRoute"), "{seen:?}");
 }
 
 #[test]
@@ -380,7 +428,6 @@ fn a_lock_on_the_payees_side_travels_the_other_way() {
 fn a_lock_that_does_not_fit_is_refused() {
     let mut hub = hub(&["a", "b"], &[]);
     hub.hears("a", make_route(true));
-    assert_eq!(hub.hears("a", lock(true)), ["rejected: Lock doesn't fit a transaction that is Searching"]);
     hub.hears("b", have_route(true, 7));
     assert_eq!(hub.hears("a", lock_with(true, 122, 0)), ["rejected: expected 123 on channel 0, found 122 on 0"]);
     assert_eq!(hub.hears("a", lock_with(true, 124, 0)), ["rejected: expected 123 on channel 0, found 124 on 0"]);
@@ -390,13 +437,40 @@ fn a_lock_that_does_not_fit_is_refused() {
     assert_eq!(hub.hears("a", lock(true)), ["rejected: expected a reservation, found none"]);
 }
 
+/// Each side, after the route has timed out and its neighbour has locked all the same.
+fn late() -> [(bool, Machine); 2] {
+    [true, false].map(|payer_side| {
+        let mut hub = hub(&["a"], &[]);
+        let id = if payer_side { 1 } else { 0 };
+        assert_eq!(
+            hub.hears("a", lock(payer_side)),
+            [
+                format!("to a: SettleRollback{{transactionID:T,isPayerSide:{payer_side}}}"),
+                "channel a0: open 1000/877".into(),
+                format!("claim a {id}T: 123 in locked on 0 ?..?, {id}T"),
+                format!("transaction {id}T: RollingBack 123 to , link a > link a, ?..? by ?, 0/")
+            ]
+        );
+        (payer_side, hub)
+    })
+}
+
 #[test]
 fn a_lock_that_comes_too_late_is_rolled_back_at_once() {
-    let mut hub = reserved();
-    hub.after(secs(5));
-    hub.assert_idle();
-    assert_eq!(hub.hears("a", lock(true)), ["to a: SettleRollback{transactionID:T,isPayerSide:true}"]);
-    hub.assert_idle();
+    for (payer_side, mut hub) in late() {
+        assert_eq!(hub.hears("a", lock(payer_side)), ["rejected: expected a reservation, found none"]);
+        assert_eq!(hub.hears("a", settle_rollback(payer_side))[0], "channel a0: open 1000/1000");
+        hub.assert_idle();
+    }
+}
+
+#[test]
+fn a_lock_that_comes_too_late_is_committed_if_the_neighbour_has_learnt_the_token_before_it_hears_of_the_rollback() {
+    for (payer_side, mut hub) in late() {
+        assert_eq!(hub.hears("a", settle_commit(payer_side))[0], "channel a0: open 1123/877");
+        hub.assert_idle();
+        assert_eq!(hub.hears("a", settle_rollback(payer_side)), NOTHING);
+    }
 }
 
 #[test]

@@ -6,9 +6,9 @@ use amiko_core::serializable::{Text, Writer};
 use amiko_core::store::Memory;
 use amiko_core::{Hosts, Key, Protocol, PublicKey};
 use amiko_examples::payment::{
-    Address, ConnectionId, Direction, Link, MeetingPoint, Message, Neighbour, Notice, Payee, Payer, PaymentNode,
-    PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol, PlainChannel, Reply, Reservation, RouteId, Token,
-    Transaction, TransactionKey,
+    Address, ConnectionId, Direction, IouChannel, Link, MeetingPoint, Message, Neighbour, Notice, Payee, Payer,
+    PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol, PlainChannel, Reply, Reservation, RouteId,
+    Token, Transaction, TransactionKey,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -78,6 +78,7 @@ impl Machine {
             key: node.key,
             external_meeting_points: node.external_meeting_points.clone(),
             timeout_increment: node.timeout_increment,
+            limits: node.limits.clone(),
         };
         let engine = Engine::open_with(Memory::new(), settings, || node).unwrap();
         let now = Time::from_secs(BEGIN);
@@ -164,6 +165,15 @@ impl Machine {
             self.engine.confirm(&connection, sent - 1, self.now).unwrap();
         }
         self.seen(Ok(()))
+    }
+
+    /// The same node after a crash, when it has started again: of what was synced nothing is missing.
+    pub(crate) fn restarted(self) -> Self {
+        let store = self.engine.into_store().crash();
+        let mut settings = Settings::default();
+        settings.entropy = Entropy::Seed([1; 32]);
+        settings.rejections = 10_000;
+        Self { engine: Engine::open(store, settings).unwrap(), rejections: 0, ..self }
     }
 
     /// What has been done to the engine itself isn't said again.
@@ -310,17 +320,23 @@ fn summary(engine: &Engine<PaymentNode, Memory>) -> BTreeMap<String, String> {
 
 fn links(name: &str, link: &Link, lines: &mut BTreeMap<String, String>) {
     let remote = link.remote_id.as_ref().map_or("unknown", |id| id.key());
-    lines.insert(format!("link {name}"), format!("to {remote} at {:?}", link.peer));
+    let accepts = match link.accepts.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["PlainChannel"] => String::new(),
+        ref others => format!(", accepts {}", others.join(" ")),
+    };
+    lines.insert(format!("link {name}"), format!("to {remote} at {:?}{accepts}", link.peer));
     let mut claims: BTreeMap<RouteId, String> = BTreeMap::new();
     for (index, channel) in link.channels.iter().enumerate() {
-        let plain = (**channel).as_any().downcast_ref::<PlainChannel>().unwrap();
-        let amounts = format!("{:?} {}/{}", plain.state, channel.local(), channel.remote()).to_lowercase();
-        lines.insert(format!("channel {name}{index}"), amounts);
+        let funds = channel.funds();
+        let amounts = format!("{:?} {}/{}", funds.state, funds.amount_local, funds.amount_remote).to_lowercase();
+        let iou = (**channel).as_any().downcast_ref::<IouChannel>();
+        let limits = iou.map_or(String::new(), |iou| format!(" of {}/{}", iou.limit_local, iou.limit_remote));
+        lines.insert(format!("channel {name}{index}"), amounts + &limits);
         let maps = [
-            (&plain.transactions_incoming_reserved, "in reserved"),
-            (&plain.transactions_outgoing_reserved, "out reserved"),
-            (&plain.transactions_incoming_locked, "in locked"),
-            (&plain.transactions_outgoing_locked, "out locked"),
+            (&funds.transactions_incoming_reserved, "in reserved"),
+            (&funds.transactions_outgoing_reserved, "out reserved"),
+            (&funds.transactions_incoming_locked, "in locked"),
+            (&funds.transactions_outgoing_locked, "out locked"),
         ];
         for (map, kind) in maps {
             for (route, Reservation { start_time, end_time, amount }) in map.iter() {

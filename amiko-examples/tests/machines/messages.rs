@@ -71,6 +71,6 @@ pub(crate) fn deposit(channel_index: u32, class: &str) -> Message {
     Message::Deposit { channel_index, channel_class: class.into() }
 }
 
-pub(crate) fn channel(channel_index: u32, message: ChannelMessage) -> Message {
-    Message::ChannelMessage { channel_index, message }
+pub(crate) fn channel(channel_index: u32, message: impl ChannelMessage) -> Message {
+    Message::ChannelMessage { channel_index, message: Box::new(message) }
 }

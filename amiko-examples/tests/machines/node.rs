@@ -3,7 +3,9 @@
 use crate::machine::{Machine, hub};
 use amiko_core::Protocol;
 use amiko_core::prelude::*;
-use amiko_examples::payment::{Address, Link, MeetingPoint, Message, PaymentNode, PaymentNodeMessage, PaymentProtocol};
+use amiko_examples::payment::{
+    Address, Link, MeetingPoint, Message, PaymentLimits, PaymentNode, PaymentNodeMessage, PaymentProtocol,
+};
 
 fn add_link(name: &str, to: Option<&str>) -> PaymentNodeMessage {
     PaymentNodeMessage::AddLink { name: Id::new(name), to: to.map(|url| url.parse().unwrap()) }
@@ -36,6 +38,7 @@ fn a_node_is_configured_at_each_start() {
         key: None,
         external_meeting_points: vec![Id::new("Here")],
         timeout_increment: 60,
+        limits: PaymentLimits::default(),
     };
     assert_eq!(node.asks(configure), [r#"node: Some("[::1]:9") ["Here"] 60"#]);
 }
@@ -100,7 +103,8 @@ fn a_node_without_an_address_can_invite_nobody() {
 #[test]
 fn a_deposit_needs_an_amount_and_a_link() {
     let mut node = hub(&["a", "b"], &[]);
-    let deposit = |link: &str, amount| PaymentNodeMessage::Deposit { link: Id::new(link), amount };
+    let deposit =
+        |link: &str, amount| PaymentNodeMessage::Deposit { link: Id::new(link), class: "PlainChannel".into(), amount };
     assert_eq!(node.asks(deposit("a", 0)), ["rejected: expected an amount above 0"]);
     assert_eq!(node.asks(deposit("x", 1)), [r#"rejected: expected a link, found none named "x": there are a, b"#]);
     assert_eq!(

@@ -281,3 +281,37 @@ fn time_and_the_payers_neighbour_are_each_heard_once() {
     assert_eq!(hub.tells(&id, TransactionMessage::SettleTimeout).len(), 3);
     hub.assert_idle();
 }
+
+#[test]
+fn a_node_that_was_down_when_its_time_was_over_does_the_same_as_soon_as_it_starts() {
+    let searching = || {
+        let mut hub = hub(&["a", "b"], &[]);
+        hub.hears("a", make_route(true));
+        hub
+    };
+    let reserved = || {
+        let mut hub = hub(&["a", "b"], &[]);
+        hub.hears("a", make_route(true));
+        hub.hears("b", have_route(true, 100));
+        hub
+    };
+    // Too early, so that its time decides.
+    let taken_back = || {
+        let mut hub = requested();
+        hub.hears("a", settle_rollback(true));
+        hub
+    };
+    let phases: [fn() -> Machine; 4] = [searching, reserved, locked, taken_back];
+    for (phase, node) in ["searching", "reserved", "locked", "taken back"].into_iter().zip(phases) {
+        // Longer than each of the four times: for a route, for a lock, for a commit, and for what is settled.
+        let over = secs(2 * 86_400);
+        let (mut there, mut down) = (node(), node().restarted());
+        let expected = there.after(over);
+        assert!(expected.len() >= 3, "{phase}: {expected:?}");
+        assert_eq!(down.after(over), expected, "{phase}");
+        // And once more in the middle of what follows.
+        let mut down = down.restarted();
+        assert_eq!(there.hears("a", settle_rollback(true)), down.hears("a", settle_rollback(true)), "{phase}");
+        down.assert_idle();
+    }
+}

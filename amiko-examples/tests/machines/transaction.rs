@@ -397,7 +397,11 @@ fn a_second_visit_may_use_a_link_that_has_come_since() {
     hub.hears("a", make_route(true));
     let name = Id::new("d");
     hub.asks(amiko_examples::payment::PaymentNodeMessage::AddLink { name, to: None });
-    hub.asks(amiko_examples::payment::PaymentNodeMessage::Deposit { link: Id::new("d"), amount: 500 });
+    hub.asks(amiko_examples::payment::PaymentNodeMessage::Deposit {
+        link: Id::new("d"),
+        class: "PlainChannel".into(),
+        amount: 500,
+    });
     assert_eq!(
         hub.hears("c", make_route(true)),
         [

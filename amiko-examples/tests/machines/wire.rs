@@ -7,7 +7,7 @@ use crate::messages::{
 };
 use amiko_core::prelude::*;
 use amiko_core::serializable::{ReadError, Reader, Text, Unknown, Writer};
-use amiko_examples::payment::{ChannelMessage, Message};
+use amiko_examples::payment::{IouCredit, IouWithdraw, Message, PlainDeposit, PlainWithdraw};
 
 fn written(message: &Message) -> String {
     let mut out = Writer::new().with_text(Text::Ascii);
@@ -71,12 +71,20 @@ fn every_message() -> Vec<(Message, &'static str)> {
         (Message::Pay { id: Id::new("d9e6beef9d098b2a") }, r#"{"_class":"Pay","ID":"d9e6beef9d098b2a"}"#),
         (deposit(0, "PlainChannel"), r#"{"_class":"Deposit","channelIndex":0,"channelClass":"PlainChannel"}"#),
         (
-            channel(0, ChannelMessage::PlainDeposit { amount: 1000 }),
+            channel(0, PlainDeposit { amount: 1000 }),
             r#"{"_class":"ChannelMessage","channelIndex":0,"message":{"_class":"PlainChannel_Deposit","amount":1000}}"#,
         ),
         (
-            channel(0, ChannelMessage::PlainWithdraw),
+            channel(0, PlainWithdraw {}),
             r#"{"_class":"ChannelMessage","channelIndex":0,"message":{"_class":"PlainChannel_Withdraw"}}"#,
+        ),
+        (
+            channel(1, IouCredit { limit: 500 }),
+            r#"{"_class":"ChannelMessage","channelIndex":1,"message":{"_class":"IouChannel_Credit","limit":500}}"#,
+        ),
+        (
+            channel(1, IouWithdraw {}),
+            r#"{"_class":"ChannelMessage","channelIndex":1,"message":{"_class":"IouChannel_Withdraw"}}"#,
         ),
         (
             receipt("one", &["MP_B", "MP_C"]),

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::failure::Failure;
-use amiko_examples::payment::{Address, PaymentUrl};
+use amiko_examples::payment::{Address, PaymentUrl, PlainChannel};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -43,8 +43,18 @@ pub(crate) enum Command {
     Deposit {
         /// The link.
         link: String,
-        /// How much, in satoshi.
+        /// How much, in satoshi: of a PlainChannel what is put in, of an IouChannel what the neighbour may owe this node.
         amount: u64,
+        /// The class of the channel. The link has to accept it, here and at the neighbour.
+        #[arg(long, default_value = PlainChannel::CLASS, value_name = "CLASS")]
+        class: String,
+    },
+    /// Close a channel of a link: no new payment uses it, and when the last one has ended, it is closed.
+    Withdraw {
+        /// The link.
+        link: String,
+        /// The index of the channel, counted from 0.
+        channel: u32,
     },
     /// Meeting points.
     #[command(subcommand)]
@@ -106,6 +116,15 @@ pub(crate) enum Link {
         #[arg(long, value_name = "URL")]
         to: Option<String>,
     },
+    /// Let channels of a link be of these classes and no others: PlainChannel, with which a link begins, and IouChannel, with
+    /// which the neighbour can let this node owe it. Channels that are there stay.
+    Accept {
+        /// What the link is called here.
+        name: String,
+        /// The classes; none to accept no new channel.
+        #[arg(value_name = "CLASS")]
+        classes: Vec<String>,
+    },
     /// Use a link again that was taken out of use because one of the two states was older than it should be.
     Reconcile {
         /// What the link is called here.
@@ -163,4 +182,14 @@ pub(crate) struct Run {
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=604_800))]
     pub(crate) timeout_increment: u64,
+    /// Another limit of what others may take of this node; several times for several: channels, routes, unconfirmed, lock,
+    /// amount, receipt, name, payments [default: as documented at PaymentLimits]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = limit)]
+    pub(crate) limit: Vec<(String, u64)>,
+}
+
+fn limit(text: &str) -> Result<(String, u64), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let value = value.parse().map_err(|error| format!("expected a number after {name}=: {error}"))?;
+    Ok((name.to_owned(), value))
 }

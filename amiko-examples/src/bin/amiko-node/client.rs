@@ -1,7 +1,7 @@
 //! The commands that talk to a running node.
 
 use crate::arguments::{Command, Link, MeetingPoint};
-use crate::control::{self, Answer, Conversation, MAX_ANSWER, Question, Summary};
+use crate::control::{self, Answer, ChannelSummary, Conversation, LinkSummary, MAX_ANSWER, Question, Summary};
 use crate::failure::Failure;
 use crate::screen;
 use amiko_core::prelude::*;
@@ -33,8 +33,14 @@ fn question(command: &Command, json: bool) -> Result<Question, Failure> {
         Command::Link(Link::Add { name, to }) => Question::AddLink { name: link(name), to: url(to)? },
         Command::Link(Link::Renew { name, to }) => Question::RenewLink { link: link(name), to: url(to)? },
         Command::Link(Link::Reconcile { name }) => Question::Reconcile { link: link(name) },
+        Command::Link(Link::Accept { name, classes }) => {
+            Question::Accept { link: link(name), classes: classes.iter().cloned().collect() }
+        }
         Command::MeetingPoint(MeetingPoint::Add { name }) => Question::AddMeetingPoint { name: Id::new(name.clone()) },
-        Command::Deposit { link, amount } => Question::Deposit { link: Id::new(link.clone()), amount: *amount },
+        Command::Deposit { link: name, amount, class } => {
+            Question::Deposit { link: link(name), class: class.clone(), amount: *amount }
+        }
+        Command::Withdraw { link: name, channel } => Question::Withdraw { link: link(name), channel: *channel },
         Command::Request { amount, receipt, via } => {
             Question::Request { amount: *amount, receipt: receipt.clone(), via: via.as_ref().map(link) }
         }
@@ -142,7 +148,7 @@ fn show_summary(summary: &Summary) {
                 }
                 .into(),
                 link.peer.as_deref().map_or("-".into(), screen::plain),
-                link.channels.to_string(),
+                link.channels.len().to_string(),
                 link.local.to_string(),
                 link.remote.to_string(),
                 link.reserved.to_string(),
@@ -154,6 +160,11 @@ fn show_summary(summary: &Summary) {
         let heads = ["link", "state", "peer", "channels", "local", "remote", "reserved", "unconfirmed"];
         screen::say(format_args!("\n{}", screen::table(&heads, &rows)));
     }
+    let channels: Vec<Vec<String>> = summary.links.iter().flat_map(channel_rows).collect();
+    if !channels.is_empty() {
+        let heads = ["link", "channel", "class", "state", "local", "remote", "reserved", ""];
+        screen::say(format_args!("\n{}", screen::table(&heads, &channels)));
+    }
     for (head, lines) in
         [("in conflict", &summary.conflicts), ("payments", &summary.payments), ("rejected lately", &summary.rejections)]
     {
@@ -162,6 +173,22 @@ fn show_summary(summary: &Summary) {
             lines.iter().for_each(|line| screen::say(format_args!("  {}", screen::plain(line))));
         }
     }
+}
+
+fn channel_rows(link: &LinkSummary) -> Vec<Vec<String>> {
+    let row = |(index, channel): (usize, &ChannelSummary)| {
+        vec![
+            screen::plain(&link.name),
+            index.to_string(),
+            screen::plain(&channel.class),
+            channel.state.clone(),
+            channel.local.to_string(),
+            channel.remote.to_string(),
+            channel.reserved.to_string(),
+            screen::plain(&channel.remark),
+        ]
+    };
+    link.channels.iter().enumerate().map(row).collect()
 }
 
 /// `2026-11-22T18:56:25Z`.

@@ -4,6 +4,7 @@
 
 use amiko_core::prelude::*;
 use amiko_examples::payment::{Link, LinkUrl, MeetingPoint, Payer, PaymentRecord, PaymentUrl};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -20,7 +21,9 @@ pub(crate) enum Question {
     RenewLink { link: Id<Link>, to: Option<LinkUrl> },
     AddMeetingPoint { name: Id<MeetingPoint> },
     Reconcile { link: Id<Link> },
-    Deposit { link: Id<Link>, amount: u64 },
+    Accept { link: Id<Link>, classes: BTreeSet<String> },
+    Deposit { link: Id<Link>, class: String, amount: u64 },
+    Withdraw { link: Id<Link>, channel: u32 },
     Request { amount: u64, receipt: String, via: Option<Id<Link>> },
     Pay { url: PaymentUrl, via: Option<Id<Link>> },
     Agree,
@@ -66,11 +69,21 @@ pub(crate) struct LinkSummary {
     pub(crate) invited: bool,
     pub(crate) conflict: bool,
     pub(crate) peer: Option<String>,
-    pub(crate) channels: usize,
+    pub(crate) channels: Vec<ChannelSummary>,
     pub(crate) local: u64,
     pub(crate) remote: u64,
     pub(crate) reserved: u64,
     pub(crate) unconfirmed: usize,
+}
+
+#[derive(Debug, Serializable)]
+pub(crate) struct ChannelSummary {
+    pub(crate) class: String,
+    pub(crate) state: String,
+    pub(crate) local: u64,
+    pub(crate) remote: u64,
+    pub(crate) reserved: u64,
+    pub(crate) remark: String,
 }
 
 /// Where the socket of a node is.

@@ -9,8 +9,8 @@ use crate::screen::{self, Progress};
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
-    Address, LINKS, LinkUrl, Outcome, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol,
-    PaymentUrl, Reply, twelve_nodes,
+    Address, LINKS, LinkUrl, Outcome, PaymentLimits, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
+    PaymentProtocol, PaymentUrl, Reply, twelve_nodes,
 };
 use amiko_net::{NetSettings, Noise, Runtime};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -120,9 +120,13 @@ async fn start(directory: &Path, funds: u64) -> Result<Vec<Running>, Failure> {
             .query(|engine| (engine.node().timeout_increment, engine.node().external_meeting_points.clone()))
             .await
             .map_err(Failure::refused)?;
-        let address = Some(Address { host: address.ip().to_string(), port: address.port() });
-        let message =
-            PaymentNodeMessage::Configure { address, key: Some(key), external_meeting_points, timeout_increment };
+        let message = PaymentNodeMessage::Configure {
+            address: Some(Address { host: address.ip().to_string(), port: address.port() }),
+            key: Some(key),
+            external_meeting_points,
+            timeout_increment,
+            limits: PaymentLimits::default(),
+        };
         command(&node.handle, PaymentNodeEnvelope::PaymentNode(message)).await?;
     }
     for (one, other) in LINKS {

@@ -3,7 +3,7 @@
 //! Invariant: the first signal loses nothing that was begun; the second one loses what a crash would.
 
 use crate::arguments::Run;
-use crate::control::{self, Answer, Conversation, LinkSummary, MAX_QUESTION, Question, Summary};
+use crate::control::{self, Answer, ChannelSummary, Conversation, LinkSummary, MAX_QUESTION, Question, Summary};
 use crate::failure::{Failure, chain};
 use crate::key;
 use crate::screen;
@@ -11,8 +11,8 @@ use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::OpenError;
 use amiko_examples::payment::{
-    Address, Link, Notice, Payer, PayerMessage, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol,
-    Reply,
+    Address, Channel, Link, Notice, Payer, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope,
+    PaymentNodeMessage, PaymentProtocol, Reply,
 };
 use amiko_net::{BindError, Handle, NetSettings, Noise, Runtime};
 use std::os::unix::fs::PermissionsExt;
@@ -62,6 +62,9 @@ pub(crate) fn open_store(
 }
 
 pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result<ExitCode, Failure> {
+    let limits =
+        arguments.limit.iter().try_fold(PaymentLimits::default(), |limits, (name, value)| limits.with(name, *value));
+    let limits = limits.map_err(|rejection| Failure::Usage(rejection.to_string()))?;
     // Tried first, so that a port in use leaves no new directory behind; what counts is the bind below.
     drop(
         std::net::TcpListener::bind(arguments.listen)
@@ -90,7 +93,7 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
     let handle = runtime.handle();
     let mut signals = Signals::new()?;
     let places = Arc::new(Semaphore::new(MAX_CONVERSATIONS as usize));
-    let begin = begin(&handle, arguments, address.clone(), public);
+    let begin = begin(&handle, arguments, address.clone(), public, limits);
     let serve = async {
         begin.await?;
         if json {
@@ -138,13 +141,20 @@ struct Started {
     listen: String,
 }
 
-async fn begin(handle: &Node, arguments: &Run, address: Address, key: PublicKey) -> Result<(), Failure> {
+async fn begin(
+    handle: &Node,
+    arguments: &Run,
+    address: Address,
+    key: PublicKey,
+    limits: PaymentLimits,
+) -> Result<(), Failure> {
     let external = arguments.external_meeting_point.iter().map(|name| Id::new(name.clone())).collect();
     let configure = PaymentNodeMessage::Configure {
         address: Some(address),
         key: Some(key),
         external_meeting_points: external,
         timeout_increment: arguments.timeout_increment,
+        limits,
     };
     handle.command(PaymentNodeEnvelope::PaymentNode(configure)).await.map(drop).map_err(Failure::refused)
 }
@@ -224,7 +234,9 @@ async fn answer(question: Question, handle: &Node) -> Result<Answer, String> {
         Question::RenewLink { link, to } => PaymentNodeMessage::RenewLink { link, to },
         Question::Reconcile { link } => PaymentNodeMessage::Reconcile { link },
         Question::AddMeetingPoint { name } => PaymentNodeMessage::AddMeetingPoint { name },
-        Question::Deposit { link, amount } => PaymentNodeMessage::Deposit { link, amount },
+        Question::Accept { link, classes } => PaymentNodeMessage::Accept { link, classes },
+        Question::Deposit { link, class, amount } => PaymentNodeMessage::Deposit { link, class, amount },
+        Question::Withdraw { link, channel } => PaymentNodeMessage::Withdraw { link, channel },
         Question::Request { amount, receipt, via } => PaymentNodeMessage::Request { amount, receipt, via },
         Question::Pay { .. } | Question::Agree | Question::Refuse => {
             return Err("expected a payment to agree to, found none".into());
@@ -308,22 +320,37 @@ async fn list(handle: &Node) -> Result<Answer, String> {
     Ok(Answer::State { summary })
 }
 
+fn channel_summary(channel: &dyn Channel) -> ChannelSummary {
+    let (incoming, outgoing) = channel.claimed();
+    ChannelSummary {
+        class: channel.class_name().to_owned(),
+        state: channel.funds().state.class().unwrap_or_default().to_owned(),
+        local: channel.local(),
+        remote: channel.remote(),
+        reserved: incoming.saturating_add(outgoing),
+        remark: channel.remark(),
+    }
+}
+
 fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
     /// Rejections that are shown.
     const SHOWN: usize = 5;
     let node = engine.node();
     let link = |(id, link): (Id<Link>, &Link)| {
         let connection = engine.connection(&Id::new(id.key().clone()));
+        let sum = |amount: &dyn Fn(&dyn Channel) -> u64| {
+            link.channels.iter().map(|channel| amount(channel.as_ref())).fold(0, u64::saturating_add)
+        };
         LinkSummary {
             connected: connected.contains(id.key()),
             invited: link.key.is_none() && link.invitation.is_some(),
             conflict: connection.is_some_and(|connection| connection.conflict.is_some()),
             name: id.key().clone(),
             peer: link.peer.clone(),
-            channels: link.channels.len(),
-            local: link.channels.iter().map(|channel| channel.local()).sum(),
-            remote: link.channels.iter().map(|channel| channel.remote()).sum(),
-            reserved: link.channels.iter().map(|channel| channel.claimed().0 + channel.claimed().1).sum(),
+            channels: link.channels.iter().map(|channel| channel_summary(channel.as_ref())).collect(),
+            local: sum(&|channel| channel.local()),
+            remote: sum(&|channel| channel.remote()),
+            reserved: sum(&|channel| channel.claimed().0.saturating_add(channel.claimed().1)),
             unconfirmed: connection.map_or(0, |connection| connection.outbox.len()),
         }
     };

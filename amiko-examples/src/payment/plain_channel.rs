@@ -1,0 +1,143 @@
+//! `PlainChannel`: money that each side says it has put in.
+//!
+//! Invariant: nothing but deposits changes `amount_local + amount_remote +` all claims.
+
+use super::channel::{change, unexpected};
+use super::funds::{Claims, add};
+use super::{Channel, ChannelMessage, ChannelState, Funds};
+use amiko_core::prelude::*;
+
+/// A channel that relies on the neighbour's honesty: two numbers, and what is claimed of them. Its fields are those of the
+/// protocol, and mean what they do in [`Funds`].
+#[derive(Debug, Clone, Default, PartialEq, Serializable)]
+#[amiko(rename_all = "camelCase", implements(Channel))]
+pub struct PlainChannel {
+    /// Where it is in its life.
+    #[amiko(default)]
+    pub state: ChannelState,
+    /// What is ours.
+    #[amiko(default)]
+    pub amount_local: u64,
+    /// What is the neighbour's.
+    #[amiko(default)]
+    pub amount_remote: u64,
+    /// The neighbour's, reserved for us.
+    #[amiko(default)]
+    pub transactions_incoming_reserved: Claims,
+    /// Ours, reserved for the neighbour.
+    #[amiko(default)]
+    pub transactions_outgoing_reserved: Claims,
+    /// The neighbour's, locked for us.
+    #[amiko(default)]
+    pub transactions_incoming_locked: Claims,
+    /// Ours, locked for the neighbour.
+    #[amiko(default)]
+    pub transactions_outgoing_locked: Claims,
+}
+
+/// The sender has put this amount into the channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serializable)]
+#[amiko(class = "PlainChannel_Deposit", implements(ChannelMessage))]
+pub struct PlainDeposit {
+    /// How much, in satoshi.
+    pub amount: u64,
+}
+
+impl ChannelMessage for PlainDeposit {}
+
+/// The sender wants to close the channel, or agrees to.
+#[derive(Debug, Clone, PartialEq, Eq, Serializable)]
+#[amiko(class = "PlainChannel_Withdraw", implements(ChannelMessage))]
+pub struct PlainWithdraw {}
+
+impl ChannelMessage for PlainWithdraw {}
+
+impl PlainChannel {
+    /// The name of the class on the wire.
+    pub const CLASS: &'static str = "PlainChannel";
+
+    /// An open channel with these amounts.
+    pub fn open(local: u64, remote: u64) -> Self {
+        Self { state: ChannelState::Open, amount_local: local, amount_remote: remote, ..Self::default() }
+    }
+}
+
+impl Channel for PlainChannel {
+    fn funds(&self) -> Funds {
+        let Self {
+            state,
+            amount_local,
+            amount_remote,
+            transactions_incoming_reserved,
+            transactions_outgoing_reserved,
+            transactions_incoming_locked,
+            transactions_outgoing_locked,
+        } = self.clone();
+        Funds {
+            state,
+            amount_local,
+            amount_remote,
+            transactions_incoming_reserved,
+            transactions_outgoing_reserved,
+            transactions_incoming_locked,
+            transactions_outgoing_locked,
+        }
+    }
+
+    fn set_funds(&mut self, funds: Funds) {
+        let Funds {
+            state,
+            amount_local,
+            amount_remote,
+            transactions_incoming_reserved,
+            transactions_outgoing_reserved,
+            transactions_incoming_locked,
+            transactions_outgoing_locked,
+        } = funds;
+        *self = Self {
+            state,
+            amount_local,
+            amount_remote,
+            transactions_incoming_reserved,
+            transactions_outgoing_reserved,
+            transactions_incoming_locked,
+            transactions_outgoing_locked,
+        };
+    }
+
+    fn deposit(&mut self, amount: u64) -> Result<Box<dyn ChannelMessage>, Rejection> {
+        change(self, |funds| {
+            funds.expect(ChannelState::Opening)?;
+            funds.open()?;
+            add(&mut funds.amount_local, amount)
+        })?;
+        Ok(Box::new(PlainDeposit { amount }))
+    }
+
+    fn expects_deposit(&self) -> bool {
+        self.amount_remote == 0 && self.claimed().0 == 0
+    }
+
+    fn withdraw(&mut self) -> Result<Box<dyn ChannelMessage>, Rejection> {
+        change(self, Funds::close)?;
+        Ok(Box::new(PlainWithdraw {}))
+    }
+
+    fn receive(&mut self, message: &dyn ChannelMessage) -> Result<Option<Box<dyn ChannelMessage>>, Rejection> {
+        if let Some(PlainDeposit { amount }) = message.as_any().downcast_ref() {
+            if !self.expects_deposit() {
+                return Err(Rejection::new("expected the neighbour's first deposit in this channel, found another"));
+            }
+            change(self, |funds| {
+                funds.open()?;
+                add(&mut funds.amount_remote, *amount)
+            })?;
+            return Ok(None);
+        }
+        if let Some(PlainWithdraw {}) = message.as_any().downcast_ref() {
+            let answer = change(self, Funds::close_by_neighbour)?;
+            return Ok(answer.then(|| Box::new(PlainWithdraw {}) as Box<dyn ChannelMessage>));
+        }
+        unexpected(Self::CLASS, message)
+    }
+}
