@@ -217,6 +217,34 @@ impl<K, V> Map<K, V> {
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.iter().map(|(_, value)| value)
     }
+
+    /// Calls `visit(key, old, new)` for each entry that isn't the same as in an older version, in the order of the keys. What
+    /// both versions share is passed over, so this costs what has changed.
+    ///
+    /// ```
+    /// use amiko_core::Map;
+    ///
+    /// let old: Map<u32, &str> = [(1, "one"), (2, "two")].into_iter().collect();
+    /// let mut new = old.clone();
+    /// new.insert(3, "three");
+    /// new.remove(&1);
+    /// let mut changes = Vec::new();
+    /// new.changes(&old, |key, old, new| changes.push((*key, old.copied(), new.copied())));
+    /// assert_eq!(changes, [(1, Some("one"), None), (3, None, Some("three"))]);
+    /// ```
+    pub fn changes<'m>(&'m self, old: &'m Self, mut visit: impl FnMut(&'m K, Option<&'m V>, Option<&'m V>))
+    where
+        K: Ord,
+    {
+        let visited: Result<(), std::convert::Infallible> = compare(&old.root, &self.root, |key, old, new| {
+            visit(key, old, new);
+            Ok(())
+        });
+        match visited {
+            Ok(()) => {}
+            Err(never) => match never {},
+        }
+    }
 }
 
 impl<K: Ord, V> Map<K, V> {

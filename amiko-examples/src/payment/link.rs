@@ -378,6 +378,11 @@ impl Link {
             transmit(cx, have_no_route(route));
             return Ok(());
         }
+        if Transaction::has_ended(cx.node(), route) {
+            // It has come round a circle of nodes, or by another way to where there is none.
+            transmit(cx, have_no_route(route));
+            return Ok(());
+        }
         channel.reserve(direction, route, claim)?;
         let id = Transaction::next_id(cx.node(), route);
         self.routes.insert(route, Route { transaction: id.clone(), channel_index, direction, locked: false });

@@ -9,6 +9,7 @@
 //!
 //! Invariant: money is on one side of a channel, in one of its reservations, or locked in it; no event changes their sum.
 
+mod books;
 mod channel;
 mod funds;
 mod invitation;

@@ -1,7 +1,8 @@
 //! Transactions: one half-route as it passes this node.
 //!
 //! Invariant: a transaction lives exactly as long as one of its neighbours may still say something about it that this
-//! node has to act on; when it goes, its claims on both links are gone or settled.
+//! node has to act on; when it goes, its claims on both links are gone or settled. One that found no way, or isn't wanted,
+//! has no claims any more, and is remembered for a moment, so that no half-route goes round in circles.
 
 use super::{Link, LinkMessage, MeetingPoint, MeetingPointMessage, Payee, PayeeMessage, Payer, PayerMessage};
 use super::{PaymentNode, RouteId, Token};
@@ -75,20 +76,23 @@ pub enum Neighbour {
 /// stateDiagram-v2
 ///     [*] --> Searching
 ///     Searching --> Reserved
+///     Searching --> Ended
 ///     Reserved --> Locked
+///     Reserved --> Ended
 ///     Locked --> Requested
 ///     Locked --> RollingBack
 ///     Requested --> [*]
 ///     RollingBack --> [*]
+///     Ended --> [*]
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable, Phases)]
 #[amiko(rename_all = "camelCase")]
 pub enum TransactionPhase {
     /// It looks for the meeting point.
-    #[amiko(next(Reserved))]
+    #[amiko(next(Reserved, Ended))]
     Searching,
     /// The half-route stands; the amount is reserved.
-    #[amiko(next(Locked))]
+    #[amiko(next(Locked, Ended))]
     Reserved,
     /// The amount is locked.
     #[amiko(next(Requested, RollingBack))]
@@ -98,6 +102,8 @@ pub enum TransactionPhase {
     /// The way to the payee is rolled back. The amount on the way to the payer stays locked until that neighbour, whose money
     /// it is, says what has become of it: it may have learnt the token meanwhile.
     RollingBack,
+    /// It found no way, or isn't wanted any more.
+    Ended,
 }
 
 /// One half-route on this node. It goes from its source, away from the payer or the payee, onward to the meeting point.
@@ -179,6 +185,8 @@ pub enum TransactionMessage {
     CommitTimeout,
     /// The amount locked towards the payer belongs to that neighbour again.
     SettleTimeout,
+    /// Nobody looks for the half-route any more.
+    Forget,
 }
 
 type Cx<'a> = Context<'a, Transaction>;
@@ -188,7 +196,7 @@ impl StateMachine for Transaction {
     type Message = TransactionMessage;
 
     fn handle(&mut self, message: TransactionMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        use TransactionPhase::{Locked, Requested, Reserved, RollingBack, Searching};
+        use TransactionPhase::{Ended, Locked, Requested, Reserved, RollingBack, Searching};
         match (message, self.phase) {
             (TransactionMessage::MakeRoute, Searching) => self.make_route(cx),
             (TransactionMessage::Met { other, start_time, end_time }, Searching) => {
@@ -198,26 +206,21 @@ impl StateMachine for Transaction {
             (TransactionMessage::HaveRoute { start_time, end_time }, Searching) => {
                 self.have_route(start_time, end_time, cx)
             }
-            (TransactionMessage::HaveNoRoute, Searching) => {
-                self.try_next(cx);
-                Ok(())
-            }
+            (TransactionMessage::HaveNoRoute, Searching) => self.try_next(cx),
             (TransactionMessage::RouteTimeout, Searching) => {
                 self.cancel_onward(cx);
-                self.try_next(cx);
-                Ok(())
+                self.try_next(cx)
             }
-            (TransactionMessage::HaveNoRoute, Reserved) => {
-                self.no_route(cx);
-                Ok(())
-            }
+            (TransactionMessage::HaveNoRoute, Reserved) => self.no_route(cx),
             (TransactionMessage::LockTimeout, Reserved) => {
                 self.cancel_onward(cx);
-                self.no_route(cx);
-                Ok(())
+                self.no_route(cx)
             }
             (TransactionMessage::CancelRoute, Searching | Reserved) => {
                 self.cancel_onward(cx);
+                self.end(cx)
+            }
+            (TransactionMessage::Forget, Ended) => {
                 cx.remove(&cx.id().clone());
                 Ok(())
             }
@@ -306,8 +309,7 @@ impl Transaction {
             Some(via) => vec![via.clone()],
             None => self.candidates(cx),
         };
-        self.try_next(cx);
-        Ok(())
+        self.try_next(cx)
     }
 
     /// The links that this instance may try: not its source, and none that an earlier instance had in its list or came
@@ -326,7 +328,7 @@ impl Transaction {
     }
 
     /// Goes on to the next link; without one, back to the source.
-    fn try_next(&mut self, cx: &mut Cx<'_>) {
+    fn try_next(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         cx.cancel("route");
         self.onward = None;
         let Some(link) = self.links.get(self.tried as usize).cloned() else { return self.no_route(cx) };
@@ -341,9 +343,10 @@ impl Transaction {
         };
         cx.send(&link, message);
         cx.timer("route", cx.now() + PATIENCE, TransactionMessage::RouteTimeout);
+        Ok(())
     }
 
-    fn no_route(&mut self, cx: &mut Cx<'_>) {
+    fn no_route(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
         match &self.source {
             Neighbour::Link { id } => cx.send(id, LinkMessage::HaveNoRoute { route }),
@@ -351,7 +354,31 @@ impl Transaction {
             Neighbour::Payee { id } => cx.send(id, PayeeMessage::HaveNoRoute),
             Neighbour::MeetingPoint { .. } | Neighbour::Half { .. } => {}
         }
-        cx.remove(&cx.id().clone());
+        self.end(cx)
+    }
+
+    /// Without this memory a half-route that isn't wanted any more could go round a circle of nodes for ever: the word that it
+    /// isn't wanted would follow it, and each node have forgotten it when it comes by again. Whoever still looks for it gives
+    /// up within the same time. A node that has much to remember rather forgets: then the time-outs alone slow the circle.
+    fn end(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        self.phase.enter(TransactionPhase::Ended)?;
+        self.onward = None;
+        cx.cancel("route");
+        cx.cancel("lock");
+        if u32::try_from(cx.node().transactions.len()).is_ok_and(|count| count <= cx.node().limits.routes) {
+            cx.timer("forget", cx.now() + PATIENCE, TransactionMessage::Forget);
+        } else {
+            cx.remove(&cx.id().clone());
+        }
+        Ok(())
+    }
+
+    /// Whether a half-route has ended on this node a moment ago.
+    pub(super) fn has_ended(node: &PaymentNode, route: RouteId) -> bool {
+        let instances = (0..=u32::try_from(node.links.len()).unwrap_or(u32::MAX))
+            .map(|instance| TransactionKey { route, instance });
+        let mut found = instances.filter_map(|key| node.transactions.get(&Id::new(key)));
+        found.any(|transaction| transaction.phase == TransactionPhase::Ended)
     }
 
     fn cancel_onward(&mut self, cx: &mut Cx<'_>) {

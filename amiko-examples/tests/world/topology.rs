@@ -4,7 +4,8 @@ use super::Payments;
 use amiko_core::prelude::*;
 use amiko_core::sim::{NodeIndex, Random};
 use amiko_examples::payment::{
-    Address, Channel, Link, MeetingPoint, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PlainChannel,
+    Address, Channel, Link, MeetingPoint, PaymentLimits, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
+    PlainChannel,
 };
 
 /// Seconds that each node has to pass on a token: far longer than faults last.
@@ -72,6 +73,7 @@ impl Topology {
                 address: Some(address(node)),
                 key: None,
                 external_meeting_points: self.external(node),
+                limits: PaymentLimits::default(),
                 timeout_increment: TIMEOUT_INCREMENT,
             };
             world.command(index, PaymentNodeEnvelope::PaymentNode(configure)).unwrap();

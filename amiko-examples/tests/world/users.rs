@@ -6,7 +6,7 @@ use super::topology::{Topology, link_to};
 use amiko_core::prelude::*;
 use amiko_core::sim::NodeIndex;
 use amiko_examples::payment::{
-    LinkMessage, Notice, Payer, PayerMessage, PaymentNodeEnvelope, PaymentNodeMessage, PaymentUrl, Reply,
+    Notice, Payer, PayerMessage, PaymentNodeEnvelope, PaymentNodeMessage, PaymentUrl, PlainChannel, Reply,
 };
 use std::collections::BTreeMap;
 
@@ -56,7 +56,8 @@ impl Users {
         // Always the same end, so that it is known whose money it was.
         let (one, other) = topology.edges[edge].ends;
         let amount = 1 + world.random().below(1_000);
-        let deposit = PaymentNodeMessage::Deposit { link: link_to(other), amount };
+        let class = PlainChannel::CLASS.to_owned();
+        let deposit = PaymentNodeMessage::Deposit { link: link_to(other), amount, class };
         // A link that is full, or whose node is down, takes nothing.
         drop(world.command(one, PaymentNodeEnvelope::PaymentNode(deposit)));
     }
@@ -65,9 +66,9 @@ impl Users {
         let edge = world.random().below(topology.edges.len() as u64) as usize;
         let (one, other) = topology.edges[edge].ends;
         let (node, peer) = if world.random().below(2) == 0 { (one, other) } else { (other, one) };
-        let channel_index = world.random().below(3) as u32;
+        let (link, channel) = (link_to(peer), world.random().below(3) as u32);
         // There may be no such channel, or it is closed already.
-        drop(world.command(node, PaymentNodeEnvelope::Link(link_to(peer), LinkMessage::Withdraw { channel_index })));
+        drop(world.command(node, PaymentNodeEnvelope::PaymentNode(PaymentNodeMessage::Withdraw { link, channel })));
     }
 
     /// Hears what nodes say to their users.
