@@ -71,6 +71,13 @@ impl Books {
                 self.totals.remove(&node);
                 continue;
             };
+            if let Some((connection, _)) = engine.connections().find(|(_, connection)| connection.conflict.is_some()) {
+                return Err(format!("node {node} is in conflict on {connection}, and nobody was put back to a backup"));
+            }
+            if let Some(rejected) = engine.rejections().find(|found| found.rejection.to_string().contains("the books"))
+            {
+                return Err(format!("node {node}: {}", rejected.rejection));
+            }
             self.check_channels(world, node, engine.node())?;
             self.take_note(node, engine.node());
         }

@@ -70,10 +70,17 @@ fn run(swarm: &Swarm, outcomes: &Mutex<Outcomes>) -> Result<Summary, Box<Failed>
     )
 }
 
+/// Writes the whole trace to a file.
+fn keep(failed: &Failed) -> String {
+    let path = format!("{}/seed-{}.jsonl", env!("CARGO_TARGET_TMPDIR"), failed.seed);
+    std::fs::write(&path, failed.trace.to_json_lines()).unwrap();
+    path
+}
+
 #[test]
 fn random_networks_lose_nothing_whatever_goes_wrong() {
     // In a build for debugging a few of them, to see that they run.
-    let swarm = Swarm::from_environment(if cfg!(debug_assertions) { 12 } else { 600 });
+    let swarm = Swarm::from_environment(if cfg!(debug_assertions) { 12 } else { 1_200 });
     let outcomes = Mutex::new(Outcomes::new());
     let shares = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
     let summaries: Vec<_> = std::thread::scope(|scope| {
@@ -88,7 +95,7 @@ fn random_networks_lose_nothing_whatever_goes_wrong() {
     for found in summaries {
         match found {
             Ok(found) => summary.add(&found),
-            Err(failed) => panic!("{failed}"),
+            Err(failed) => panic!("{failed}\nall of it is in {}", keep(&failed)),
         }
     }
     println!("{summary}");

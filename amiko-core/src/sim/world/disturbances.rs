@@ -7,7 +7,7 @@ use super::sessions::{Alarm, SILENCE};
 use super::{World, processes::Power};
 use crate::protocol::Protocol;
 use crate::sim::faults::{FaultKind, Faults, pause};
-use crate::sim::network::{Chances, Way};
+use crate::sim::network::{Chances, Side, Socket, SocketNumber, Way};
 use crate::sim::trace::Happening;
 use crate::sim::{Fault, NodeIndex};
 use std::time::Duration;
@@ -339,24 +339,30 @@ impl<P: Protocol> World<P> {
         self.network.latency = (least, most);
     }
 
-    fn ends(&self, socket: u64) -> Vec<(NodeIndex, crate::sim::network::Side)> {
-        use crate::sim::network::Side;
+    fn ends(&self, socket: SocketNumber) -> Vec<(NodeIndex, Side)> {
         let found = self.network.socket(socket);
-        let ends = |socket: &crate::sim::network::Socket<P::Node>| {
+        let ends = |socket: &Socket<P::Node>| {
             let sides = Side::BOTH.into_iter().filter(|side| socket.end(*side).open);
             sides.map(|side| (socket.end(side).node, side)).collect()
         };
         found.map(ends).unwrap_or_default()
     }
 
-    /// Whoever has a socket with this node is going to ask whether it is there.
+    /// Both ends of a node's sockets are going to look after them.
     fn worry(&mut self, node: NodeIndex) {
-        let at = self.now + SILENCE;
-        self.alarms.extend(self.network.sockets_of(node).into_iter().map(|(socket, _)| (at, socket, Alarm::Ask)));
+        let sockets = self.network.sockets_of(node).into_iter().map(|(socket, _)| socket).collect();
+        self.worry_about(sockets);
     }
 
     fn worry_between(&mut self, one: NodeIndex, other: NodeIndex) {
+        let sockets = self.network.sockets_between(one, other);
+        self.worry_about(sockets);
+    }
+
+    fn worry_about(&mut self, sockets: Vec<SocketNumber>) {
         let at = self.now + SILENCE;
-        self.alarms.extend(self.network.sockets_between(one, other).into_iter().map(|socket| (at, socket, Alarm::Ask)));
+        // Whoever was silent when it should have been greeted looks again.
+        let alarms = |socket| [Alarm::Greeted, Alarm::Ask].map(|alarm| (at, socket, alarm));
+        self.alarms.extend(sockets.into_iter().flat_map(alarms));
     }
 }
