@@ -359,13 +359,15 @@ impl Transaction {
 
     /// Without this memory a half-route that isn't wanted any more could go round a circle of nodes for ever: the word that it
     /// isn't wanted would follow it, and each node have forgotten it when it comes by again. Whoever still looks for it gives
-    /// up within the same time. A node that has much to remember rather forgets: then the time-outs alone slow the circle.
+    /// up within the same time. What was sent to no other node can't come back; and a node that has much to remember rather
+    /// forgets: then the time-outs alone slow the circle.
     fn end(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         self.phase.enter(TransactionPhase::Ended)?;
         self.onward = None;
         cx.cancel("route");
         cx.cancel("lock");
-        if u32::try_from(cx.node().transactions.len()).is_ok_and(|count| count <= cx.node().limits.routes) {
+        let room = u32::try_from(cx.node().transactions.len()).is_ok_and(|count| count <= cx.node().limits.routes);
+        if self.tried > 0 && room {
             cx.timer("forget", cx.now() + PATIENCE, TransactionMessage::Forget);
         } else {
             cx.remove(&cx.id().clone());

@@ -143,6 +143,7 @@ fn a_link_carries_4_096_routes_at_the_most() {
     // One ends, and another one has its place.
     let first = RouteId { payer_side: true, transaction: numbered(0).transaction() };
     hub.tells(&Id::<Link>::new("a"), LinkMessage::HaveNoRoute { route: first });
+    hub.after(secs(5));
     assert_eq!(hub.hears("a", make_route(true)).len(), 7);
 }
 

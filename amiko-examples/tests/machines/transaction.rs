@@ -392,6 +392,28 @@ fn a_second_visit_may_not_use_the_links_of_the_first_one_nor_where_that_came_fro
 }
 
 #[test]
+fn a_half_route_that_has_ended_does_not_go_round_in_circles() {
+    let mut hub = hub(&["a", "b", "c"], &[]);
+    hub.hears("a", make_route(true));
+    hub.hears("a", cancel_route(true));
+    assert_eq!(hub.ended(), 1);
+    // It comes round over another link, and the word that it isn't wanted would follow it.
+    assert_eq!(hub.hears("c", make_route(true)), ["to c: HaveNoRoute{transactionID:T,isPayerSide:true}"]);
+    // The other half is another half-route.
+    assert_eq!(hub.hears("c", make_route(false)).len(), 7);
+    // Nobody looks for it any more.
+    hub.after(secs(5));
+    assert_eq!(hub.hears("c", make_route(true)).len(), 7);
+}
+
+#[test]
+fn one_that_was_asked_of_nobody_leaves_nothing() {
+    let mut hub = hub(&["a"], &[]);
+    hub.hears("a", make_route(true));
+    assert_eq!((hub.ended(), hub.engine.node().transactions.len()), (0, 0));
+}
+
+#[test]
 fn a_second_visit_may_use_a_link_that_has_come_since() {
     let mut hub = hub(&["a", "b", "c"], &[]);
     hub.hears("a", make_route(true));
