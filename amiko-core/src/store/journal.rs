@@ -125,24 +125,36 @@ impl<F: VfsFile> Segment<F> {
     }
 }
 
+/// A segment that is open to be read.
+#[derive(Debug)]
+pub(super) struct Opened<F> {
+    file: F,
+    path: PathBuf,
+    /// The sequence number of the first record that it may hold.
+    pub(super) first: u64,
+}
+
+impl<F: VfsFile> Opened<F> {
+    pub(super) fn new<V: Vfs<File = F>>(files: &Files<V>, first: u64) -> Result<Self, Failure> {
+        let path = files.segment(first);
+        Ok(Self { file: files.open(&path, Access::Read)?, path, first })
+    }
+}
+
 /// What the first line of a segment says.
 pub(super) fn header<V: Vfs>(files: &Files<V>, first: u64) -> Result<Header, RecoverError> {
-    let path = files.segment(first);
-    let file = files.open(&path, Access::Read)?;
+    let Opened { file, path, first } = Opened::new(files, first)?;
     Lines::new(&file, path).read_header(first)
 }
 
 /// Hands the records of a segment over, in order, up to version `until`. Changes nothing, not even a torn end, which
 /// only the last segment may have.
-pub(super) fn replay<V: Vfs>(
-    files: &Files<V>,
-    first: u64,
+pub(super) fn replay<F: VfsFile>(
+    Opened { file, path, first }: Opened<F>,
     last: bool,
     until: Option<u64>,
     visitor: &mut dyn Recovery,
 ) -> Result<Replayed, RecoverError> {
-    let path = files.segment(first);
-    let file = files.open(&path, Access::Read)?;
     let allocated = file.size().trying("read", &path)?;
     let mut lines = Lines::new(&file, path);
     lines.read_header(first)?;
@@ -151,6 +163,7 @@ pub(super) fn replay<V: Vfs>(
     let mut group = begin;
     let mut expected = first;
     let mut torn = None;
+    let mut doubted = None;
     let mut text = String::new();
     loop {
         if until.is_some_and(|until| expected > until) {
@@ -164,7 +177,17 @@ pub(super) fn replay<V: Vfs>(
         let record = match format::open_record(&lines.line) {
             Ok(record) => record,
             Err(fault) => {
-                torn = lines.judge_tail(expected, fault, last)?;
+                let (start, number) = (lines.start, lines.number);
+                match lines.judge_tail(expected, fault, last) {
+                    Ok(None) => break,
+                    // What isn't right is read once more. Where a journal is only read somebody else may be writing it:
+                    // its end was read before the next group was there, and what proves it to be damage afterwards.
+                    _ if doubted.replace(start) != Some(start) => {
+                        lines.go_to(start, number);
+                        continue;
+                    }
+                    found => torn = found?,
+                }
                 break;
             }
         };
@@ -194,8 +217,7 @@ pub(super) fn faults_after<V: Vfs>(
     first: u64,
     line: u64,
 ) -> Result<(Vec<RecoverError>, Option<u64>), Failure> {
-    let path = files.segment(first);
-    let file = files.open(&path, Access::Read)?;
+    let Opened { file, path, .. } = Opened::new(files, first)?;
     let mut lines = Lines::new(&file, path);
     let (mut faults, mut expected, mut last) = (Vec::new(), None::<u64>, None::<u64>);
     while lines.advance()? && faults.len() < MOST_FAULTS {
@@ -274,12 +296,15 @@ impl<'f, F: VfsFile> Lines<'f, F> {
     /// A crash may leave any part of the last group of records on disk, later ones without
     /// earlier ones too. A later group is only written when the ones before have been synced; so
     /// if one follows, what is damaged here had been durable.
+    ///
+    /// What a write hasn't reached is newlines. So a line that it tore is a beginning of a record, and one that is more
+    /// than that was damaged.
     fn judge_tail(&mut self, expected: u64, fault: Fault, last: bool) -> Result<Option<Torn>, RecoverError> {
         if self.rest_is_blank()? {
             return Ok(None);
         }
         let (start, number) = (self.start, self.number);
-        let torn_at_most = last && !fault.sealed;
+        let torn_at_most = last && !fault.sealed && !format::is_whole(&self.line);
         let damaged = self.damaged(fault);
         if !torn_at_most {
             return Err(damaged);
@@ -299,6 +324,12 @@ impl<'f, F: VfsFile> Lines<'f, F> {
         self.start = start;
         let file = self.path.clone();
         Ok(Some(Torn { file, line: number, byte: start, bytes_cut: end - start }))
+    }
+
+    /// Makes the next line this one, and reads it anew.
+    fn go_to(&mut self, start: u64, number: u64) {
+        self.reader = BufReader::with_capacity(1 << 16, Reader::new(self.file, start));
+        (self.next, self.number) = (start, number - 1);
     }
 
     /// Whether only newlines follow from this line on. A chunk of them is read at once: line by

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{OpenError, Place, RecoverError, with_sources};
 use super::files::{Files, Inventory};
+use super::journal::Opened;
 use super::vfs::{Access, OsVfs, Vfs, VfsFile};
 use super::{Recovery, Refused, Torn, journal, recovery, snapshot};
 use crate::time::Time;
@@ -310,7 +311,9 @@ impl<V: Vfs, I: Inspection> Walk<'_, V, I> {
         }
         let last_of_all = inventory.segments.last() == Some(&first);
         let mut visitor = Checked { inspection: self.running.take(), reached: first - 1, rules: Vec::new() };
-        let outcome = journal::replay(self.files, first, last_of_all, None, &mut visitor);
+        let outcome = Opened::new(self.files, first)
+            .map_err(RecoverError::from)
+            .and_then(|segment| journal::replay(segment, last_of_all, None, &mut visitor));
         let Checked { inspection, mut reached, rules } = visitor;
         self.faulty = outcome.is_err();
         let path = self.files.segment(first);
