@@ -4,7 +4,7 @@
 //! there; so after a crash whatever else stands behind the last good record is from the one
 //! write that never ended.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 
 use super::error::{Failure, RecoverError, Trying};
@@ -42,9 +42,8 @@ pub(super) struct Replayed {
     /// The sequence number of the first record that it may hold.
     pub(super) first: u64,
     end: u64,
-    allocated: u64,
-    /// Byte offset of the last group of records.
-    group: u64,
+    /// The last group of records, in a segment that may be torn; the header if there is none.
+    group: Vec<u8>,
     /// The sequence number of the last record, or the one before the segment.
     pub(super) sequence: u64,
     /// Bytes of its records.
@@ -78,13 +77,12 @@ impl<F: VfsFile> Segment<F> {
     /// whoever has seen it must not lose it again. If the sync of that process has failed, the system takes it for
     /// written, so that another sync of it does nothing. What it had synced before can't be in question.
     pub(super) fn resume<V: Vfs<File = F>>(files: &Files<V>, replayed: Replayed) -> Result<Self, Failure> {
-        let Replayed { path, first, end, allocated, group, torn, .. } = replayed;
+        let Replayed { path, first, end, group, torn, .. } = replayed;
         let mut file = files.open(&path, Access::Write)?;
-        // The newline of the last line may be missing.
-        let present = end.min(allocated);
-        rewrite(&mut file, group, present).trying("write", &path)?;
+        // What its checksum was found right of, and not read anew; with its newline, which may be missing.
+        file.write_at(end - group.len() as u64, &group).trying("write", &path)?;
         let torn_end = torn.map_or(end, |torn| torn.byte + torn.bytes_cut);
-        fill(&mut file, present, torn_end).trying("cut the torn end of", &path)?;
+        fill(&mut file, end, torn_end).trying("cut the torn end of", &path)?;
         // Nor is it known of the newlines behind it that they are on the disk: the next write fills the chunk again.
         let allocated = end;
         let mut segment = Self { file, path, first, end, allocated, synced: false };
@@ -155,12 +153,12 @@ pub(super) fn replay<F: VfsFile>(
     until: Option<u64>,
     visitor: &mut dyn Recovery,
 ) -> Result<Replayed, RecoverError> {
-    let allocated = file.size().trying("read", &path)?;
     let mut lines = Lines::new(&file, path);
     lines.read_header(first)?;
 
     let begin = lines.next;
-    let mut group = begin;
+    let mut group = lines.line.clone();
+    group.push(b'\n');
     let mut expected = first;
     let mut torn = None;
     let mut doubted = None;
@@ -195,8 +193,12 @@ pub(super) fn replay<F: VfsFile>(
             let found = record.sequence;
             return Err(lines.out_of_sequence(expected, found));
         }
-        if record.group == record.sequence {
-            group = lines.start;
+        if last {
+            if record.group == record.sequence {
+                group.clear();
+            }
+            group.extend_from_slice(&lines.line);
+            group.push(b'\n');
         }
         text.clear();
         text.push('{');
@@ -207,7 +209,7 @@ pub(super) fn replay<F: VfsFile>(
     }
 
     let (end, path) = (lines.start, lines.path);
-    Ok(Replayed { path, first, end, allocated, group, sequence: expected - 1, records: end - begin, torn })
+    Ok(Replayed { path, first, end, group, sequence: expected - 1, records: end - begin, torn })
 }
 
 /// What is wrong in a segment after a line at which its replay ended, and the last sequence number in it. Records are
@@ -381,22 +383,6 @@ impl<'f, F: VfsFile> Lines<'f, F> {
 /// How large a file of `end` bytes is made.
 fn allocation(end: u64, chunk: u64) -> u64 {
     end.checked_next_multiple_of(chunk.clamp(1, LARGEST_CHUNK)).unwrap_or(end)
-}
-
-/// Writes again what is there.
-fn rewrite<F: VfsFile>(file: &mut F, from: u64, to: u64) -> io::Result<()> {
-    let mut block = Vec::new();
-    let mut at = from;
-    while at < to {
-        block.clear();
-        let count = Reader::new(file, at).take((to - at).min(NEWLINES.len() as u64)).read_to_end(&mut block)?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        file.write_at(at, &block)?;
-        at += count as u64;
-    }
-    Ok(())
 }
 
 fn fill<F: VfsFile>(file: &mut F, from: u64, to: u64) -> io::Result<()> {
