@@ -164,7 +164,8 @@ impl<N: Node> Recovery for Restored<N> {
             Self::Foreign(json) => read_record(json, &mut input).map_err(refused),
             Self::Nothing => {
                 let before = sequence.saturating_sub(1);
-                let reason = format!("expected a snapshot of version {before} before it, found none; restore it from a copy");
+                let reason =
+                    format!("expected a snapshot of version {before} before it, found none; restore it from a copy");
                 Err(Refused { reason, line: 1, byte: 0 })
             }
         }

@@ -73,7 +73,8 @@ fn every_changed_bit_of_a_journal_is_noticed() {
             changed[at] ^= 1 << bit;
             disk.change(JOURNAL, &changed);
             // What says where a record ends, and the lines that are empty.
-            let may_look_torn = at > end || (at >= last && [bytes[at], changed[at]].iter().any(|byte| b"\"\\{}[]\n".contains(byte)));
+            let may_look_torn =
+                at > end || (at >= last && [bytes[at], changed[at]].iter().any(|byte| b"\"\\{}[]\n".contains(byte)));
             match disk.reopen() {
                 Ok((recovered, log)) => {
                     assert!(may_look_torn, "byte {at}, bit {bit} was taken for the end of a write");
