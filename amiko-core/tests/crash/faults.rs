@@ -4,6 +4,7 @@ use crate::history::History;
 use crate::workload::*;
 use crate::{in_parallel, sample, seed};
 use amiko_core::sim::{Fate, Fault, Pending, Random, SimVfs};
+use amiko_core::store::Work;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -70,6 +71,39 @@ fn what_is_recovered_after_a_failed_sync_is_durable() {
         }
         Ok(())
     });
+}
+
+/// Newlines that the process before has filled a file with may stand in the memory of the system alone. Who relied on them
+/// would find zeros behind a record that the power was cut in, which no torn write leaves.
+#[test]
+fn what_a_failed_sync_has_filled_is_filled_again() {
+    let order = |text: &str| envelope(vec![Order::Note { text: text.into() }]);
+    for sync in 1..=3 {
+        let disk = SimVfs::new();
+        let mut bank = open(&disk, settings(false)).unwrap();
+        bank.command(order(&"long ".repeat(200)), None, moment(1)).unwrap();
+        disk.fail_at(disk.operations() + sync, Fault::Sync);
+        disk.fail_at(disk.operations() + sync + 1, Fault::Sync);
+        let failed = bank.sync().is_err();
+        drop(bank);
+
+        let next = disk.kill();
+        let mut bank = open(&next, settings(false)).unwrap();
+        let version = bank.sequence();
+        bank.command(order("short"), None, moment(2)).unwrap();
+        let done = bank.begin_write().unwrap().map(Work::run);
+        bank.end_sync(done.unwrap()).unwrap();
+        let Some(Pending::Written { bytes, .. }) = next.pending().pop() else { panic!("nothing was written") };
+        for from in 0..bytes {
+            let mut left = next.pending().len();
+            let image = next.crash(|_| {
+                left -= 1;
+                if left == 0 { Fate::Holed { from, to: from + 1 } } else { Fate::Dropped }
+            });
+            let bank = open(&image, settings(false)).unwrap_or_else(|error| panic!("{error:?}: {failed}, {from}"));
+            assert!(bank.sequence() == version || from == bytes - 1, "{from} of {bytes}");
+        }
+    }
 }
 
 /// Opens a disk that works again: as the next process finds it, and as crashes leave it.
