@@ -403,6 +403,27 @@ fn a_whole_file_of_another_state_is_refused_with_file_line_and_byte() {
 }
 
 #[test]
+fn the_first_snapshot_is_missed_as_soon_as_there_is_an_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Engine::<World>::open_with(Directory::open(folder.path()).unwrap(), settings(), three_things);
+    let snapshot = folder.path().join("snapshot-0.json");
+    drop(open().unwrap());
+    // As a process leaves it that was killed while the directory was made.
+    std::fs::remove_file(&snapshot).unwrap();
+    let mut engine = open().unwrap();
+    at(&mut engine, 1, [set(7)]).unwrap();
+    engine.sync().unwrap();
+    drop(engine);
+    std::fs::remove_file(&snapshot).unwrap();
+    let error = open().err().unwrap();
+    let EngineOpenError::Recover(RecoverError::Refused { path, line: 2, reason, .. }) = &error else {
+        panic!("{error:?}")
+    };
+    assert!(path.ends_with("journal-1.jsonl") && reason.contains("a snapshot of version 0"), "{error:?}");
+    assert!(!snapshot.exists());
+}
+
+#[test]
 fn a_directory_is_open_in_one_place_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
     let first = Directory::open(directory.path()).unwrap();

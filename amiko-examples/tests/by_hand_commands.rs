@@ -130,6 +130,8 @@ fn an_edit_of_nothing_or_of_a_running_node_changes_nothing() {
     assert_eq!(json(&output)["patch"], Value::Array(Vec::new()));
     check(&edit_with(&directory, "false", &["edit"]), 1, &["expected the editor false to end well"]);
     assert_eq!(files(&directory), before);
+    let said = check(&edit_with(&directory, "rm", &["edit"]), 1, &["cannot read", "nothing was changed"]);
+    assert!(!said.contains("--from"), "there is nothing to go on with: {said}");
     check(&edit_with(&root.path().join("none"), "true", &["edit"]), 1, &["none"]);
     assert!(!root.path().join("none").exists());
 
@@ -168,13 +170,18 @@ fn a_refused_edit_says_where_and_keeps_the_file() {
 
 /// Changes a digit in the middle of the journal; gives back the version before it.
 fn damage(directory: &Path) -> u64 {
+    damage_to(directory, 2)
+}
+
+/// Changes a digit of the record of this version; gives back the version before it.
+fn damage_to(directory: &Path, version: u64) -> u64 {
     let path = directory.join("journal-1.jsonl");
     let text = fs::read_to_string(&path).unwrap();
-    let at = text.find("\"seq\":2,\"time\":").unwrap() + 20;
+    let at = text.find(&format!("\"seq\":{version},\"time\":")).unwrap() + 20;
     let mut bytes = text.into_bytes();
     bytes[at] ^= 1;
     fs::write(path, bytes).unwrap();
-    1
+    version - 1
 }
 
 #[test]
@@ -203,6 +210,21 @@ fn verify_tells_healthy_from_torn_from_damaged() {
     let document = json(&output);
     assert_eq!((&document["healthy"], &document["findings"][0]["line"]), (&false.into(), &3.into()));
     check(&amiko_node(&directory, &["run", "--listen", "127.0.0.1:0"]), 4, &["amiko-node verify", "amiko-node repair"]);
+}
+
+/// The last record is damaged as others are: nobody is told that nothing will be lost.
+#[test]
+fn a_changed_last_record_is_damage_and_its_version_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = stopped(root.path());
+    let last = newest(&directory);
+    let version = damage_to(&directory, last);
+    check(&amiko_node(&directory, &["run", "--listen", "127.0.0.1:0"]), 4, &["expected checksum"]);
+    let output = amiko_node(&directory, &["verify", "--json"]);
+    check(&output, 4, &[]);
+    assert_eq!(json(&output)["newest"], last);
+    check(&amiko_node(&directory, &["repair"]), 1, &[&format!("version {last} will be lost")]);
+    check(&amiko_node(&directory, &["repair", "--yes"]), 0, &[&format!("opens at version {version} now")]);
 }
 
 #[test]

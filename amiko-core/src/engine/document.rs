@@ -157,13 +157,15 @@ impl<N: Node> Recovery for Restored<N> {
         Ok(())
     }
 
-    fn record(&mut self, _sequence: u64, record: &str) -> Result<(), Refused> {
+    fn record(&mut self, sequence: u64, record: &str) -> Result<(), Refused> {
         let mut input = Reader::new(record);
         match self {
             Self::Typed(document) => read_record(&mut **document, &mut input).map_err(refused),
             Self::Foreign(json) => read_record(json, &mut input).map_err(refused),
             Self::Nothing => {
-                let reason = "expected a snapshot before the first record, found none".into();
+                let before = sequence.saturating_sub(1);
+                let reason =
+                    format!("expected a snapshot of version {before} before it, found none; restore it from a copy");
                 Err(Refused { reason, line: 1, byte: 0 })
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: it never writes, and needs neither the lock nor the right to write.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::{OpenError, RecoverError, StoreError};
@@ -55,6 +56,10 @@ pub struct Archive<V: Vfs = OsVfs> {
     usage: Usage,
 }
 
+/// A newer snapshot may take the place of files after they were listed, and before they were opened: so often they are
+/// listed anew at the most.
+const ATTEMPTS: usize = 10;
+
 /// There is nothing to do for an [`Archive`].
 #[derive(Debug)]
 pub enum NoWork {}
@@ -93,9 +98,21 @@ impl<V: Vfs> Store for Archive<V> {
         if self.sequence.is_some() {
             return Err(RecoverError::NotFresh);
         }
-        let replay = match self.version {
-            Some(version) => recovery::until(&self.files, version, visitor)?,
-            None => recovery::newest(&self.files, visitor)?,
+        let mut attempts = 1;
+        let replay = loop {
+            let outcome = match self.version {
+                Some(version) => recovery::until(&self.files, version, visitor),
+                None => recovery::newest(&self.files, visitor),
+            };
+            match outcome {
+                // Nothing was handed over: all files are opened before.
+                Err(RecoverError::Io { source, .. })
+                    if source.kind() == io::ErrorKind::NotFound && attempts < ATTEMPTS =>
+                {
+                    attempts += 1;
+                }
+                other => break other?,
+            }
         };
         self.sequence = Some(replay.recovered.sequence);
         self.usage = replay.usage;

@@ -169,6 +169,28 @@ pub(super) fn proves_sync(line: &[u8], expected: u64) -> bool {
     })
 }
 
+/// Whether a line has all of a record in it, damaged or not: every bracket that it opens is closed again. The first byte
+/// counts as one, whatever it is.
+///
+/// No beginning of a record is that far.
+pub(super) fn is_whole(line: &[u8]) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (1_usize, false, false);
+    for byte in line.iter().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => depth += 1,
+            b'}' | b']' if !quoted => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return true;
+        }
+    }
+    false
+}
+
 /// What is at the start of a text, on one line and not too long.
 pub(super) fn excerpt(text: &[u8]) -> String {
     const LONGEST: usize = 60;

@@ -4,7 +4,7 @@
 //! there; so after a crash whatever else stands behind the last good record is from the one
 //! write that never ended.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 
 use super::error::{Failure, RecoverError, Trying};
@@ -42,9 +42,8 @@ pub(super) struct Replayed {
     /// The sequence number of the first record that it may hold.
     pub(super) first: u64,
     end: u64,
-    allocated: u64,
-    /// Byte offset of the last group of records.
-    group: u64,
+    /// The last group of records, in a segment that may be torn; the header if there is none.
+    group: Vec<u8>,
     /// The sequence number of the last record, or the one before the segment.
     pub(super) sequence: u64,
     /// Bytes of its records.
@@ -78,13 +77,12 @@ impl<F: VfsFile> Segment<F> {
     /// whoever has seen it must not lose it again. If the sync of that process has failed, the system takes it for
     /// written, so that another sync of it does nothing. What it had synced before can't be in question.
     pub(super) fn resume<V: Vfs<File = F>>(files: &Files<V>, replayed: Replayed) -> Result<Self, Failure> {
-        let Replayed { path, first, end, allocated, group, torn, .. } = replayed;
+        let Replayed { path, first, end, group, torn, .. } = replayed;
         let mut file = files.open(&path, Access::Write)?;
-        // The newline of the last line may be missing.
-        let present = end.min(allocated);
-        rewrite(&mut file, group, present).trying("write", &path)?;
+        // What its checksum was found right of, and not read anew; with its newline, which may be missing.
+        file.write_at(end - group.len() as u64, &group).trying("write", &path)?;
         let torn_end = torn.map_or(end, |torn| torn.byte + torn.bytes_cut);
-        fill(&mut file, present, torn_end).trying("cut the torn end of", &path)?;
+        fill(&mut file, end, torn_end).trying("cut the torn end of", &path)?;
         // Nor is it known of the newlines behind it that they are on the disk: the next write fills the chunk again.
         let allocated = end;
         let mut segment = Self { file, path, first, end, allocated, synced: false };
@@ -125,32 +123,45 @@ impl<F: VfsFile> Segment<F> {
     }
 }
 
+/// A segment that is open to be read.
+#[derive(Debug)]
+pub(super) struct Opened<F> {
+    file: F,
+    path: PathBuf,
+    /// The sequence number of the first record that it may hold.
+    pub(super) first: u64,
+}
+
+impl<F: VfsFile> Opened<F> {
+    pub(super) fn new<V: Vfs<File = F>>(files: &Files<V>, first: u64) -> Result<Self, Failure> {
+        let path = files.segment(first);
+        Ok(Self { file: files.open(&path, Access::Read)?, path, first })
+    }
+}
+
 /// What the first line of a segment says.
 pub(super) fn header<V: Vfs>(files: &Files<V>, first: u64) -> Result<Header, RecoverError> {
-    let path = files.segment(first);
-    let file = files.open(&path, Access::Read)?;
+    let Opened { file, path, first } = Opened::new(files, first)?;
     Lines::new(&file, path).read_header(first)
 }
 
 /// Hands the records of a segment over, in order, up to version `until`. Changes nothing, not even a torn end, which
 /// only the last segment may have.
-pub(super) fn replay<V: Vfs>(
-    files: &Files<V>,
-    first: u64,
+pub(super) fn replay<F: VfsFile>(
+    Opened { file, path, first }: Opened<F>,
     last: bool,
     until: Option<u64>,
     visitor: &mut dyn Recovery,
 ) -> Result<Replayed, RecoverError> {
-    let path = files.segment(first);
-    let file = files.open(&path, Access::Read)?;
-    let allocated = file.size().trying("read", &path)?;
     let mut lines = Lines::new(&file, path);
     lines.read_header(first)?;
 
     let begin = lines.next;
-    let mut group = begin;
+    let mut group = lines.line.clone();
+    group.push(b'\n');
     let mut expected = first;
     let mut torn = None;
+    let mut doubted = None;
     let mut text = String::new();
     loop {
         if until.is_some_and(|until| expected > until) {
@@ -164,7 +175,17 @@ pub(super) fn replay<V: Vfs>(
         let record = match format::open_record(&lines.line) {
             Ok(record) => record,
             Err(fault) => {
-                torn = lines.judge_tail(expected, fault, last)?;
+                let (start, number) = (lines.start, lines.number);
+                match lines.judge_tail(expected, fault, last) {
+                    Ok(None) => break,
+                    // What isn't right is read once more. Where a journal is only read somebody else may be writing it:
+                    // its end was read before the next group was there, and what proves it to be damage afterwards.
+                    _ if doubted.replace(start) != Some(start) => {
+                        lines.go_to(start, number);
+                        continue;
+                    }
+                    found => torn = found?,
+                }
                 break;
             }
         };
@@ -172,8 +193,12 @@ pub(super) fn replay<V: Vfs>(
             let found = record.sequence;
             return Err(lines.out_of_sequence(expected, found));
         }
-        if record.group == record.sequence {
-            group = lines.start;
+        if last {
+            if record.group == record.sequence {
+                group.clear();
+            }
+            group.extend_from_slice(&lines.line);
+            group.push(b'\n');
         }
         text.clear();
         text.push('{');
@@ -184,7 +209,7 @@ pub(super) fn replay<V: Vfs>(
     }
 
     let (end, path) = (lines.start, lines.path);
-    Ok(Replayed { path, first, end, allocated, group, sequence: expected - 1, records: end - begin, torn })
+    Ok(Replayed { path, first, end, group, sequence: expected - 1, records: end - begin, torn })
 }
 
 /// What is wrong in a segment after a line at which its replay ended, and the last sequence number in it. Records are
@@ -194,8 +219,7 @@ pub(super) fn faults_after<V: Vfs>(
     first: u64,
     line: u64,
 ) -> Result<(Vec<RecoverError>, Option<u64>), Failure> {
-    let path = files.segment(first);
-    let file = files.open(&path, Access::Read)?;
+    let Opened { file, path, .. } = Opened::new(files, first)?;
     let mut lines = Lines::new(&file, path);
     let (mut faults, mut expected, mut last) = (Vec::new(), None::<u64>, None::<u64>);
     while lines.advance()? && faults.len() < MOST_FAULTS {
@@ -274,12 +298,15 @@ impl<'f, F: VfsFile> Lines<'f, F> {
     /// A crash may leave any part of the last group of records on disk, later ones without
     /// earlier ones too. A later group is only written when the ones before have been synced; so
     /// if one follows, what is damaged here had been durable.
+    ///
+    /// What a write hasn't reached is newlines. So a line that it tore is a beginning of a record, and one that is more
+    /// than that was damaged.
     fn judge_tail(&mut self, expected: u64, fault: Fault, last: bool) -> Result<Option<Torn>, RecoverError> {
         if self.rest_is_blank()? {
             return Ok(None);
         }
         let (start, number) = (self.start, self.number);
-        let torn_at_most = last && !fault.sealed;
+        let torn_at_most = last && !fault.sealed && !format::is_whole(&self.line);
         let damaged = self.damaged(fault);
         if !torn_at_most {
             return Err(damaged);
@@ -299,6 +326,12 @@ impl<'f, F: VfsFile> Lines<'f, F> {
         self.start = start;
         let file = self.path.clone();
         Ok(Some(Torn { file, line: number, byte: start, bytes_cut: end - start }))
+    }
+
+    /// Makes the next line this one, and reads it anew.
+    fn go_to(&mut self, start: u64, number: u64) {
+        self.reader = BufReader::with_capacity(1 << 16, Reader::new(self.file, start));
+        (self.next, self.number) = (start, number - 1);
     }
 
     /// Whether only newlines follow from this line on. A chunk of them is read at once: line by
@@ -350,22 +383,6 @@ impl<'f, F: VfsFile> Lines<'f, F> {
 /// How large a file of `end` bytes is made.
 fn allocation(end: u64, chunk: u64) -> u64 {
     end.checked_next_multiple_of(chunk.clamp(1, LARGEST_CHUNK)).unwrap_or(end)
-}
-
-/// Writes again what is there.
-fn rewrite<F: VfsFile>(file: &mut F, from: u64, to: u64) -> io::Result<()> {
-    let mut block = Vec::new();
-    let mut at = from;
-    while at < to {
-        block.clear();
-        let count = Reader::new(file, at).take((to - at).min(NEWLINES.len() as u64)).read_to_end(&mut block)?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        file.write_at(at, &block)?;
-        at += count as u64;
-    }
-    Ok(())
 }
 
 fn fill<F: VfsFile>(file: &mut F, from: u64, to: u64) -> io::Result<()> {

@@ -257,8 +257,8 @@ pub struct Damaged {
 
 /// The end of a journal that a crash left half-written, and that was cut off.
 ///
-/// Nothing that was synced is in it, unless the medium itself lost it: damage to the very last
-/// group of records can't be told from a write that never ended.
+/// Nothing that was synced is in it, unless the medium itself lost it: damage to the quotes or the
+/// brackets of the very last group of records can't be told from a write that never ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Torn {
     /// The file that was cut.

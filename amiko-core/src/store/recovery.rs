@@ -5,8 +5,8 @@
 
 use super::error::RecoverError;
 use super::files::{Files, Inventory};
-use super::journal::{self, Replayed};
-use super::snapshot;
+use super::journal::{self, Opened, Replayed};
+use super::snapshot::{self, Snapshot};
 use super::vfs::Vfs;
 use super::{Damaged, Recovered, Recovery, Usage};
 
@@ -56,17 +56,25 @@ pub(super) fn replay<V: Vfs>(
     until: Option<u64>,
     visitor: &mut dyn Recovery,
 ) -> Result<Replay, RecoverError> {
-    let mut usage = Usage::default();
-    let (base, damaged) = base(files, inventory, &mut usage, visitor)?;
+    let (snapshot, damaged) = base(files, inventory)?;
+    let base = snapshot.as_ref().map(|snapshot| snapshot.sequence);
     let mut sequence = base.unwrap_or(0);
-    let mut tail: Option<Replayed> = None;
     let segments = &inventory.segments[inventory.segments.partition_point(|first| *first <= sequence)..];
-    for &first in segments {
+    // All of them are open before anything is handed over: what is open stays there to be read, though somebody else may
+    // remove its name.
+    let opened: Vec<_> = segments.iter().map(|&first| Opened::new(files, first)).collect::<Result<_, _>>()?;
+    let mut usage = Usage { snapshot: snapshot.as_ref().map_or(0, |snapshot| snapshot.size), ..Usage::default() };
+    if let Some(snapshot) = snapshot {
+        snapshot.hand_over(visitor)?;
+    }
+    let mut tail: Option<Replayed> = None;
+    for segment in opened {
+        let first = segment.first;
         if first != sequence.saturating_add(1) {
             return Err(gap(files, base, sequence, tail.as_ref().map(|tail| tail.first), Some(first)));
         }
         // Only the last one of all may be torn: those before were synced before the next was begun.
-        let replayed = journal::replay(files, first, last == Some(first), until, visitor)?;
+        let replayed = journal::replay(segment, last == Some(first), until, visitor)?;
         sequence = replayed.sequence;
         usage.journal += replayed.records;
         tail = Some(replayed);
@@ -86,23 +94,17 @@ pub(super) fn replay<V: Vfs>(
     Ok(Replay { recovered: Recovered { sequence, torn, damaged }, usage, base, tail })
 }
 
-/// Hands over the newest snapshot that is good, and names the damaged ones after it.
-#[expect(clippy::type_complexity, reason = "a number, and numbers with what is wrong there")]
+/// Reads the newest snapshot that is good, and names the damaged ones after it.
+#[expect(clippy::type_complexity, reason = "a snapshot, and numbers with what is wrong there")]
 fn base<V: Vfs>(
     files: &Files<V>,
     inventory: &Inventory,
-    usage: &mut Usage,
-    visitor: &mut dyn Recovery,
-) -> Result<(Option<u64>, Vec<(u64, Damaged)>), RecoverError> {
+) -> Result<(Option<Snapshot>, Vec<(u64, Damaged)>), RecoverError> {
     let mut damaged = Vec::new();
     let mut first_error = None;
     for &sequence in inventory.snapshots.iter().rev() {
         match snapshot::read(files, sequence) {
-            Ok(snapshot) => {
-                usage.snapshot = snapshot.size;
-                snapshot.hand_over(visitor)?;
-                return Ok((Some(sequence), damaged));
-            }
+            Ok(snapshot) => return Ok((Some(snapshot), damaged)),
             Err(error @ RecoverError::Damaged { .. }) => {
                 damaged.push((sequence, Damaged { file: files.snapshot(sequence), reason: error.to_string() }));
                 first_error.get_or_insert(error);

@@ -68,7 +68,7 @@ impl<F: VfsFile> Writer<F> {
 /// A snapshot that is as it was written.
 pub(super) struct Snapshot {
     path: PathBuf,
-    sequence: u64,
+    pub(super) sequence: u64,
     document: String,
     /// Bytes of the file.
     pub(super) size: u64,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{OpenError, Place, RecoverError, with_sources};
 use super::files::{Files, Inventory};
+use super::journal::Opened;
 use super::vfs::{Access, OsVfs, Vfs, VfsFile};
 use super::{Recovery, Refused, Torn, journal, recovery, snapshot};
 use crate::time::Time;
@@ -283,7 +284,7 @@ impl<V: Vfs, I: Inspection> Walk<'_, V, I> {
             Err(error) => self.damage(error),
         }
         (self.base, self.reached, self.before) = (Some(sequence), Some(sequence), None);
-        self.report.newest = self.report.newest.max(sequence);
+        self.trace(sequence);
         let time = self.files.time_of(sequence);
         self.file(path, FileKind::Snapshot, Some((sequence, sequence)), time);
     }
@@ -310,7 +311,9 @@ impl<V: Vfs, I: Inspection> Walk<'_, V, I> {
         }
         let last_of_all = inventory.segments.last() == Some(&first);
         let mut visitor = Checked { inspection: self.running.take(), reached: first - 1, rules: Vec::new() };
-        let outcome = journal::replay(self.files, first, last_of_all, None, &mut visitor);
+        let outcome = Opened::new(self.files, first)
+            .map_err(RecoverError::from)
+            .and_then(|segment| journal::replay(segment, last_of_all, None, &mut visitor));
         let Checked { inspection, mut reached, rules } = visitor;
         self.faulty = outcome.is_err();
         let path = self.files.segment(first);
@@ -325,6 +328,8 @@ impl<V: Vfs, I: Inspection> Walk<'_, V, I> {
                 let place = error.place().1;
                 self.damage(error);
                 if let Some((line, _)) = place {
+                    // Where it isn't the header, a record was there.
+                    self.trace(reached.saturating_add(u64::from(line > 1)));
                     match journal::faults_after(self.files, first, line) {
                         Ok((faults, last)) => {
                             faults.into_iter().for_each(|error| self.damage(error));
@@ -336,7 +341,7 @@ impl<V: Vfs, I: Inspection> Walk<'_, V, I> {
             }
         }
         (self.reached, self.before) = (Some(reached), Some(first));
-        self.report.newest = self.report.newest.max(reached);
+        self.trace(reached);
         let time = journal::header(self.files, first).ok().map(|header| header.time);
         self.file(path, FileKind::Journal, (reached >= first).then_some((first, reached)), time);
     }
@@ -367,6 +372,10 @@ impl<V: Vfs, I: Inspection> Walk<'_, V, I> {
         if !(self.faulty && matches!(gap, RecoverError::ShortJournal { .. })) {
             self.damage(gap);
         }
+    }
+
+    fn trace(&mut self, version: u64) {
+        self.report.newest = self.report.newest.max(version);
     }
 
     fn damage(&mut self, error: RecoverError) {

@@ -169,8 +169,8 @@ impl Vfs for OsVfs {
             }
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
         }
-        // The process ID is for people; the lock holds without it and needn't be durable.
-        file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(LockError::Io)?;
+        // Best effort: the process ID is for people. The lock holds without it, and a disk may be full.
+        drop(file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())));
         Ok(file)
     }
 
@@ -252,7 +252,13 @@ impl<'f, F: VfsFile> Reader<'f, F> {
 
 impl<F: VfsFile> Read for Reader<'_, F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(self.offset, buffer)?;
+        let count = loop {
+            match self.file.read_at(self.offset, buffer) {
+                // A signal came in between, on a file system where it may.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => break outcome?,
+            }
+        };
         self.offset += count as u64;
         Ok(count)
     }

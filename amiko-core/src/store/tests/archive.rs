@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::store::{Access, Archive, LockError, OpenError, OsVfs, StoreError, Usage, Vfs};
@@ -87,14 +88,14 @@ fn a_directory_in_use_can_be_read() {
     }
 }
 
-/// The file system of a process that may only read.
-struct ReadOnly;
+/// The file system of a process that may only read. It calls a function before it opens a file.
+struct ReadOnly<F>(F);
 
 fn forbidden<T>() -> io::Result<T> {
     Err(io::ErrorKind::PermissionDenied.into())
 }
 
-impl Vfs for ReadOnly {
+impl<F: Fn() + Send + 'static> Vfs for ReadOnly<F> {
     type File = fs::File;
     type Lock = ();
 
@@ -111,6 +112,7 @@ impl Vfs for ReadOnly {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<fs::File> {
+        (self.0)();
         if access == Access::Read { OsVfs.open(path, access) } else { forbidden() }
     }
 
@@ -131,6 +133,76 @@ impl Vfs for ReadOnly {
     }
 }
 
+/// Calls a function when something is handed over.
+struct Told<F> {
+    log: Log,
+    tell: F,
+}
+
+impl<F: FnMut()> Recovery for Told<F> {
+    fn snapshot(&mut self, sequence: u64, document: &str) -> Result<(), Refused> {
+        (self.tell)();
+        self.log.snapshot(sequence, document)
+    }
+
+    fn record(&mut self, sequence: u64, record: &str) -> Result<(), Refused> {
+        (self.tell)();
+        self.log.record(sequence, record)
+    }
+}
+
+#[test]
+fn a_newer_snapshot_may_take_the_place_of_what_is_read() {
+    let kept = |version, while_it_opens: bool| {
+        let folder = folder();
+        let mut writer = open(folder.path());
+        recover(&mut writer);
+        commit(&mut writer, 1..=2);
+        snapshot(&mut writer, 2);
+        commit(&mut writer, 3..=6);
+        let writer = Arc::new(Mutex::new(Some(writer)));
+        let compact = move |wanted: bool| {
+            if let Some(mut writer) = writer.lock().unwrap().take_if(|_| wanted) {
+                snapshot(&mut writer, 6);
+            }
+        };
+        let (opened, handed_over) = (compact.clone(), || compact(!while_it_opens));
+        let vfs = ReadOnly(move || opened(while_it_opens));
+        let mut told = Told { log: Log::default(), tell: handed_over };
+        let recovered = Archive::open_with_vfs(folder.path(), Some(version), vfs).unwrap().recover(&mut told)?;
+        assert_eq!(names(folder.path()), ["LOCK", "journal-7.jsonl", "snapshot-6.json"]);
+        assert_eq!(recovered.sequence, version);
+        Ok(told.log)
+    };
+    // What was opened is read to its end.
+    assert_eq!(kept(5, false).unwrap(), Log::expected(Some(2), 5));
+    assert_eq!(kept(6, false).unwrap(), Log::expected(Some(2), 6));
+    // What is gone is looked for again, as nothing was handed over.
+    assert_eq!(kept(6, true).unwrap(), Log::expected(Some(6), 6));
+    let error = kept(5, true).unwrap_err();
+    assert!(matches!(error, RecoverError::NotKept { version: 5, oldest: 6, .. }), "{error}");
+}
+
+#[test]
+fn a_journal_that_grows_while_it_is_read_is_not_damaged() {
+    let folder = folder();
+    let mut writer = Directory::open_with(folder.path(), settings().segment_chunk(1 << 20)).unwrap();
+    recover(&mut writer);
+    commit(&mut writer, 1..=2);
+    let mut last = 2;
+    // More than is read ahead, at the first record.
+    let grow = || {
+        if last == 2 {
+            last = 2_000;
+            commit(&mut writer, 3..=last);
+        }
+    };
+    let mut told = Told { log: Log::default(), tell: grow };
+    let recovered = Directory::open_at(folder.path(), 1_900).unwrap().recover(&mut told).unwrap();
+    assert_eq!((recovered.sequence, recovered.torn), (1_900, None));
+    assert_eq!(told.log, Log::expected(None, 1_900));
+}
+
 #[test]
 fn a_directory_that_may_only_be_read_is_enough() {
     let folder = folder();
@@ -142,7 +214,7 @@ fn a_directory_that_may_only_be_read_is_enough() {
     fs::write(&path, format!("{}\n{{\"crc\":\"torn", text.trim_end())).unwrap();
     let before = contents(folder.path());
     for (version, last) in [(Some(7), 7), (Some(12), 12), (None, 12)] {
-        let mut archive = Archive::open_with_vfs(folder.path(), version, ReadOnly).unwrap();
+        let mut archive = Archive::open_with_vfs(folder.path(), version, ReadOnly(|| ())).unwrap();
         let mut log = Log::default();
         let recovered = archive.recover(&mut log).unwrap();
         assert_eq!(recovered.sequence, last);

@@ -24,6 +24,7 @@ struct Inner {
     changes: Vec<BTreeMap<PathBuf, usize>>,
     operations: usize,
     fail_at: Option<usize>,
+    reads: usize,
 }
 
 #[derive(Debug, Default)]
@@ -231,7 +232,11 @@ impl VfsFile for Handle {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let inner = self.0.0.lock().unwrap();
+        let mut inner = self.0.0.lock().unwrap();
+        inner.reads += 1;
+        if inner.reads.is_multiple_of(3) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let rest = inner.files[self.1].bytes.get(offset as usize..).unwrap_or_default();
         // Less than was asked for, as reading is allowed to.
         let count = rest.len().min(buffer.len()).min(100);

@@ -2,7 +2,7 @@
 
 use super::disk::{Disk, Random};
 use super::*;
-use crate::store::{StoreError, Work};
+use crate::store::{OpenError, StoreError, Work, verify_with_vfs};
 use std::time::Duration;
 
 /// What a caller knows about its store.
@@ -65,6 +65,12 @@ fn crashes_lose_nothing_that_was_synced() {
         let retention = [Retention::Count(0), Retention::Count(2), Retention::Forever, Retention::Age(age)];
         let settings = settings().retention(retention[random.below(4) as usize]);
         for life in 0..4 {
+            disk.repair();
+            // What a crash leaves is no damage.
+            match verify_with_vfs("store", Log::default, disk.clone()) {
+                Ok(report) => assert!(report.is_healthy(), "seed {seed}, life {life}: {:?}", report.findings),
+                Err(error) => assert!(matches!(error, OpenError::NoStore { .. }), "seed {seed}, life {life}: {error}"),
+            }
             disk.fail_at(random.below(60) as usize);
             let mut store = disk.open_with(settings.clone());
             let mut log = Log::default();

@@ -26,7 +26,7 @@ pub(crate) fn edit(arguments: &Edit, directory: &Path, json: bool) -> Result<Exi
     let mut draft = Draft::new(directory, arguments.from.as_deref(), &present)?;
     let patch = match take(&mut engine, &draft, &present, arguments.yes, json) {
         Ok(patch) => patch,
-        // What nobody has touched isn't worth keeping.
+        // What nobody has touched, or what is gone, isn't worth keeping.
         Err(reason) if draft.is_untouched() => {
             draft.done = true;
             return Err(Failure::Refused(format!("{reason}; nothing was changed")));
@@ -168,7 +168,11 @@ impl Draft {
     }
 
     fn is_untouched(&self) -> bool {
-        self.ours && fs::read_to_string(&self.path).is_ok_and(|text| text.trim_end() == self.original)
+        match fs::read_to_string(&self.path) {
+            Ok(text) => self.ours && text.trim_end() == self.original,
+            // Whoever has removed it doesn't want it.
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
     }
 }
 
