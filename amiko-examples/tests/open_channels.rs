@@ -8,9 +8,9 @@ use amiko_core::prelude::*;
 use amiko_core::serializable::check_classes;
 use amiko_core::store::Memory;
 use amiko_examples::payment::{
-    Channel, ChannelMessage, ChannelState, ConnectionId, Direction, Funds, Link, LinkMessage, Message, PaymentNode,
-    PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol, PlainChannel, PlainDeposit, PlainWithdraw, Reservation,
-    RouteId, Token, new_channel,
+    Channel, ChannelMessage, ChannelState, ConnectionId, Direction, Funds, Link, LinkMessage, Message, Network,
+    PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol, PlainChannel, PlainDeposit, PlainWithdraw,
+    Reservation, RouteId, Token, new_channel,
 };
 
 /// A channel between friends, who write down what they owe each other: nobody has to deposit anything.
@@ -162,7 +162,7 @@ fn deposit(class: &str) -> Message {
 fn make_route(amount: u64) -> Message {
     Message::MakeRoute {
         amount,
-        transaction_id: token().transaction(),
+        transaction_id: token().transaction(Network::Amiko),
         start_time: None,
         end_time: None,
         meeting_point_id: Id::new("There"),
@@ -172,13 +172,13 @@ fn make_route(amount: u64) -> Message {
 }
 
 fn have_route() -> Message {
-    let transaction_id = Some(token().transaction());
+    let transaction_id = Some(token().transaction(Network::Amiko));
     Message::HaveRoute { transaction_id, is_payer_side: true, start_time: Some(BEGIN), end_time: Some(BEGIN + 100) }
 }
 
 fn lock() -> Message {
     Message::Lock {
-        transaction_id: token().transaction(),
+        transaction_id: token().transaction(Network::Amiko),
         is_payer_side: true,
         amount: 123,
         start_time: None,

@@ -6,18 +6,22 @@ mod common;
 
 use amiko_core::Older;
 use amiko_core::prelude::*;
-use amiko_examples::payment::{PaymentNodeEnvelope, PaymentNodeMessage};
+use amiko_examples::payment::{Network, PaymentNodeEnvelope, PaymentNodeMessage};
 use common::{Net, PAYEE, PAYER};
 use std::time::Duration;
 
+const NETWORKS: [Network; 2] = [Network::Amiko, Network::Prototype3];
+
 #[test]
 fn a_payment_over_six_links_moves_the_money_and_leaves_nothing_over() {
-    let mut net = Net::new(1);
-    net.pay(PAYER, PAYEE, 123, true);
-    assert_eq!(net.outcomes(PAYER), ["payer committed"]);
-    assert_eq!(net.outcomes(PAYEE), ["payee committed"]);
-    assert_eq!(net.balance_changes(), [-123, 0, 0, 0, 0, 0, 0, 123, 0, 0, 0, 0]);
-    net.assert_settled();
+    for network in NETWORKS {
+        let mut net = Net::on(network, 1);
+        net.pay(PAYER, PAYEE, 123, true);
+        assert_eq!(net.outcomes(PAYER), ["payer committed"]);
+        assert_eq!(net.outcomes(PAYEE), ["payee committed"]);
+        assert_eq!(net.balance_changes(), [-123, 0, 0, 0, 0, 0, 0, 123, 0, 0, 0, 0]);
+        net.assert_settled();
+    }
 }
 
 #[test]
@@ -171,19 +175,40 @@ fn a_cut_link_delays_a_payment_and_loses_nothing() {
 
 #[test]
 fn a_lock_that_nobody_commits_goes_back_when_its_time_is_over() {
-    let mut net = Net::new(11);
-    let (node, payer) = net.begin(PAYER, PAYEE, 123);
-    net.agree(node, &payer);
-    assert!(net.world.run_until(secs(5), |world| common::locked(world, 5)));
-    net.world.silence(PAYEE, true);
-    // Six hops of a day each, and one more to be sure.
-    net.world.run_for(secs(8 * 86_400));
-    assert_eq!(net.outcomes(PAYER), ["payer cancelled: the lock was rolled back"]);
-    net.world.silence(PAYEE, false);
-    net.settle();
-    // Its own time-outs ran out meanwhile, and go before the lock that waited for it.
-    assert!(net.outcomes(PAYEE)[0].starts_with("payee cancelled"), "{:?}", net.outcomes(PAYEE));
-    net.assert_unchanged();
+    for network in NETWORKS {
+        let mut net = Net::on(network, 11);
+        let (node, payer) = net.begin(PAYER, PAYEE, 123);
+        net.agree(node, &payer);
+        assert!(net.world.run_until(secs(5), |world| common::locked(world, 5)));
+        net.world.silence(PAYEE, true);
+        // Six hops of a day each, and one more to be sure.
+        net.world.run_for(secs(8 * 86_400));
+        assert_eq!(net.outcomes(PAYER), ["payer cancelled: the lock was rolled back"]);
+        net.world.silence(PAYEE, false);
+        net.settle();
+        // Its own time-outs ran out meanwhile, and go before the lock that waited for it.
+        assert!(net.outcomes(PAYEE)[0].starts_with("payee cancelled"), "{:?}", net.outcomes(PAYEE));
+        net.assert_unchanged();
+    }
+}
+
+#[test]
+fn a_payee_that_is_cut_off_with_its_token_has_nothing_when_the_time_is_over() {
+    for network in NETWORKS {
+        let mut net = Net::on(network, 14);
+        let (node, payer) = net.begin(PAYER, PAYEE, 123);
+        net.agree(node, &payer);
+        assert!(net.world.run_until(secs(5), |world| common::requested(world, PAYEE)));
+        net.world.cut(PAYEE, 5);
+        net.world.cut(PAYEE, PAYER);
+        net.world.run_for(secs(8 * 86_400));
+        assert_eq!(net.outcomes(PAYER), ["payer cancelled: the lock was rolled back"]);
+        net.world.heal(PAYEE, 5);
+        net.world.heal(PAYEE, PAYER);
+        net.settle();
+        assert_eq!(net.outcomes(PAYEE), ["payee cancelled: the lock was rolled back"]);
+        net.assert_unchanged();
+    }
 }
 
 #[test]

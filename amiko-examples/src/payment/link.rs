@@ -228,14 +228,14 @@ impl StateMachine for Link {
                 transmit(cx, Message::SettleCommit { token, is_payer_side: Some(route.payer_side) });
                 Ok(())
             }
-            LinkMessage::TakeBack { route } => {
-                self.roll_back(route)?;
-                transmit(cx, settle_rollback(route));
-                Ok(())
-            }
+            LinkMessage::TakeBack { route } => self.take_back(route, cx),
             LinkMessage::GiveBack { route } => {
-                self.route(route)?;
+                let transaction = self.route(route)?.transaction.clone();
                 transmit(cx, settle_rollback(route));
+                if !cx.node().network.tells_of_rollbacks() {
+                    // It does as it is told, and says nothing.
+                    cx.send(&transaction, TransactionMessage::TakenBack);
+                }
                 Ok(())
             }
             LinkMessage::Release { route } => self.roll_back(route),
@@ -285,6 +285,15 @@ impl Link {
         PaymentLimits::expect_fewer(self.routes.len(), limits.routes, "routes on a link")?;
         let unconfirmed = cx.unconfirmed(&connection(cx.id()));
         PaymentLimits::expect_fewer(unconfirmed, limits.unconfirmed, "messages that the neighbour hasn't confirmed")
+    }
+
+    /// Takes back what is locked for the neighbour, which hears of it where it would understand that.
+    fn take_back(&mut self, route: RouteId, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        self.roll_back(route)?;
+        if cx.node().network.tells_of_rollbacks() {
+            transmit(cx, settle_rollback(route));
+        }
+        Ok(())
     }
 
     fn lock_outgoing(&mut self, id: RouteId, cx: &mut Cx<'_>) -> Result<(), Rejection> {
@@ -362,6 +371,7 @@ impl Link {
         self.expect_room(cx)?;
         let limits = &cx.node().limits;
         limits.expect_amount(claim.amount)?;
+        route.transaction.expect_on(cx.node().network)?;
         limits.expect_remote_name(meeting_point.key())?;
         limits.expect_lock(claim.end_time.unwrap_or(0), cx.now())?;
         let direction = if route.payer_side { Direction::Incoming } else { Direction::Outgoing };
@@ -468,7 +478,7 @@ impl Link {
     }
 
     fn remote_request_commit(&mut self, token: Token, payer_side: bool, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        let id = RouteId { payer_side, transaction: token.transaction() };
+        let id = RouteId { payer_side, transaction: token.transaction(cx.node().network) };
         // One that is settled already: by the payer, who had the token sooner, or by time.
         let Some(route) = self.routes.get(&id) else { return Ok(()) };
         expect_direction(route, Direction::Outgoing)?;
@@ -478,7 +488,7 @@ impl Link {
     }
 
     fn remote_settle_commit(&mut self, token: Token, payer_side: bool, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        let id = RouteId { payer_side, transaction: token.transaction() };
+        let id = RouteId { payer_side, transaction: token.transaction(cx.node().network) };
         let route = self.route(id)?.clone();
         expect_direction(&route, Direction::Incoming)?;
         self.commit(id)?;
@@ -496,8 +506,7 @@ impl Link {
             return Ok(());
         }
         // Ours, which the neighbour gives up. It hears that we have it, and not that we have settled meanwhile.
-        self.roll_back(id)?;
-        transmit(cx, settle_rollback(id));
+        self.take_back(id, cx)?;
         cx.send(&route.transaction, TransactionMessage::Returned);
         Ok(())
     }

@@ -18,6 +18,7 @@ mod limits;
 mod link;
 mod meeting_point;
 mod messages;
+mod network;
 mod node;
 mod opening;
 mod payee;
@@ -37,6 +38,7 @@ pub use limits::PaymentLimits;
 pub use link::{Link, LinkMessage, Route};
 pub use meeting_point::{MeetingPoint, MeetingPointMessage};
 pub use messages::Message;
+pub use network::{Network, NetworkError};
 pub use node::{
     Notice, Outcome, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentNodeUndo, PaymentRecord, Reply, Role,
 };

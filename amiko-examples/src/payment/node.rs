@@ -3,7 +3,7 @@
 //! Invariant: links, payees and payers share one space of names, so that a connection's name says whose it is.
 
 use super::{
-    Address, Link, LinkMessage, LinkUrl, MeetingPoint, Payee, PayeeMessage, PayeePhase, Payer, PayerMessage,
+    Address, Link, LinkMessage, LinkUrl, MeetingPoint, Network, Payee, PayeeMessage, PayeePhase, Payer, PayerMessage,
     PaymentLimits, PaymentUrl, Token, Transaction, TransactionId, payer,
 };
 use amiko_core::prelude::*;
@@ -32,6 +32,9 @@ pub struct PaymentNode {
     /// The payment log.
     #[amiko(objects)]
     pub payments: Table<PaymentRecord>,
+    /// Which network this node is on, from the beginning.
+    #[amiko(default)]
+    pub network: Network,
     /// Where other nodes can dial this one.
     pub address: Option<Address>,
     /// Whom this node proves to be, and what its URLs say; none on a network without keys.
@@ -55,6 +58,7 @@ impl Default for PaymentNode {
             meeting_points: Table::new(),
             transactions: Table::new(),
             payments: Table::new(),
+            network: Network::default(),
             address: None,
             key: None,
             timeout_increment: 86_400,
@@ -264,6 +268,9 @@ impl StateMachine for PaymentNode {
     fn handle(&mut self, message: PaymentNodeMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         match message {
             PaymentNodeMessage::Configure { address, key, external_meeting_points, timeout_increment, limits } => {
+                if key.is_some() && self.network == Network::Prototype3 {
+                    return Err(Rejection::new("expected no key on the network prototype3, found one"));
+                }
                 self.address = address;
                 self.key = key;
                 self.external_meeting_points = external_meeting_points;

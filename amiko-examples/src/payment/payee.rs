@@ -118,7 +118,7 @@ impl StateMachine for Payee {
             (PayeeMessage::Locked, HasRoute) => {
                 self.phase.enter(SentRequestCommit)?;
                 let token = self.token.clone();
-                cx.send(&self.transaction(), TransactionMessage::RequestCommit { token: token.clone() });
+                cx.send(&self.transaction(cx), TransactionMessage::RequestCommit { token: token.clone() });
                 cx.transmit(&connection(cx.id()), Message::SettleCommit { token, is_payer_side: None });
             }
             (PayeeMessage::Settled, SentRequestCommit) => self.end(Outcome::Committed, "", cx),
@@ -145,7 +145,7 @@ impl Payee {
         let receipt = Message::Receipt {
             amount: self.amount,
             receipt: self.receipt.clone(),
-            transaction_id: self.token.transaction(),
+            transaction_id: self.token.transaction(cx.node().network),
             meeting_points: self.meeting_points.clone(),
         };
         cx.transmit(&connection, receipt);
@@ -157,7 +157,7 @@ impl Payee {
             (Message::Confirm { meeting_point_id }, Initial) => self.confirm(meeting_point_id, cx)?,
             (Message::Cancel, Initial) => self.end(Outcome::Cancelled, "the payer refused", cx),
             (Message::Cancel, Confirmed | HasRoute) => {
-                cx.send(&self.transaction(), TransactionMessage::CancelRoute);
+                cx.send(&self.transaction(cx), TransactionMessage::CancelRoute);
                 self.end(Outcome::Cancelled, "the payer cancelled", cx);
             }
             // Too late: what is locked is settled by the route.
@@ -179,13 +179,13 @@ impl Payee {
         let now = cx.now().as_secs();
         let source = Neighbour::Payee { id: cx.id().clone() };
         let transaction = Transaction::new(source, self.amount, meeting_point, self.via.clone()).with_times(now, now);
-        cx.create(&self.transaction(), transaction);
-        cx.send(&self.transaction(), TransactionMessage::MakeRoute);
+        cx.create(&self.transaction(cx), transaction);
+        cx.send(&self.transaction(cx), TransactionMessage::MakeRoute);
         Ok(())
     }
 
-    fn transaction(&self) -> Id<Transaction> {
-        let route = RouteId { payer_side: false, transaction: self.token.transaction() };
+    fn transaction(&self, cx: &Cx<'_>) -> Id<Transaction> {
+        let route = RouteId { payer_side: false, transaction: self.token.transaction(cx.node().network) };
         Id::new(TransactionKey { route, instance: 0 })
     }
 
@@ -196,7 +196,7 @@ impl Payee {
             begun: self.begun,
             amount: self.amount,
             receipt: self.receipt.clone(),
-            transaction: Some(self.token.transaction()),
+            transaction: Some(self.token.transaction(cx.node().network)),
         };
         node::log(ended, outcome, reason, cx);
         cx.close(&connection(cx.id()));

@@ -144,7 +144,7 @@ impl StateMachine for Payer {
                 self.end(Outcome::Cancelled, "no route from the payer", cx);
             }
             (PayerMessage::RequestCommit { token }, Locked) => {
-                self.expect_token(&token)?;
+                self.expect_token(&token, cx)?;
                 self.phase.enter(ReceivedRequestCommit)?;
                 cx.timer("settle", cx.now() + SETTLE_PATIENCE, PayerMessage::SettleTimeout);
             }
@@ -178,6 +178,7 @@ impl Payer {
                 limits.expect_amount(amount)?;
                 limits.expect_receipt(&receipt)?;
                 limits.expect_remote_name(meeting_point.key())?;
+                transaction_id.expect_on(cx.node().network)?;
                 let bill = Bill { amount, receipt: receipt.clone(), transaction: transaction_id, meeting_point };
                 self.bill = Some(bill);
                 self.phase.enter(HasReceipt)?;
@@ -195,12 +196,12 @@ impl Payer {
             // Too late: what is locked is settled by the route.
             (Message::Cancel, Locked | ReceivedRequestCommit) => {}
             (Message::SettleCommit { token, .. }, Locked) => {
-                self.expect_token(&token)?;
+                self.expect_token(&token, cx)?;
                 cx.send(&self.transaction()?, TransactionMessage::SettleCommit { token });
                 self.end(Outcome::Committed, "", cx);
             }
             (Message::SettleCommit { token, .. }, ReceivedRequestCommit) => {
-                self.expect_token(&token)?;
+                self.expect_token(&token, cx)?;
                 self.end(Outcome::Committed, "", cx);
             }
             (message, phase) => {
@@ -244,8 +245,8 @@ impl Payer {
         Ok(Id::new(super::TransactionKey { route, instance: 0 }))
     }
 
-    fn expect_token(&self, token: &Token) -> Result<(), Rejection> {
-        if token.transaction() == self.bill()?.transaction {
+    fn expect_token(&self, token: &Token, cx: &Cx<'_>) -> Result<(), Rejection> {
+        if token.transaction(cx.node().network) == self.bill()?.transaction {
             return Ok(());
         }
         Err(Rejection::new("expected the token of this payment, found another"))

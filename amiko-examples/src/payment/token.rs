@@ -1,7 +1,9 @@
 //! The token that commits a payment, and the names that follow from it.
 
+use super::Network;
 use amiko_core::serializable::{Patch, ReadError, Reader, WriteError, Writer};
-use amiko_core::{Key, Secret, Serializable};
+use amiko_core::{Key, Rejection, Secret, Serializable};
+use ripemd::Ripemd160;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::fmt;
@@ -17,15 +19,26 @@ impl Token {
         Self(Secret::new(bytes))
     }
 
-    /// The transaction that this token commits: its SHA-256.
-    pub fn transaction(&self) -> TransactionId {
-        TransactionId(Sha256::digest(self.0.expose()).into())
+    /// The transaction that this token commits: its SHA-256, of which a prototype takes the RIPEMD-160 again.
+    pub fn transaction(&self, network: Network) -> TransactionId {
+        let digest = Sha256::digest(self.0.expose());
+        TransactionId(match network {
+            Network::Amiko => Hash::Sha256(digest.into()),
+            Network::Prototype3 => Hash::Ripemd160(Ripemd160::digest(digest).into()),
+        })
     }
 }
 
 /// The hash of a token: what a transaction is called on all nodes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TransactionId([u8; 32]);
+pub struct TransactionId(Hash);
+
+/// Its length says which one it is, and so of which network.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Hash {
+    Sha256([u8; 32]),
+    Ripemd160([u8; 20]),
+}
 
 impl fmt::Debug for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,18 +47,45 @@ impl fmt::Debug for TransactionId {
 }
 
 impl TransactionId {
-    fn hex(self) -> String {
-        hex::encode(self.0)
+    fn new(bytes: &[u8]) -> Option<Self> {
+        let sha256 = bytes.try_into().map(Hash::Sha256);
+        sha256.or_else(|_| bytes.try_into().map(Hash::Ripemd160)).ok().map(Self)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Hash::Sha256(bytes) => bytes,
+            Hash::Ripemd160(bytes) => bytes,
+        }
+    }
+
+    fn hex(&self) -> String {
+        hex::encode(self.bytes())
+    }
+
+    /// Refuses the hash of another network: no token has it here. To be asked wherever a peer brings a new transaction.
+    pub(super) fn expect_on(&self, network: Network) -> Result<(), Rejection> {
+        match (&self.0, network) {
+            (Hash::Sha256(_), Network::Amiko) | (Hash::Ripemd160(_), Network::Prototype3) => Ok(()),
+            _ => Err(Rejection::new(format!(
+                "expected a transaction of the network {network}, found one whose hash has {} bytes",
+                self.bytes().len()
+            ))),
+        }
     }
 }
 
 impl Serializable for TransactionId {
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-        self.0.write(out)
+        out.bytes(self.bytes());
+        Ok(())
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        <[u8; 32]>::read(input).map(Self)
+        let before = input.clone();
+        let bytes = input.bytes()?;
+        Self::new(&bytes)
+            .ok_or_else(|| before.invalid(format!("expected a hash of 32 or 20 bytes, found {}", bytes.len())))
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
@@ -74,7 +114,7 @@ impl Key for RouteId {
     }
 
     fn decode(text: &str) -> Result<Self, &'static str> {
-        const EXPECTED: &str = "0 or 1 and the 64 hex digits of a transaction";
+        const EXPECTED: &str = "0 or 1 and the 64 or 40 hex digits of a transaction";
         let (side, digits) = text.split_at_checked(1).ok_or(EXPECTED)?;
         let payer_side = match side {
             "0" => false,
@@ -82,8 +122,8 @@ impl Key for RouteId {
             _ => return Err(EXPECTED),
         };
         let lower = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let bytes = if lower { hex::decode_to_array(digits).ok() } else { None };
-        Ok(Self { payer_side, transaction: TransactionId(bytes.ok_or(EXPECTED)?) })
+        let bytes = if lower { hex::decode(digits).ok() } else { None };
+        Ok(Self { payer_side, transaction: bytes.and_then(|bytes| TransactionId::new(&bytes)).ok_or(EXPECTED)? })
     }
 }
 

@@ -440,13 +440,18 @@ impl Transaction {
             Some(Neighbour::Payee { id }) => cx.send(id, PayeeMessage::Locked),
             _ => {}
         }
+        let node = cx.node();
+        if matches!(self.towards_payer(route), Some(Neighbour::Link { .. })) && !node.network.tells_of_rollbacks() {
+            // Nobody will say that it is over. A neighbour that had the token in time has passed it on by then.
+            self.settle_timer(node.timeout_increment, cx);
+        }
         Ok(())
     }
 
     /// The token comes by: the way to the payee is settled at once, the way to the payer when the payer says so.
     fn request_commit(&mut self, token: &Token, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
-        self.expect_token(token, route)?;
+        expect_token(token, route, cx)?;
         self.phase.enter(TransactionPhase::Requested)?;
         cx.cancel("commit");
         // A neighbour is settled with at once. Somebody on this node is told when the amount has arrived on it.
@@ -471,7 +476,7 @@ impl Transaction {
 
     fn settle_commit(&mut self, token: &Token, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
-        self.expect_token(token, route)?;
+        expect_token(token, route, cx)?;
         let waits = self.waits_for_arrival(route);
         if self.phase == TransactionPhase::Locked || (waits && self.phase == TransactionPhase::Requested) {
             self.settle_payee_side(token, cx);
@@ -526,8 +531,9 @@ impl Transaction {
         Ok(())
     }
 
-    fn settle_timer(&self, cx: &mut Cx<'_>) {
-        let at = Time::from_secs(self.settle_by.unwrap_or(0)).max(cx.now());
+    /// So many seconds after the time of the lock towards the payer.
+    fn settle_timer(&self, grace: u64, cx: &mut Cx<'_>) {
+        let at = Time::from_secs(self.settle_by.unwrap_or(0).saturating_add(grace)).max(cx.now());
         cx.timer("settle", at, TransactionMessage::SettleTimeout);
     }
 
@@ -539,7 +545,7 @@ impl Transaction {
         if over || on_this_node || self.phase == TransactionPhase::RollingBack {
             self.release(cx);
         } else {
-            self.settle_timer(cx);
+            self.settle_timer(0, cx);
         }
     }
 
@@ -555,11 +561,11 @@ impl Transaction {
         }
         cx.remove(&cx.id().clone());
     }
+}
 
-    fn expect_token(&self, token: &Token, route: RouteId) -> Result<(), Rejection> {
-        if token.transaction() == route.transaction {
-            return Ok(());
-        }
-        Err(Rejection::new("expected the token of this transaction, found another"))
+fn expect_token(token: &Token, route: RouteId, cx: &Cx<'_>) -> Result<(), Rejection> {
+    if token.transaction(cx.node().network) == route.transaction {
+        return Ok(());
     }
+    Err(Rejection::new("expected the token of this transaction, found another"))
 }

@@ -3,8 +3,8 @@
 use amiko_core::prelude::*;
 use amiko_core::sim::{NodeIndex, World};
 use amiko_examples::payment::{
-    Address, Channel, Link, MeetingPoint, Notice, Payer, PayerMessage, PaymentNodeEnvelope, PaymentNodeMessage,
-    PaymentProtocol, PaymentUrl, Reply, TransactionPhase, twelve_nodes,
+    Address, Channel, Link, MeetingPoint, Network, Notice, Payer, PayerMessage, PaymentNode, PaymentNodeEnvelope,
+    PaymentNodeMessage, PaymentProtocol, PaymentUrl, Reply, TransactionPhase, twelve_nodes,
 };
 
 pub(crate) const PAYER: NodeIndex = 0;
@@ -22,6 +22,10 @@ pub(crate) struct Net {
 impl Net {
     /// Twelve nodes, connected.
     pub(crate) fn new(seed: u64) -> Self {
+        Self::on(Network::Amiko, seed)
+    }
+
+    pub(crate) fn on(network: Network, seed: u64) -> Self {
         let mut world = World::new(PaymentProtocol, seed);
         let addresses: [Address; 12] =
             std::array::from_fn(|index| Address { host: format!("node{index}"), port: 4321 });
@@ -34,7 +38,7 @@ impl Net {
                 timeout_increment: node.timeout_increment,
                 limits: node.limits.clone(),
             };
-            let index = world.add(&address.to_string(), node).unwrap();
+            let index = world.add(&address.to_string(), PaymentNode { network, ..node }).unwrap();
             world.command(index, PaymentNodeEnvelope::PaymentNode(configure)).unwrap();
         }
         world.run_for(secs(1));
@@ -203,6 +207,11 @@ pub(crate) fn reserved(world: &Payments, node: NodeIndex) -> bool {
 /// Whether an amount is locked on a node.
 pub(crate) fn locked(world: &Payments, node: NodeIndex) -> bool {
     in_phase(world, node, TransactionPhase::Locked)
+}
+
+/// Whether a token has come by on a node.
+pub(crate) fn requested(world: &Payments, node: NodeIndex) -> bool {
+    in_phase(world, node, TransactionPhase::Requested)
 }
 
 fn in_phase(world: &Payments, node: NodeIndex, phase: TransactionPhase) -> bool {

@@ -2,8 +2,8 @@
 
 use crate::machine::{other_token, token};
 use amiko_examples::payment::{
-    Channel, ChannelMessage, ChannelState, Direction, IouChannel, IouCredit, IouWithdraw, PlainChannel, PlainDeposit,
-    PlainWithdraw, Reservation, RouteId, Token,
+    Channel, ChannelMessage, ChannelState, Direction, IouChannel, IouCredit, IouWithdraw, Network, PlainChannel,
+    PlainDeposit, PlainWithdraw, Reservation, RouteId, Token,
 };
 
 /// SplitMix64: the sequences of operations follow from a seed, so that one that fails can be had again.
@@ -57,7 +57,7 @@ impl Class {
 /// One operation; gives back its name, whether it was done, and how much money it may have brought in.
 fn operate(class: &Class, channel: &mut dyn Channel, random: &mut Random) -> (&'static str, bool, u64) {
     let direction = if random.below(2) == 0 { Direction::Incoming } else { Direction::Outgoing };
-    let transaction = if random.below(2) == 0 { token() } else { other_token() }.transaction();
+    let transaction = if random.below(2) == 0 { token() } else { other_token() }.transaction(Network::Amiko);
     let route = RouteId { payer_side: random.below(2) == 0, transaction };
     let amount = random.below(600);
     let (start, end) = (random.below(2), 10 + random.below(2));
@@ -114,7 +114,7 @@ fn what_can_be_reserved_is_what_reserving_takes() {
             let mut channel = class.open();
             for _ in 0..50 {
                 operate(class, channel.as_mut(), &mut random);
-                let route = RouteId { payer_side: true, transaction: Token::new([9; 32]).transaction() };
+                let route = RouteId { payer_side: true, transaction: Token::new([9; 32]).transaction(Network::Amiko) };
                 for direction in [Direction::Incoming, Direction::Outgoing] {
                     let amount = random.below(1500);
                     let claim = Reservation { start_time: None, end_time: None, amount };
@@ -154,7 +154,7 @@ fn whatever_is_done_nobody_owes_more_than_the_other_side_has_allowed() {
 
 #[test]
 fn a_debt_grows_with_what_is_paid_and_shrinks_with_what_is_paid_back() {
-    let route = RouteId { payer_side: true, transaction: token().transaction() };
+    let route = RouteId { payer_side: true, transaction: token().transaction(Network::Amiko) };
     let mut channel = IouChannel::default();
     channel.deposit(500).unwrap();
     assert_eq!((channel.local(), channel.remote(), channel.remote_debt()), (0, 500, 0));
@@ -199,7 +199,7 @@ fn a_message_of_another_class_of_channel_is_refused() {
 
 #[test]
 fn money_goes_where_the_direction_says() {
-    let route = RouteId { payer_side: true, transaction: token().transaction() };
+    let route = RouteId { payer_side: true, transaction: token().transaction(Network::Amiko) };
     let claim = || Reservation { start_time: None, end_time: None, amount: 100 };
     for (direction, commits, goes_back) in
         [(Direction::Outgoing, (900, 1100), (1000, 1000)), (Direction::Incoming, (1100, 900), (1000, 1000))]

@@ -5,7 +5,7 @@ use crate::messages::{AMOUNT, channel, deposit, have_no_route, have_route, lock,
 use amiko_core::Protocol;
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
-    Channel, ConnectionId, Direction, Link, LinkMessage, Message, PayerMessage, PaymentLimits, PaymentNode,
+    Channel, ConnectionId, Direction, Link, LinkMessage, Message, Network, PayerMessage, PaymentLimits, PaymentNode,
     PaymentNodeMessage, PaymentProtocol, PlainChannel, PlainDeposit, Reservation, Route, RouteId, Token,
     TransactionKey,
 };
@@ -24,7 +24,7 @@ fn numbered(number: u32) -> Token {
 fn small_route(number: u32) -> Message {
     Message::MakeRoute {
         amount: 1,
-        transaction_id: numbered(number).transaction(),
+        transaction_id: numbered(number).transaction(Network::Amiko),
         start_time: None,
         end_time: None,
         meeting_point_id: Id::new("Here"),
@@ -57,7 +57,7 @@ fn unconfirmed(hub: &Machine, connection: &str) -> usize {
 /// A route of `a` that `b` is asked for.
 fn searched(hub: &mut Machine, number: u32) -> RouteId {
     assert!(takes(hub, "a", small_route(number)));
-    RouteId { payer_side: true, transaction: numbered(number).transaction() }
+    RouteId { payer_side: true, transaction: numbered(number).transaction(Network::Amiko) }
 }
 
 /// The same where the amount is locked, with `b` for 100 s.
@@ -127,7 +127,7 @@ fn a_link_carries_4_096_routes_at_the_most() {
     let mut plain = PlainChannel::open(100_000, 100_000);
     let mut full = link();
     for number in 0..4_096 {
-        let route = RouteId { payer_side: true, transaction: numbered(number).transaction() };
+        let route = RouteId { payer_side: true, transaction: numbered(number).transaction(Network::Amiko) };
         let claim = Reservation { start_time: None, end_time: None, amount: 1 };
         plain.reserve(Direction::Incoming, route, claim).unwrap();
         let transaction = Id::new(TransactionKey { route, instance: 0 });
@@ -141,7 +141,7 @@ fn a_link_carries_4_096_routes_at_the_most() {
     assert_eq!(hub.hears("a", make_route(true)), refused);
     assert_eq!(hub.hears("b", make_route(true)), ["to b: HaveNoRoute{transactionID:T,isPayerSide:true}"]);
     // One ends, and another one has its place.
-    let first = RouteId { payer_side: true, transaction: numbered(0).transaction() };
+    let first = RouteId { payer_side: true, transaction: numbered(0).transaction(Network::Amiko) };
     hub.tells(&Id::<Link>::new("a"), LinkMessage::HaveNoRoute { route: first });
     hub.after(secs(5));
     assert_eq!(hub.hears("a", make_route(true)).len(), 7);
@@ -197,7 +197,7 @@ fn a_receipt_for_nothing_is_refused_and_cannot_be_agreed_to() {
     let receipt = |amount, point: &str| Message::Receipt {
         amount,
         receipt: "tea".into(),
-        transaction_id: token().transaction(),
+        transaction_id: token().transaction(Network::Amiko),
         meeting_points: vec![Id::new(point)],
     };
     assert_eq!(node.hears("P@payer", receipt(0, "Here")), ["rejected: expected an amount above 0"]);
@@ -215,7 +215,7 @@ fn names_that_would_grow_or_break_on_the_way_are_refused() {
     let mut node = hub(&["a", "b"], &[]);
     let to = |point: &str, token: Token| Message::MakeRoute {
         amount: 1,
-        transaction_id: token.transaction(),
+        transaction_id: token.transaction(Network::Amiko),
         start_time: None,
         end_time: None,
         meeting_point_id: Id::new(point),
@@ -231,7 +231,7 @@ fn names_that_would_grow_or_break_on_the_way_are_refused() {
         );
     }
     // In hex it comes through as what it is.
-    let hash = to_json(&token().transaction()).unwrap();
+    let hash = to_json(&token().transaction(Network::Amiko)).unwrap();
     let line = format!(
         r#"{{"_class":"MakeRoute","amount":1,"transactionID":{hash},"startTime":null,"endTime":null,"meetingPointID":"!x{}","channelIndex":0,"isPayerSide":true}}"#,
         "01".repeat(30_000)
@@ -394,7 +394,7 @@ fn a_receipt_is_as_long_as_its_node_allows_whoever_has_written_it() {
     let receipt = |amount, receipt: &str| Message::Receipt {
         amount,
         receipt: receipt.into(),
-        transaction_id: token().transaction(),
+        transaction_id: token().transaction(Network::Amiko),
         meeting_points: vec![Id::new("Here")],
     };
     assert_eq!(node.hears("P@payer", receipt(1, "teas")), refused);

@@ -6,7 +6,7 @@ use crate::messages::{
     request_commit, settle_commit, settle_commit_with, settle_rollback,
 };
 use amiko_core::prelude::*;
-use amiko_examples::payment::{Channel, Link, LinkMessage, Message, PaymentNode, PlainChannel, PlainWithdraw};
+use amiko_examples::payment::{Channel, Link, LinkMessage, Message, Network, PaymentNode, PlainChannel, PlainWithdraw};
 
 fn a() -> Id<Link> {
     Id::new("a")
@@ -247,7 +247,7 @@ fn have_route_that_does_not_fit_is_refused() {
         hub.hears("b", have_route(true, u64::MAX - BEGIN)),
         ["rejected: expected a lock that ends within 5184000 seconds, found one that ends at 18446744073709551615"]
     );
-    let transaction_id = Some(token().transaction());
+    let transaction_id = Some(token().transaction(Network::Amiko));
     let message = |transaction_id, end_time| Message::HaveRoute {
         transaction_id,
         is_payer_side: true,
@@ -603,7 +603,7 @@ fn messages_that_are_not_for_links_are_refused() {
         callback_id: Id::new("x"),
     };
     assert_eq!(hub.hears("a", hello), ["rejected: expected a message for a link, found ConnectLink"]);
-    let transaction_id = token().transaction();
+    let transaction_id = token().transaction(Network::Amiko);
     let receipt = Message::Receipt { amount: 1, receipt: "tea".into(), transaction_id, meeting_points: Vec::new() };
     assert_eq!(hub.hears("a", receipt), ["rejected: expected a message for a link, found Receipt"]);
 }

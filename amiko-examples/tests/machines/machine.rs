@@ -6,9 +6,9 @@ use amiko_core::serializable::{Text, Writer};
 use amiko_core::store::Memory;
 use amiko_core::{Hosts, Key, Protocol, PublicKey};
 use amiko_examples::payment::{
-    Address, ConnectionId, Direction, IouChannel, Link, MeetingPoint, Message, Neighbour, Notice, Payee, Payer,
-    PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol, PlainChannel, Reply, Reservation, RouteId,
-    Token, Transaction, TransactionKey, TransactionPhase,
+    Address, ConnectionId, Direction, IouChannel, Link, MeetingPoint, Message, Neighbour, Network, Notice, Payee,
+    Payer, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol, PlainChannel, Reply, Reservation,
+    RouteId, Token, Transaction, TransactionKey, TransactionPhase,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(crate) fn other_token() -> Token {
 }
 
 pub(crate) fn route(payer_side: bool) -> RouteId {
-    RouteId { payer_side, transaction: token().transaction() }
+    RouteId { payer_side, transaction: token().transaction(Network::Amiko) }
 }
 
 pub(crate) fn transaction(payer_side: bool, instance: u32) -> Id<Transaction> {
@@ -47,7 +47,12 @@ pub(crate) fn link() -> Link {
 
 /// A node with these links, and with these meeting points of its own.
 pub(crate) fn hub(links: &[&str], points: &[&str]) -> Machine {
+    hub_on(Network::Amiko, links, points)
+}
+
+pub(crate) fn hub_on(network: Network, links: &[&str], points: &[&str]) -> Machine {
     Machine::new(PaymentNode {
+        network,
         links: links.iter().map(|name| (Id::new(*name), link())).collect(),
         meeting_points: points.iter().map(|name| (Id::new(*name), MeetingPoint::default())).collect(),
         address: Some(Address { host: "here".into(), port: 4321 }),
@@ -58,6 +63,7 @@ pub(crate) fn hub(links: &[&str], points: &[&str]) -> Machine {
 /// One node: gives it inputs one at a time, and says what each of them did.
 pub(crate) struct Machine {
     pub(crate) engine: Engine<PaymentNode, Memory>,
+    network: Network,
     pub(crate) now: Time,
     /// What is long and random, and what it is called in what is seen.
     names: Vec<(String, &'static str)>,
@@ -80,9 +86,10 @@ impl Machine {
             timeout_increment: node.timeout_increment,
             limits: node.limits.clone(),
         };
+        let network = node.network;
         let engine = Engine::open_with(Memory::new(), settings, || node).unwrap();
         let now = Time::from_secs(BEGIN);
-        let mut machine = Self { engine, now, names: Vec::new(), before: BTreeMap::new(), rejections: 0 };
+        let mut machine = Self { engine, network, now, names: Vec::new(), before: BTreeMap::new(), rejections: 0 };
         machine.name(&token(), "T", "TOKEN");
         machine.name(&other_token(), "U", "OTHER");
         machine.asks(configure);
@@ -92,7 +99,7 @@ impl Machine {
     /// How a token and its transaction are called in what is seen.
     pub(crate) fn name(&mut self, token: &Token, transaction: &'static str, token_name: &'static str) {
         let hex = |json: String| json.trim_matches('"').to_owned();
-        let hash = hex(to_json(&token.transaction()).unwrap());
+        let hash = hex(to_json(&token.transaction(self.network)).unwrap());
         self.names.push((hash.trim_start_matches("!x").to_owned(), transaction));
         self.names.push((hex(to_json(token).unwrap()).trim_start_matches("!x").to_owned(), token_name));
     }

@@ -14,6 +14,7 @@ mod names;
 mod node;
 mod payee;
 mod payer;
+mod prototype3;
 mod rollbacks;
 mod transaction;
 mod wire;

@@ -2,9 +2,15 @@
 
 use crate::machine::{BEGIN, token};
 use amiko_core::prelude::*;
-use amiko_examples::payment::{ChannelMessage, Message, Token};
+use amiko_examples::payment::{ChannelMessage, Message, Network, Token};
 
 pub(crate) const AMOUNT: u64 = 123;
+
+/// The same message, with transaction `T` as it is called on a network.
+pub(crate) fn on(network: Network, message: &Message) -> Message {
+    let hash = |network| to_json(&token().transaction(network)).unwrap();
+    from_json(&to_json(message).unwrap().replace(&hash(Network::Amiko), &hash(network))).unwrap()
+}
 
 pub(crate) fn make_route(is_payer_side: bool) -> Message {
     let time = (!is_payer_side).then_some(BEGIN);
@@ -20,7 +26,7 @@ pub(crate) fn make_route_with(
 ) -> Message {
     Message::MakeRoute {
         amount,
-        transaction_id: token().transaction(),
+        transaction_id: token().transaction(Network::Amiko),
         start_time,
         end_time,
         meeting_point_id: Id::new("Here"),
@@ -30,16 +36,16 @@ pub(crate) fn make_route_with(
 }
 
 pub(crate) fn have_route(is_payer_side: bool, end: u64) -> Message {
-    let transaction_id = Some(token().transaction());
+    let transaction_id = Some(token().transaction(Network::Amiko));
     Message::HaveRoute { transaction_id, is_payer_side, start_time: Some(BEGIN), end_time: Some(BEGIN + end) }
 }
 
 pub(crate) fn have_no_route(is_payer_side: bool) -> Message {
-    Message::HaveNoRoute { transaction_id: token().transaction(), is_payer_side }
+    Message::HaveNoRoute { transaction_id: token().transaction(Network::Amiko), is_payer_side }
 }
 
 pub(crate) fn cancel_route(is_payer_side: bool) -> Message {
-    Message::CancelRoute { transaction_id: token().transaction(), is_payer_side }
+    Message::CancelRoute { transaction_id: token().transaction(Network::Amiko), is_payer_side }
 }
 
 pub(crate) fn lock(is_payer_side: bool) -> Message {
@@ -47,7 +53,7 @@ pub(crate) fn lock(is_payer_side: bool) -> Message {
 }
 
 pub(crate) fn lock_with(is_payer_side: bool, amount: u64, channel_index: u32) -> Message {
-    let transaction_id = token().transaction();
+    let transaction_id = token().transaction(Network::Amiko);
     Message::Lock { transaction_id, is_payer_side, amount, start_time: None, end_time: None, channel_index }
 }
 
@@ -64,7 +70,7 @@ pub(crate) fn settle_commit_with(token: Token, is_payer_side: Option<bool>) -> M
 }
 
 pub(crate) fn settle_rollback(is_payer_side: bool) -> Message {
-    Message::SettleRollback { transaction_id: token().transaction(), is_payer_side }
+    Message::SettleRollback { transaction_id: token().transaction(Network::Amiko), is_payer_side }
 }
 
 pub(crate) fn deposit(channel_index: u32, class: &str) -> Message {

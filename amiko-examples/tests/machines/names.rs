@@ -3,11 +3,11 @@
 use crate::machine::{route, token};
 use amiko_core::Key;
 use amiko_core::prelude::*;
-use amiko_examples::payment::{Address, LinkUrl, PaymentUrl, RouteId, TransactionKey};
+use amiko_examples::payment::{Address, LinkUrl, Network, PaymentUrl, RouteId, TransactionKey};
 
 /// SHA-256 of 32 bytes of 7.
 fn hash() -> String {
-    to_json(&token().transaction()).unwrap().trim_matches('"').trim_start_matches("!x").to_owned()
+    to_json(&token().transaction(Network::Amiko)).unwrap().trim_matches('"').trim_start_matches("!x").to_owned()
 }
 
 #[test]
@@ -16,8 +16,12 @@ fn a_route_is_its_side_and_its_transaction() {
     assert_eq!(route(true).encode(), format!("1{hash}"));
     assert_eq!(route(false).encode(), format!("0{hash}"));
     for side in [false, true] {
-        assert_eq!(RouteId::decode(&route(side).encode()), Ok(route(side)));
-        assert_eq!(from_json::<RouteId>(&to_json(&route(side)).unwrap()).unwrap(), route(side));
+        let of_a_prototype = RouteId { transaction: token().transaction(Network::Prototype3), ..route(side) };
+        assert_eq!(of_a_prototype.encode().len(), 41);
+        for route in [route(side), of_a_prototype] {
+            assert_eq!(RouteId::decode(&route.encode()), Ok(route));
+            assert_eq!(from_json::<RouteId>(&to_json(&route).unwrap()).unwrap(), route);
+        }
     }
 }
 
@@ -36,9 +40,11 @@ fn texts_that_are_not_routes_are_refused() {
         format!("1{hash}0"),
         format!("1{}g", &hash[1..]),
         format!("1!x{hash}"),
+        format!("1{}", &hash[..41]),
+        format!("1{}", &hash[..38]),
     ];
     for text in bad {
-        assert_eq!(RouteId::decode(&text), Err("0 or 1 and the 64 hex digits of a transaction"), "{text:?}");
+        assert_eq!(RouteId::decode(&text), Err("0 or 1 and the 64 or 40 hex digits of a transaction"), "{text:?}");
         assert!(from_json::<RouteId>(&format!("{text:?}")).is_err());
     }
 }

@@ -4,7 +4,7 @@ use crate::machine::{Machine, hub};
 use amiko_core::Protocol;
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
-    Address, Link, MeetingPoint, Message, PaymentLimits, PaymentNode, PaymentNodeMessage, PaymentProtocol,
+    Address, Link, MeetingPoint, Message, Network, PaymentLimits, PaymentNode, PaymentNodeMessage, PaymentProtocol,
 };
 
 fn add_link(name: &str, to: Option<&str>) -> PaymentNodeMessage {
@@ -124,10 +124,11 @@ fn a_request_makes_a_payee_with_a_random_id() {
     let timer = format!("timer payee/{id}/expire: +86400");
     assert_eq!(seen, [format!("reply amikopay://here:4321/{id}"), payee_line, timer]);
     node.asks(request(123, "tea", None));
-    let ids: Vec<_> = node.engine.node().payees.iter().map(|(id, payee)| (id, payee.token.transaction())).collect();
+    let ids: Vec<_> =
+        node.engine.node().payees.iter().map(|(id, payee)| (id, payee.token.transaction(Network::Amiko))).collect();
     assert_eq!(ids.len(), 2);
     assert_ne!(ids[0].1, ids[1].1);
-    assert!(ids.iter().any(|(_, transaction)| *transaction == payee.token.transaction()));
+    assert!(ids.iter().any(|(_, transaction)| *transaction == payee.token.transaction(Network::Amiko)));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use crate::machine::{Machine, NOTHING, hub, other_token, token};
 use crate::messages::{AMOUNT, have_no_route, have_route, lock, request_commit, settle_commit_with, settle_rollback};
 use amiko_core::prelude::*;
-use amiko_examples::payment::{Message, PayerMessage, PayerPhase, PaymentNodeMessage, TransactionId};
+use amiko_examples::payment::{Message, Network, PayerMessage, PayerPhase, PaymentNodeMessage, TransactionId};
 
 fn receipt() -> Message {
-    receipt_with(token().transaction(), &["Here", "There"])
+    receipt_with(token().transaction(Network::Amiko), &["Here", "There"])
 }
 
 fn receipt_with(transaction_id: TransactionId, points: &[&str]) -> Message {
@@ -223,7 +223,7 @@ fn another_token_is_refused_by_the_payer() {
 fn a_receipt_without_a_meeting_point_is_refused() {
     let mut node = payer_in(PayerPhase::Initial);
     assert_eq!(
-        node.hears(PAYER, receipt_with(token().transaction(), &[])),
+        node.hears(PAYER, receipt_with(token().transaction(Network::Amiko), &[])),
         ["rejected: expected a meeting point in the receipt, found none"]
     );
 }

@@ -7,8 +7,8 @@ use crate::messages::{
 };
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
-    Link, LinkMessage, MeetingPoint, Message, Payee, PayeeMessage, PayeePhase, PaymentNode, TransactionMessage,
-    TransactionPhase,
+    Link, LinkMessage, MeetingPoint, Message, Network, Payee, PayeeMessage, PayeePhase, PaymentNode,
+    TransactionMessage, TransactionPhase,
 };
 
 /// Payer's side, from `a` to `b`, where the amount is locked: until 100 s with `b`, and a day more with `a`.
@@ -241,7 +241,7 @@ fn a_late_lock_is_only_answered_whatever_has_become_of_the_channel() {
     hub.after(secs(5));
     let other = Message::MakeRoute {
         amount: 1000,
-        transaction_id: crate::machine::other_token().transaction(),
+        transaction_id: crate::machine::other_token().transaction(Network::Amiko),
         start_time: Some(BEGIN),
         end_time: Some(BEGIN),
         meeting_point_id: Id::new("Here"),

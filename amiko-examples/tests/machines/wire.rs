@@ -2,12 +2,12 @@
 
 use crate::machine::token;
 use crate::messages::{
-    cancel_route, channel, deposit, have_no_route, lock, make_route, request_commit, settle_commit, settle_commit_with,
-    settle_rollback,
+    cancel_route, channel, deposit, have_no_route, lock, make_route, on, request_commit, settle_commit,
+    settle_commit_with, settle_rollback,
 };
 use amiko_core::prelude::*;
 use amiko_core::serializable::{ReadError, Reader, Text, Unknown, Writer};
-use amiko_examples::payment::{IouCredit, IouWithdraw, Message, PlainDeposit, PlainWithdraw};
+use amiko_examples::payment::{IouCredit, IouWithdraw, Message, Network, PlainDeposit, PlainWithdraw};
 
 fn written(message: &Message) -> String {
     let mut out = Writer::new().with_text(Text::Ascii);
@@ -26,7 +26,7 @@ fn read(text: &str) -> Result<Message, ReadError> {
 /// The class and the fields of every message, in the order in which they are written: T stands for the transaction, S
 /// for the token.
 fn every_message() -> Vec<(Message, &'static str)> {
-    let transaction_id = token().transaction();
+    let transaction_id = token().transaction(Network::Amiko);
     let (id, callback_id) = (Id::new("toB"), Id::new("toA"));
     let nothing = Message::HaveRoute { transaction_id: None, is_payer_side: false, start_time: None, end_time: None };
     let have_route = Message::HaveRoute {
@@ -129,7 +129,11 @@ fn every_message() -> Vec<(Message, &'static str)> {
 
 /// With the hash and the token in full.
 fn full(text: &str) -> String {
-    let hash = to_json(&token().transaction()).unwrap();
+    full_on(Network::Amiko, text)
+}
+
+fn full_on(network: Network, text: &str) -> String {
+    let hash = to_json(&token().transaction(network)).unwrap();
     text.replace(r#""T""#, &hash).replace(r#""S""#, &to_json(&token()).unwrap())
 }
 
@@ -148,6 +152,31 @@ fn every_message_has_exactly_this_text_and_is_read_back() {
         known.sort_unstable();
         known
     });
+}
+
+#[test]
+fn messages_of_prototypes_differ_by_their_hashes_alone() {
+    for (message, text) in every_message() {
+        let message = on(Network::Prototype3, &message);
+        let text = full_on(Network::Prototype3, text);
+        assert_eq!(written(&message), text);
+        assert_eq!(read(&text).unwrap(), message, "{text}");
+    }
+}
+
+#[test]
+fn bytes_that_a_prototype_finds_printable_are_read_as_they_stand() {
+    let dice = |dice: &str| {
+        let text = r#"{"_class":"ConnectLink","ID":"toB","dice":"DICE","callbackHost":"localhost","callbackPort":4502,"callbackID":"toA"}"#;
+        match read(&text.replace("DICE", dice)) {
+            Ok(Message::ConnectLink { dice, .. }) => Some(dice),
+            _ => None,
+        }
+    };
+    assert_eq!(dice("a~0 "), Some(*b"a~0 "));
+    assert_eq!(dice("!!bc"), None);
+    assert_eq!(dice("!!bcd"), Some(*b"!bcd"));
+    assert_eq!(dice("!x61626364"), Some(*b"abcd"));
 }
 
 /// The text of an object with its top-level fields in the reverse order, the class last, and a field that nobody knows.

@@ -5,7 +5,7 @@ use super::{Outcomes, Payments};
 use amiko_core::prelude::*;
 use amiko_core::sim::{Heard, NodeIndex};
 use amiko_examples::payment::{
-    Channel, Link, Message, Outcome, PayerPhase, PaymentNode, PaymentRecord, Role, Token, TransactionId,
+    Channel, Link, Message, Network, Outcome, PayerPhase, PaymentNode, PaymentRecord, Role, Token, TransactionId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -109,7 +109,7 @@ impl Books {
 
     fn take_note(&mut self, node: NodeIndex, state: &PaymentNode) {
         for (_, payee) in state.payees.iter() {
-            self.owners.insert(payee.token.transaction(), node);
+            self.owners.insert(payee.token.transaction(Network::Amiko), node);
         }
         let mut party = |transaction| {
             self.parties.entry(transaction).or_default().insert(node);
@@ -133,7 +133,7 @@ impl Books {
             Message::RequestCommit { token, .. } | Message::SettleCommit { token, .. } => token,
             _ => return Ok(()),
         };
-        let (transaction, from, to) = (token.transaction(), heard.from, heard.to);
+        let (transaction, from, to) = (token.transaction(Network::Amiko), heard.from, heard.to);
         let made = self.owners.get(&transaction) == Some(&from);
         let knowing = self.knowing.entry(transaction).or_default();
         if !made && !knowing.contains(&from) {

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::failure::Failure;
-use amiko_examples::payment::{Address, PaymentUrl, PlainChannel};
+use amiko_examples::payment::{Address, Network, PaymentUrl, PlainChannel};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -169,6 +169,14 @@ pub(crate) struct Demo {
 
 #[derive(Args)]
 pub(crate) struct Run {
+    /// Which network: amiko, encrypted and between nodes with keys; or prototype3, plain TCP without keys. A state directory
+    /// belongs to one of them
+    #[arg(long, default_value_t = Network::Amiko, value_name = "NETWORK")]
+    pub(crate) network: Network,
+    /// Let others than this machine reach a node on prototype3: whoever is on the way can read and change everything, and take
+    /// the place of any neighbour
+    #[arg(long)]
+    pub(crate) insecure: bool,
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:4321", value_name = "HOST:PORT")]
     pub(crate) listen: SocketAddr,

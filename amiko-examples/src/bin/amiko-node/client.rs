@@ -128,6 +128,7 @@ fn show(answer: Answer, json: bool) -> Result<(), Failure> {
 }
 
 fn show_summary(summary: &Summary) {
+    screen::say(format_args!("network          {}", summary.network));
     screen::say(format_args!("key              {}", summary.key.as_deref().unwrap_or("none")));
     let or_none = |names: &[String]| if names.is_empty() { "none".into() } else { names.join(", ") };
     screen::say(format_args!("address          {}", summary.address.as_deref().unwrap_or("none")));

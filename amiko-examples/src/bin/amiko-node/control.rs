@@ -3,7 +3,7 @@
 //! Invariant: only who may read the directory can talk to the node: the socket has mode 0600.
 
 use amiko_core::prelude::*;
-use amiko_examples::payment::{Link, LinkUrl, MeetingPoint, Payer, PaymentRecord, PaymentUrl};
+use amiko_examples::payment::{Link, LinkUrl, MeetingPoint, Network, Payer, PaymentRecord, PaymentUrl};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -49,6 +49,7 @@ pub(crate) enum Answer {
 /// The state of a node, for people.
 #[derive(Debug, Serializable)]
 pub(crate) struct Summary {
+    pub(crate) network: Network,
     pub(crate) address: Option<String>,
     pub(crate) key: Option<String>,
     pub(crate) links: Vec<LinkSummary>,

@@ -8,7 +8,7 @@ use crate::{run, screen};
 use amiko_core::engine::EditError;
 use amiko_core::prelude::*;
 use amiko_core::serializable::Json;
-use amiko_examples::payment::PaymentNode;
+use amiko_examples::payment::{Network, PaymentNode};
 use screen::Change;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -21,7 +21,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const SHOWN: usize = 120;
 
 pub(crate) fn edit(arguments: &Edit, directory: &Path, json: bool) -> Result<ExitCode, Failure> {
-    let mut engine = run::open_store(Directory::open_existing(directory), directory)?;
+    let mut engine = run::open_store(Directory::open_existing(directory), directory, Network::default())?;
     let present = Json::parse(&engine.document().map_err(Failure::refused)?).map_err(Failure::refused)?;
     let mut draft = Draft::new(directory, arguments.from.as_deref(), &present)?;
     let patch = match take(&mut engine, &draft, &present, arguments.yes, json) {

@@ -11,10 +11,10 @@ use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::OpenError;
 use amiko_examples::payment::{
-    Address, Channel, Link, Notice, Payer, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope,
+    Address, Channel, Link, Network, Notice, Payer, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope,
     PaymentNodeMessage, PaymentProtocol, Reply,
 };
-use amiko_net::{BindError, Handle, NetSettings, Noise, Runtime};
+use amiko_net::{BindError, Dialect, Handle, NetSettings, Noise, Runtime, SecretKey, Transport};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::pin::pin;
@@ -33,18 +33,29 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 pub(crate) type Node = Handle<PaymentNode, Directory>;
 
-/// Opens the state of a node; a directory that isn't there is made.
-pub(crate) fn open(directory: &Path) -> Result<Engine<PaymentNode>, Failure> {
-    open_store(Directory::open(directory), directory)
+/// Opens the state of a node on a network; a directory that isn't there is made.
+fn open(directory: &Path, network: Network) -> Result<Engine<PaymentNode>, Failure> {
+    let engine = open_store(Directory::open(directory), directory, network)?;
+    let found = engine.node().network;
+    if found == network {
+        return Ok(engine);
+    }
+    Err(Failure::Refused(format!(
+        "expected a node on the network {network} in {}, found one on {found}: run it with `--network {found}`, or choose \
+         another directory",
+        directory.display()
+    )))
 }
 
-/// The same in a store that was opened.
+/// Opens the state in a store that was opened; one that is new is that of a node on this network.
 pub(crate) fn open_store(
     store: Result<Directory, OpenError>,
     directory: &Path,
+    network: Network,
 ) -> Result<Engine<PaymentNode>, Failure> {
     let store = store.map_err(|error| Failure::open(&error))?;
-    let engine = Engine::open(store, Settings::default()).map_err(|error| Failure::engine(&error, directory))?;
+    let engine = Engine::open_with(store, Settings::default(), || PaymentNode { network, ..PaymentNode::default() })
+        .map_err(|error| Failure::engine(&error, directory))?;
     if let Some(torn) = engine.torn() {
         screen::tell(format_args!(
             "amiko-node: the last write to {} was torn by a crash: {} bytes that were never acknowledged are cut off",
@@ -62,6 +73,14 @@ pub(crate) fn open_store(
 }
 
 pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result<ExitCode, Failure> {
+    let own = arguments.listen.ip().to_canonical().is_loopback();
+    if arguments.network == Network::Prototype3 && !own && !arguments.insecure {
+        return Err(Failure::Usage(format!(
+            "expected a loopback address to listen on with --network prototype3, found {}: nothing is encrypted there, and \
+             nobody proves anything; if that is what you want, add --insecure",
+            arguments.listen
+        )));
+    }
     let limits =
         arguments.limit.iter().try_fold(PaymentLimits::default(), |limits, (name, value)| limits.with(name, *value));
     let limits = limits.map_err(|rejection| Failure::Usage(rejection.to_string()))?;
@@ -70,8 +89,27 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
         std::net::TcpListener::bind(arguments.listen)
             .map_err(|source| Failure::refused(BindError::Listen { address: arguments.listen, source }))?,
     );
-    let engine = open(directory)?;
-    let known = engine.node().key;
+    let engine = open(directory, arguments.network)?;
+    let mut settings = NetSettings::default();
+    settings.listen = Some(arguments.listen);
+    settings.log = Some(Arc::new(|event| screen::tell(format_args!("{event}"))));
+    match arguments.network {
+        Network::Amiko => {
+            let key = key(directory, engine.node().key)?;
+            let public = key.public();
+            let runtime = Runtime::bind_with(engine, PaymentProtocol, settings, Noise::new(key)).await;
+            attend(runtime.map_err(Failure::refused)?, Some(public), limits, arguments, directory, json).await
+        }
+        Network::Prototype3 => {
+            settings.dialect = Dialect::ByIndex;
+            let runtime = Runtime::bind(engine, PaymentProtocol, settings).await;
+            attend(runtime.map_err(Failure::refused)?, None, limits, arguments, directory, json).await
+        }
+    }
+}
+
+/// The key of the node; its user is told if it was another before.
+fn key(directory: &Path, known: Option<PublicKey>) -> Result<SecretKey, Failure> {
     let key = key::open(directory, known)?;
     let public = key.public();
     if let Some(known) = known.filter(|known| *known != public) {
@@ -79,11 +117,18 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
             "amiko-node: the key of this node is {public} now and was {known}: every neighbour has to renew its link"
         ));
     }
-    let mut settings = NetSettings::default();
-    settings.listen = Some(arguments.listen);
-    settings.log = Some(Arc::new(|event| screen::tell(format_args!("{event}"))));
-    let runtime =
-        Runtime::bind_with(engine, PaymentProtocol, settings, Noise::new(key)).await.map_err(Failure::refused)?;
+    Ok(key)
+}
+
+/// Lets a node run, and answers commands, until it is to stop.
+async fn attend<T: Transport>(
+    runtime: Runtime<PaymentProtocol, Directory, T>,
+    key: Option<PublicKey>,
+    limits: PaymentLimits,
+    arguments: &Run,
+    directory: &Path,
+    json: bool,
+) -> Result<ExitCode, Failure> {
     let Some(local) = runtime.local_addr() else {
         return Err(Failure::Refused("expected an address to listen on, found none".into()));
     };
@@ -93,12 +138,13 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
     let handle = runtime.handle();
     let mut signals = Signals::new()?;
     let places = Arc::new(Semaphore::new(MAX_CONVERSATIONS as usize));
-    let begin = begin(&handle, arguments, address.clone(), public, limits);
+    let begin = begin(&handle, arguments, address.clone(), key, limits);
     let serve = async {
         begin.await?;
         if json {
             let (directory, address) = (directory.display().to_string(), address.to_string());
-            let started = Started { directory, address, key: public.to_string(), listen: local.to_string() };
+            let (network, key) = (arguments.network, key.map(|key| key.to_string()));
+            let started = Started { directory, network, address, key, listen: local.to_string() };
             screen::document(&started)?;
         } else {
             screen::say(format_args!("node {} listens on {local}, as {address}", directory.display()));
@@ -136,8 +182,9 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
 #[derive(Serializable)]
 struct Started {
     directory: String,
+    network: Network,
     address: String,
-    key: String,
+    key: Option<String>,
     listen: String,
 }
 
@@ -145,13 +192,13 @@ async fn begin(
     handle: &Node,
     arguments: &Run,
     address: Address,
-    key: PublicKey,
+    key: Option<PublicKey>,
     limits: PaymentLimits,
 ) -> Result<(), Failure> {
     let external = arguments.external_meeting_point.iter().map(|name| Id::new(name.clone())).collect();
     let configure = PaymentNodeMessage::Configure {
         address: Some(address),
-        key: Some(key),
+        key,
         external_meeting_points: external,
         timeout_increment: arguments.timeout_increment,
         limits,
@@ -366,6 +413,7 @@ fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
         engine.connections().filter_map(|(id, connection)| Some(format!("{}: {}", id.key(), connection.conflict?)));
     let rejections = engine.rejections().rev().take(SHOWN).map(|rejected| rejected.rejection.to_string());
     Summary {
+        network: node.network,
         address: node.address.as_ref().map(ToString::to_string),
         key: node.key.as_ref().map(ToString::to_string),
         links: node.links.iter().map(link).collect(),

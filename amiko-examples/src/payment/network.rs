@@ -1,0 +1,66 @@
+//! Which network a node is on: our own, or that of the prototype that the protocol was first spoken by.
+//!
+//! Invariant: a state belongs to one network from its beginning. What the two have in common is not asked here.
+
+use amiko_core::prelude::*;
+use std::fmt;
+use std::str::FromStr;
+
+/// A network of payment nodes. Nodes of two networks can't talk to each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serializable)]
+#[amiko(rename_all = "camelCase")]
+pub enum Network {
+    /// Nodes with keys, on encrypted streams; a transaction is the SHA-256 of its token. Default.
+    #[default]
+    Amiko,
+    /// Nodes of the third prototype, on plain TCP, where nobody proves anything; a transaction is the RIPEMD-160 of the
+    /// SHA-256 of its token.
+    Prototype3,
+}
+
+impl Network {
+    const ALL: [Self; 2] = [Self::Amiko, Self::Prototype3];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Amiko => "amiko",
+            Self::Prototype3 => "prototype3",
+        }
+    }
+
+    /// Whether neighbours tell each other what has become of a lock. A prototype only tells the one towards the payer
+    /// that it gives up what was locked for it, takes that as done, and answers nothing when it is told so itself.
+    pub(super) const fn tells_of_rollbacks(self) -> bool {
+        matches!(self, Self::Amiko)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A text that isn't the name of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkError {
+    /// What was found.
+    pub found: String,
+}
+
+impl fmt::Display for NetworkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected \"amiko\" or \"prototype3\", found {:?}", self.found)
+    }
+}
+
+impl std::error::Error for NetworkError {}
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let named = Self::ALL.into_iter().find(|network| network.name() == text);
+        named.ok_or_else(|| NetworkError { found: text.into() })
+    }
+}
