@@ -162,6 +162,12 @@ impl<N: Node> Dispatcher<N> {
         let (index, message) = (connection.sent, Arc::new(message));
         connection.outbox.insert(index, Arc::clone(&message));
         connection.sent += 1;
+        if cfg!(amiko_sabotage = "outbox_reordered")
+            && let Some(before) = index.checked_sub(1).and_then(|before| connection.outbox.get(&before).cloned())
+        {
+            connection.outbox.insert(index - 1, Arc::clone(&message));
+            connection.outbox.insert(index, before);
+        }
         Ok((index, message))
     }
 
@@ -221,6 +227,9 @@ impl<N: Node> Dispatcher<N> {
 
     /// Moves the cursor of an inbox past the message that is being processed.
     pub(crate) fn advance(&mut self, id: &Id<Connection<N>>) {
+        if cfg!(amiko_sabotage = "no_inbox_cursor") {
+            return;
+        }
         if let Some(connection) = self.connections.get_mut(id) {
             connection.received += 1;
         }
@@ -269,7 +278,9 @@ impl<N: Node> Dispatcher<N> {
             self.lingering.extend(old.and_then(|connection| Some((connection.closing?, id))));
         }
         self.timers.roll_back(&undo.timers);
-        self.connections.roll_back(&undo.connections);
+        if cfg!(not(amiko_sabotage = "rollback_misses_a_table")) {
+            self.connections.roll_back(&undo.connections);
+        }
     }
 
     pub(crate) fn difference_since(&self, undo: &DispatcherUndo<N>, patch: &mut Patch) -> Result<(), WriteError> {

@@ -84,6 +84,13 @@ impl<N: Node> Sealed<N> {
 
     /// Those whose commits are on disk, oldest first.
     pub(super) fn release(&mut self, durable: u64) -> Vec<Output<N>> {
+        if cfg!(amiko_sabotage = "confirm_before_sync") {
+            let is_confirmation = |output: &Output<N>| matches!(output, Output::Confirm { .. });
+            let (early, rest): (VecDeque<_>, _) =
+                self.0.drain(..).partition(|(sequence, output)| *sequence <= durable || is_confirmation(output));
+            self.0 = rest;
+            return early.into_iter().map(|(_, output)| output).collect();
+        }
         let released = self.0.partition_point(|(sequence, _)| *sequence <= durable);
         self.0.drain(..released).map(|(_, output)| output).collect()
     }

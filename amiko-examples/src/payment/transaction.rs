@@ -380,6 +380,9 @@ impl Transaction {
         let instances = (0..=u32::try_from(node.links.len()).unwrap_or(u32::MAX))
             .map(|instance| TransactionKey { route, instance });
         let mut found = instances.filter_map(|key| node.transactions.get(&Id::new(key)));
+        if cfg!(amiko_sabotage = "ended_route_forgotten") {
+            return false;
+        }
         found.any(|transaction| transaction.phase == TransactionPhase::Ended)
     }
 
@@ -401,7 +404,8 @@ impl Transaction {
     fn have_route(&mut self, start: u64, end: u64, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
         let increment = cx.node().timeout_increment;
-        let beyond = if route.payer_side { end.checked_add(increment) } else { end.checked_sub(increment) };
+        let payer_side = route.payer_side != cfg!(amiko_sabotage = "timeout_increment_on_the_wrong_side");
+        let beyond = if payer_side { end.checked_add(increment) } else { end.checked_sub(increment) };
         let end_time = beyond.ok_or(Rejection::new("expected times that leave room for this node, found none"))?;
         (self.commit_by, self.settle_by) =
             if route.payer_side { (Some(end), Some(end_time)) } else { (Some(end_time), Some(end)) };
@@ -564,7 +568,7 @@ impl Transaction {
 }
 
 fn expect_token(token: &Token, route: RouteId, cx: &Cx<'_>) -> Result<(), Rejection> {
-    if token.transaction(cx.node().network) == route.transaction {
+    if token.transaction(cx.node().network) == route.transaction || cfg!(amiko_sabotage = "token_unchecked") {
         return Ok(());
     }
     Err(Rejection::new("expected the token of this transaction, found another"))

@@ -2,14 +2,18 @@
 
 use super::topology::{Topology, link_to};
 use super::{Outcomes, Payments};
+use amiko_core::Key;
 use amiko_core::prelude::*;
 use amiko_core::sim::{Heard, NodeIndex};
 use amiko_examples::payment::{
-    Channel, Link, Message, Network, Outcome, PayerPhase, PaymentNode, PaymentRecord, Role, Token, TransactionId,
+    Channel, Link, Message, Neighbour, Network, Outcome, PayerPhase, PaymentNode, PaymentRecord, Role, Token,
+    Transaction, TransactionId, TransactionPhase,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) struct Books {
+    /// From this one on nodes may say what they like.
+    honest: NodeIndex,
     /// All that is in a channel, by node, link and index.
     totals: BTreeMap<NodeIndex, BTreeMap<(String, usize), u64>>,
     /// How a payment ended, as its user was told.
@@ -36,6 +40,7 @@ impl Books {
     pub(crate) fn open(world: &mut Payments, topology: &Topology) -> Self {
         world.take_heard();
         let mut books = Self {
+            honest: topology.honest,
             totals: BTreeMap::new(),
             ended: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -43,7 +48,7 @@ impl Books {
             parties: BTreeMap::new(),
             locked: BTreeSet::new(),
         };
-        for node in 0..topology.nodes {
+        for node in 0..topology.honest {
             if let Some(engine) = world.engine(node) {
                 books.totals.insert(node, totals(engine.node()));
             }
@@ -63,8 +68,8 @@ impl Books {
         }
     }
 
-    /// After a step: what it has changed.
-    pub(crate) fn check(&mut self, world: &mut Payments) -> Result<(), String> {
+    /// After a step: what it has changed. Gives what was said.
+    pub(crate) fn check(&mut self, world: &mut Payments) -> Result<Vec<Heard<PaymentNode>>, String> {
         for node in world.take_changed() {
             let Some(engine) = world.engine(node) else {
                 // What it hadn't made durable hasn't happened.
@@ -81,10 +86,11 @@ impl Books {
             self.check_channels(world, node, engine.node())?;
             self.take_note(node, engine.node());
         }
-        for heard in world.take_heard() {
-            self.check_token(&heard)?;
+        let all = world.take_heard();
+        for heard in &all {
+            self.check_token(heard)?;
         }
-        Ok(())
+        Ok(all)
     }
 
     /// No event makes or loses money in a channel, and both ends mean the same amount.
@@ -92,10 +98,14 @@ impl Books {
         let now = totals(state);
         let before = self.totals.insert(node, now.clone()).unwrap_or_default();
         for ((link, index), total) in &now {
+            let peer: NodeIndex = link.trim_start_matches("link_to_").parse().map_err(|error| format!("{error}"))?;
+            if peer >= self.honest {
+                // It may deposit whenever it likes; what that does to a channel is what the node itself looks after.
+                continue;
+            }
             if before.get(&(link.clone(), *index)).is_some_and(|before| *before != 0 && before != total) {
                 return Err(format!("node {node} has {total} in channel {index} of {link}, and had {before:?}"));
             }
-            let peer: NodeIndex = link.trim_start_matches("link_to_").parse().map_err(|error| format!("{error}"))?;
             let theirs = world.engine(peer).and_then(|engine| engine.node().links.get(&link_to(node)));
             let theirs = theirs.and_then(|link| link.channels.get(*index)).map_or(0, |channel| self::total(&**channel));
             if theirs != 0 && *total != 0 && theirs != *total {
@@ -134,6 +144,10 @@ impl Books {
             _ => return Ok(()),
         };
         let (transaction, from, to) = (token.transaction(Network::Amiko), heard.from, heard.to);
+        if from >= self.honest {
+            self.knowing.entry(transaction).or_default().insert(to);
+            return Ok(());
+        }
         let made = self.owners.get(&transaction) == Some(&from);
         let knowing = self.knowing.entry(transaction).or_default();
         if !made && !knowing.contains(&from) {
@@ -144,7 +158,8 @@ impl Books {
                 "node {from} told the token of {transaction:?} before the payer had locked the amount"
             ));
         }
-        if !self.parties.get(&transaction).is_some_and(|parties| parties.contains(&to))
+        if to < self.honest
+            && !self.parties.get(&transaction).is_some_and(|parties| parties.contains(&to))
             && Some(&to) != self.owners.get(&transaction)
         {
             return Err(format!("node {to} has heard the token of {transaction:?}, and doesn't take part in it"));
@@ -157,7 +172,7 @@ impl Books {
     pub(crate) fn close(&self, world: &Payments, topology: &Topology) -> Result<Outcomes, String> {
         let mut outcomes = Outcomes::new();
         let mut ends: BTreeMap<String, BTreeMap<bool, PaymentRecord>> = BTreeMap::new();
-        for node in 0..topology.nodes {
+        for node in 0..topology.honest {
             let state = world.engine(node).ok_or(format!("node {node} is down"))?.node();
             for (_, record) in state.payments.iter() {
                 let payer = record.role == Role::Payer;
@@ -183,7 +198,8 @@ impl Books {
         let committed =
             |record: Option<&PaymentRecord>| record.is_some_and(|record| record.outcome == Outcome::Committed);
         for (payment, records) in &ends {
-            if committed(records.get(&true)) != committed(records.get(&false)) {
+            // A puppet on the way may keep what belongs to the payee, who hasn't got it then.
+            if topology.puppets().is_empty() && committed(records.get(&true)) != committed(records.get(&false)) {
                 return Err(format!("payment {payment} has ended in two ways: {records:?}"));
             }
             if let Some(record) = records.get(&true) {
@@ -201,8 +217,8 @@ impl Books {
         ends: &BTreeMap<String, BTreeMap<bool, PaymentRecord>>,
     ) -> Result<(), String> {
         let state = |node: NodeIndex| world.engine(node).map(|engine| engine.node()).ok_or("down".to_owned());
-        let mut deposited = vec![0; topology.nodes];
-        for edge in &topology.edges {
+        let mut deposited = vec![0; topology.honest];
+        for edge in topology.edges.iter().filter(|edge| edge.ends.0 < topology.honest) {
             let (one, other) = edge.ends;
             let ours = state(one)?.links.get(&link_to(other)).ok_or("no link")?;
             let theirs = state(other)?.links.get(&link_to(one)).ok_or("no link")?;
@@ -221,8 +237,15 @@ impl Books {
                 payments.iter().map(|(_, record)| record).filter(of).map(|record| record.amount).sum()
             };
             let expected = topology.funds(node) + deposited + sum(Role::Payee);
+            // A puppet may keep what it owes for a token that it was shown: that is lost in the channels with it, and no more
+            // than there is in them. It may give away what is its own, to whoever is on the way.
+            let at_risk: u64 = (topology.honest..topology.nodes)
+                .filter_map(|puppet| state(node).ok()?.links.get(&link_to(puppet)))
+                .flat_map(channels)
+                .map(|(_, channel)| total(channel))
+                .fold(0, u64::saturating_add);
             let found = state(node)?.balance() + sum(Role::Payer);
-            if expected != found {
+            if found.saturating_add(at_risk) < expected || (found > expected && topology.puppets().is_empty()) {
                 let paid =
                     ends.values().filter(|ends| ends.values().any(|end| end.outcome == Outcome::Committed)).count();
                 return Err(format!(
@@ -242,34 +265,56 @@ fn totals(state: &PaymentNode) -> BTreeMap<(String, usize), u64> {
     state.links.iter().flat_map(of).collect()
 }
 
-/// Whether nothing is under way on any node, nor left over.
-pub(crate) fn at_rest(world: &Payments) -> bool {
-    (0..world.len()).all(|node| left_on(world, node).is_none())
+/// Whether nothing is under way on any node, nor left over; but for what only a puppet can end.
+pub(crate) fn at_rest(world: &Payments, topology: &Topology) -> bool {
+    (0..topology.honest).all(|node| left_on(world, topology, node).is_none())
 }
 
 /// What is still there.
-pub(crate) fn left(world: &Payments) -> String {
-    let lines = (0..world.len()).filter_map(|node| Some(format!("node {node}: {}", left_on(world, node)?)));
-    lines.collect::<Vec<_>>().join("; ")
+pub(crate) fn left(world: &Payments, topology: &Topology) -> String {
+    let line = |node| Some(format!("node {node}: {}", left_on(world, topology, node)?));
+    (0..topology.honest).filter_map(line).collect::<Vec<_>>().join("; ")
 }
 
-fn left_on(world: &Payments, node: NodeIndex) -> Option<String> {
+fn left_on(world: &Payments, topology: &Topology, node: NodeIndex) -> Option<String> {
     let Some(engine) = world.engine(node) else { return Some("down".into()) };
     let state = engine.node();
-    let outbox: usize = engine.connections().map(|(_, connection)| connection.outbox.len()).sum();
-    let waiting: usize = state.meeting_points.iter().map(|(_, point)| point.waiting.len()).sum();
-    let routes: usize = state.links.iter().map(|(_, link)| link.routes.len()).sum();
+    let puppets: Vec<Id<Link>> = (topology.honest..topology.nodes).map(link_to).collect();
+    let to_puppets = |name: &str| puppets.iter().any(|puppet| puppet.key() == name);
+    // A lock that a puppet could give back, and doesn't.
+    let held = |transaction: &Transaction| {
+        let source = matches!(&transaction.source, Neighbour::Link { id } if puppets.contains(id));
+        let onward = matches!(&transaction.onward, Some(Neighbour::Link { id }) if puppets.contains(id));
+        (source || onward) && matches!(transaction.phase, TransactionPhase::RollingBack | TransactionPhase::Requested)
+    };
+    let mut held: Vec<_> = state.transactions.iter().filter(|(_, found)| held(found)).map(|(id, _)| id).collect();
+    // And the other half of it.
+    let halves = state.transactions.iter().filter(|(_, found)| {
+        [Some(&found.source), found.onward.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|end| matches!(end, Neighbour::Half { id } if held.contains(id)))
+    });
+    let halves: Vec<_> = halves.map(|(id, _)| id).filter(|id| !held.contains(id)).collect();
+    held.extend(halves);
+    let links = || state.links.iter().filter(|(id, _)| !to_puppets(id.key()));
+    let connections = engine.connections().filter(|(id, _)| !to_puppets(id.key()));
     let counts = [
         ("payers", state.payers.len()),
         ("payees", state.payees.len()),
-        ("transactions", state.transactions.len()),
-        ("claims", state.claims()),
-        ("routes", routes),
-        ("halves that wait", waiting),
-        ("timers", engine.timers().count()),
-        ("unconfirmed messages", outbox),
+        ("transactions", state.transactions.len() - held.len()),
+        ("claims", links().flat_map(|(_, link)| channels(link)).map(|(_, channel)| channel.claims()).sum()),
+        ("routes", links().map(|(_, link)| link.routes.len()).sum()),
+        ("halves that wait", state.meeting_points.iter().map(|(_, point)| point.waiting.len()).sum()),
+        (
+            "timers",
+            engine.timers().filter(|(id, _)| !held.iter().any(|held| id.key().contains(&*held.key().encode()))).count(),
+        ),
+        ("unconfirmed messages", connections.map(|(_, connection)| connection.outbox.len()).sum()),
     ];
     let left: Vec<String> =
         counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} {name}")).collect();
-    (!left.is_empty()).then(|| left.join(", "))
+    let rest =
+        || state.transactions.iter().filter(|(id, _)| !held.contains(id)).map(|(_, found)| format!(": {found:?}"));
+    (!left.is_empty()).then(|| left.join(", ") + &rest().collect::<String>())
 }

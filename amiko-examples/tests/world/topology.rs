@@ -21,9 +21,11 @@ pub(crate) struct Edge {
 
 pub(crate) struct Topology {
     pub(crate) nodes: usize,
+    /// From this one on nodes are puppets, which say what they like.
+    pub(crate) honest: usize,
     pub(crate) edges: Vec<Edge>,
     /// The nodes that have a meeting point.
-    meeting_points: Vec<NodeIndex>,
+    pub(crate) meeting_points: Vec<NodeIndex>,
 }
 
 pub(crate) fn link_to(node: NodeIndex) -> Id<Link> {
@@ -34,7 +36,7 @@ fn address(node: NodeIndex) -> Address {
     Address { host: format!("node{node}"), port: 4321 }
 }
 
-fn meeting_point(node: NodeIndex) -> Id<MeetingPoint> {
+pub(crate) fn meeting_point(node: NodeIndex) -> Id<MeetingPoint> {
     Id::new(format!("point{node}"))
 }
 
@@ -63,11 +65,35 @@ impl Topology {
         });
         let edges = edges.collect();
         let meeting_points = (0..1 + random.below(4)).map(|_| random.below(nodes as u64) as usize).collect();
-        Self { nodes, edges, meeting_points }
+        Self { nodes, honest: nodes, edges, meeting_points }
+    }
+
+    /// The same with some more nodes, which are puppets, in the middle of the others.
+    pub(crate) fn with_puppets(mut self, random: &mut Random) -> Self {
+        for _ in 0..1 + random.below(2) {
+            let puppet = self.nodes;
+            self.nodes += 1;
+            let first = random.below(self.honest as u64) as usize;
+            for neighbour in (0..self.honest.min(1 + random.below(3) as usize)).map(|more| (first + more) % self.honest)
+            {
+                let channels = (0..1 + random.below(2)).map(|_| (random.below(2_000), random.below(2_000))).collect();
+                self.edges.push(Edge { ends: (puppet, neighbour), both_dial: false, channels });
+            }
+        }
+        self
+    }
+
+    /// The puppets, and who is whose neighbour.
+    pub(crate) fn puppets(&self) -> Vec<(NodeIndex, NodeIndex)> {
+        self.edges.iter().map(|edge| edge.ends).filter(|(puppet, _)| *puppet >= self.honest).collect()
     }
 
     pub(crate) fn build(&self, world: &mut Payments) {
         for node in 0..self.nodes {
+            if node >= self.honest {
+                world.add_puppet(&address(node).to_string());
+                continue;
+            }
             let index = world.add(&address(node).to_string(), self.node(node)).unwrap();
             let configure = PaymentNodeMessage::Configure {
                 address: Some(address(node)),

@@ -33,7 +33,7 @@ impl Users {
             return false;
         }
         self.left -= 1;
-        let count = topology.nodes as u64;
+        let count = topology.honest as u64;
         let node = world.random().below(count) as usize;
         match world.random().below(20) {
             0 => self.deposit(world, topology),

@@ -176,6 +176,11 @@ impl<P: Protocol> World<P> {
 
     /// Has what a node did made durable, now or when its disk comes to it.
     pub(super) fn release(&mut self, node: NodeIndex) {
+        // What may leave without a sync leaves.
+        let outputs = self.host_mut(node).engine.as_mut().map(SimEngine::outputs).unwrap_or_default();
+        for output in outputs {
+            self.hand_on(node, output);
+        }
         let now = self.now;
         let host = &mut self.hosts[node];
         if !host.engine.as_ref().is_some_and(SimEngine::unreleased) {
