@@ -1,5 +1,7 @@
 //! The document that both targets share: one class with fields of many shapes.
 
+pub mod line;
+pub mod message;
 pub mod net;
 
 use amiko_core::prelude::*;
@@ -200,6 +202,8 @@ mod tests {
             ("patch", super::patch),
             ("handshake", super::net::handshake),
             ("frame", super::net::frame),
+            ("line", super::line::line),
+            ("message", super::message::message),
         ] {
             let seeds: Vec<_> = std::fs::read_dir(corpus.join(target)).expect(target).collect();
             assert!(!seeds.is_empty());
