@@ -511,3 +511,17 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
     let test = async { tokio::time::timeout(PATIENCE, test).await.unwrap() };
     LocalSet::new().block_on(&runtime, test);
 }
+
+/// Bytes of memory that the process has. Tests that measure it take turns, see [`alone`].
+pub(crate) fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// Runs a test while no other of this file runs that does the same: they share their memory.
+pub(crate) fn alone(test: impl Future<Output = ()>) {
+    static TURN: Mutex<()> = Mutex::new(());
+    // One that failed hurts no other.
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    run(test);
+}
