@@ -58,6 +58,36 @@ fn a_peer_that_floods_the_node_doesnt_keep_out_another() {
 }
 
 #[test]
+fn callers_that_flood_the_node_dont_keep_out_a_peer() {
+    const FLOOD: u64 = 500;
+    run(async {
+        let mut settings = settings();
+        settings.group = 10;
+        let mut node = start(engine("x", None), settings).await;
+        let mut raw = Raw::resume(node.address, "x", [0, 0, 0], [0, 0, 0]).await;
+        raw.say(0, 7).await;
+        node.noticed(1).await;
+        node.disk.hold();
+        let mut callers = tokio::task::JoinSet::new();
+        for number in 0..FLOOD {
+            let handle = node.handle.clone();
+            callers.spawn_local(async move { drop(handle.command(say("x", number)).await.unwrap()) });
+        }
+        sleep(Duration::from_millis(20)).await;
+        raw.say(1, 8).await;
+        sleep(Duration::from_millis(20)).await;
+        node.disk.let_go();
+        node.noticed(1).await;
+        let mut before = 0;
+        while callers.try_join_next().is_some() {
+            before += 1;
+        }
+        assert!(before <= 50, "{before} calls of a flood went first");
+        while callers.join_next().await.is_some() {}
+    });
+}
+
+#[test]
 fn of_too_many_sockets_of_one_address_the_last_goes() {
     run(async {
         let mut settings = settings();
