@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// How often an attack comes before memory is measured, and from then on.
 const BEFORE: usize = 200;
@@ -229,42 +229,39 @@ fn handshakes_that_are_never_ended_have_a_number_and_a_deadline() {
 
 #[test]
 fn a_peer_that_never_reads_is_given_no_more_than_a_batch_and_is_given_up() {
-    const COUNT: usize = 400;
+    /// 15 MB in all: more than the operating system keeps for a socket whose peer keeps next to nothing.
+    const COUNT: u64 = 250;
     alone(async {
         let mut settings = settings();
         settings.silence = Duration::from_millis(400);
-        settings.rate = 1_000_000;
-        let mut node = start_noise(settings).await;
+        // Encryption changes nothing here, and takes most of the time.
+        let mut node = start(engine("x", None), settings).await;
         for number in 0..COUNT {
             let text = format!("{number:060000}");
             node.handle.command(envelope("x", TalkerMessage::Shout { text })).await.unwrap();
         }
-        let mut before = 0;
-        for count in 0..4 {
-            // One that reads nothing: it says where it stands, and goes on talking, so only what it doesn't take can tell.
-            let mut stream = Noise::new(key(2)).dial(&at(1, node.address)).await.unwrap();
-            let lines = format!("{}\n{}\n", hello("x", None), stands("resume", [0, 0, COUNT as u64 * 100]));
-            stream.write_all(lines.as_bytes()).await.unwrap();
-            stream.flush().await.unwrap();
+        let (before, mut most) = (resident(), 0);
+        for _ in 0..3 {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.set_recv_buffer_size(4096).unwrap();
+            let mut stream = socket.connect(node.address).await.unwrap();
+            let greeting = format!("{}\n{}\n", hello("x", None), stands("resume", [0, 0, 0]));
+            stream.write_all(greeting.as_bytes()).await.unwrap();
+            // It goes on talking, so only what it doesn't take can tell.
             let talk = async {
-                loop {
-                    let line = format!("{}\n", stands("ping", [0, 0, 0]));
-                    if stream.write_all(line.as_bytes()).await.is_err() || stream.flush().await.is_err() {
-                        std::future::pending::<()>().await;
-                    }
+                let ping = format!("{}\n", stands("ping", [0, 0, 0]));
+                while stream.write_all(ping.as_bytes()).await.is_ok() {
+                    most = most.max(resident());
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
+                std::future::pending::<()>().await;
             };
             tokio::select! {
                 () = talk => {}
                 _ = node.logged("expected a sign of life within 400ms") => {}
             }
-            if count == 0 {
-                before = resident();
-            }
         }
-        // 24 MB wait for it.
-        let grown = resident().saturating_sub(before);
+        let grown = most.saturating_sub(before);
         assert!(grown < GROWTH, "{grown} bytes more");
     });
 }
