@@ -229,15 +229,15 @@ fn handshakes_that_are_never_ended_have_a_number_and_a_deadline() {
 
 #[test]
 fn a_peer_that_never_reads_is_given_no_more_than_a_batch_and_is_given_up() {
-    /// 15 MB in all: more than the operating system keeps for a socket whose peer keeps next to nothing.
-    const COUNT: u64 = 250;
+    /// Of a megabyte each: more than the operating system keeps for a socket whose peer keeps next to nothing.
+    const COUNT: u64 = 15;
     alone(async {
         let mut settings = settings();
-        settings.silence = Duration::from_millis(400);
+        (settings.silence, settings.line) = (Duration::from_millis(400), 2 << 20);
         // Encryption changes nothing here, and takes most of the time.
         let mut node = start(engine("x", None), settings).await;
-        for number in 0..COUNT {
-            let text = format!("{number:060000}");
+        for _ in 0..COUNT {
+            let text = "x".repeat(1 << 20);
             node.handle.command(envelope("x", TalkerMessage::Shout { text })).await.unwrap();
         }
         let (before, mut most) = (resident(), 0);
