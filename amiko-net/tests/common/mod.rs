@@ -421,6 +421,8 @@ impl Raw {
     }
 
     pub(crate) fn new(stream: TcpStream) -> Self {
+        // What a test says is there when it has said it, and not when something else was acknowledged.
+        stream.set_nodelay(true).unwrap();
         Self { stream: BufReader::new(stream) }
     }
 
