@@ -3,9 +3,10 @@
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
-use amiko_net::{NetSettings, Protocol, Runtime, Transport, Welcome};
+use amiko_net::{Event, NetSettings, Protocol, Runtime, Transport, Welcome};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -138,8 +139,14 @@ async fn understood(bytes: &[u8], piece: usize) -> (Vec<Said>, u64, Vec<String>)
     (settings.line, settings.depth) = (LINE, 8);
     settings.listen = Some(([127, 0, 0, 1], 0).into());
     settings.clock = Arc::new(|| Time::from_secs(2));
-    let log = Arc::clone(&told);
+    let (log, over) = (Arc::clone(&told), Arc::new(AtomicBool::new(false)));
+    let is_over = Arc::clone(&over);
     settings.log = Some(Arc::new(move |event| {
+        let ends = matches!(
+            event,
+            Event::Disconnected { .. } | Event::Refused { .. } | Event::ProtocolError { connection: None, .. }
+        );
+        is_over.fetch_or(ends, Ordering::Relaxed);
         if let Ok(mut log) = log.lock() {
             log.push(event.to_string());
         }
@@ -163,6 +170,10 @@ async fn understood(bytes: &[u8], piece: usize) -> (Vec<Said>, u64, Vec<String>)
         drop(read);
         // What it answered are lines of text.
         assert!(answer.iter().all(|byte| (32..127).contains(byte) || *byte == b'\n'));
+        // The peer may see the end before the node has said why.
+        while !over.load(Ordering::Relaxed) {
+            assert!(handle.query(|_| ()).await.is_ok());
+        }
         handle.stop();
     };
     let (engine, ()) = tokio::join!(runtime.run(), talk);
