@@ -52,12 +52,13 @@ fn every_limit_is_named() {
     for (file, begin) in [
         ("amiko-net/src/settings.rs", "pub struct NetSettings {"),
         ("amiko-core/src/engine/settings.rs", "pub struct Limits {"),
+        ("amiko-examples/src/payment/limits.rs", "pub struct PaymentLimits {"),
     ] {
         let text = fs::read_to_string(root().join(file)).unwrap();
         let fields = text.split_once(begin).unwrap().1.split_once("\n}").unwrap().0;
         let names = fields.lines().filter_map(|line| line.trim_start().strip_prefix("pub ")?.split(':').next());
         let names: Vec<_> = names.filter(|name| !OTHERS.contains(name)).collect();
-        assert!(names.len() > 8);
+        assert!(names.len() > 7);
         let missing: Vec<_> = names.iter().filter(|name| !table.contains(&format!("`{name}`"))).collect();
         assert!(missing.is_empty(), "{file}: {missing:?}");
     }
