@@ -6,8 +6,8 @@ use amiko_core::prelude::*;
 use amiko_core::serializable::{Json, Reader, Unknown};
 use amiko_core::store::Memory;
 use amiko_examples::payment::{
-    Address, ConnectionId, Link, MeetingPoint, Message, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope,
-    PaymentNodeMessage, PaymentProtocol,
+    Address, ConnectionId, Link, MeetingPoint, Message, Network, PayerMessage, PaymentLimits, PaymentNode,
+    PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol,
 };
 
 /// Steps that one input takes at the most.
@@ -122,7 +122,7 @@ impl World {
         let engine = Engine::open_with(Memory::new(), settings, || node.clone());
         let engine = engine.unwrap_or_else(|error| panic!("{error}"));
         let tokens = (0..3_u8).map(|number| amiko_examples::payment::Token::new([number; 32]));
-        let (tokens, hashes) = tokens.map(|token| (json(&token), json(&token.transaction()))).unzip();
+        let (tokens, hashes) = tokens.map(|token| (json(&token), json(&token.transaction(Network::Amiko)))).unzip();
         let mut world = Self { engine, now: BEGIN, tokens, hashes, payees: Vec::new(), put_in: 0, agreed: false };
         let configure = PaymentNodeMessage::Configure {
             address: node.address.clone(),
