@@ -108,6 +108,15 @@ fn what_fell_due_while_the_node_was_down_fires_first_in_order_of_its_deadline() 
 }
 
 #[test]
+fn due_timers_go_before_a_message_of_a_peer() {
+    let mut engine = connected();
+    at(&mut engine, 1, [timer("late", 9, [log("9")]), timer("early", 8, [log("8")]), timer("not yet", 11, [])])
+        .unwrap();
+    receive(&mut engine, 0, [log("message")]).unwrap();
+    assert_eq!(logged(&engine, "a"), ["8", "9", "message"]);
+}
+
+#[test]
 fn a_timer_that_fired_unsynced_fires_again_after_a_crash_since_it_never_happened() {
     let mut engine = engine();
     at(&mut engine, 1, [timer("t", 100, [log("fired")])]).unwrap();

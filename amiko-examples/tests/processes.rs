@@ -459,6 +459,85 @@ fn no_log_no_list_and_no_error_shows_a_secret() {
     assert!(shown.contains("connected") && shown.contains("dialled"), "{shown}");
 }
 
+/// Copies a state directory, but for who has it open.
+fn back_up(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() && entry.file_name() != "LOCK" {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_node_that_is_put_back_to_a_backup_uses_no_link_and_says_so_everywhere_and_what_to_do() {
+    let root = tempfile::tempdir().unwrap();
+    let (a, mut b) = (Node::new(root.path(), "a"), Node::new(root.path(), "b"));
+    let url = a.url(&["link", "add", "to_b"]);
+    b.url(&["link", "add", "to_a", "--to", &url]);
+    a.json(&["deposit", "to_b", "1000"]);
+    until(&b, "to_a", |link| link["channels"][0]["amountRemote"] == 1000);
+    let (directory, backup, newest) = (b.directory.clone(), root.path().join("backup"), root.path().join("newest"));
+    let stop = |node: &mut Node| {
+        node.process.kill().unwrap();
+        node.process.wait().unwrap();
+    };
+    stop(&mut b);
+    back_up(&directory, &backup);
+    b = run(&directory, &b.listen.clone());
+    a.json(&["deposit", "to_b", "7"]);
+    until(&b, "to_a", |link| link["channels"][1]["amountRemote"] == 7);
+    let begun = Instant::now();
+    while !a.json(&["list"])["connections"]["to_b"]["outbox"].as_object().unwrap().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the neighbour doesn't confirm");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    stop(&mut b);
+    let whole = amiko_node(&directory, &["verify"]);
+    assert!(String::from_utf8_lossy(&whole.stdout).contains("all is well"), "{whole:?}");
+    std::fs::rename(&directory, &newest).unwrap();
+    std::fs::rename(&backup, &directory).unwrap();
+    b = run(&directory, &b.listen.clone());
+
+    // On standard error, and in the list, of both.
+    let ours = "this node's state is older than it should be: restore this node's newest state, or give the link up";
+    let theirs = "the peer's state is older than it should be: have the peer restore its newest state";
+    for (node, link, words) in [(&b, "to_a", ours), (&a, "to_b", theirs)] {
+        said(node, &format!("{link:?}: not used any more: {words}"));
+        let list = String::from_utf8(node.command(&["list"]).stdout).unwrap();
+        for said in [&format!("{link}  in conflict"), words, &format!("; then `amiko-node link reconcile {link}`")] {
+            assert!(list.contains(said), "expected {said:?}, found {list}");
+        }
+        assert!(node.json(&["list"])["connections"][link]["conflict"].is_object());
+    }
+    // Nothing goes over it.
+    a.json(&["deposit", "to_b", "8"]);
+    // Again at each start.
+    stop(&mut b);
+    std::fs::write(&b.stderr, "").unwrap();
+    b = run(&directory, &b.listen.clone());
+    said(&b, ours);
+    assert_eq!(b.json(&["list"])["state"]["links"]["to_a"]["channels"].as_array().unwrap().len(), 1);
+    stop(&mut b);
+    let output = amiko_node(&directory, &["verify"]);
+    let verified = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{}", error(&output));
+    for said in ["in conflict\n  to_a: this node's state is older", "link reconcile to_a`", "no file is damaged"] {
+        assert!(verified.contains(said), "expected {said:?}, found {verified}");
+    }
+    let output = amiko_node(&directory, &["verify", "--json"]);
+    let verified: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(verified["conflicts"][0].as_str().unwrap().starts_with("to_a: this node's state"), "{verified}");
+
+    // And what it says helps.
+    std::fs::rename(&directory, root.path().join("old")).unwrap();
+    std::fs::rename(&newest, &directory).unwrap();
+    b = run(&directory, &b.listen.clone());
+    a.json(&["link", "reconcile", "to_b"]);
+    until(&b, "to_a", |link| link["channels"][2]["amountRemote"] == 8);
+}
+
 #[test]
 fn the_demo_prints_one_document_and_ends_consistent() {
     let output = Command::new(BINARY)

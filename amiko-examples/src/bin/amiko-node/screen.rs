@@ -128,6 +128,14 @@ impl Progress {
     }
 }
 
+/// Lines under a head; nothing where there are none.
+pub(crate) fn section(head: &str, lines: &[String]) {
+    if !lines.is_empty() {
+        say(format_args!("\n{head}"));
+        lines.iter().for_each(|line| say(format_args!("  {}", plain(line))));
+    }
+}
+
 /// Columns as wide as their widest cell.
 pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {

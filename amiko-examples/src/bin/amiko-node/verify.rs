@@ -1,11 +1,13 @@
 //! Checking the files of a node that is stopped.
 //!
-//! Invariant: nothing is changed, and nothing that is wrong is left unsaid.
+//! Invariant: nothing is changed, and nothing that is wrong is left unsaid. A link in conflict is no damage: the files are
+//! whole, but they may not be the newest.
 
 use crate::client::moment;
 use crate::failure::Failure;
-use crate::screen;
+use crate::{run, screen};
 use amiko_core::engine;
+use amiko_core::prelude::*;
 use amiko_core::serializable::Json;
 use amiko_core::store::{FileKind, FileReport, Finding, Report};
 use amiko_examples::payment::PaymentNode;
@@ -14,14 +16,17 @@ use std::process::ExitCode;
 
 pub(crate) fn verify(directory: &Path, json: bool) -> Result<ExitCode, Failure> {
     let report = engine::verify::<PaymentNode>(directory).map_err(|error| Failure::open(&error))?;
+    let conflicts = if report.is_healthy() { conflicts(directory, report.newest)? } else { Vec::new() };
     if json {
-        screen::say(document(&report));
+        screen::say(document(&report, &conflicts));
     } else {
         show(&report);
+        screen::section("in conflict", &conflicts);
     }
     if report.is_healthy() {
         if !json {
-            screen::say(format_args!("\nall is well: {} opens at version {}", directory.display(), report.newest));
+            let verdict = if conflicts.is_empty() { "all is well" } else { "no file is damaged" };
+            screen::say(format_args!("\n{verdict}: {} opens at version {}", directory.display(), report.newest));
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -29,6 +34,13 @@ pub(crate) fn verify(directory: &Path, json: bool) -> Result<ExitCode, Failure> 
         "{} is damaged; nothing was changed: `amiko-node repair --dir {0}` shows what can be salvaged, and asks",
         directory.display()
     )))
+}
+
+/// What the state itself says about being older than it should be.
+fn conflicts(directory: &Path, version: u64) -> Result<Vec<String>, Failure> {
+    let store = Directory::open_at(directory, version).map_err(|error| Failure::open(&error))?;
+    let engine = Engine::open(store, Settings::default()).map_err(|error| Failure::engine(&error, directory))?;
+    Ok(run::conflicts(&engine))
 }
 
 /// The files, and what is wrong with them.
@@ -69,7 +81,7 @@ fn holds(kind: FileKind) -> &'static str {
 }
 
 /// The report as JSON.
-pub(crate) fn document(report: &Report) -> Json {
+fn document(report: &Report, conflicts: &[String]) -> Json {
     let text = |text: &str| Json::String(text.to_owned());
     let object = |fields: Vec<(&str, Json)>| {
         Json::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
@@ -99,5 +111,6 @@ pub(crate) fn document(report: &Report) -> Json {
         ("newest", Json::integer(report.newest)),
         ("files", Json::Array(report.files.iter().map(file).collect())),
         ("findings", Json::Array(report.findings.iter().map(finding).collect())),
+        ("conflicts", Json::Array(conflicts.iter().map(|conflict| text(conflict)).collect())),
     ])
 }
