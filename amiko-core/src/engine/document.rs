@@ -18,15 +18,16 @@ use crate::time::Time;
 const FORMAT: u32 = 1;
 const FIELDS: &[&str] = &["format", "seq", "schema", "state", "timers", "connections"];
 
-/// What is read back from a store.
-pub(super) struct Document<N: Node> {
-    pub(super) state: N,
-    pub(super) timers: Table<Timer<N>>,
-    pub(super) connections: Table<Connection<N>>,
+/// What is read back from a store. A copy shares its objects.
+#[derive(Clone)]
+pub(crate) struct Document<N: Node> {
+    pub(crate) state: N,
+    pub(crate) timers: Table<Timer<N>>,
+    pub(crate) connections: Table<Connection<N>>,
 }
 
 impl<N: Node> Document<N> {
-    pub(super) fn new(state: N) -> Self {
+    pub(crate) fn new(state: N) -> Self {
         Self { state, timers: Table::new(), connections: Table::new() }
     }
 }

@@ -39,7 +39,8 @@ use crate::store::{Damaged, Directory, Store, Torn};
 use crate::table::Table;
 use crate::time::Time;
 use compaction::Compaction;
-use document::{Document, Restored};
+pub(crate) use document::Document;
+use document::Restored;
 use history::History;
 use output::Sealed;
 use std::collections::{HashMap, VecDeque};
@@ -136,14 +137,23 @@ impl<N: Node, S: Store> Engine<N, S> {
     ///
     /// # Errors
     /// As [`Engine::open`].
-    pub fn open_with(mut store: S, settings: Settings, initial: impl FnOnce() -> N) -> Result<Self, EngineOpenError> {
+    pub fn open_with(store: S, settings: Settings, initial: impl FnOnce() -> N) -> Result<Self, EngineOpenError> {
+        Self::open_document(store, settings, || Document::new(initial()))
+    }
+
+    /// The same; a new store gets this state, with its timers and connections.
+    pub(crate) fn open_document(
+        mut store: S,
+        settings: Settings,
+        initial: impl FnOnce() -> Document<N>,
+    ) -> Result<Self, EngineOpenError> {
         let mut restored = Restored::<N>::Nothing;
         let recovered = store.recover(&mut restored).map_err(EngineOpenError::Recover)?;
         let (found, foreign) = restored.finish().map_err(EngineOpenError::Lift)?;
         // What another program has written is written anew, so that no journal has records of two programs.
         // A damaged snapshot isn't left to be the only one.
         let rewrite = found.is_none() || foreign || !recovered.damaged.is_empty();
-        let document = found.unwrap_or_else(|| Document::new(initial()));
+        let document = found.unwrap_or_else(initial);
         let mut seed = [0; 32];
         match settings.entropy {
             Entropy::Seed(given) => seed = given,
@@ -469,6 +479,19 @@ impl<N: Node, S: Store> Engine<N, S> {
         let (out, dispatcher) = (out.with_lines(Lines::PerEntry), &self.event.dispatcher);
         document::write_document(out, self.sequence, &self.node, dispatcher.timers(), dispatcher.connections())
             .map(Writer::into_string)
+    }
+
+    /// A copy that shares all objects.
+    #[cfg(feature = "model")]
+    pub(crate) fn copy(&self) -> Document<N> {
+        let dispatcher = &self.event.dispatcher;
+        let (timers, connections) = (dispatcher.timers().clone(), dispatcher.connections().clone());
+        Document { state: self.node.clone(), timers, connections }
+    }
+
+    #[cfg(feature = "model")]
+    pub(crate) fn store(&self) -> &S {
+        &self.store
     }
 
     /// Gives the store back.

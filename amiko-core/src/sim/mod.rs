@@ -6,6 +6,8 @@
 mod clock;
 mod disk;
 mod faults;
+#[cfg(feature = "model")]
+pub mod model;
 mod network;
 mod swarm;
 mod trace;

@@ -1,6 +1,7 @@
 //! Payees: one incoming payment.
 //!
-//! Invariant: the token leaves this node only once the amount is locked on the whole route.
+//! Invariant: the token leaves this node only once the amount is locked on the whole route, and goes to the payer only once it has
+//! arrived.
 
 use super::node::{self, Ended};
 use super::{ConnectionId, Link, MeetingPoint, Message, Neighbour, Outcome, PaymentNode, Role, RouteId, Token};
@@ -118,10 +119,14 @@ impl StateMachine for Payee {
             (PayeeMessage::Locked, HasRoute) => {
                 self.phase.enter(SentRequestCommit)?;
                 let token = self.token.clone();
-                cx.send(&self.transaction(cx), TransactionMessage::RequestCommit { token: token.clone() });
-                cx.transmit(&connection(cx.id()), Message::SettleCommit { token, is_payer_side: None });
+                cx.send(&self.transaction(cx), TransactionMessage::RequestCommit { token });
             }
-            (PayeeMessage::Settled, SentRequestCommit) => self.end(Outcome::Committed, "", cx),
+            (PayeeMessage::Settled, SentRequestCommit) => {
+                // Not sooner: a payer who has the token pays, also where the lock that is for this node has gone back.
+                let settle = Message::SettleCommit { token: self.token.clone(), is_payer_side: None };
+                cx.transmit(&connection(cx.id()), settle);
+                self.end(Outcome::Committed, "", cx);
+            }
             (PayeeMessage::RolledBack, SentRequestCommit) => {
                 self.end(Outcome::Cancelled, "the lock was rolled back", cx);
             }

@@ -73,6 +73,7 @@ fn a_payer_that_takes_its_money_back_after_the_payee_has_shown_the_token_does_no
     assert_eq!(
         node.hears("a", settle_commit(true)),
         [
+            "to P: SettleCommit{token:TOKEN,isPayerSide:null}",
             "ended P",
             "channel a0: open 1123/877",
             "claim a 1T: gone",

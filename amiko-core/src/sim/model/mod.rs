@@ -1,0 +1,345 @@
+//! Every order of events: a small world for the model checker [`stateright`].
+//!
+//! A [`World`](crate::sim::World) draws one way of many from a seed. A [`WorldModel`] goes all ways: it visits every state that a
+//! few nodes can come to, whichever message, timer, choice of a user or fault comes next, and shows the way to a state in
+//! which something doesn't hold.
+//!
+//! Invariant: whatever happens to a node in here happens to it in an [`Engine`](crate::Engine) that runs the very handlers
+//! that run in production.
+//!
+//! ```
+//! use amiko_core::sim::model::{FaultLimits, WorldModel, WorldState, stateright::Property};
+//! use amiko_core::{Protocol, PublicKey, Welcome, prelude::*};
+//!
+//! /// A purse, and the connection to another one.
+//! #[derive(Clone, Default, Serializable, Node)]
+//! #[amiko(machine, network = Said)]
+//! struct Purse { coins: u64 }
+//!
+//! #[derive(Clone, Serializable)]
+//! enum Said { Hello, Coin }
+//!
+//! #[derive(Clone, Serializable)]
+//! enum PurseMessage { Meet { at: Option<String> }, Give, Take }
+//!
+//! impl StateMachine for Purse {
+//!     type Node = Self;
+//!     type Message = PurseMessage;
+//!
+//!     fn handle(&mut self, message: PurseMessage, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
+//!         match message {
+//!             PurseMessage::Meet { at } => cx.connect(&Id::new("other"), at.as_deref()),
+//!             PurseMessage::Give => {
+//!                 self.coins = self.coins.checked_sub(1).ok_or(Rejection::new("expected a coin, found none"))?;
+//!                 cx.transmit(&Id::new("other"), Said::Coin);
+//!             }
+//!             PurseMessage::Take => self.coins += 1,
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! struct Purses;
+//!
+//! impl Protocol for Purses {
+//!     type Node = Purse;
+//!
+//!     fn hello(&self, _: &Purse, _: &Id<Connection<Purse>>, _: [u8; 4]) -> Result<Said, Rejection> {
+//!         Ok(Said::Hello)
+//!     }
+//!
+//!     fn welcome(&self, _: &Purse, _: Option<PublicKey>, _: Said) -> Result<Welcome<Purse>, Rejection> {
+//!         Ok(Welcome { connection: Id::new("other"), dice: None, event: None })
+//!     }
+//!
+//!     fn envelope(&self, _: &Purse, _: &Id<Connection<Purse>>, said: Said) -> Result<PurseEnvelope, Rejection> {
+//!         match said {
+//!             Said::Coin => Ok(PurseEnvelope::Purse(PurseMessage::Take)),
+//!             Said::Hello => Err(Rejection::new("expected a coin, found a second hello")),
+//!         }
+//!     }
+//! }
+//!
+//! let mut model = WorldModel::new(Purses);
+//! for (address, at) in [("one", Some("two")), ("two", None)] {
+//!     let node = model.add(address, Purse { coins: 2 })?;
+//!     model.command(node, &PurseEnvelope::Purse(PurseMessage::Meet { at: at.map(str::to_owned) }))?;
+//! }
+//! // From here on, everything in every order.
+//! for name in ["a first coin", "a second coin"] {
+//!     model.choice(name, 0, PurseEnvelope::Purse(PurseMessage::Give))?;
+//! }
+//! model.set_fault_limits(FaultLimits { crashes: 1, losses: 1, ..FaultLimits::default() });
+//! model.property(Property::always("no coin is made", |_, state: &WorldState<Purse>| {
+//!     state.nodes().map(|purse| purse.coins).sum::<u64>() <= 4
+//! }));
+//! model.property(Property::eventually("both coins arrive", |_, state: &WorldState<Purse>| {
+//!     state.nodes().map(|purse| purse.coins).eq([0, 4])
+//! }));
+//! let found = model.explore();
+//! assert!(found.failures.is_empty(), "{found}");
+//! println!("{found}"); // 80 states of the world, …: all properties hold
+//! # assert_eq!(found.states, 80);
+//! # Ok::<(), amiko_core::sim::model::SetupError>(())
+//! ```
+//!
+//! # What happens in a model
+//!
+//! A state is what is on the disks of all nodes, which sockets there are, and the time. There is no queue: what is under way
+//! is in the outboxes, unconfirmed. Next may come, wherever it is possible, each [`Action`]:
+//!
+//! - the first unconfirmed message of a connection arrives, is synced, and is confirmed;
+//! - a node dials, and both ends say where they stand;
+//! - the timers of a node fire that are due;
+//! - a user makes a choice; it can be made as long as the node doesn't reject it;
+//! - time passes until the next timer is due on a node that is up, once all that are due have fired. Messages are as slow as
+//!   they like, but don't get lost, and nobody sleeps: as long as anything is under way the clock jumps by no more than
+//!   [`FaultLimits::delay`]. So an agreed time-out of a day is longer than any message takes, and one of five seconds isn't.
+//!   There is one clock;
+//! - a fault: a node crashes, and starts again later; or a socket breaks after a message has arrived and before its
+//!   confirmation is back. How many there are on one way is limited ([`FaultLimits`]), so there are finitely many states.
+//!
+//! Three things aren't actions, since they are checked at each step of a node instead: a crash between commit and sync leads
+//! back to the state before, a crash after the sync to the state after it, and a message that comes again does nothing. So it is
+//! enough that nodes crash between events.
+//!
+//! What isn't in it: disks that fail, peers that lie, clocks that differ, two sockets for one connection. That is for the
+//! [`World`](crate::sim::World).
+//!
+//! # What can be asked
+//!
+//! - [`Property::always`]: in every state. That the engine keeps its promises is asked in each model.
+//! - [`Property::sometimes`]: in at least one. It shows that a model isn't empty.
+//! - [`Property::eventually`]: on every way, sooner or later. Ask for something that stays true once it is, like "the payment has
+//!   ended, and nothing is left over": the checker goes to each state once, and doesn't tell apart on which way something was
+//!   true for a while. It judges a way when it ends, in a state in which nothing can happen any more. Each way ends, because
+//!   every action moves something that never goes back: a cursor, the clock, or the number of choices and faults. Two things
+//!   would spoil this, and are for the node to leave alone: timers that set each other for this very moment for ever,
+//!   and connections that are closed and opened again under the same name at the same moment for ever.
+//!
+//! Conditions are plain functions without captured values, as `stateright` wants them. For everything else that it can do,
+//! a [`WorldModel`] is a [`stateright::Model`].
+//!
+//! # What it costs
+//!
+//! A handler runs once for each state of its single node, moment and input, and what came of it is looked up afterwards: a
+//! hundred thousand states of the world are a few hundred of each node. Randomness follows from the state that the node is in,
+//! so that two ways to the same state are one. What makes states many is what a document remembers of its way: counters,
+//! times, logs.
+
+mod exploration;
+mod node;
+mod state;
+mod step;
+
+pub use exploration::{Exploration, Failure};
+pub use state::{Action, WorldState};
+pub use stateright;
+
+use crate::engine::Document;
+use crate::machine::Node;
+use crate::protocol::Protocol;
+use crate::serializable::{WriteError, to_json};
+use crate::sim::NodeIndex;
+use crate::time::secs;
+use node::{Input, Nodes};
+use stateright::{Model, Property};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What may go wrong in a world, on each of its ways.
+#[derive(Debug, Clone)]
+pub struct FaultLimits {
+    /// How many times a node crashes, any of them at any moment. Default 0.
+    pub crashes: u32,
+    /// How many times a socket breaks after a message has arrived, and before its confirmation is back. Default 0.
+    pub losses: u32,
+    /// The nodes that may stay down for any time; those that aren't in here start again before a timer fires that is
+    /// further away than `delay`. Default none.
+    pub absent: Vec<NodeIndex>,
+    /// How far the clock may jump at a time as long as anything is under way. Default 5 seconds.
+    pub delay: Duration,
+}
+
+impl Default for FaultLimits {
+    fn default() -> Self {
+        Self { crashes: 0, losses: 0, absent: Vec::new(), delay: secs(5) }
+    }
+}
+
+/// Something that a user may do at any moment, once.
+struct Choice<N: Node> {
+    name: String,
+    node: NodeIndex,
+    envelope: N::Envelope,
+    text: Arc<str>,
+}
+
+/// A small world, all of whose ways are explored.
+pub struct WorldModel<P: Protocol> {
+    protocol: P,
+    addresses: Vec<String>,
+    initial: WorldState<P::Node>,
+    choices: Vec<Choice<P::Node>>,
+    faults: FaultLimits,
+    properties: Vec<Property<Self>>,
+    nodes: Nodes<P::Node>,
+}
+
+impl<P: Protocol> WorldModel<P> {
+    /// An empty world.
+    pub fn new(protocol: P) -> Self {
+        let engine = Property::<Self>::always("the engine keeps its promises", |_, state| state.broken.is_none());
+        Self {
+            protocol,
+            addresses: Vec::new(),
+            initial: WorldState::new(),
+            choices: Vec::new(),
+            faults: FaultLimits::default(),
+            properties: vec![engine],
+            nodes: Nodes::new(),
+        }
+    }
+
+    /// Adds a node that others dial at `address`, as [`World::add`](crate::sim::World::add) does.
+    ///
+    /// # Errors
+    /// The node has no exact text.
+    pub fn add(&mut self, address: &str, node: P::Node) -> Result<NodeIndex, SetupError> {
+        let index = self.initial.nodes.len();
+        let state = self.nodes.state(index, Document::new(node)).map_err(SetupError::Write)?;
+        self.initial.nodes.push(state);
+        self.addresses.push(address.to_owned());
+        Ok(index)
+    }
+
+    /// What may go wrong; nothing by default.
+    pub fn set_fault_limits(&mut self, faults: FaultLimits) {
+        self.faults = faults;
+    }
+
+    /// Lets a node handle a command before anything is explored, and gives its replies.
+    ///
+    /// # Errors
+    /// There is no such node, or it rejects the command.
+    pub fn command(
+        &mut self,
+        node: NodeIndex,
+        envelope: &<P::Node as Node>::Envelope,
+    ) -> Result<Vec<<P::Node as Node>::Reply>, SetupError> {
+        let text = to_json(envelope).map_err(SetupError::Write)?.into();
+        let before = self.initial.nodes.get_mut(node).ok_or(SetupError::NoNode { node })?;
+        let input = Input::Command { envelope, text };
+        let taken = self.nodes.take(&self.protocol, node, before, self.initial.now, &input);
+        let (outcome, replies) = taken.map_err(|reason| SetupError::Engine { reason: reason.to_string() })?;
+        if let Some(reason) = outcome.rejections.into_iter().next() {
+            return Err(SetupError::Rejected { reason });
+        }
+        *before = outcome.after;
+        Ok(replies)
+    }
+
+    /// Lets everything happen that is under way, before anything is explored: in some order, without any fault, and
+    /// without any time passing.
+    pub fn settle(&mut self) {
+        let mut actions = Vec::new();
+        loop {
+            actions.clear();
+            self.under_way(&self.initial, &mut actions);
+            match actions.iter().find_map(|action| self.follow(&self.initial, action)) {
+                Some(next) if next.broken.is_none() => self.initial = next,
+                _ => break,
+            }
+        }
+    }
+
+    /// Something that a user may do at any moment or never, and not twice. What the node rejects at that moment isn't done.
+    ///
+    /// # Errors
+    /// The command has no exact text.
+    pub fn choice(
+        &mut self,
+        name: &str,
+        node: NodeIndex,
+        envelope: <P::Node as Node>::Envelope,
+    ) -> Result<(), SetupError> {
+        let text = to_json(&envelope).map_err(SetupError::Write)?.into();
+        self.choices.push(Choice { name: name.to_owned(), node, envelope, text });
+        Ok(())
+    }
+
+    /// Something that is to hold always, eventually, or sometimes. Names mustn't be the same.
+    pub fn property(&mut self, property: Property<Self>) {
+        self.properties.push(property);
+    }
+
+    /// The state that everything begins with.
+    pub fn initial(&self) -> &WorldState<P::Node> {
+        &self.initial
+    }
+}
+
+impl<P: Protocol> Model for WorldModel<P> {
+    type State = WorldState<P::Node>;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<Self::State> {
+        vec![self.initial.clone()]
+    }
+
+    fn actions(&self, state: &Self::State, actions: &mut Vec<Action>) {
+        self.possible(state, actions);
+    }
+
+    fn next_state(&self, state: &Self::State, action: Action) -> Option<Self::State> {
+        self.follow(state, &action)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        self.properties.clone()
+    }
+}
+
+/// A world that can't be set up like this.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// A node or a command has no exact text.
+    Write(WriteError),
+    /// There is no such node.
+    NoNode {
+        /// Its number.
+        node: NodeIndex,
+    },
+    /// The node rejects the command.
+    Rejected {
+        /// Why.
+        reason: String,
+    },
+    /// The engine has broken a promise.
+    Engine {
+        /// Which one.
+        reason: String,
+    },
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Write(_) => f.write_str("a node or a command can't be written"),
+            Self::NoNode { node } => write!(f, "expected a node that was added, found the number {node}"),
+            Self::Rejected { reason } => write!(f, "the node rejects the command: {reason}"),
+            Self::Engine { reason } => write!(f, "the engine has broken a promise: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for SetupError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Write(error) => Some(error),
+            _ => None,
+        }
+    }
+}

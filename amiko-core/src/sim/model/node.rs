@@ -1,0 +1,268 @@
+//! What one node of a model does when something reaches it.
+//!
+//! Invariant: a step is a function of the node's document, the moment and the input. So it is taken once, by an engine as in
+//! production, and looked up whenever another state of the world has the same node in it: the states of a world are many,
+//! those of a single node are few.
+
+use crate::dispatcher::{Connection, Standing};
+use crate::engine::{Document, Engine, Entropy, EventError, Output, Request, Settings};
+use crate::id::Id;
+use crate::machine::Node;
+use crate::protocol::Protocol;
+use crate::serializable::{WriteError, to_json};
+use crate::sim::NodeIndex;
+use crate::store::Memory;
+use crate::time::Time;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// One state of one node: all that is on its disk.
+pub(super) struct NodeState<N: Node> {
+    /// States of nodes, counted as they are met.
+    number: usize,
+    /// The same in every run.
+    pub(super) fingerprint: u64,
+    pub(super) text: Arc<str>,
+    pub(super) document: Document<N>,
+    /// When the next timer is due.
+    pub(super) due: Option<Time>,
+    /// Of each connection, the first message that the peer hasn't confirmed.
+    pub(super) waiting: BTreeMap<Id<Connection<N>>, Line<N>>,
+}
+
+/// One message on its way.
+pub(super) struct Line<N: Node> {
+    pub(super) index: u64,
+    pub(super) message: Arc<N::Network>,
+    text: Arc<str>,
+}
+
+impl<N: Node> PartialEq for NodeState<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl<N: Node> NodeState<N> {
+    fn new(number: usize, fingerprint: u64, text: Arc<str>, document: Document<N>) -> Result<Self, WriteError> {
+        let timers = document.timers.iter().map(|(_, timer)| timer.at);
+        let closing = document.connections.iter().filter_map(|(_, connection)| connection.closing);
+        let due = timers.chain(closing).min();
+        let mut waiting = BTreeMap::new();
+        for (id, connection) in document.connections.iter() {
+            if let Some((index, message)) = connection.outbox.iter().next() {
+                let text = to_json(&**message)?.into();
+                waiting.insert(id, Line { index: *index, message: Arc::clone(message), text });
+            }
+        }
+        Ok(Self { number, fingerprint, text, document, due, waiting })
+    }
+
+    /// Where one of its connections stands. Everything is on disk.
+    pub(super) fn standing(&self, connection: &Id<Connection<N>>) -> Option<Standing> {
+        let state = self.document.connections.get(connection)?;
+        Some(Standing { received: state.received, first: state.first_unconfirmed(), sent: state.sent })
+    }
+}
+
+/// What reaches a node.
+pub(super) enum Input<'a, N: Node> {
+    Tick,
+    Command { envelope: &'a N::Envelope, text: Arc<str> },
+    Message { connection: &'a Id<Connection<N>>, line: &'a Line<N> },
+    Confirmation { connection: &'a Id<Connection<N>>, index: u64 },
+    Resume { connection: &'a Id<Connection<N>>, theirs: Standing },
+}
+
+/// The same, to be looked up.
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Tick,
+    Command(Arc<str>),
+    Message(String, u64, Arc<str>),
+    Confirmation(String, u64),
+    Resume(String, [u64; 3]),
+}
+
+impl<N: Node> Input<'_, N> {
+    fn key(&self) -> Key {
+        match self {
+            Self::Tick => Key::Tick,
+            Self::Command { text, .. } => Key::Command(Arc::clone(text)),
+            Self::Message { connection, line } => {
+                Key::Message(connection.key().clone(), line.index, Arc::clone(&line.text))
+            }
+            Self::Confirmation { connection, index } => Key::Confirmation(connection.key().clone(), *index),
+            Self::Resume { connection, theirs: Standing { received, first, sent } } => {
+                Key::Resume(connection.key().clone(), [*received, *first, *sent])
+            }
+        }
+    }
+}
+
+/// What came of it.
+pub(super) struct Outcome<N: Node> {
+    pub(super) after: Arc<NodeState<N>>,
+    pub(super) rejections: Vec<String>,
+    /// Whether the node says that it has the message.
+    pub(super) confirmed: bool,
+    pub(super) closed: Vec<Id<Connection<N>>>,
+}
+
+/// A promise that the engine has made and not kept.
+pub(super) type Broken = Arc<str>;
+
+fn broken(error: impl fmt::Display) -> Broken {
+    error.to_string().into()
+}
+
+type States<N> = HashMap<(NodeIndex, Arc<str>), Arc<NodeState<N>>>;
+type Steps<N> = HashMap<(usize, Time, Key), Result<Arc<Outcome<N>>, Broken>>;
+
+/// All states of nodes that were met, and all steps between them.
+pub(super) struct Nodes<N: Node> {
+    states: Mutex<States<N>>,
+    steps: Mutex<Steps<N>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is in there is put in as a whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<N: Node> Nodes<N> {
+    pub(super) fn new() -> Self {
+        Self { states: Mutex::default(), steps: Mutex::default() }
+    }
+
+    /// How many states of single nodes were met.
+    pub(super) fn count(&self) -> usize {
+        locked(&self.states).len()
+    }
+
+    /// Every reason for which anything was rejected.
+    pub(super) fn rejections(&self) -> BTreeSet<String> {
+        let steps = locked(&self.steps);
+        steps.values().flatten().flat_map(|outcome| outcome.rejections.iter().cloned()).collect()
+    }
+
+    /// The state that has this document.
+    pub(super) fn state(&self, node: NodeIndex, document: Document<N>) -> Result<Arc<NodeState<N>>, WriteError> {
+        let text: Arc<str> = to_json(&document)?.into();
+        let mut states = locked(&self.states);
+        if let Some(known) = states.get(&(node, Arc::clone(&text))) {
+            return Ok(Arc::clone(known));
+        }
+        let fingerprint = foldhash::quality::FixedState::default().hash_one((node, &*text));
+        let state = Arc::new(NodeState::new(states.len(), fingerprint, Arc::clone(&text), document)?);
+        states.insert((node, text), Arc::clone(&state));
+        Ok(state)
+    }
+
+    /// Takes a step, or looks it up. An error is a promise that the engine has broken.
+    pub(super) fn step<P: Protocol<Node = N>>(
+        &self,
+        protocol: &P,
+        node: NodeIndex,
+        state: &NodeState<N>,
+        now: Time,
+        input: &Input<'_, N>,
+    ) -> Result<Arc<Outcome<N>>, Broken> {
+        let step = (state.number, now, input.key());
+        if let Some(known) = locked(&self.steps).get(&step) {
+            return known.clone();
+        }
+        let outcome = self.take(protocol, node, state, now, input).map(|(outcome, _)| Arc::new(outcome));
+        // Of two threads that have taken the same step, both keep what the first has come to.
+        locked(&self.steps).entry(step).or_insert(outcome).clone()
+    }
+
+    /// Takes a step, with an engine that is made for it.
+    pub(super) fn take<P: Protocol<Node = N>>(
+        &self,
+        protocol: &P,
+        node: NodeIndex,
+        state: &NodeState<N>,
+        now: Time,
+        input: &Input<'_, N>,
+    ) -> Result<(Outcome<N>, Vec<N::Reply>), Broken> {
+        let opened = Engine::open_document(Memory::new(), settings(state.fingerprint), || state.document.clone());
+        let mut engine = opened.map_err(broken)?;
+        handle(protocol, &mut engine, now, input)?;
+        if engine.sequence() > engine.durable() && !engine.outputs().is_empty() {
+            return Err("something left before it was synced".into());
+        }
+        reopen(&engine, &state.text, "a crash before the sync doesn't lead back to the state before")?;
+        let outputs = engine.sync().map_err(broken)?;
+        let text = to_json(&engine.copy()).map_err(broken)?;
+        // What isn't written is no part of a state: so it goes on with what a restart reads.
+        let reopened = reopen(&engine, &text, "a crash after the sync doesn't lead to the state after")?;
+        let after = self.state(node, reopened).map_err(broken)?;
+        let rejections = engine.rejections().map(|rejected| rejected.rejection.to_string()).collect();
+        let mut outcome = Outcome { after, rejections, confirmed: false, closed: Vec::new() };
+        let mut replies = Vec::new();
+        for output in outputs {
+            match output {
+                Output::Confirm { .. } => outcome.confirmed = true,
+                Output::Closed { connection } => outcome.closed.push(connection),
+                Output::Reply { reply, .. } => replies.push(reply),
+                _ => {}
+            }
+        }
+        if let Input::Message { connection, .. } = input
+            && !outcome.closed.contains(connection)
+            && outcome.after.due.is_none_or(|due| due > now)
+        {
+            handle(protocol, &mut engine, now, input)?;
+            if to_json(&engine.copy()).map_err(broken)? != *outcome.after.text {
+                return Err("a message that is repeated acts again".into());
+            }
+        }
+        Ok((outcome, replies))
+    }
+}
+
+fn handle<P: Protocol>(
+    protocol: &P,
+    engine: &mut Engine<P::Node, Memory>,
+    now: Time,
+    input: &Input<'_, P::Node>,
+) -> Result<(), Broken> {
+    let handled = match input {
+        Input::Tick => engine.tick(now),
+        Input::Command { envelope, .. } => engine.command((*envelope).clone(), Some(Request(0)), now),
+        Input::Message { connection, line } => {
+            let envelope = protocol.envelope(engine.node(), connection, (*line.message).clone());
+            engine.receive(connection, line.index, envelope, now)
+        }
+        Input::Confirmation { connection, index } => engine.confirm(connection, *index, now),
+        Input::Resume { connection, theirs } => engine.resume(connection, *theirs, now).map(|_| 0),
+    };
+    match handled {
+        // What the node rejects is noted by the engine; and a timer that was due may have closed the connection.
+        Ok(_)
+        | Err(
+            EventError::Rejected(_)
+            | EventError::Write(_)
+            | EventError::TooLong { .. }
+            | EventError::NoConnection { .. },
+        ) => Ok(()),
+        Err(error) => Err(broken(error)),
+    }
+}
+
+/// What a restart after a crash would find now.
+fn reopen<N: Node>(engine: &Engine<N, Memory>, text: &str, otherwise: &str) -> Result<Document<N>, Broken> {
+    let reopened = Engine::<N, _>::open(engine.store().crash(), settings(0)).map_err(broken)?.copy();
+    let found = to_json(&reopened).map_err(broken)?;
+    if found == text { Ok(reopened) } else { Err(broken(format_args!("{otherwise}: expected {text}, found {found}"))) }
+}
+
+/// Random bytes follow from the state that a node is in, so that it doesn't matter which way has led there.
+fn settings(fingerprint: u64) -> Settings {
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&fingerprint.to_be_bytes());
+    Settings { entropy: Entropy::Seed(seed), history: 0, ..Settings::default() }
+}

@@ -1,0 +1,166 @@
+//! One state of the whole world, and what can happen in it.
+//!
+//! Invariant: messages are in the outboxes of the nodes and nowhere else: what is under way is what isn't confirmed.
+
+use super::node::{Broken, NodeState};
+use crate::dispatcher::{Connection, Timer};
+use crate::id::Id;
+use crate::machine::Node;
+use crate::sim::NodeIndex;
+use crate::table::Table;
+use crate::time::Time;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// A connection as one node knows it.
+pub(super) type End<N> = (NodeIndex, Id<Connection<N>>);
+
+/// One state of a world: what is on the disk of each node, which sockets there are, the time, and how many faults have
+/// happened.
+#[derive(Clone)]
+pub struct WorldState<N: Node> {
+    pub(super) nodes: Vec<Arc<NodeState<N>>>,
+    pub(super) down: BTreeSet<NodeIndex>,
+    /// Sockets, from both ends.
+    pub(super) sockets: Arc<BTreeMap<End<N>, End<N>>>,
+    pub(super) now: Time,
+    /// The choices that were made.
+    pub(super) made: BTreeSet<usize>,
+    pub(super) crashes: u32,
+    pub(super) losses: u32,
+    pub(super) broken: Option<Broken>,
+}
+
+impl<N: Node> WorldState<N> {
+    pub(super) fn new() -> Self {
+        Self {
+            nodes: Vec::new(),
+            down: BTreeSet::new(),
+            sockets: Arc::default(),
+            now: Time::from_secs(1_800_000_000),
+            made: BTreeSet::new(),
+            crashes: 0,
+            losses: 0,
+            broken: None,
+        }
+    }
+
+    /// The nodes, in the order in which they were added: what is on the disk of each of them.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &N> {
+        self.nodes.iter().map(|node| &node.document.state)
+    }
+
+    /// The timers of a node; none, if there is no such node.
+    pub fn timers(&self, node: NodeIndex) -> Option<&Table<Timer<N>>> {
+        self.nodes.get(node).map(|node| &node.document.timers)
+    }
+
+    /// The connections of a node; none, if there is no such node.
+    pub fn connections(&self, node: NodeIndex) -> Option<&Table<Connection<N>>> {
+        self.nodes.get(node).map(|node| &node.document.connections)
+    }
+
+    /// Whether a node is down.
+    pub fn is_down(&self, node: NodeIndex) -> bool {
+        self.down.contains(&node)
+    }
+
+    /// The time of the world.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    pub(super) fn is_up(&self, node: NodeIndex) -> bool {
+        node < self.nodes.len() && !self.is_down(node)
+    }
+
+    pub(super) fn disconnect(&mut self, gone: impl Fn(&End<N>) -> bool) {
+        if self.sockets.keys().any(&gone) {
+            Arc::make_mut(&mut self.sockets).retain(|one, other| !gone(one) && !gone(other));
+        }
+    }
+
+    pub(super) fn connect(&mut self, one: End<N>, other: End<N>) {
+        self.disconnect(|end| *end == one || *end == other);
+        Arc::make_mut(&mut self.sockets).extend([(one.clone(), other.clone()), (other, one)]);
+    }
+}
+
+impl<N: Node> PartialEq for WorldState<N> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.now, self.crashes, self.losses) == (other.now, other.crashes, other.losses)
+            && self.nodes == other.nodes
+            && self.down == other.down
+            && self.sockets == other.sockets
+            && self.made == other.made
+            && self.broken == other.broken
+    }
+}
+
+impl<N: Node> Hash for WorldState<N> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.nodes.iter().for_each(|node| node.fingerprint.hash(hasher));
+        (&self.down, &self.sockets, self.now, &self.made, self.crashes, self.losses, &self.broken).hash(hasher);
+    }
+}
+
+impl<N: Node> fmt::Debug for WorldState<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorldState")
+            .field("nodes", &self.nodes.iter().map(|node| &node.text).collect::<Vec<_>>())
+            .field("down", &self.down)
+            .field("sockets", &self.sockets)
+            .field("now", &self.now)
+            .field("made", &self.made)
+            .field("crashes", &self.crashes)
+            .field("losses", &self.losses)
+            .field("broken", &self.broken)
+            .finish()
+    }
+}
+
+/// What can happen next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// A user makes a choice: this one of those that [`WorldModel::choice`](super::WorldModel::choice) has added.
+    Choose {
+        /// Which one, in the order in which they were added.
+        choice: usize,
+    },
+    /// A node's timers that are due fire.
+    Tick {
+        /// Whose timers.
+        node: NodeIndex,
+    },
+    /// A node dials, and both ends tell each other where they stand.
+    Dial {
+        /// Who dials.
+        node: NodeIndex,
+        /// What the dialler calls the connection.
+        connection: String,
+    },
+    /// The first message that the other side hasn't confirmed arrives there, and is synced.
+    Deliver {
+        /// Who has sent it.
+        node: NodeIndex,
+        /// What the sender calls the connection.
+        connection: String,
+        /// The socket breaks before the confirmation is back.
+        lost: bool,
+    },
+    /// A node stops at once, and its sockets break.
+    Crash {
+        /// Which one.
+        node: NodeIndex,
+    },
+    /// A node starts again.
+    Restart {
+        /// Which one.
+        node: NodeIndex,
+    },
+    /// Time passes until the next timer is due, on any node.
+    Wait,
+}
