@@ -118,7 +118,7 @@ pub(super) enum Way<N: Node> {
 /// What became of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sent {
-    Sent,
+    Passes,
     Lost,
     Twice,
     OutOfOrder,
@@ -225,7 +225,7 @@ impl<N: Node> Network<N> {
         (now, faults): (Time, bool),
         random: &mut Random,
     ) -> Sent {
-        let Some(socket) = self.sockets.get_mut(&number) else { return Sent::Sent };
+        let Some(socket) = self.sockets.get_mut(&number) else { return Sent::Passes };
         let path = (socket.end(to.other()).node, socket.end(to).node);
         match self.ways.get_mut(&path) {
             Some(Way::Swallows) => return Sent::Lost,
@@ -255,7 +255,7 @@ impl<N: Node> Network<N> {
         match (twice, overtakes) {
             (true, _) => Sent::Twice,
             (false, true) => Sent::OutOfOrder,
-            (false, false) => Sent::Sent,
+            (false, false) => Sent::Passes,
         }
     }
 

@@ -12,7 +12,7 @@ pub(super) fn check(node: &PaymentNode, undo: &PaymentNodeUndo) -> Result<(), Re
         match old {
             // Not one that a payment may have: commands are refused before, edits here.
             None => node.limits.expect_own_name(name)?,
-            Some(old) => no_money_comes_or_goes(name, &old, link)?,
+            Some(old) => no_money_comes_or_goes(name, old, link)?,
         }
         each_route_has_one_claim(name, link)?;
     }

@@ -187,7 +187,7 @@ impl<P: Protocol> World<P> {
         let faults = self.faults.is_some() && self.disturbances < self.limit;
         let sent = self.network.say(socket, to, line, (self.now, faults), &mut self.random);
         let met = match sent {
-            Sent::Sent | Sent::Waits => return,
+            Sent::Passes | Sent::Waits => return,
             Sent::Lost => FaultKind::Loss,
             Sent::Twice => FaultKind::Duplication,
             Sent::OutOfOrder => FaultKind::Reordering,
