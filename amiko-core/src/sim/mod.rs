@@ -58,3 +58,8 @@ impl Random {
         self.next() % limit.max(1)
     }
 }
+
+/// The examples of `docs/testing.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/testing.md")]
+struct Testing;
