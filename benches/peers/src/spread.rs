@@ -2,10 +2,11 @@
 //!
 //! Invariant: one figure never stands without its spread.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The middle, and between what eight of ten lie.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Spread {
     /// One of ten lies below.
     pub low: f64,
