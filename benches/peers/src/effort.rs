@@ -30,6 +30,14 @@ impl Effort {
         }
     }
 
+    /// As much as it takes, but no more than this for a smoke run.
+    pub fn at_most(self, full: usize, smoke: usize) -> usize {
+        match self {
+            Self::Full => full,
+            Self::Smoke => full.min(smoke),
+        }
+    }
+
     /// On how many things.
     pub fn count(self, full: u64) -> u64 {
         match self {

@@ -67,8 +67,8 @@ impl Bound {
             Asked::AtMost(most) => format!("≤ {} {}", figure(most), self.unit),
             Asked::AtLeast(least) => format!("≥ {} {}", figure(least), self.unit),
         };
-        let Spread { low, median, high } = self.found;
-        let found = format!("**{} {}** ({}–{})", figure(median), self.unit, figure(low), figure(high));
+        let [low, median, high] = [self.found.low, self.found.median, self.found.high].map(figure);
+        let found = format!("**{median} {}** ({low}–{high})", self.unit);
         vec![self.work.clone(), asked, found, if self.holds() { "holds" } else { "NOT reached" }.into()]
     }
 }
@@ -121,12 +121,8 @@ pub fn figure(value: f64) -> String {
     let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
     let part = part.trim_end_matches('0');
     let mut grouped = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0
-            && digit.is_ascii_digit()
-            && whole[..index].ends_with(|last: char| last.is_ascii_digit())
-            && (whole.len() - index) % 3 == 0
-        {
+    for (index, digit) in whole.char_indices() {
+        if (whole.len() - index) % 3 == 0 && grouped.ends_with(|last: char| last.is_ascii_digit()) {
             grouped.push(',');
         }
         grouped.push(digit);

@@ -324,7 +324,7 @@ fn kameo() -> impl FnMut(usize) {
 fn statig() -> impl FnMut() {
     use statig::prelude::*;
     let mut door = with_statig::Door::default().state_machine();
-    move || door.handle(black_box(&with_statig::Push::Hard))
+    move || black_box(&mut door).handle(&with_statig::Push::Hard)
 }
 
 pub(super) fn run(effort: Effort) -> Report {
@@ -336,7 +336,7 @@ pub(super) fn run(effort: Effort) -> Report {
     contest.batch("kameo", kameo());
     contest.single("statig", statig());
     let mut rust_fsm = with_rust_fsm::door::StateMachine::new();
-    contest.single("rust-fsm", move || rust_fsm.consume(black_box(&with_rust_fsm::door::Input::Push)).is_ok());
+    contest.single("rust-fsm", move || black_box(&mut rust_fsm).consume(&with_rust_fsm::door::Input::Push).is_ok());
     let mut hands = Hands::default();
     contest.batch("match and queue", move |times| hands.play(times));
 

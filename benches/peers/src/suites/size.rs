@@ -120,9 +120,7 @@ pub(super) fn run(effort: Effort) -> Report {
         lines: lines.collect(),
     };
     let row = |(size, costs): &(u64, [(&str, Spread); 4])| {
-        let cells = costs.iter().map(|(_, Spread { low, median, high })| {
-            format!("{} ({}–{})", figure(*median), figure(*low), figure(*high))
-        });
+        let cells = costs.iter().map(|(_, cost)| cost.to_string());
         std::iter::once(figure(*size as f64)).chain(cells).collect()
     };
     let heads = std::iter::once("objects").chain(costs_of[0].1.map(|(name, _)| name)).map(Into::into).collect();
