@@ -1,6 +1,6 @@
 //! How many instructions an event takes, counted by callgrind.
 //!
-//! Invariant: only what [`measured`] executes is counted; what fills the bank and warms up isn't.
+//! Invariant: only what `measured` executes is counted; what fills the bank and warms up isn't.
 
 use crate::{Account, AccountMessage, Bank, engine, payment, refused};
 use amiko_core::prelude::*;
