@@ -5,6 +5,7 @@
 use amiko_benches::{engine, payment, refused};
 use amiko_core::prelude::*;
 use criterion::{Criterion, criterion_group, criterion_main};
+use std::time::Duration;
 
 const SIZES: [u64; 3] = [1_000, 100_000, 1_000_000];
 
@@ -41,5 +42,10 @@ fn rolled_back(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, committed, rolled_back);
+criterion_group! {
+    name = benches;
+    // The journal stays in memory: longer, and it would fill it.
+    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(1));
+    targets = committed, rolled_back
+}
 criterion_main!(benches);

@@ -5,6 +5,7 @@
 use amiko_benches::{bounce, engine};
 use amiko_core::prelude::*;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use std::time::Duration;
 
 const ACCOUNTS: u64 = 1_000;
 
@@ -27,5 +28,10 @@ fn messages(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, messages);
+criterion_group! {
+    name = benches;
+    // The journal stays in memory: longer, and it would fill it.
+    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(1));
+    targets = messages
+}
 criterion_main!(benches);
