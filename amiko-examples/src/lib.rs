@@ -1,4 +1,5 @@
-//! The payment node: the machines of [`payment`], which the binary `amiko-node` runs; and in `examples/` the smallest
-//! programs.
+//! The payment node: the machines of [`payment`], which the binary `amiko-node` runs; [`running`], twelve of them in one
+//! process; and in `examples/` the smallest programs.
 
 pub mod payment;
+pub mod running;

@@ -3,7 +3,9 @@
 //! Invariant: the same numbers in each run and for each contender; [`pay`] and the handlers of [`Channel`] do the same.
 
 use amiko_core::Map;
+use amiko_core::engine::{EventError, Sequence};
 use amiko_core::prelude::*;
+use amiko_core::store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -110,6 +112,9 @@ impl Channels {
     }
 }
 
+/// The most that a channel receives at once.
+pub const MOST_RECEIVED: i64 = 1 << 10;
+
 /// What can be said to a channel.
 #[derive(Clone, Serializable)]
 pub enum ChannelMessage {
@@ -139,6 +144,7 @@ impl StateMachine for Channel {
                 self.balance -= amount + i64::from(cx.expect(&through)?.fee);
                 cx.send(&to, ChannelMessage::Receive { amount });
             }
+            ChannelMessage::Receive { amount } if amount > MOST_RECEIVED => return Err(Rejection::new("too much")),
             ChannelMessage::Receive { amount } => self.balance += amount,
         }
         Ok(())
@@ -169,10 +175,13 @@ pub fn payment(event: u64, count: u64) -> Payment {
 }
 
 /// Sends a payment to the channel that pays.
-pub fn send<S: amiko_core::store::Store>(engine: &mut Engine<Channels, S>, payment: &Payment) {
+///
+/// # Errors
+/// It is more than a channel receives.
+pub fn send<S: Store>(engine: &mut Engine<Channels, S>, payment: &Payment) -> Result<Sequence, EventError> {
     let Payment { from, through, to, amount, time } = *payment;
     let message = ChannelMessage::Pay { amount, through: Id::new(through), to: Id::new(to) };
-    engine.send(&Id::new(from), message, Time::from_millis(time)).expect("handles");
+    engine.send(&Id::new(from), message, Time::from_millis(time))
 }
 
 /// The same payment among the objects of a peer.

@@ -1,19 +1,33 @@
-//! What the benches beside Amiko's peers have in common: the data, the work, and how contenders are compared.
+//! Amiko beside what a user would take instead: one command measures everything, and writes `BENCHMARKS.md`.
 //!
-//! Invariant: whoever is compared does the same work on the same data in the same process.
+//! Invariant: whoever is compared does the same work on the same data in the same process and in the same run, in turns.
+
+pub mod command;
+pub mod machine;
+
+pub mod suites;
 
 pub mod channels;
 pub mod disk;
-pub mod harness;
-pub mod rates;
+
+pub mod contest;
+pub mod effort;
+pub mod plot;
+pub mod report;
+pub mod samples;
 pub mod spread;
 
-use std::path::Path;
+use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// A directory for the files of one contender: in `$AMIKO_BENCH_DIR`, or else in the given one. It must be on a disk: where
-/// files live in memory nothing is ever durable, and a sync is free.
-pub fn directory(default: &str) -> TempDir {
-    let parent = std::env::var_os("AMIKO_BENCH_DIR").unwrap_or_else(|| default.into());
-    tempfile::tempdir_in(Path::new(&parent)).expect("a directory for the bench")
+/// Where whatever doesn't stay is written: `$AMIKO_BENCH_DIR`, or else beside this program. It must be on a disk: where files
+/// live in memory nothing is ever durable, and a sync is free.
+pub fn workshop() -> PathBuf {
+    let beside = || std::env::current_exe().expect("a program").parent().expect("a folder").to_owned();
+    std::env::var_os("AMIKO_BENCH_DIR").map_or_else(beside, PathBuf::from)
+}
+
+/// A directory for the files of one contender.
+pub fn directory() -> TempDir {
+    tempfile::tempdir_in(workshop()).expect("a directory for the bench")
 }

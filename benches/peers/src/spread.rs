@@ -2,10 +2,12 @@
 //!
 //! Invariant: one figure never stands without its spread.
 
+use crate::report::figure;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The middle, and between what eight of ten lie.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Spread {
     /// One of ten lies below.
     pub low: f64,
@@ -25,9 +27,9 @@ impl Spread {
     }
 }
 
-/// As a ratio is shown.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2} ({:.2}–{:.2})", self.median, self.low, self.high)
+        let [low, median, high] = [self.low, self.median, self.high].map(figure);
+        write!(f, "{median} ({low}–{high})")
     }
 }

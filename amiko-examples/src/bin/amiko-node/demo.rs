@@ -1,31 +1,22 @@
 //! Twelve nodes that pay each other: each with its own engine, directory, key, TCP listener and thread.
 
 use crate::arguments::Demo;
-use crate::control::Answer;
 use crate::failure::{Failure, chain};
 use crate::key;
-use crate::run::{Node, Payment};
+use crate::run::Node;
 use crate::screen::{self, Progress};
-use amiko_core::PublicKey;
 use amiko_core::prelude::*;
-use amiko_examples::payment::{
-    Address, LINKS, LinkUrl, Outcome, PaymentLimits, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
-    PaymentProtocol, PaymentUrl, Reply, twelve_nodes,
-};
-use amiko_net::{NetSettings, Noise, Runtime};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use amiko_examples::payment::{Outcome, PaymentNode};
+use amiko_examples::running::{self, RunningNetwork};
+use amiko_net::NetSettings;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-const NODES: usize = 12;
 /// The two ends of the payments.
 const ENDS: (usize, usize) = (0, 7);
-/// Sockets of one node at the most: more than there are payments at a time.
-const MAX_SOCKETS: usize = 10_000;
 /// How long the network may take to come to rest after the last payment.
 const REST: Duration = Duration::from_secs(10);
 
@@ -55,12 +46,6 @@ struct NodeReport {
     payments: usize,
 }
 
-/// A node on its own thread.
-struct Running {
-    handle: Node,
-    thread: JoinHandle<Result<(), String>>,
-}
-
 pub(crate) async fn demo(arguments: &Demo, directory: Option<&Path>, json: bool) -> Result<ExitCode, Failure> {
     let needed = arguments.amount.saturating_mul(u64::from(arguments.payments));
     let funds = arguments.funds.unwrap_or(needed.max(1000));
@@ -73,19 +58,17 @@ pub(crate) async fn demo(arguments: &Demo, directory: Option<&Path>, json: bool)
             "expected a new or empty directory, found files in {path}: choose another"
         )));
     }
-    let nodes = start(&directory, funds).await?;
+    let open =
+        |path: &Path| Ok((Directory::open(path)?, key::open(path, None).map_err(|failure| failure.to_string())?));
+    let network = RunningNetwork::start(&directory, funds, &NetSettings::default(), open).await;
+    let network = network.map_err(Failure::refused)?;
+    let nodes: Vec<Node> = network.handles().cloned().collect();
     let before = states(&nodes).await?;
     let begun = Instant::now();
     let payments = pay(arguments, &nodes, !json).await;
     let took = begun.elapsed();
     let after = rest(&nodes).await?;
-    for node in nodes {
-        node.handle.stop();
-        match node.thread.join() {
-            Ok(outcome) => outcome.map_err(Failure::Refused)?,
-            Err(_) => return Err(Failure::Refused("a node's thread panicked".into())),
-        }
-    }
+    network.stop().map_err(Failure::refused)?;
     let report = report(payments, &before, &after);
     if json {
         screen::document(&report)?;
@@ -102,89 +85,9 @@ pub(crate) async fn demo(arguments: &Demo, directory: Option<&Path>, json: bool)
     Ok(ExitCode::FAILURE)
 }
 
-/// Starts the nodes, tells them where they are, and then whom to dial.
-async fn start(directory: &Path, funds: u64) -> Result<Vec<Running>, Failure> {
-    let nowhere: [Address; NODES] = std::array::from_fn(|_| Address { host: "127.0.0.1".into(), port: 0 });
-    let mut nodes = Vec::new();
-    let mut addresses = Vec::new();
-    for (index, mut state) in twelve_nodes(&nowhere, funds).into_iter().enumerate() {
-        // Where the neighbours listen is known only once they do.
-        state.links = state.links.iter().map(|(id, link)| (id, link.clone().without_peer())).collect();
-        let (node, address, key) = start_node(directory.join(format!("node{index}")), state).await?;
-        nodes.push(node);
-        addresses.push((address, key));
-    }
-    for (node, (address, key)) in nodes.iter().zip(addresses) {
-        let (timeout_increment, external_meeting_points) = node
-            .handle
-            .query(|engine| (engine.node().timeout_increment, engine.node().external_meeting_points.clone()))
-            .await
-            .map_err(Failure::refused)?;
-        let message = PaymentNodeMessage::Configure {
-            address: Some(Address { host: address.ip().to_string(), port: address.port() }),
-            key: Some(key),
-            external_meeting_points,
-            timeout_increment,
-            limits: PaymentLimits::default(),
-        };
-        command(&node.handle, PaymentNodeEnvelope::PaymentNode(message)).await?;
-    }
-    for (one, other) in LINKS {
-        let (Some(inviting), Some(invited)) = (nodes.get(other), nodes.get(one)) else { continue };
-        let invitation = renew(inviting, one, None).await?;
-        renew(invited, other, Some(invitation)).await?;
-    }
-    Ok(nodes)
-}
-
-/// What `link renew` does; gives the URL.
-async fn renew(node: &Running, neighbour: usize, to: Option<LinkUrl>) -> Result<LinkUrl, Failure> {
-    let message = PaymentNodeMessage::RenewLink { link: Id::new(format!("link_to_{neighbour}")), to };
-    match command(&node.handle, PaymentNodeEnvelope::PaymentNode(message)).await?.into_iter().next() {
-        Some(Reply::Url { url }) => url.parse().map_err(Failure::refused),
-        _ => Err(Failure::Refused("expected a URL, found none".into())),
-    }
-}
-
-async fn command(handle: &Node, envelope: PaymentNodeEnvelope) -> Result<Vec<Reply>, Failure> {
-    handle.command(envelope).await.map_err(Failure::refused)
-}
-
-async fn start_node(directory: PathBuf, state: PaymentNode) -> Result<(Running, SocketAddr, PublicKey), Failure> {
-    let (ready, is_ready) = tokio::sync::oneshot::channel();
-    let run = move || {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| chain(&error))?;
-        runtime.block_on(async {
-            let store = Directory::open(&directory).map_err(|error| chain(&error))?;
-            let engine = Engine::open_with(store, Settings::default(), || state).map_err(|error| chain(&error))?;
-            let mut settings = NetSettings::default();
-            settings.listen = Some((Ipv4Addr::LOCALHOST, 0).into());
-            // All nodes and payments come from this address, and at once.
-            settings.sockets_per_address = MAX_SOCKETS;
-            let key = key::open(&directory, None).map_err(|failure| failure.to_string())?;
-            let public = key.public();
-            let bound = Runtime::bind_with(engine, PaymentProtocol, settings, Noise::new(key)).await;
-            let runtime = bound.map_err(|error| chain(&error))?;
-            let address = runtime.local_addr().ok_or("expected an address to listen on, found none")?;
-            // If nobody waits for it any more, the node stops with its last handle.
-            drop(ready.send((runtime.handle(), address, public)));
-            runtime.run().await.map(drop).map_err(|error| chain(&error))
-        })
-    };
-    let thread = std::thread::Builder::new().spawn(run).map_err(Failure::system)?;
-    match is_ready.await {
-        Ok((handle, address, key)) => Ok((Running { handle, thread }, address, key)),
-        Err(_) => {
-            let reason = thread.join().map(|outcome| outcome.err().unwrap_or_default());
-            Err(Failure::Refused(reason.unwrap_or_else(|_| "a node's thread panicked".into())))
-        }
-    }
-}
-
 /// Makes the payments, some at a time.
-async fn pay(arguments: &Demo, nodes: &[Running], shown: bool) -> Vec<PaymentReport> {
-    let ends = (nodes[ENDS.0].handle.clone(), nodes[ENDS.1].handle.clone());
+async fn pay(arguments: &Demo, nodes: &[Node], shown: bool) -> Vec<PaymentReport> {
+    let ends = (nodes[ENDS.0].clone(), nodes[ENDS.1].clone());
     let next = Arc::new(AtomicU32::new(0));
     let (done, mut finished) = tokio::sync::mpsc::channel(64);
     for _ in 0..arguments.concurrency.min(arguments.payments) {
@@ -198,10 +101,10 @@ async fn pay(arguments: &Demo, nodes: &[Running], shown: bool) -> Vec<PaymentRep
                 }
                 let (payer, payee) = if number % 2 == 0 { (&ends.0, &ends.1) } else { (&ends.1, &ends.0) };
                 let begun = Instant::now();
-                let state = match one_payment(payer, payee, amount).await {
+                let state = match running::pay(payer, payee, amount).await {
                     Ok(Outcome::Committed) => "committed".into(),
                     Ok(Outcome::Cancelled) => "cancelled".into(),
-                    Err(reason) => format!("failed: {reason}"),
+                    Err(reason) => format!("failed: {}", chain(&*reason)),
                 };
                 let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
                 if done.send((number, PaymentReport { state, amount, milliseconds })).await.is_err() {
@@ -226,25 +129,6 @@ async fn pay(arguments: &Demo, nodes: &[Running], shown: bool) -> Vec<PaymentRep
     reports.into_iter().map(|(_, report)| report).collect()
 }
 
-async fn one_payment(payer: &Node, payee: &Node, amount: u64) -> Result<Outcome, String> {
-    let request = PaymentNodeMessage::Request { amount, receipt: "demo".into(), via: None };
-    let requested = payee.command(PaymentNodeEnvelope::PaymentNode(request)).await.map_err(|error| chain(&error))?;
-    let Some(Reply::Url { url }) = requested.into_iter().next() else {
-        return Err("expected a URL, found none".into());
-    };
-    let url: PaymentUrl = url.parse().map_err(|error| chain(&error))?;
-    let mut payment = Payment::begin(payer, PaymentNodeMessage::Pay { url, via: None }).await?;
-    let mut answer = payment.next().await?;
-    if matches!(answer, Answer::Receipt { .. }) {
-        payment.decide(payer, true).await?;
-        answer = payment.next().await?;
-    }
-    match answer {
-        Answer::Ended { record } => Ok(record.outcome),
-        _ => Err("expected the end of the payment, found something else".into()),
-    }
-}
-
 /// What the report needs of one node.
 #[derive(Clone)]
 struct State {
@@ -258,10 +142,10 @@ struct State {
     quiet: bool,
 }
 
-async fn states(nodes: &[Running]) -> Result<Vec<State>, Failure> {
+async fn states(nodes: &[Node]) -> Result<Vec<State>, Failure> {
     let mut states = Vec::new();
     for node in nodes {
-        states.push(node.handle.query(state).await.map_err(Failure::refused)?);
+        states.push(node.query(state).await.map_err(Failure::refused)?);
     }
     Ok(states)
 }
@@ -284,7 +168,7 @@ fn state(engine: &Engine<PaymentNode>) -> State {
 }
 
 /// Waits until nothing is under way: the last words of a payment are still on the wire when it ends at its payer.
-async fn rest(nodes: &[Running]) -> Result<Vec<State>, Failure> {
+async fn rest(nodes: &[Node]) -> Result<Vec<State>, Failure> {
     let deadline = Instant::now() + REST;
     loop {
         let states = states(nodes).await?;

@@ -11,10 +11,12 @@ use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::{OpenError, Store};
 use amiko_examples::payment::{
-    Address, Channel, Link, Network, Notice, Payer, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope,
-    PaymentNodeMessage, PaymentProtocol, Reply,
+    Address, Channel, Link, Network, Notice, PaymentLimits, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
+    PaymentProtocol, Reply,
 };
+use amiko_examples::running::OutgoingPayment;
 use amiko_net::{BindError, Dialect, Handle, NetSettings, Noise, Runtime, SecretKey, Transport};
+use std::error::Error;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::pin::pin;
@@ -298,12 +300,16 @@ async fn answer(question: Question, handle: &Node) -> Result<Answer, String> {
 
 /// A payment: begins it, asks, and tells how it ended.
 async fn pay(conversation: &mut Conversation, handle: &Node, message: PaymentNodeMessage) -> std::io::Result<()> {
-    let refused = |reason: String| Answer::Refused { reason };
-    let mut payment = match Payment::begin(handle, message).await {
+    let refused = |reason: Box<dyn Error + Send + Sync>| Answer::Refused { reason: chain(&*reason) };
+    let told = |notice| match notice {
+        Notice::Receipt { payer, amount, receipt } => Answer::Receipt { payer, amount, receipt },
+        Notice::Ended { record } => Answer::Ended { record },
+    };
+    let mut payment = match OutgoingPayment::begin(handle, message).await {
         Ok(payment) => payment,
         Err(reason) => return conversation.say(&refused(reason)).await,
     };
-    let first = payment.next().await;
+    let first = payment.next().await.map(told);
     let asked = matches!(first, Ok(Answer::Receipt { .. }));
     conversation.say(&first.unwrap_or_else(refused)).await?;
     if !asked {
@@ -312,53 +318,10 @@ async fn pay(conversation: &mut Conversation, handle: &Node, message: PaymentNod
     // Whoever goes away without an answer hasn't agreed.
     let agreed = matches!(conversation.hear::<Question>(MAX_QUESTION).await, Ok(Some(Question::Agree)));
     let last = match payment.decide(handle, agreed).await {
-        Ok(()) => payment.next().await,
+        Ok(()) => payment.next().await.map(told),
         Err(reason) => Err(reason),
     };
     conversation.say(&last.unwrap_or_else(refused)).await
-}
-
-/// An outgoing payment, watched.
-pub(crate) struct Payment {
-    payer: Id<Payer>,
-    name: String,
-    notices: tokio::sync::mpsc::Receiver<Arc<Notice>>,
-}
-
-impl Payment {
-    pub(crate) async fn begin(handle: &Node, message: PaymentNodeMessage) -> Result<Self, String> {
-        let notices = handle.watch().await;
-        let begun = handle.command(PaymentNodeEnvelope::PaymentNode(message)).await.map_err(|error| chain(&error))?;
-        let Some(Reply::Paying { payer }) = begun.into_iter().next() else {
-            return Err("expected a payment to begin, found none".into());
-        };
-        let name = payer.key().trim_end_matches("@payer").to_owned();
-        Ok(Self { payer, name, notices })
-    }
-
-    /// What happens to it next.
-    pub(crate) async fn next(&mut self) -> Result<Answer, String> {
-        while let Some(notice) = self.notices.recv().await {
-            match &*notice {
-                Notice::Receipt { payer, amount, receipt } if *payer == self.payer => {
-                    return Ok(Answer::Receipt { payer: payer.clone(), amount: *amount, receipt: receipt.clone() });
-                }
-                Notice::Ended { record }
-                    if record.payment == self.name && record.role == amiko_examples::payment::Role::Payer =>
-                {
-                    return Ok(Answer::Ended { record: record.clone() });
-                }
-                _ => {}
-            }
-        }
-        Err("the node stopped before the payment ended: start it again, and look at `payments`".into())
-    }
-
-    pub(crate) async fn decide(&self, handle: &Node, agreed: bool) -> Result<(), String> {
-        let message = if agreed { PayerMessage::Agree } else { PayerMessage::Refuse };
-        let envelope = PaymentNodeEnvelope::Payer(self.payer.clone(), message);
-        handle.command(envelope).await.map(drop).map_err(|error| chain(&error))
-    }
 }
 
 async fn list(handle: &Node) -> Result<Answer, String> {
