@@ -33,6 +33,11 @@ impl Network {
     pub(super) const fn tells_of_rollbacks(self) -> bool {
         matches!(self, Self::Amiko)
     }
+
+    /// Whether a payee gives the payer the token as soon as the amount is locked, and not only when it has been paid.
+    pub(super) const fn settles_with_the_payer_first(self) -> bool {
+        matches!(self, Self::Prototype3)
+    }
 }
 
 impl fmt::Display for Network {

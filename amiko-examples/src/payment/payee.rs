@@ -120,11 +120,15 @@ impl StateMachine for Payee {
                 self.phase.enter(SentRequestCommit)?;
                 let token = self.token.clone();
                 cx.send(&self.transaction(cx), TransactionMessage::RequestCommit { token });
+                if cx.node().network.settles_with_the_payer_first() {
+                    self.settle_with_the_payer(cx);
+                }
             }
             (PayeeMessage::Settled, SentRequestCommit) => {
                 // Not sooner: a payer who has the token pays, also where the lock that is for this node has gone back.
-                let settle = Message::SettleCommit { token: self.token.clone(), is_payer_side: None };
-                cx.transmit(&connection(cx.id()), settle);
+                if !cx.node().network.settles_with_the_payer_first() {
+                    self.settle_with_the_payer(cx);
+                }
                 self.end(Outcome::Committed, "", cx);
             }
             (PayeeMessage::RolledBack, SentRequestCommit) => {
@@ -139,6 +143,11 @@ impl StateMachine for Payee {
 }
 
 impl Payee {
+    fn settle_with_the_payer(&self, cx: &mut Cx<'_>) {
+        let settle = Message::SettleCommit { token: self.token.clone(), is_payer_side: None };
+        cx.transmit(&connection(cx.id()), settle);
+    }
+
     /// The payer may dial again and again; what is in the outbox already isn't said twice.
     fn dialled(&mut self, cx: &mut Cx<'_>) {
         let connection = connection(cx.id());
