@@ -367,7 +367,7 @@ impl Transaction {
         cx.cancel("route");
         cx.cancel("lock");
         let room = u32::try_from(cx.node().transactions.len()).is_ok_and(|count| count <= cx.node().limits.routes);
-        if self.tried > 0 && room {
+        if self.tried > 0 && room && cfg!(not(amiko_sabotage = "ended_route_forgotten")) {
             cx.timer("forget", cx.now() + PATIENCE, TransactionMessage::Forget);
         } else {
             cx.remove(&cx.id().clone());
@@ -380,9 +380,6 @@ impl Transaction {
         let instances = (0..=u32::try_from(node.links.len()).unwrap_or(u32::MAX))
             .map(|instance| TransactionKey { route, instance });
         let mut found = instances.filter_map(|key| node.transactions.get(&Id::new(key)));
-        if cfg!(amiko_sabotage = "ended_route_forgotten") {
-            return false;
-        }
         found.any(|transaction| transaction.phase == TransactionPhase::Ended)
     }
 
