@@ -50,16 +50,29 @@ impl Net {
     /// Has all nodes believe in a meeting point that doesn't exist.
     pub(crate) fn rename_meeting_point(&mut self, name: &str) {
         for index in 0..12 {
-            let node = self.world.engine(index).unwrap().node();
-            let configure = PaymentNodeMessage::Configure {
-                address: node.address.clone(),
-                key: None,
-                external_meeting_points: vec![Id::<MeetingPoint>::new(name)],
-                timeout_increment: node.timeout_increment,
-                limits: node.limits.clone(),
-            };
-            self.world.command(index, PaymentNodeEnvelope::PaymentNode(configure)).unwrap();
+            let increment = self.world.engine(index).unwrap().node().timeout_increment;
+            self.configure(index, vec![Id::new(name)], increment);
         }
+    }
+
+    /// How many seconds each node has to pass on a token.
+    pub(crate) fn set_timeout_increment(&mut self, increment: u64) {
+        for index in 0..12 {
+            let points = self.world.engine(index).unwrap().node().external_meeting_points.clone();
+            self.configure(index, points, increment);
+        }
+    }
+
+    fn configure(&mut self, index: NodeIndex, points: Vec<Id<MeetingPoint>>, timeout_increment: u64) {
+        let node = self.world.engine(index).unwrap().node();
+        let configure = PaymentNodeMessage::Configure {
+            address: node.address.clone(),
+            key: None,
+            external_meeting_points: points,
+            timeout_increment,
+            limits: node.limits.clone(),
+        };
+        self.asks(index, configure);
     }
 
     /// A user asks for something.
@@ -164,6 +177,10 @@ impl Net {
             for (id, link) in state.links.iter() {
                 assert!(link.routes.is_empty(), "routes of {id} on node {node}");
                 let peer: NodeIndex = id.key().trim_start_matches("link_to_").parse().unwrap();
+                // Whoever writes a test speaks for the others.
+                if peer >= 12 {
+                    continue;
+                }
                 let other = self.world.engine(peer).unwrap().node();
                 let other = other.links.get(&Id::new(format!("link_to_{node}"))).unwrap();
                 assert_eq!(link.channels.len(), other.channels.len(), "{id} of node {node}");
