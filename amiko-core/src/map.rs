@@ -235,9 +235,13 @@ impl<K, V> Map<K, V> {
     pub fn changes<'m>(&'m self, old: &'m Self, mut visit: impl FnMut(&'m K, Option<&'m V>, Option<&'m V>))
     where
         K: Ord,
+        V: PartialEq,
     {
         let visited: Result<(), std::convert::Infallible> = compare(&old.root, &self.root, |key, old, new| {
-            visit(key, old, new);
+            // On the way to what has changed there are nodes that were only copied.
+            if old != new {
+                visit(key, old, new);
+            }
             Ok(())
         });
         match visited {
