@@ -134,6 +134,9 @@ pub struct Transaction {
     pub links: Vec<Id<Link>>,
     /// How many of them it has tried.
     pub tried: u32,
+    /// It has given up one of them before that one answered: the half-route may be on its way there still.
+    #[amiko(default)]
+    pub given_up: bool,
 }
 
 /// What is said to a transaction.
@@ -267,6 +270,7 @@ impl Transaction {
             via,
             links: Vec::new(),
             tried: 0,
+            given_up: false,
         }
     }
 
@@ -359,15 +363,15 @@ impl Transaction {
 
     /// Without this memory a half-route that isn't wanted any more could go round a circle of nodes for ever: the word that it
     /// isn't wanted would follow it, and each node have forgotten it when it comes by again. Whoever still looks for it gives
-    /// up within the same time. What was sent to no other node can't come back; and a node that has much to remember rather
-    /// forgets: then the time-outs alone slow the circle.
+    /// up within the same time. Where everybody who was asked has answered, nothing is on its way any more; and a node that has
+    /// much to remember rather forgets: then the time-outs alone slow the circle.
     fn end(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         self.phase.enter(TransactionPhase::Ended)?;
         self.onward = None;
         cx.cancel("route");
         cx.cancel("lock");
         let room = u32::try_from(cx.node().transactions.len()).is_ok_and(|count| count <= cx.node().limits.routes);
-        if self.tried > 0 && room && cfg!(not(amiko_sabotage = "ended_route_forgotten")) {
+        if self.given_up && room && cfg!(not(amiko_sabotage = "ended_route_forgotten")) {
             cx.timer("forget", cx.now() + PATIENCE, TransactionMessage::Forget);
         } else {
             cx.remove(&cx.id().clone());
@@ -386,7 +390,10 @@ impl Transaction {
     fn cancel_onward(&mut self, cx: &mut Cx<'_>) {
         let route = cx.id().key().route;
         match &self.onward {
-            Some(Neighbour::Link { id }) => cx.send(id, LinkMessage::CancelRoute { route }),
+            Some(Neighbour::Link { id }) => {
+                cx.send(id, LinkMessage::CancelRoute { route });
+                self.given_up = true;
+            }
             Some(Neighbour::MeetingPoint { id }) => {
                 let transaction = cx.id().clone();
                 cx.send(id, MeetingPointMessage::Leave { transaction });

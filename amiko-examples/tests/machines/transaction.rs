@@ -407,9 +407,10 @@ fn a_half_route_that_has_ended_does_not_go_round_in_circles() {
 }
 
 #[test]
-fn one_that_was_asked_of_nobody_leaves_nothing() {
-    let mut hub = hub(&["a"], &[]);
+fn one_of_which_all_have_answered_leaves_nothing() {
+    let mut hub = hub(&["a", "b"], &[]);
     hub.hears("a", make_route(true));
+    hub.hears("b", have_no_route(true));
     assert_eq!((hub.ended(), hub.engine.node().transactions.len()), (0, 0));
 }
 
