@@ -297,11 +297,21 @@ fn left_on(world: &Payments, topology: &Topology, node: NodeIndex) -> Option<Str
     });
     let halves: Vec<_> = halves.map(|(id, _)| id).filter(|id| !held.contains(id)).collect();
     held.extend(halves);
+    // A payment of this node whose money such a lock is.
+    let ends = |payee: bool| {
+        let held = state.transactions.iter().filter(|(id, _)| held.contains(id));
+        held.filter(|(_, found)| match &found.source {
+            Neighbour::Payee { id } => payee && state.payees.contains(id),
+            Neighbour::Payer { id } => !payee && state.payers.contains(id),
+            _ => false,
+        })
+        .count()
+    };
     let links = || state.links.iter().filter(|(id, _)| !to_puppets(id.key()));
     let connections = engine.connections().filter(|(id, _)| !to_puppets(id.key()));
     let counts = [
-        ("payers", state.payers.len()),
-        ("payees", state.payees.len()),
+        ("payers", state.payers.len() - ends(false)),
+        ("payees", state.payees.len() - ends(true)),
         ("transactions", state.transactions.len() - held.len()),
         ("claims", links().flat_map(|(_, link)| channels(link)).map(|(_, channel)| channel.claims()).sum()),
         ("routes", links().map(|(_, link)| link.routes.len()).sum()),
