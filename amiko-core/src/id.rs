@@ -29,6 +29,12 @@ pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
     /// The key as text: a key of a JSON object.
     fn encode(&self) -> Cow<'_, str>;
 
+    /// Lends the same text: keys that aren't text themselves put it together without memory of its own.
+    #[inline]
+    fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
+        lend(&self.encode())
+    }
+
     /// What such keys are called in a schema.
     fn called() -> String {
         "key".into()
@@ -77,6 +83,18 @@ impl<const N: usize> Key for [u8; N] {
         Cow::Owned(format!("!x{}", hex::encode(self)))
     }
 
+    fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
+        /// A hash, or a public key, in hex.
+        const USUAL: usize = 2 * 33;
+        let mut text = [0; 2 + USUAL];
+        text[..2].copy_from_slice(b"!x");
+        let hex = text.get_mut(2..2 + 2 * N).and_then(|digits| hex::encode_to_slice(self, digits).ok());
+        match hex.and_then(|()| str::from_utf8(&text[..2 + 2 * N]).ok()) {
+            Some(text) => lend(text),
+            None => lend(&self.encode()),
+        }
+    }
+
     fn decode(text: &str) -> Result<Self, &'static str> {
         decode_key(text)?.try_into().map_err(|_| "bytes of another length")
     }
@@ -91,6 +109,11 @@ macro_rules! integer_keys {
 
             fn encode(&self) -> Cow<'_, str> {
                 Cow::Owned(itoa::Buffer::new().format(*self).to_owned())
+            }
+
+            #[inline]
+            fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
+                lend(itoa::Buffer::new().format(*self))
             }
 
             fn decode(text: &str) -> Result<Self, &'static str> {
@@ -183,7 +206,7 @@ impl<T: Object> fmt::Display for Id<T> {
 
 impl<T: Object> Serializable for Id<T> {
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-        out.encoded(&self.0.encode());
+        self.0.with_text(|text| out.encoded(text));
         Ok(())
     }
 
@@ -221,6 +244,11 @@ impl<T: Object> Key for Id<T> {
 
     fn encode(&self) -> Cow<'_, str> {
         self.0.encode()
+    }
+
+    #[inline]
+    fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
+        self.0.with_text(lend)
     }
 
     fn decode(text: &str) -> Result<Self, &'static str> {

@@ -469,7 +469,7 @@ fn compare<'m, K: Ord, V, E>(
 fn write_entries<K: Key, V: Serializable>(link: &Link<K, V>, out: &mut Writer) -> Result<(), WriteError> {
     let Some(node) = link else { return Ok(()) };
     write_entries(&node.left, out)?;
-    out.map_key(&node.key.encode());
+    node.key.with_text(|key| out.map_key(key));
     node.value.write(out)?;
     write_entries(&node.right, out)
 }
@@ -507,12 +507,7 @@ impl<K: Key, V: Serializable + Clone> Serializable for Map<K, V> {
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        compare(&old.root, &self.root, |key, old, new| match (old, new) {
-            (Some(old), Some(new)) => patch.field(&key.encode(), old, new),
-            (None, Some(new)) => patch.add(&key.encode(), new),
-            (Some(_), None) => patch.remove(&key.encode()),
-            (None, None) => Ok(()),
-        })
+        compare(&old.root, &self.root, |key, old, new| patch.entry(key, old, new))
     }
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {

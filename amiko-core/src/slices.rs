@@ -82,7 +82,7 @@ impl<T: Object> Frozen<T> {
             if order == Ordering::Less {
                 let Some(key) = present.next() else { break };
                 if let Some(object) = objects.get(key) {
-                    out.entry_key(&key.encode());
+                    key.with_text(|key| out.entry_key(key));
                     object.write(out)?;
                     self.begun = true;
                 }
@@ -94,7 +94,7 @@ impl<T: Object> Frozen<T> {
             }
             let Some((key, object)) = self.old.pop_first() else { break };
             if let Some(object) = object {
-                out.entry_key(&key.encode());
+                key.with_text(|key| out.entry_key(key));
                 object.write(out)?;
                 self.begun = true;
             }

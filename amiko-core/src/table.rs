@@ -186,12 +186,7 @@ impl<T: Object> Table<T> {
     /// An object has no exact text.
     pub fn difference_since(&self, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError> {
         for (key, old) in undo.first_touches() {
-            match (old, self.objects.get(key)) {
-                (None, None) => {}
-                (None, Some(new)) => patch.add(&key.encode(), new)?,
-                (Some(_), None) => patch.remove(&key.encode())?,
-                (Some(old), Some(new)) => patch.field(&key.encode(), old, new)?,
-            }
+            patch.entry(key, old, self.objects.get(key))?;
         }
         Ok(())
     }
@@ -280,7 +275,7 @@ impl<T: Object> Serializable for Table<T> {
         }
         for key in &self.order {
             if let Some(object) = self.objects.get(key) {
-                out.entry_key(&key.encode());
+                key.with_text(|key| out.entry_key(key));
                 object.write(out)?;
             }
         }
@@ -322,13 +317,10 @@ impl<T: Object> Serializable for Table<T> {
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         for key in old.order.difference(&self.order) {
-            patch.remove(&key.encode())?;
+            patch.entry(key, old.objects.get(key), None)?;
         }
         for (key, new) in self.order.iter().filter_map(|key| Some((key, self.objects.get(key)?))) {
-            match old.objects.get(key) {
-                Some(old) => patch.field(&key.encode(), old, new)?,
-                None => patch.add(&key.encode(), new)?,
-            }
+            patch.entry(key, old.objects.get(key), Some(new))?;
         }
         Ok(())
     }

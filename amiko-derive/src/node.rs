@@ -3,6 +3,7 @@
 //! Invariant: each class of machines has one table, so that its class alone says where a message goes.
 
 use crate::attributes::{Attributes, Errors, Place};
+use crate::serializable::keys;
 use crate::tree::is_named;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
@@ -220,7 +221,7 @@ fn node(root: &Root) -> TokenStream {
     let (envelope, undo) = (format_ident!("{node}Envelope"), format_ident!("{node}Undo"));
     let fields: Vec<&Ident> = root.tables.iter().map(|table| &table.field).collect();
     let types: Vec<&Type> = root.tables.iter().map(|table| &table.ty).collect();
-    let names: Vec<&String> = root.tables.iter().map(|table| &table.name).collect();
+    let pieces: Vec<String> = root.tables.iter().map(|table| keys::piece(&table.name)).collect();
     let variants: Vec<&Ident> = root.machines().map(|table| &table.variant).collect();
     let machine = root.machine.then_some(node).into_iter().collect::<Vec<_>>();
     let own: &[Own] = if root.machine { &root.own } else { &[] };
@@ -322,7 +323,7 @@ fn node(root: &Root) -> TokenStream {
             fn difference_since(&self, undo: &Self::Undo, patch: &mut ::amiko_core::Patch)
                 -> ::core::result::Result<(), ::amiko_core::WriteError>
             {
-                #(patch.within_field(#names, |patch| self.#fields.difference_since(&undo.#fields, patch))?;)*
+                #(patch.table(#pieces, &self.#fields, &undo.#fields)?;)*
                 if let ::core::option::Option::Some((#(#own_fields,)*)) = &undo.__own {
                     #(#written)*
                 }

@@ -1,7 +1,7 @@
 //! From a checked class to its `Serializable`, and what comes with it.
 
 mod bounds;
-mod keys;
+pub(crate) mod keys;
 mod people;
 
 use crate::tree::{Class, Field, Kind, Missing, Shape, Unknown};
@@ -326,7 +326,7 @@ impl Generator<'_> {
             let write = self.call(field, "write", &quote!(#binding, out));
             return quote!(#check #write);
         }
-        let (class, version) = (&shape.class, self.class.version);
+        let (begin, version) = (keys::begin_class(&shape.class), self.class.version);
         let version = (version > 1).then(|| quote!(out.key("_version"); out.integer(#version);));
         let fields = shape.written().map(|field| {
             let (name, binding) = (&field.name, &field.binding);
@@ -339,7 +339,7 @@ impl Generator<'_> {
         });
         let kept = shape.keep.iter().map(|Field { binding, .. }| quote!(#binding.write_fields(out)?;));
         quote! {
-            out.begin_class(#class)?;
+            out.begin_known_class(#begin)?;
             #version
             #(#fields)*
             #(#kept)*
@@ -409,14 +409,14 @@ impl Generator<'_> {
             }
         });
         // In the order in which they are written, keys needn't be looked for; whatever is otherwise is left to the loop.
-        let in_order = shape.written().filter_map(|field| {
+        let in_order = shape.written().map(|field| {
             let Field { name, binding, ty, .. } = field;
-            let (key, codec) = (keys::literal(name)?, self.codec(field));
-            Some(quote_spanned! {ty.span()=>
+            let (key, codec) = (keys::literal(name), self.codec(field));
+            quote_spanned! {ty.span()=>
                 if input.known_key(#key) {
                     ::amiko_core::derive::read_field_with(&#codec, &mut #binding, #name, input)?;
                 }
-            })
+            }
         });
         let values = shape.fields.iter().map(|field| self.field_value(field, shape));
         let unknown = match (&shape.keep, self.class.unknown) {
@@ -478,9 +478,9 @@ impl Generator<'_> {
             return quote!((#new, #old) => #call,);
         }
         let fields = shape.written().map(|field| {
-            let (name, binding, before) = (&field.name, &field.binding, format_ident!("old_{}", field.binding));
-            let codec = self.codec(field);
-            quote_spanned!(field.ty.span()=> patch.field_with(&#codec, #name, #before, #binding)?;)
+            let (piece, binding) = (keys::piece(&field.name), &field.binding);
+            let (before, codec) = (format_ident!("old_{}", field.binding), self.codec(field));
+            quote_spanned!(field.ty.span()=> patch.field_with(&#codec, #piece, #before, #binding)?;)
         });
         let kept = shape.keep.iter().map(|Field { binding, .. }| {
             let before = format_ident!("old_{}", binding);

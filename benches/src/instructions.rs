@@ -2,9 +2,8 @@
 //!
 //! Invariant: only what `measured` executes is counted; what fills the bank and warms up isn't.
 
-use crate::{Account, AccountMessage, Bank, engine, payment, refused};
+use crate::{Account, AccountMessage, Bank, Sink, engine, payment, refused};
 use amiko_core::prelude::*;
-use amiko_core::store::Memory;
 use std::ffi::OsString;
 use std::process::Command;
 use std::{fmt, io};
@@ -80,7 +79,7 @@ fn events(ending: Ending, numbers: std::ops::Range<u64>, accounts: u64) -> Vec<(
     numbers.map(|number| event(number, accounts)).collect()
 }
 
-fn handle(engine: &mut Engine<Bank, Memory>, events: &[(Id<Account>, AccountMessage)], ending: Ending) {
+fn handle(engine: &mut Engine<Bank, Sink>, events: &[(Id<Account>, AccountMessage)], ending: Ending) {
     for (to, message) in events {
         let outcome = engine.send(to, message.clone(), Time::from_secs(1));
         assert_eq!(outcome.is_ok(), ending == Ending::Committed);
@@ -89,7 +88,7 @@ fn handle(engine: &mut Engine<Bank, Memory>, events: &[(Id<Account>, AccountMess
 
 /// Callgrind knows it by its name.
 #[inline(never)]
-fn measured(engine: &mut Engine<Bank, Memory>, events: &[(Id<Account>, AccountMessage)], ending: Ending) {
+fn measured(engine: &mut Engine<Bank, Sink>, events: &[(Id<Account>, AccountMessage)], ending: Ending) {
     handle(engine, events, ending);
 }
 

@@ -5,9 +5,10 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench that goes wrong has no figures to give")]
 
 pub mod instructions;
+mod sink;
 
 use amiko_core::prelude::*;
-use amiko_core::store::Memory;
+pub use sink::Sink;
 
 /// One account.
 #[derive(Clone, Serializable)]
@@ -88,11 +89,11 @@ pub fn bank(accounts: u64) -> Bank {
 ///
 /// # Panics
 /// If the bank has no exact text.
-pub fn engine(accounts: u64) -> Engine<Bank, Memory> {
+pub fn engine(accounts: u64) -> Engine<Bank, Sink> {
     let mut settings = Settings::default();
     // A snapshot would be part of whichever events happen meanwhile.
     settings.snapshot_minimum = u64::MAX;
-    Engine::open_with(Memory::new(), settings, || bank(accounts)).expect("a bank has a text")
+    Engine::open_with(Sink::default(), settings, || bank(accounts)).expect("a bank has a text")
 }
 
 /// The account that pays in the event of this number: odd and large, so that they are visited in no simple order.

@@ -284,8 +284,8 @@ impl<N: Node> Dispatcher<N> {
     }
 
     pub(crate) fn difference_since(&self, undo: &DispatcherUndo<N>, patch: &mut Patch) -> Result<(), WriteError> {
-        patch.within_field("timers", |patch| self.timers.difference_since(&undo.timers, patch))?;
-        patch.within_field("connections", |patch| self.connections.difference_since(&undo.connections, patch))
+        patch.table("/timers", &self.timers, &undo.timers)?;
+        patch.table("/connections", &self.connections, &undo.connections)
     }
 }
 

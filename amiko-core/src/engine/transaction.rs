@@ -122,7 +122,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.patch.clear();
         let patch = &mut self.patch;
         patch
-            .within_field("state", |patch| self.node.difference_since(&undo.state, patch))
+            .within_field("/state", |patch| self.node.difference_since(&undo.state, patch))
             .and_then(|()| self.event.dispatcher.difference_since(&undo.dispatcher, patch))
             .map_err(EventError::Write)
     }

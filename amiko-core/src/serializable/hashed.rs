@@ -18,7 +18,7 @@ impl<K: Key, V: Serializable, S: BuildHasher + Default + 'static> Serializable f
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_object()?;
         for (key, value) in sorted(self) {
-            out.map_key(&key.encode());
+            key.with_text(|key| out.map_key(key));
             value.write(out)?;
         }
         out.end_object();
@@ -32,14 +32,11 @@ impl<K: Key, V: Serializable, S: BuildHasher + Default + 'static> Serializable f
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        for (key, _) in sorted(old).into_iter().filter(|(key, _)| !self.contains_key(*key)) {
-            patch.remove(&key.encode())?;
+        for (key, old) in sorted(old).into_iter().filter(|(key, _)| !self.contains_key(*key)) {
+            patch.entry(key, Some(old), None)?;
         }
         for (key, new) in sorted(self) {
-            match old.get(key) {
-                Some(old) => patch.field(&key.encode(), old, new)?,
-                None => patch.add(&key.encode(), new)?,
-            }
+            patch.entry(key, old.get(key), Some(new))?;
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 //! Invariant: applied to the old version, the difference gives the new one.
 
 use super::{Codec, Place, Problem, ReadError, Reader, Serializable, WriteError, Writer};
+use crate::id::{Key, Object};
+use crate::table::{Table, TableUndo};
 use std::borrow::Cow;
 
 /// The JSON Patch (RFC 6902) that leads from one version of a value to another: field by field, entry by entry.
@@ -47,10 +49,11 @@ pub fn apply<T: Serializable + Clone>(value: &T, patch: &str) -> Result<T, ReadE
 /// Collects the operations `add`, `replace` and `remove` that lead from an old version to a new one.
 #[derive(Debug, Default)]
 pub struct Patch {
-    /// The JSON Pointer (RFC 6901) of the value that is compared, but for the last ones of `fields`.
-    path: String,
-    /// The fields on the way to that value. Most of them are equal in both versions: they are put into the path when
-    /// there is something to say about them.
+    /// The JSON Pointer (RFC 6901) of the value that is compared, as it stands in a JSON string; without the last ones
+    /// of `fields`.
+    path: Writer,
+    /// The fields on the way to that value, each as a piece of the path. Most of them are equal in both versions: nothing
+    /// is made of them before there is something to say about them.
     fields: Vec<&'static str>,
     /// How many of the fields are in the path.
     pushed: usize,
@@ -99,10 +102,13 @@ impl Patch {
     /// # Errors
     /// Those of `compare`.
     pub fn within<T>(&mut self, segment: &str, compare: impl FnOnce(&mut Self) -> T) -> T {
-        let outside = (self.path.len(), self.pushed);
-        self.push_fields();
-        self.path.push('/');
-        push_escaped(&mut self.path, segment);
+        let outside = (self.path.as_str().len(), self.pushed);
+        for field in &self.fields[self.pushed..] {
+            self.path.raw(field);
+        }
+        self.pushed = self.fields.len();
+        self.path.raw("/");
+        push_segment(&mut self.path, segment);
         self.level += 1;
         let result = compare(self);
         self.level -= 1;
@@ -111,25 +117,19 @@ impl Patch {
         result
     }
 
-    /// The same for a field of a class.
+    /// The same for a field whose piece of the path is known beforehand: `/balance`, escaped for a JSON Pointer and for
+    /// a JSON string.
     ///
     /// # Errors
     /// Those of `compare`.
-    pub fn within_field<T>(&mut self, name: &'static str, compare: impl FnOnce(&mut Self) -> T) -> T {
-        self.fields.push(name);
+    #[inline]
+    pub(crate) fn within_field<T>(&mut self, piece: &'static str, compare: impl FnOnce(&mut Self) -> T) -> T {
+        self.fields.push(piece);
         self.level += 1;
         let result = compare(self);
         self.level -= 1;
         self.fields.pop();
         result
-    }
-
-    fn push_fields(&mut self) {
-        for field in &self.fields[self.pushed..] {
-            self.path.push('/');
-            push_escaped(&mut self.path, field);
-        }
-        self.pushed = self.fields.len();
     }
 
     /// Compares one field, or entry.
@@ -140,18 +140,53 @@ impl Patch {
         self.within(name, |patch| new.difference(old, patch))
     }
 
-    /// Compares one field of a class that has a codec.
+    /// Compares what stands under a key: nothing, or a value, in the old version and in the new one.
     ///
     /// # Errors
     /// The new value has no exact text.
+    #[inline]
+    pub fn entry<K: Key, T: Serializable>(
+        &mut self,
+        key: &K,
+        old: Option<&T>,
+        new: Option<&T>,
+    ) -> Result<(), WriteError> {
+        key.with_text(|segment| match (old, new) {
+            (Some(old), Some(new)) => self.field(segment, old, new),
+            (None, Some(new)) => self.add(segment, new),
+            (Some(_), None) => self.remove(segment),
+            (None, None) => Ok(()),
+        })
+    }
+
+    /// Compares one field of a class, whose piece of the path is known beforehand: for the code that the derive writes.
+    ///
+    /// # Errors
+    /// The new value has no exact text.
+    #[doc(hidden)]
+    #[inline]
     pub fn field_with<T, C: Codec<T>>(
         &mut self,
         codec: &C,
-        name: &'static str,
+        piece: &'static str,
         old: &T,
         new: &T,
     ) -> Result<(), WriteError> {
-        self.within_field(name, |patch| codec.difference(new, old, patch))
+        self.within_field(piece, |patch| codec.difference(new, old, patch))
+    }
+
+    /// Compares one table of a node, whose piece of the path is known beforehand: for the code that the derive writes.
+    ///
+    /// # Errors
+    /// The new value has no exact text.
+    #[doc(hidden)]
+    pub fn table<T: Object>(
+        &mut self,
+        piece: &'static str,
+        table: &Table<T>,
+        undo: &TableUndo<T>,
+    ) -> Result<(), WriteError> {
+        if undo.is_empty() { Ok(()) } else { self.within_field(piece, |patch| table.difference_since(undo, patch)) }
     }
 
     /// The value has become this one.
@@ -170,7 +205,7 @@ impl Patch {
         &mut self,
         write: impl FnOnce(&mut Writer) -> Result<(), WriteError>,
     ) -> Result<(), WriteError> {
-        self.operation("replace", Some(write))
+        self.operation("{\"op\":\"replace\",\"path\":\"", "\",\"value\":", write)
     }
 
     /// There is a new entry.
@@ -178,47 +213,48 @@ impl Patch {
     /// # Errors
     /// The value has no exact text.
     pub fn add<T: Serializable>(&mut self, segment: &str, value: &T) -> Result<(), WriteError> {
-        self.within(segment, |patch| patch.operation("add", Some(|out: &mut Writer| value.write(out))))
+        self.within(segment, |patch| {
+            patch.operation("{\"op\":\"add\",\"path\":\"", "\",\"value\":", |out| value.write(out))
+        })
     }
 
     /// An entry is gone.
+    ///
+    /// # Errors
+    /// None so far.
     pub fn remove(&mut self, segment: &str) -> Result<(), WriteError> {
-        self.within(segment, |patch| patch.operation("remove", None::<fn(&mut Writer) -> Result<(), WriteError>>))
+        self.within(segment, |patch| patch.operation("{\"op\":\"remove\",\"path\":\"", "\"", |_| Ok(())))
     }
 
+    /// Writes what comes before the path, the path, what comes after it, and the value.
+    #[inline]
     fn operation(
         &mut self,
-        name: &str,
-        write: Option<impl FnOnce(&mut Writer) -> Result<(), WriteError>>,
+        before: &str,
+        after: &str,
+        write: impl FnOnce(&mut Writer) -> Result<(), WriteError>,
     ) -> Result<(), WriteError> {
-        self.out.raw(if self.operations > 0 { ",{\"op\":\"" } else { "{\"op\":\"" });
-        self.operations += 1;
-        self.out.raw(name);
-        self.out.raw("\",\"path\":");
-        let outside = (self.path.len(), self.pushed);
-        self.push_fields();
-        self.out.string(&self.path);
-        self.path.truncate(outside.0);
-        self.pushed = outside.1;
-        if let Some(write) = write {
-            self.out.raw(",\"value\":");
-            // Counted from where it will be read: in the record now, and in a snapshot later.
-            let depth = self.out.set_depth(self.level.max(RECORD_LEVELS));
-            let outcome = write(&mut self.out);
-            self.out.set_depth(depth);
-            outcome?;
+        if self.operations > 0 {
+            self.out.raw(",");
         }
+        self.operations += 1;
+        self.out.raw(before);
+        self.out.raw(self.path.as_str());
+        for field in &self.fields[self.pushed..] {
+            self.out.raw(field);
+        }
+        self.out.raw(after);
+        // Counted from where the value will be read: in the record now, and in a snapshot later.
+        let depth = self.out.set_depth(self.level.max(RECORD_LEVELS));
+        let outcome = write(&mut self.out);
+        self.out.set_depth(depth);
         self.out.raw("}");
-        Ok(())
+        outcome
     }
 }
 
 /// Appends a segment of a JSON Pointer, escaped as RFC 6901 wants it.
 pub(crate) fn push_escaped(path: &mut String, segment: &str) {
-    // Without a branch for each byte: most segments have nothing to escape.
-    if !segment.as_bytes().iter().fold(false, |any, byte| any | matches!(byte, b'~' | b'/')) {
-        return path.push_str(segment);
-    }
     for character in segment.chars() {
         match character {
             '~' => path.push_str("~0"),
@@ -226,6 +262,18 @@ pub(crate) fn push_escaped(path: &mut String, segment: &str) {
             other => path.push(other),
         }
     }
+}
+
+/// The same where the pointer stands in a JSON string.
+fn push_segment(path: &mut Writer, segment: &str) {
+    // Without a branch for each byte: most segments have nothing to escape.
+    let special = |byte: u8| (byte < 0x20) | matches!(byte, b'~' | b'/' | b'"' | b'\\');
+    if !segment.bytes().fold(false, |any, byte| any | special(byte)) {
+        return path.raw(segment);
+    }
+    let mut escaped = String::new();
+    push_escaped(&mut escaped, segment);
+    path.push_escaped(&escaped);
 }
 
 /// The rest of a JSON Pointer.

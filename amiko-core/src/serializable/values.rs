@@ -491,7 +491,7 @@ impl<K: Key, V: Serializable> Serializable for BTreeMap<K, V> {
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_object()?;
         for (key, value) in self {
-            out.map_key(&key.encode());
+            key.with_text(|key| out.map_key(key));
             value.write(out)?;
         }
         out.end_object();
@@ -523,14 +523,11 @@ impl<K: Key, V: Serializable> Serializable for BTreeMap<K, V> {
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        for key in old.keys().filter(|key| !self.contains_key(*key)) {
-            patch.remove(&key.encode())?;
+        for (key, old) in old.iter().filter(|(key, _)| !self.contains_key(*key)) {
+            patch.entry(key, Some(old), None)?;
         }
         for (key, new) in self {
-            match old.get(key) {
-                Some(old) => patch.field(&key.encode(), old, new)?,
-                None => patch.add(&key.encode(), new)?,
-            }
+            patch.entry(key, old.get(key), Some(new))?;
         }
         Ok(())
     }

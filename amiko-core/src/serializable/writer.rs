@@ -134,6 +134,12 @@ impl Writer {
         self.first = false;
     }
 
+    /// Forgets what was written after the first `length` bytes.
+    pub(super) fn truncate(&mut self, length: usize) {
+        self.out.truncate(length);
+    }
+
+    #[inline]
     fn deeper(&mut self) -> Result<(), WriteError> {
         self.depth += 1;
         self.first = true;
@@ -142,12 +148,14 @@ impl Writer {
     }
 
     /// Opens an object.
+    #[inline]
     pub fn begin_object(&mut self) -> Result<(), WriteError> {
         self.out.push('{');
         self.deeper()
     }
 
     /// Closes the object.
+    #[inline]
     pub fn end_object(&mut self) {
         self.out.push('}');
         self.depth -= 1;
@@ -156,10 +164,19 @@ impl Writer {
 
     /// Opens an object of a class.
     pub fn begin_class(&mut self, class: &str) -> Result<(), WriteError> {
-        self.begin_object()?;
-        self.first = false;
-        self.out.push_str("\"_class\":");
+        self.begin_known_class("{\"_class\":")?;
         self.string(class);
+        Ok(())
+    }
+
+    /// Opens an object of a class whose beginning is known beforehand, `{"_class":"Account"`: for the code that the derive
+    /// writes.
+    #[doc(hidden)]
+    #[inline]
+    pub fn begin_known_class(&mut self, json: &str) -> Result<(), WriteError> {
+        self.out.push_str(json);
+        self.deeper()?;
+        self.first = false;
         Ok(())
     }
 
@@ -239,6 +256,7 @@ impl Writer {
     }
 
     /// Writes an integer, exactly.
+    #[inline]
     pub fn integer(&mut self, value: impl itoa::Integer) {
         self.out.push_str(itoa::Buffer::new().format(value));
     }
@@ -266,7 +284,7 @@ impl Writer {
     }
 
     #[inline]
-    fn push_escaped(&mut self, value: &str) {
+    pub(super) fn push_escaped(&mut self, value: &str) {
         // Most strings are plain from the beginning to the end.
         if plain(value.as_bytes()) == value.len() { self.out.push_str(value) } else { self.push_special(value) }
     }

@@ -3,19 +3,40 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-/// A key with its quotes and its colon, unless something in it needs escapes.
-pub(super) fn literal(name: &str) -> Option<String> {
-    let special = |character: char| character.is_control() || matches!(character, '"' | '\\');
-    (!name.contains(special)).then(|| format!("\"{name}\":"))
+/// A string as it stands in JSON, without its quotes: the text that the `Writer` makes of it.
+fn escaped(text: &str) -> String {
+    let mut json = String::new();
+    for character in text.chars() {
+        match character {
+            '"' => json.push_str("\\\""),
+            '\\' => json.push_str("\\\\"),
+            '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
+            control if control < ' ' => json.push_str(&format!("\\u{:04x}", u32::from(control))),
+            other => json.push(other),
+        }
+    }
+    json
+}
+
+/// A key with its quotes and its colon.
+pub(super) fn literal(name: &str) -> String {
+    format!("\"{}\":", escaped(name))
 }
 
 /// Writes the key of a field. `_class` comes before it, thus always a comma.
 pub(super) fn write(name: &str) -> TokenStream {
-    match literal(name) {
-        Some(key) => {
-            let key = format!(",{key}");
-            quote!(out.raw(#key);)
-        }
-        None => quote!(out.key(#name);),
-    }
+    let key = format!(",{}", literal(name));
+    quote!(out.raw(#key);)
+}
+
+/// The beginning of an object of this class.
+pub(super) fn begin_class(class: &str) -> String {
+    format!("{{\"_class\":\"{}\"", escaped(class))
+}
+
+/// A field as a piece of a JSON Pointer (RFC 6901) that stands in a JSON string.
+pub(crate) fn piece(name: &str) -> String {
+    format!("/{}", escaped(&name.replace('~', "~0").replace('/', "~1")))
 }

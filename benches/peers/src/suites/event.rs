@@ -5,7 +5,7 @@ use crate::contest::Contest;
 use crate::effort::Effort;
 use crate::report::{Asked, Report};
 use amiko_core::prelude::*;
-use amiko_core::store::Memory;
+use amiko_benches::Sink;
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ pub(super) fn run(effort: Effort) -> Report {
     eprintln!("  filling");
     let mut settings = Settings::default();
     settings.snapshot_minimum = u64::MAX;
-    let mut engine = Engine::open_with(Memory::new(), settings, || Channels::of(count)).expect("opens");
+    let mut engine = Engine::open_with(Sink::default(), settings, || Channels::of(count)).expect("opens");
     let (mut by_hand, mut with_json, mut text) = (ByHand::new(count), ByHand::new(count), String::new());
     // What all make of the same events must be the same, or the times mean nothing.
     for number in 0..1_000 {
