@@ -2,6 +2,7 @@
 //!
 //! Invariant: an `Id<A>` can't be used where an `Id<B>` is wanted, though both are the same text on disk.
 
+use crate::scan::contains;
 use crate::serializable::{
     Patch, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer, decode_key,
 };
@@ -199,8 +200,15 @@ impl<T: Object> fmt::Debug for Id<T> {
 impl<T: Object> fmt::Display for Id<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(T::KIND)?;
-        let key = self.0.encode();
-        if key.is_empty() { Ok(()) } else { write!(f, " {}", key.escape_debug()) }
+        self.0.with_text(|key| {
+            if key.is_empty() {
+                return Ok(());
+            }
+            f.write_str(" ")?;
+            // Most keys have nothing to escape; to look at each character is slow.
+            let plain = key.is_ascii() && !contains(key.as_bytes(), b' ', [b'"', b'\'', b'\\', 0x7f]);
+            if plain { f.write_str(key) } else { key.escape_debug().fmt(f) }
+        })
     }
 }
 

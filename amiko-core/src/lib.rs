@@ -16,6 +16,7 @@ pub mod serializable;
 
 mod id;
 mod map;
+mod scan;
 mod slices;
 mod table;
 

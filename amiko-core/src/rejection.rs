@@ -4,13 +4,24 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 /// A handler's no. The event is undone as a whole: no state, no timer, no message and no output of it remains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     reason: Cow<'static, str>,
+    /// None while it is only a reason, which handlers make many of that are never used. Shared, since whoever asked for
+    /// the event gets the rejection, and the engine keeps it.
+    path: Option<Arc<Path>>,
+}
+
+/// How it came to a rejection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Path {
     /// The messages from the one that came in to the one that was rejected.
     chain: Vec<Delivery>,
+    /// Which object the last one was for, until there is a chain.
+    to: Option<String>,
 }
 
 /// One message of a chain.
@@ -27,7 +38,7 @@ pub struct Delivery {
 impl Rejection {
     /// A rejection for this reason: lower case, no full stop, saying what was expected and what was found.
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason: reason.into(), chain: Vec::new() }
+        Self { reason: reason.into(), path: None }
     }
 
     /// The reason.
@@ -37,21 +48,22 @@ impl Rejection {
 
     /// The messages that led to it, from the one that came in to the one that was rejected.
     pub fn chain(&self) -> &[Delivery] {
-        &self.chain
+        self.path.as_ref().map_or(&[], |path| &path.chain)
     }
 
     /// Notes which object the message was for that is rejected.
     pub(crate) fn addressed(mut self, to: String) -> Self {
-        self.chain = vec![Delivery { kind: "", class: None, to: Some(to) }];
+        Arc::make_mut(self.path.get_or_insert_default()).to = Some(to);
         self
     }
 
-    pub(crate) fn to(&self) -> Option<String> {
-        self.chain.last().and_then(|delivery| delivery.to.clone())
-    }
-
-    pub(crate) fn with_chain(mut self, chain: Vec<Delivery>) -> Self {
-        self.chain = chain;
+    /// Notes the deliveries that led to it, the last one being that which is rejected.
+    pub(crate) fn with_chain(mut self, mut chain: Vec<Delivery>) -> Self {
+        let path = Arc::make_mut(self.path.get_or_insert_default());
+        if let Some(last) = chain.last_mut() {
+            last.to = path.to.take();
+        }
+        path.chain = chain;
         self
     }
 }
@@ -64,11 +76,11 @@ impl fmt::Display for Delivery {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)?;
-        for (index, delivery) in self.chain.iter().rev().enumerate() {
+        f.write_str(self.reason())?;
+        for (index, delivery) in self.chain().iter().rev().enumerate() {
             write!(f, "{}{delivery}", if index == 0 { " (in " } else { ", sent by " })?;
         }
-        if self.chain.is_empty() { Ok(()) } else { f.write_str(")") }
+        if self.chain().is_empty() { Ok(()) } else { f.write_str(")") }
     }
 }
 

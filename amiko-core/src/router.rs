@@ -207,19 +207,16 @@ impl<N: Node> Event<N> {
 
     /// The deliveries that led to the handler that was running last.
     pub(crate) fn last_chain(&self) -> Vec<Delivery> {
-        self.chain(self.traces.len().checked_sub(1), None)
+        self.chain(self.traces.len().checked_sub(1))
     }
 
     /// The deliveries that led to this one, and this one.
-    fn chain(&self, last: Option<usize>, to: Option<String>) -> Vec<Delivery> {
+    fn chain(&self, last: Option<usize>) -> Vec<Delivery> {
         let mut chain = Vec::new();
         let mut next = last;
         while let Some(trace) = next.and_then(|index| self.traces.get(index)) {
             chain.push(Delivery { kind: trace.kind, class: trace.class, to: None });
             next = trace.parent;
-        }
-        if let Some(last) = chain.first_mut() {
-            last.to = to;
         }
         chain.reverse();
         chain
@@ -234,7 +231,7 @@ pub(crate) fn run<N: Node>(node: &mut N, event: &mut Event<N>) -> Result<(), Rej
         if steps > event.limits.steps {
             let limit = event.limits.steps;
             let rejection = Rejection::new(format!("expected at most {limit} steps in one event, found more"));
-            return Err(rejection.with_chain(event.chain(parent, None)));
+            return Err(rejection.with_chain(event.chain(parent)));
         }
         match step {
             Step::Deliver(envelope) => {
@@ -242,13 +239,11 @@ pub(crate) fn run<N: Node>(node: &mut N, event: &mut Event<N>) -> Result<(), Rej
                 event.traces.push(trace);
                 let outcome = node.deliver(envelope, event);
                 if let Err(rejection) = outcome.and_then(|()| event.fault.take().map_or(Ok(()), Err)) {
-                    let chain = event.chain(Some(event.traces.len() - 1), rejection.to());
-                    return Err(rejection.with_chain(chain));
+                    return Err(rejection.with_chain(event.last_chain()));
                 }
             }
             Step::Change(change) => {
-                change(node, &mut event.dispatcher)
-                    .map_err(|rejection| rejection.with_chain(event.chain(parent, None)))?;
+                change(node, &mut event.dispatcher).map_err(|rejection| rejection.with_chain(event.chain(parent)))?;
             }
         }
     }
@@ -279,7 +274,7 @@ where
     machine
         .handle(message, &mut Context::new(event, Some(&*node), id))
         .map_err(|rejection| rejection.addressed(id.to_string()))?;
-    node.table_mut().insert(id, machine);
+    node.table_mut().replace(id, machine);
     Ok(())
 }
 

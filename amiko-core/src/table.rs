@@ -50,11 +50,12 @@ impl<T: Object> TableUndo<T> {
     pub fn first_touches(&self) -> impl Iterator<Item = (&T::Key, Option<&Arc<T>>)> {
         /// Up to so many, looking at those before is quicker than a set of them.
         const FEW: usize = 8;
-        let mut seen = HashSet::with_hasher(foldhash::fast::RandomState::default());
-        let few = self.0.len() <= FEW;
+        let mut seen = (self.0.len() > FEW).then(|| HashSet::with_hasher(foldhash::fast::RandomState::default()));
         self.0.iter().enumerate().filter_map(move |(index, (key, old))| {
-            let earlier = &self.0[..index];
-            let first = if few { earlier.iter().all(|(earlier, _)| earlier != key) } else { seen.insert(key) };
+            let first = match &mut seen {
+                Some(seen) => seen.insert(key),
+                None => self.0[..index].iter().all(|(earlier, _)| earlier != key),
+            };
             first.then_some((key, old.as_ref()))
         })
     }
@@ -136,6 +137,14 @@ impl<T: Object> Table<T> {
     pub fn remove(&mut self, id: &Id<T>) -> bool {
         let Some(old) = self.objects.remove(id.key()) else { return false };
         self.order.remove(id.key());
+        self.undo.push((id.key().clone(), Some(old)));
+        true
+    }
+
+    /// Puts another version of an object into its place, and gives back whether there was one.
+    pub(crate) fn replace(&mut self, id: &Id<T>, object: T) -> bool {
+        let Some(place) = self.objects.get_mut(id.key()) else { return false };
+        let old = std::mem::replace(place, Arc::new(object));
         self.undo.push((id.key().clone(), Some(old)));
         true
     }

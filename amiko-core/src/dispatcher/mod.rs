@@ -71,14 +71,18 @@ impl<N: Node> Dispatcher<N> {
         &self.connections
     }
 
-    /// The deadline that comes first.
-    pub(crate) fn next_due(&self) -> Option<(Time, Due<N>)> {
-        let timer = self.due.first().map(|(at, id)| (*at, Due::Timer(id.clone())));
-        let connection = self.lingering.first().map(|(at, id)| (*at, Due::Connection(id.clone())));
-        match (timer, connection) {
-            (Some(timer), Some(connection)) if connection.0 < timer.0 => Some(connection),
-            (timer, connection) => timer.or(connection),
-        }
+    /// When the first deadline is.
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        let timer = self.due.first().map(|(at, _)| *at);
+        let connection = self.lingering.first().map(|(at, _)| *at);
+        timer.into_iter().chain(connection).min()
+    }
+
+    /// The first deadline that isn't after `now`; a timer before a connection of the same moment.
+    pub(crate) fn due(&self, now: Time) -> Option<Due<N>> {
+        let at = self.next_due().filter(|at| *at <= now)?;
+        let timer = self.due.first().filter(|(first, _)| *first == at).map(|(_, id)| Due::Timer(id.clone()));
+        timer.or_else(|| self.lingering.first().map(|(_, id)| Due::Connection(id.clone())))
     }
 
     pub(crate) fn set_timer<M: Object>(

@@ -301,7 +301,7 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     /// When the next timer is due.
     pub fn next_due(&self) -> Option<Time> {
-        self.event.dispatcher.next_due().map(|(at, _)| at)
+        self.event.dispatcher.next_due()
     }
 
     /// Sends a message to an object, after the timers that are due.
@@ -406,14 +406,10 @@ impl<N: Node, S: Store> Engine<N, S> {
             return Err(EventError::Poisoned { reason });
         }
         for _ in 0..self.settings.limits.due {
-            match self.event.dispatcher.next_due() {
-                Some((at, due)) if at <= now => {
-                    // What is rejected is noted among the rejections, and used up.
-                    if let Err(EventError::Store(error)) = self.fire(due, now) {
-                        return Err(EventError::Store(error));
-                    }
-                }
-                _ => break,
+            let Some(due) = self.event.dispatcher.due(now) else { break };
+            // What is rejected is noted among the rejections, and used up.
+            if let Err(EventError::Store(error)) = self.fire(due, now) {
+                return Err(EventError::Store(error));
             }
         }
         Ok(self.sequence)

@@ -4,6 +4,7 @@
 
 use super::{Codec, Place, Problem, ReadError, Reader, Serializable, WriteError, Writer};
 use crate::id::{Key, Object};
+use crate::scan::contains;
 use crate::table::{Table, TableUndo};
 use std::borrow::Cow;
 
@@ -266,9 +267,7 @@ pub(crate) fn push_escaped(path: &mut String, segment: &str) {
 
 /// The same where the pointer stands in a JSON string.
 fn push_segment(path: &mut Writer, segment: &str) {
-    // Without a branch for each byte: most segments have nothing to escape.
-    let special = |byte: u8| (byte < 0x20) | matches!(byte, b'~' | b'/' | b'"' | b'\\');
-    if !segment.bytes().fold(false, |any, byte| any | special(byte)) {
+    if !contains(segment.as_bytes(), 0x20, [b'"', b'\\', b'~', b'/']) {
         return path.raw(segment);
     }
     let mut escaped = String::new();

@@ -4,12 +4,9 @@
 //! panics, and never recurses or allocates beyond its [`ReadLimits`].
 
 mod escapes;
-mod scan;
-
-pub(super) use scan::plain;
 
 use super::{Place, Problem, ReadError};
-use scan::digits;
+use crate::scan::{digits, plain};
 use std::borrow::Cow;
 
 /// What a reader accepts at most.

@@ -3,8 +3,8 @@
 //! Invariant: what a `Writer` has written without an error, a [`Reader`](super::Reader) reads back exactly; unless it was told
 //! to hide the secrets.
 
-use super::reader::plain;
 use super::{ReadLimits, WriteError};
+use crate::scan::{is_plain, plain};
 
 /// Which characters stand for themselves in a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -286,7 +286,7 @@ impl Writer {
     #[inline]
     pub(super) fn push_escaped(&mut self, value: &str) {
         // Most strings are plain from the beginning to the end.
-        if plain(value.as_bytes()) == value.len() { self.out.push_str(value) } else { self.push_special(value) }
+        if is_plain(value.as_bytes()) { self.out.push_str(value) } else { self.push_special(value) }
     }
 
     fn push_special(&mut self, mut value: &str) {

@@ -4,6 +4,7 @@
 
 use super::error::StoreError;
 use super::format::{excerpt, excerpt_end, number};
+use crate::scan::contains;
 
 /// Bytes of records that may wait for a sync unless settings say otherwise: 64 MiB.
 pub(super) const BUFFER_LIMIT: u64 = 64 << 20;
@@ -30,8 +31,7 @@ pub(super) fn record(last: u64, sequence: u64, record: &str) -> Result<(), Store
             return refuse(expected, excerpt(record.as_bytes()));
         }
     }
-    // Without a branch for each byte: there is hardly ever one to be found.
-    if record.bytes().fold(false, |any, byte| any | (byte == b'\n')) {
+    if contains(record.as_bytes(), 0, [b'\n']) {
         let byte = record.find('\n').unwrap_or_default();
         return refuse("one line".to_owned(), format!("a newline at byte {byte}"));
     }

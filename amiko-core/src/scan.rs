@@ -14,7 +14,7 @@ fn is_special(byte: u8) -> bool {
 /// How many bytes at the beginning of a text stand for themselves in a JSON string.
 // Half of the time of a short string would be the call.
 #[inline(always)]
-pub(in super::super) fn plain(bytes: &[u8]) -> usize {
+pub(crate) fn plain(bytes: &[u8]) -> usize {
     let mut at = 0;
     // No way out in the middle of a chunk, for the same reason.
     let special = |chunk: &[u8; 16]| chunk.iter().fold(false, |any, &byte| any | is_special(byte));
@@ -32,12 +32,53 @@ pub(in super::super) fn plain(bytes: &[u8]) -> usize {
     at + bytes[at..].iter().take_while(|&&byte| !is_special(byte)).count()
 }
 
+/// Whether any byte is below `limit`, or one of `others`.
+#[inline]
+pub(crate) fn contains<const N: usize>(bytes: &[u8], limit: u8, others: [u8; N]) -> bool {
+    // Where the last bytes overlap those before, some are looked at twice: that costs less than a loop.
+    if let Some(last) = bytes.last_chunk::<16>() {
+        let special = |byte: u8| others.iter().fold(byte < limit, |any, other| any | (byte == *other));
+        let any = |chunk: &[u8; 16]| chunk.iter().fold(false, |any, &byte| any | special(byte));
+        return bytes.as_chunks().0.iter().any(any) || any(last);
+    }
+    let any = |word: u64| {
+        let special = |any, other| any | below(word ^ (ONES * u64::from(other)), 1);
+        others.into_iter().fold(below(word, limit), special) & HIGHEST_BITS != 0
+    };
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return any(u64::from_le_bytes(*first)) || any(u64::from_le_bytes(*last));
+    }
+    let word = match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)),
+        _ => match bytes {
+            [] => return false,
+            // No more than three: the first, the last, and the one between them.
+            [first, ..] => {
+                let (middle, last) = (bytes[bytes.len() / 2], bytes[bytes.len() - 1]);
+                ONES * u64::from(*first) ^ (u64::from(first ^ middle) << 8) ^ (u64::from(first ^ last) << 16)
+            }
+        },
+    };
+    any(word)
+}
+
+/// Whether nothing in a text has to be escaped in a JSON string.
+#[inline]
+pub(crate) fn is_plain(bytes: &[u8]) -> bool {
+    !contains(bytes, 0x20, [b'"', b'\\'])
+}
+
+/// The highest bit of each byte that is below `n`, at least up to the first of them.
+#[inline]
+fn below(word: u64, n: u8) -> u64 {
+    word.wrapping_sub(ONES * u64::from(n)) & !word
+}
+
 /// A byte below `n` borrows from its own highest bit when `n` is subtracted; one that is equal to a character is below 1
 /// after `^`. A borrow can spoil only the bytes above it, and the lowest is the one that counts.
 #[inline]
 fn plain_in_word(word: [u8; 8]) -> usize {
     let word = u64::from_le_bytes(word);
-    let below = |word: u64, n: u8| word.wrapping_sub(ONES * u64::from(n)) & !word;
     let quote = below(word ^ (ONES * u64::from(b'"')), 1);
     let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
     let special = (quote | backslash | below(word, 0x20)) & HIGHEST_BITS;
@@ -46,7 +87,7 @@ fn plain_in_word(word: [u8; 8]) -> usize {
 
 /// How many digits come first.
 #[inline]
-pub(super) fn digits(bytes: &[u8]) -> usize {
+pub(crate) fn digits(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(word) = bytes[at..].first_chunk() {
         match digits_in_word(*word) {
@@ -75,6 +116,18 @@ mod tests {
         #[test]
         fn many_bytes_at_a_time_are_as_good_as_one(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             prop_assert_eq!(plain(&bytes), bytes.iter().take_while(|&&byte| !is_special(byte)).count());
+        }
+
+        #[test]
+        fn a_special_byte_is_found_wherever_it_is(bytes in prop::collection::vec(any::<u8>(), 0..40), at in any::<prop::sample::Index>()) {
+            let plain: Vec<u8> = bytes.into_iter().map(|byte| if byte == b'/' { b'x' } else { byte }).collect();
+            prop_assert_eq!(contains(&plain, 0x20, [b'/']), plain.iter().any(|&byte| byte < 0x20));
+            prop_assert!(!contains(&plain, 0, [b'/']));
+            if !plain.is_empty() {
+                let mut special = plain.clone();
+                special[at.index(plain.len())] = b'/';
+                prop_assert!(contains(&special, 0, [b'~', b'/']));
+            }
         }
 
         #[test]
