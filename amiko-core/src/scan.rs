@@ -55,7 +55,7 @@ pub(crate) fn contains<const N: usize>(bytes: &[u8], limit: u8, others: [u8; N])
             // No more than three: the first, the last, and the one between them.
             [first, ..] => {
                 let (middle, last) = (bytes[bytes.len() / 2], bytes[bytes.len() - 1]);
-                ONES * u64::from(*first) ^ (u64::from(first ^ middle) << 8) ^ (u64::from(first ^ last) << 16)
+                (ONES * u64::from(*first)) ^ (u64::from(first ^ middle) << 8) ^ (u64::from(first ^ last) << 16)
             }
         },
     };

@@ -69,7 +69,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             }
             Compaction::Writing(slicing) => {
                 let pace = usize::try_from(self.settings.snapshot_pace.max(1)).unwrap_or(usize::MAX);
-                slicing.due = slicing.due.saturating_add(self.record.as_str().len().saturating_mul(pace));
+                slicing.due = slicing.due.saturating_add(self.record.saturating_mul(pace));
                 if slicing.due < SLICE {
                     return;
                 }

@@ -178,32 +178,33 @@ pub(super) fn refused(error: ReadError) -> Refused {
     Refused { reason: error.reason(), line: place.line, byte: place.byte }
 }
 
-/// One record of the journal, as text.
-pub(super) fn write_record<N: Node>(
-    out: &mut Writer,
+/// Begins a record of the journal: what stands before the operations of its patch.
+pub(super) fn begin_record<N: Node>(
+    patch: &mut Patch,
     sequence: u64,
     time: Time,
     cause: &Cause<N>,
     rejected: Option<&str>,
-    patch: &Patch,
 ) -> Result<(), WriteError> {
-    out.begin_object()?;
-    out.raw("\"seq\":");
-    out.integer(sequence);
-    out.raw(",\"time\":");
-    time.write(out)?;
-    out.raw(",\"cause\":");
-    cause.write(out)?;
-    if let Some(reason) = rejected {
-        out.raw(",\"rejected\":");
-        out.text(reason);
-    }
-    out.raw(",\"patch\":[");
-    out.raw(patch.as_str());
-    out.raw("]");
-    out.end_object();
-    Ok(())
+    patch.begin_inside(|out| {
+        out.begin_object()?;
+        out.raw("\"seq\":");
+        out.integer(sequence);
+        out.raw(",\"time\":");
+        time.write(out)?;
+        out.raw(",\"cause\":");
+        cause.write(out)?;
+        if let Some(reason) = rejected {
+            out.raw(",\"rejected\":");
+            out.text(reason);
+        }
+        out.raw(",\"patch\":[");
+        Ok(())
+    })
 }
+
+/// What stands after them.
+pub(super) const RECORD_END: &str = "]}";
 
 /// Applies one record. Time, cause and rejection are for people.
 fn read_record<T: Serializable>(document: &mut T, input: &mut Reader<'_>) -> Result<(), ReadError> {

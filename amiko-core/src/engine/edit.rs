@@ -108,10 +108,9 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.event.own = Some(self.node.own());
         let applied = self.apply_to_document(&patch.to_json());
         let undo = self.take_undo();
-        self.patch = patch;
         let kept = applied
             .map_err(EditError::Read)
-            .and_then(|()| self.guarded(|engine| engine.keep_edit(&undo)).map_err(EditError::Event));
+            .and_then(|()| self.guarded(|engine| engine.keep_edit(&patch, &undo)).map_err(EditError::Event));
         if let Err(error) = kept {
             self.abandon_snapshot();
             self.event.dispatcher.roll_back(&undo.dispatcher);
@@ -125,9 +124,11 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(Some(self.sequence))
     }
 
-    fn keep_edit(&mut self, undo: &Version<N>) -> Result<(), EventError> {
+    fn keep_edit(&mut self, patch: &Patch, undo: &Version<N>) -> Result<(), EventError> {
         self.node.check(&undo.state).map_err(EventError::Rejected)?;
-        self.append(&Cause::Edit, None, undo)
+        self.begin_record(&Cause::Edit, None)?;
+        self.patch.append(patch);
+        self.append(false, undo)
     }
 
     /// Reads what was edited, and sees to it that it was made from this version.

@@ -5,6 +5,7 @@
 use super::Sequence;
 use crate::dispatcher::DispatcherUndo;
 use crate::machine::Node;
+use crate::serializable::Patch;
 use crate::time::Time;
 use std::collections::VecDeque;
 
@@ -36,15 +37,14 @@ impl<N: Node> History<N> {
         Self { versions: VecDeque::new(), limit }
     }
 
-    pub(super) fn push(&mut self, undo: Version<N>, version: Sequence, time: Time, record: &str) {
+    pub(super) fn push(&mut self, undo: Version<N>, version: Sequence, time: Time, record: &mut Patch) {
         // The oldest one's memory serves the newest.
         let oldest = if self.versions.len() >= self.limit { self.versions.pop_front() } else { None };
         if self.limit == 0 {
             return;
         }
         let mut entry = oldest.map(|(_, entry)| entry).unwrap_or_default();
-        entry.record.clear();
-        entry.record.push_str(record);
+        record.exchange(&mut entry.record);
         (entry.version, entry.time) = (version, time);
         self.versions.push_back((undo, entry));
     }

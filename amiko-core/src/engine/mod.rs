@@ -120,8 +120,10 @@ pub struct Engine<N: Node, S: Store = Directory> {
     poisoned: Option<&'static str>,
     /// Why, if nobody has been told yet.
     failure: Option<SyncError>,
+    /// What an event has changed, as a part of its record.
     patch: Patch,
-    record: Writer,
+    /// Bytes of the last record.
+    record: usize,
 }
 
 impl<N: Node, S: Store> Engine<N, S> {
@@ -182,7 +184,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             poisoned: None,
             failure: None,
             patch: Patch::new(),
-            record: Writer::new(),
+            record: 0,
             settings,
         };
         // What was put into tables while the state was made isn't part of an event.

@@ -51,7 +51,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             Ok(false) => {}
             Ok(true) => {
                 self.sequence += 1;
-                self.history.push(undo, self.sequence, self.event.now, self.record.as_str());
+                self.history.push(undo, self.sequence, self.event.now, &mut self.patch);
             }
             Err(error) => {
                 self.roll_back(&undo);
@@ -91,11 +91,12 @@ impl<N: Node, S: Store> Engine<N, S> {
         if rejected.is_none() {
             self.node.check(&undo.state).map_err(EventError::Rejected)?;
         }
+        self.begin_record(cause, rejected)?;
         self.find_difference(undo)?;
         if self.patch.operations() == 0 {
             return Ok(false);
         }
-        self.append(cause, rejected, undo)?;
+        self.append(rejected.is_some(), undo)?;
         Ok(true)
     }
 
@@ -112,14 +113,14 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// What an event would change, held against every check.
     pub(super) fn try_difference(&mut self, undo: &Version<N>) -> Result<String, EventError> {
         self.node.check(&undo.state).map_err(EventError::Rejected)?;
+        self.patch.clear();
         self.find_difference(undo)?;
         let changes = self.references.check(&self.node, &undo.state).map_err(EventError::Rejected)?;
         self.references.revert(changes);
         Ok(self.patch.to_json())
     }
 
-    pub(super) fn find_difference(&mut self, undo: &Version<N>) -> Result<(), EventError> {
-        self.patch.clear();
+    fn find_difference(&mut self, undo: &Version<N>) -> Result<(), EventError> {
         let patch = &mut self.patch;
         patch
             .within_field("/state", |patch| self.node.difference_since(&undo.state, patch))
@@ -127,23 +128,22 @@ impl<N: Node, S: Store> Engine<N, S> {
             .map_err(EventError::Write)
     }
 
-    /// Appends the difference that was found to the journal.
-    pub(super) fn append(
-        &mut self,
-        cause: &Cause<N>,
-        rejected: Option<&str>,
-        undo: &Version<N>,
-    ) -> Result<(), EventError> {
-        let next = self.sequence + 1;
-        self.record.clear();
-        document::write_record(&mut self.record, next, self.event.now, cause, rejected, &self.patch)
-            .map_err(EventError::Write)?;
-        let (limit, found) = (self.settings.limits.record, self.record.as_str().len());
-        if found > limit && rejected.is_none() {
+    /// Begins the record of the next version; the operations of its patch follow.
+    pub(super) fn begin_record(&mut self, cause: &Cause<N>, rejected: Option<&str>) -> Result<(), EventError> {
+        document::begin_record(&mut self.patch, self.sequence + 1, self.event.now, cause, rejected)
+            .map_err(EventError::Write)
+    }
+
+    /// Appends the record to the journal. One that only takes note of an input is small, and is always taken.
+    pub(super) fn append(&mut self, used_up: bool, undo: &Version<N>) -> Result<(), EventError> {
+        let record = self.patch.end_inside(document::RECORD_END);
+        let (limit, found) = (self.settings.limits.record, record.len());
+        if found > limit && !used_up {
             return Err(EventError::TooLong { limit, found });
         }
         let changes = self.references.check(&self.node, &undo.state).map_err(EventError::Rejected)?;
-        if let Err(error) = self.store.append(next, self.record.as_str()) {
+        self.record = found;
+        if let Err(error) = self.store.append(self.sequence + 1, record) {
             self.references.revert(changes);
             return Err(EventError::Store(error));
         }

@@ -61,6 +61,8 @@ pub struct Patch {
     /// How far inside the document that value is.
     level: u32,
     out: Writer,
+    /// Where in the text the operations begin: before them may be the rest of a record.
+    start: usize,
     operations: usize,
 }
 
@@ -85,17 +87,50 @@ impl Patch {
         self.pushed = 0;
         self.level = 0;
         self.out.clear();
+        self.start = 0;
         self.operations = 0;
+    }
+
+    /// Begins anew, as a part of a text that begins with this.
+    pub(crate) fn begin_inside(
+        &mut self,
+        write: impl FnOnce(&mut Writer) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
+        self.clear();
+        write(&mut self.out)?;
+        self.start = self.out.as_str().len();
+        Ok(())
+    }
+
+    /// Adds the operations of another patch of the same value.
+    pub(crate) fn append(&mut self, other: &Self) {
+        if self.operations > 0 && other.operations > 0 {
+            self.out.raw(",");
+        }
+        self.out.raw(other.as_str());
+        self.operations += other.operations;
+    }
+
+    /// Ends the text that it is a part of, and gives all of it back. No operations can follow.
+    pub(crate) fn end_inside(&mut self, end: &str) -> &str {
+        self.out.raw(end);
+        self.out.as_str()
+    }
+
+    /// Hands over the text that it is a part of, and takes the memory of another one for the next.
+    pub(crate) fn exchange(&mut self, text: &mut String) {
+        self.out.exchange(text);
+        self.clear();
     }
 
     /// The operations, separated by commas: what stands between the brackets of the JSON array.
     pub fn as_str(&self) -> &str {
-        self.out.as_str()
+        &self.out.as_str()[self.start..]
     }
 
     /// The patch as a JSON document.
     pub fn to_json(&self) -> String {
-        format!("[{}]", self.out.as_str())
+        format!("[{}]", self.as_str())
     }
 
     /// Compares what lies one level further in.
@@ -103,16 +138,30 @@ impl Patch {
     /// # Errors
     /// Those of `compare`.
     pub fn within<T>(&mut self, segment: &str, compare: impl FnOnce(&mut Self) -> T) -> T {
+        self.with_path(|patch| {
+            let outside = patch.path.as_str().len();
+            patch.path.raw("/");
+            push_segment(&mut patch.path, segment);
+            patch.level += 1;
+            let result = compare(patch);
+            patch.level -= 1;
+            patch.path.truncate(outside);
+            result
+        })
+    }
+
+    /// Puts the fields on the way into the path, while something is compared.
+    #[inline]
+    fn with_path<T>(&mut self, compare: impl FnOnce(&mut Self) -> T) -> T {
+        if self.pushed == self.fields.len() {
+            return compare(self);
+        }
         let outside = (self.path.as_str().len(), self.pushed);
         for field in &self.fields[self.pushed..] {
             self.path.raw(field);
         }
         self.pushed = self.fields.len();
-        self.path.raw("/");
-        push_segment(&mut self.path, segment);
-        self.level += 1;
         let result = compare(self);
-        self.level -= 1;
         self.path.truncate(outside.0);
         self.pushed = outside.1;
         result
@@ -187,7 +236,11 @@ impl Patch {
         table: &Table<T>,
         undo: &TableUndo<T>,
     ) -> Result<(), WriteError> {
-        if undo.is_empty() { Ok(()) } else { self.within_field(piece, |patch| table.difference_since(undo, patch)) }
+        if undo.is_empty() {
+            return Ok(());
+        }
+        // Something has changed, most likely, and most likely more than one object.
+        self.within_field(piece, |patch| patch.with_path(|patch| table.difference_since(undo, patch)))
     }
 
     /// The value has become this one.

@@ -134,6 +134,11 @@ impl Writer {
         self.first = false;
     }
 
+    /// Hands over what was written, and takes the memory of another text.
+    pub(super) fn exchange(&mut self, text: &mut String) {
+        std::mem::swap(&mut self.out, text);
+    }
+
     /// Forgets what was written after the first `length` bytes.
     pub(super) fn truncate(&mut self, length: usize) {
         self.out.truncate(length);

@@ -26,6 +26,8 @@ const RACTOR: &str = "ractor";
 /// Messages of an event, where it has many.
 const MANY: u64 = 1_000;
 const ACCOUNTS: u64 = 1_000;
+/// Events that are made durable at once.
+const GROUP: u64 = 100;
 
 /// What two actors send each other: how often it still goes to and fro.
 struct Ball(usize);
@@ -242,7 +244,7 @@ fn events() -> impl FnMut(usize) {
             let (to, message) = payment(number, ACCOUNTS);
             number += 1;
             engine.send(&to, message, Time::from_secs(1)).expect("handles");
-            if number % MANY == 0 {
+            if number % GROUP == 0 {
                 engine.sync().expect("syncs");
             }
         }

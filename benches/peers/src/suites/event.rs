@@ -28,6 +28,8 @@ const BY_HAND: &str = "HashMap + undo log";
 const WITH_JSON: &str = "HashMap + undo log + JSON";
 
 const OBJECTS: u64 = 100_000;
+/// Events that are made durable at once.
+const GROUP: u64 = 100;
 /// Versions that are kept, as by default in Amiko.
 const HISTORY: usize = 1_000;
 
@@ -122,7 +124,7 @@ pub(super) fn run(effort: Effort) -> Report {
     let mut number = 0;
     contest.single(AMIKO, || {
         number += 1;
-        if number % 1_000 == 0 {
+        if number % GROUP == 0 {
             engine.sync().expect("syncs");
         }
         send(&mut engine, &event(number, count)).is_ok()
