@@ -212,7 +212,10 @@ impl<T: Transport> Links<T> {
         let (wait, limit) = (pause(&self.settings, dial.failures), self.settings.handshake);
         dial.rest();
         let task = self.tasks.spawn(async move {
-            sleep(wait).await;
+            // Even the shortest sleep lasts until the next tick of tokio's clock, of a millisecond.
+            if !wait.is_zero() {
+                sleep(wait).await;
+            }
             let outcome = match timeout(limit, transport.dial(&address)).await {
                 Ok(outcome) => outcome.map_err(DialError::from),
                 Err(_) => Err(DialError::Timeout { limit }),

@@ -77,14 +77,13 @@ impl Pattern {
 
 /// The side that dials.
 pub(super) async fn initiate<S: Stream>(
-    mut stream: S,
+    stream: S,
     pattern: Pattern,
     key: &SecretKey,
     expected: PublicKey,
 ) -> io::Result<NoiseStream<S>> {
     let state = pattern.begin(key, Some(expected)).map_err(|_| NoiseError::Unencrypted)?;
-    stream.write_all(&[pattern.byte()]).await?;
-    Ok(shake(stream, pattern, state).await?.0)
+    Ok(shake(stream, pattern, state, &[pattern.byte()]).await?.0)
 }
 
 /// The side that was dialled. Gives who the peer is, unless that wants to be nobody.
@@ -96,22 +95,27 @@ pub(super) async fn respond<S: Stream>(
     read(&mut stream, &mut first).await?;
     let pattern = Pattern::of(first[0])?;
     let state = pattern.begin(key, None).map_err(|_| NoiseError::Unencrypted)?;
-    shake(stream, pattern, state).await
+    shake(stream, pattern, state, &[]).await
 }
 
+/// Exchanges the messages of the handshake; `first` goes before the first one that this side sends.
 async fn shake<S: Stream>(
     mut stream: S,
     pattern: Pattern,
     mut state: HandshakeState,
+    first: &[u8],
 ) -> io::Result<(NoiseStream<S>, Option<PublicKey>)> {
     let mut buffer = [0; KEY + TAG + TAG];
+    let mut leaving = first.to_vec();
     for &length in pattern.messages() {
         let message = buffer.get_mut(..length).ok_or(NoiseError::Handshake)?;
         if state.is_my_turn() {
             // It fails where there are no random numbers for the key of this handshake.
             state.write_message(&[], message).map_err(|_| NoiseError::Unencrypted)?;
-            stream.write_all(message).await?;
+            leaving.extend_from_slice(message);
+            stream.write_all(&leaving).await?;
             stream.flush().await?;
+            leaving.clear();
         } else {
             read(&mut stream, message).await?;
             state.read_message(message, &mut []).map_err(|_| NoiseError::Handshake)?;

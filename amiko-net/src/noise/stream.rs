@@ -1,7 +1,8 @@
 //! An encrypted stream, after its handshake.
 //!
 //! Invariant: what is read was encrypted by the peer, for this stream and this direction, in this order and without gaps;
-//! after the first frame that wasn't, nothing is read any more. At most one frame is kept in each direction.
+//! after the first frame that wasn't, nothing is read any more. At most one frame and one read are kept of what arrives, and
+//! one frame of what leaves.
 
 use super::TAG;
 use super::error::NoiseError;
@@ -24,11 +25,15 @@ pub(super) const LONGEST: usize = FRAME - TAG;
 /// Encryptions under one key. It is even, so that the two of one frame, its length and its text, have the same key.
 pub(super) const REKEY: u64 = 1_000;
 
+/// Bytes that are read at once, where a frame doesn't need more: usually whole frames, with one call.
+const READ: usize = 8 << 10;
+
 /// What of a frame comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Head,
-    Body,
+    /// Of so many bytes, encrypted.
+    Body(usize),
     /// Nothing: the frame before wasn't right.
     Nothing(NoiseError),
 }
@@ -38,8 +43,9 @@ pub struct NoiseStream<S> {
     stream: S,
     keys: TransportState,
     part: Part,
-    /// The part of a frame that is being read, as long as it has to become, and how much of it is there.
+    /// What was read and not decrypted yet: that between the two offsets.
     arriving: Vec<u8>,
+    opened: usize,
     arrived: usize,
     /// What was decrypted, and how much of it was taken.
     text: Vec<u8>,
@@ -55,7 +61,8 @@ impl<S> NoiseStream<S> {
             stream,
             keys,
             part: Part::Head,
-            arriving: vec![0; HEAD],
+            arriving: vec![0; READ],
+            opened: 0,
             arrived: 0,
             text: Vec::new(),
             taken: 0,
@@ -64,43 +71,45 @@ impl<S> NoiseStream<S> {
         }
     }
 
+    /// Bytes of the part that comes next.
+    fn needed(&self) -> usize {
+        match self.part {
+            Part::Head => HEAD,
+            Part::Body(length) => length,
+            Part::Nothing(_) => 0,
+        }
+    }
+
     /// Takes the part of a frame that has arrived, and says which comes next.
     fn open(&mut self) -> Result<Part, NoiseError> {
+        let end = self.opened + self.needed();
+        let part = self.arriving.get(self.opened..end).ok_or(NoiseError::Frame)?;
         let next = match self.part {
             Part::Head => {
                 let mut length = [0; 2];
-                self.decrypt(&mut length)?;
+                self.keys.read_message(part, &mut length).map_err(|_| NoiseError::Frame)?;
                 let found = usize::from(u16::from_be_bytes(length));
                 if !(1..=LONGEST).contains(&found) {
                     return Err(NoiseError::Length { found, limit: LONGEST });
                 }
-                self.arriving.resize(found + TAG, 0);
-                Part::Body
+                Part::Body(found + TAG)
             }
-            Part::Body => {
-                let mut text = std::mem::take(&mut self.text);
-                text.resize(self.arriving.len() - TAG, 0);
-                let decrypted = self.decrypt(&mut text);
-                (self.text, self.taken) = (text, 0);
-                if decrypted.is_err() {
+            Part::Body(length) => {
+                self.taken = 0;
+                self.text.resize(length - TAG, 0);
+                if self.keys.read_message(part, &mut self.text).is_err() {
                     self.text.clear();
+                    return Err(NoiseError::Frame);
                 }
-                decrypted?;
-                self.arriving.resize(HEAD, 0);
                 Part::Head
             }
             Part::Nothing(error) => return Err(error),
         };
-        self.arrived = 0;
-        Ok(next)
-    }
-
-    fn decrypt(&mut self, text: &mut [u8]) -> Result<(), NoiseError> {
-        self.keys.read_message(&self.arriving, text).map_err(|_| NoiseError::Frame)?;
         if self.keys.receiving_nonce().is_multiple_of(REKEY) {
             self.keys.rekey_incoming();
         }
-        Ok(())
+        self.opened = end;
+        Ok(next)
     }
 
     fn encrypt(&mut self, text: &[u8]) -> Result<(), NoiseError> {
@@ -121,7 +130,11 @@ impl<S> NoiseStream<S> {
 impl<S: Stream> NoiseStream<S> {
     /// Reads the part of a frame that comes next. Gives whether there was one.
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        while self.arrived < self.arriving.len() {
+        while self.arrived - self.opened < self.needed() {
+            self.arriving.copy_within(self.opened..self.arrived, 0);
+            (self.opened, self.arrived) = (0, self.arrived - self.opened);
+            let room = self.needed().max(READ);
+            self.arriving.resize(room, 0);
             let mut buffer = ReadBuf::new(&mut self.arriving[self.arrived..]);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
             let read = buffer.filled().len();

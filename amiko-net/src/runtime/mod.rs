@@ -307,7 +307,13 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             self.synced = Instant::now();
         }
         match work.map_err(RunError::Sync)? {
-            Some(work) => disk.give(work).map_err(|Gone| RunError::DiskThread)?,
+            Some(work) if durable => disk.give(work).map_err(|Gone| RunError::DiskThread)?,
+            // What is only written goes to the memory of the operating system: that takes less time than to ask another
+            // thread for it.
+            Some(work) => {
+                self.end_sync(work.run())?;
+                self.release();
+            }
             // Nothing had to be written, so nothing waits.
             None => self.release(),
         }
