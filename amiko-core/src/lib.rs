@@ -25,6 +25,7 @@ mod machine;
 mod phases;
 mod rejection;
 mod router;
+mod sabotage;
 mod time;
 
 mod dispatcher;
@@ -50,6 +51,8 @@ pub use protocol::{Protocol, Welcome};
 pub use references::Name;
 pub use rejection::{Delivery, Rejection};
 pub use router::Event;
+#[doc(hidden)]
+pub use sabotage::sabotaged;
 pub use serializable::{
     Change, Patch, Pointer, ReadError, Reader, Secret, Serializable, WriteError, Writer, apply_patch, from_json,
     to_json,

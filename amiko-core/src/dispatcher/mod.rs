@@ -14,6 +14,7 @@ pub use timer::Timer;
 use crate::id::{Id, Key, Object};
 use crate::machine::Node;
 use crate::rejection::Rejection;
+use crate::sabotage::sabotaged;
 use crate::serializable::{Patch, WriteError, push_escaped};
 use crate::slices::Slices;
 use crate::table::{Table, TableUndo};
@@ -166,7 +167,7 @@ impl<N: Node> Dispatcher<N> {
         let (index, message) = (connection.sent, Arc::new(message));
         connection.outbox.insert(index, Arc::clone(&message));
         connection.sent += 1;
-        if cfg!(amiko_sabotage = "outbox_reordered")
+        if sabotaged("outbox_reordered")
             && let Some(before) = index.checked_sub(1).and_then(|before| connection.outbox.get(&before).cloned())
         {
             connection.outbox.insert(index - 1, Arc::clone(&message));
@@ -231,7 +232,7 @@ impl<N: Node> Dispatcher<N> {
 
     /// Moves the cursor of an inbox past the message that is being processed.
     pub(crate) fn advance(&mut self, id: &Id<Connection<N>>) {
-        if cfg!(amiko_sabotage = "no_inbox_cursor") {
+        if sabotaged("no_inbox_cursor") {
             return;
         }
         if let Some(connection) = self.connections.get_mut(id) {
@@ -282,7 +283,7 @@ impl<N: Node> Dispatcher<N> {
             self.lingering.extend(old.and_then(|connection| Some((connection.closing?, id))));
         }
         self.timers.roll_back(&undo.timers);
-        if cfg!(not(amiko_sabotage = "rollback_misses_a_table")) {
+        if !sabotaged("rollback_misses_a_table") {
             self.connections.roll_back(&undo.connections);
         }
     }

@@ -34,6 +34,7 @@ use crate::machine::{Hosts, Node, StateMachine};
 use crate::references::StrongReferences;
 use crate::rejection::Rejection;
 use crate::router::Event;
+use crate::sabotage::sabotaged;
 use crate::serializable::{Lines, Patch, Secrets, WriteError, Writer, shorten};
 use crate::store::{Damaged, Directory, Store, Torn};
 use crate::table::Table;
@@ -163,7 +164,7 @@ impl<N: Node, S: Store> Engine<N, S> {
                 getrandom::fill(&mut seed).map_err(|error| EngineOpenError::Entropy(error.to_string()))?;
             }
         }
-        let timers = if cfg!(amiko_sabotage = "timer_lost_on_restart") { Table::new() } else { document.timers };
+        let timers = if sabotaged("timer_lost_on_restart") { Table::new() } else { document.timers };
         let dispatcher = Dispatcher::new(timers, document.connections);
         let mut engine = Self {
             node: document.state,

@@ -6,6 +6,7 @@
 use crate::dispatcher::Connection;
 use crate::id::Id;
 use crate::machine::Node;
+use crate::sabotage::sabotaged;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -84,7 +85,7 @@ impl<N: Node> Sealed<N> {
 
     /// Those whose commits are on disk, oldest first.
     pub(super) fn release(&mut self, durable: u64) -> Vec<Output<N>> {
-        if cfg!(amiko_sabotage = "confirm_before_sync") {
+        if sabotaged("confirm_before_sync") {
             let is_confirmation = |output: &Output<N>| matches!(output, Output::Confirm { .. });
             let (early, rest): (VecDeque<_>, _) =
                 self.0.drain(..).partition(|(sequence, output)| *sequence <= durable || is_confirmation(output));

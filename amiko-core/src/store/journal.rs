@@ -4,6 +4,7 @@
 //! there; so after a crash whatever else stands behind the last good record is from the one
 //! write that never ended.
 
+use crate::sabotage::sabotaged;
 use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 
@@ -111,9 +112,9 @@ impl<F: VfsFile> Segment<F> {
 
     /// Makes what was written durable.
     pub(super) fn sync(&mut self) -> Result<(), Failure> {
-        if !self.synced && !cfg!(amiko_sabotage = "no_fsync") {
+        if !self.synced && !sabotaged("no_fsync") {
             let mut outcome = self.file.sync_data();
-            if cfg!(amiko_sabotage = "retry_failed_fsync") {
+            if sabotaged("retry_failed_fsync") {
                 outcome = outcome.or_else(|_| self.file.sync_data());
             }
             outcome.trying("sync", &self.path)?;

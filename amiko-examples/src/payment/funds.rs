@@ -6,6 +6,7 @@
 use super::{ChannelState, RouteId};
 use amiko_core::Map;
 use amiko_core::prelude::*;
+use amiko_core::sabotaged;
 
 /// Which way the money of a route goes, seen from this side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
@@ -170,7 +171,7 @@ impl Funds {
         let claim =
             self.reserved(direction).remove(&route).ok_or(Rejection::new("expected a reservation, found none"))?;
         self.close_if_idle()?;
-        if cfg!(amiko_sabotage = "reservation_not_released") {
+        if sabotaged("reservation_not_released") {
             return Ok(());
         }
         add(self.source(direction), claim.amount)

@@ -9,6 +9,7 @@ use super::{
     TransactionPhase,
 };
 use amiko_core::prelude::*;
+use amiko_core::sabotaged;
 use amiko_core::{Map, PublicKey};
 use std::collections::BTreeSet;
 
@@ -480,7 +481,7 @@ impl Link {
     /// The half-route that a token settles: it is named by the token's hash, so no other token finds it.
     fn route_of(&self, token: &Token, payer_side: bool, cx: &Cx<'_>) -> RouteId {
         let id = RouteId { payer_side, transaction: token.transaction(cx.node().network) };
-        if cfg!(amiko_sabotage = "token_unchecked") {
+        if sabotaged("token_unchecked") {
             let mut routes = self.routes.iter().filter(|(id, route)| id.payer_side == payer_side && route.locked);
             return routes.next().map_or(id, |(id, _)| *id);
         }

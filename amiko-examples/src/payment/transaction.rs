@@ -8,6 +8,7 @@ use super::{Link, LinkMessage, MeetingPoint, MeetingPointMessage, Payee, PayeeMe
 use super::{PaymentNode, RouteId, Token};
 use amiko_core::Key;
 use amiko_core::prelude::*;
+use amiko_core::sabotaged;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -371,7 +372,7 @@ impl Transaction {
         cx.cancel("route");
         cx.cancel("lock");
         let room = u32::try_from(cx.node().transactions.len()).is_ok_and(|count| count <= cx.node().limits.routes);
-        if self.given_up && room && cfg!(not(amiko_sabotage = "ended_route_forgotten")) {
+        if self.given_up && room && !sabotaged("ended_route_forgotten") {
             cx.timer("forget", cx.now() + PATIENCE, TransactionMessage::Forget);
         } else {
             cx.remove(&cx.id().clone());
@@ -408,7 +409,7 @@ impl Transaction {
     fn have_route(&mut self, start: u64, end: u64, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
         let increment = cx.node().timeout_increment;
-        let payer_side = route.payer_side != cfg!(amiko_sabotage = "timeout_increment_on_the_wrong_side");
+        let payer_side = route.payer_side != sabotaged("timeout_increment_on_the_wrong_side");
         let beyond = if payer_side { end.checked_add(increment) } else { end.checked_sub(increment) };
         let end_time = beyond.ok_or(Rejection::new("expected times that leave room for this node, found none"))?;
         (self.commit_by, self.settle_by) =
@@ -572,7 +573,7 @@ impl Transaction {
 }
 
 fn expect_token(token: &Token, route: RouteId, cx: &Cx<'_>) -> Result<(), Rejection> {
-    if token.transaction(cx.node().network) == route.transaction || cfg!(amiko_sabotage = "token_unchecked") {
+    if token.transaction(cx.node().network) == route.transaction || sabotaged("token_unchecked") {
         return Ok(());
     }
     Err(Rejection::new("expected the token of this transaction, found another"))

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How often all contenders are measured.
 const ROUNDS: usize = 301;
 /// How long one contender is measured in one round: long against the clock, short against what disturbs the machine.
-const TURN: Duration = Duration::from_millis(1);
+const TURN: Duration = Duration::from_millis(5);
 
 /// Does so many repetitions of what is measured.
 type Work<'w> = Box<dyn FnMut(usize) + 'w>;
