@@ -263,3 +263,30 @@ impl<T: Object> Key for Id<T> {
         T::Key::decode(text).map(Self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn lends_what_it_encodes<K: Key>(key: K) {
+        key.with_text(|text| {
+            assert_eq!(text, key.encode());
+            assert_eq!(K::decode(text).as_ref(), Ok(&key));
+        });
+    }
+
+    proptest! {
+        #[test]
+        fn the_text_that_a_key_lends_is_the_one_that_it_encodes(
+            number in any::<i128>(), text in any::<String>(), bytes in any::<[u8; 32]>(),
+        ) {
+            lends_what_it_encodes(number);
+            lends_what_it_encodes(text);
+            lends_what_it_encodes(bytes);
+            // Shorter than any hash, and longer than what is put together without memory of its own.
+            lends_what_it_encodes([bytes[0]; 0]);
+            lends_what_it_encodes([bytes[0]; 100]);
+        }
+    }
+}

@@ -275,7 +275,7 @@ impl Patch {
     /// An entry is gone.
     ///
     /// # Errors
-    /// None so far.
+    /// None: a result like that of the others.
     pub fn remove(&mut self, segment: &str) -> Result<(), WriteError> {
         self.within(segment, |patch| patch.operation("{\"op\":\"remove\",\"path\":\"", "\"", |_| Ok(())))
     }

@@ -71,6 +71,11 @@ impl<S> NoiseStream<S> {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn stream(&self) -> &S {
+        &self.stream
+    }
+
     /// Bytes of the part that comes next.
     fn needed(&self) -> usize {
         match self.part {

@@ -6,8 +6,10 @@ use super::{NoiseError, NoiseStream, SecretKey, TAG};
 use amiko_core::PublicKey;
 use snow::{Builder, TransportState};
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 
 const HEAD: usize = 2 + TAG;
 const PATTERNS: [Pattern; 2] = [Pattern::Mutual, Pattern::Anonymous];
@@ -439,4 +441,52 @@ fn a_frame_that_is_too_long_or_empty_ends_the_stream() {
 fn nothing_shows_a_secret_key() {
     let shown = format!("{:?} {:?}", key(0xab), super::Noise::new(key(0xab)));
     assert!(!shown.contains("ab, ") && !shown.contains("171") && !shown.contains("abab"), "{shown}");
+}
+
+/// A stream that counts the reads that gave something.
+struct Counting {
+    stream: DuplexStream,
+    reads: usize,
+}
+
+impl AsyncRead for Counting {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.reads += usize::from(buffer.filled().len() > before);
+        outcome
+    }
+}
+
+impl AsyncWrite for Counting {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[test]
+fn frames_that_have_arrived_are_read_at_once() {
+    run(async {
+        let (dialler, stream) = duplex(1 << 20);
+        let (one, two) = (key(1), key(2));
+        let answering = respond(Counting { stream, reads: 0 }, &two);
+        let (speaking, answered) = tokio::join!(initiate(dialler, Pattern::Anonymous, &one, two.public()), answering);
+        let (mut speaking, mut hearing) = (speaking.unwrap(), answered.unwrap().0);
+        let handshake = hearing.stream().reads;
+        for _ in 0..100 {
+            say(&mut speaking, b"ten bytes.").await;
+        }
+        let mut text = [0; 1_000];
+        hearing.read_exact(&mut text).await.unwrap();
+        assert_eq!(text, *b"ten bytes.".repeat(100));
+        assert_eq!(hearing.stream().reads - handshake, 1);
+    });
 }
