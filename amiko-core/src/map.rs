@@ -204,6 +204,15 @@ impl<K, V> Map<K, V> {
         self.length == 0
     }
 
+    /// The entry of the smallest key.
+    pub fn first_key_value(&self) -> Option<(&K, &V)> {
+        let mut node = self.root.as_ref()?;
+        while let Some(smaller) = &node.left {
+            node = smaller;
+        }
+        Some((&node.key, &node.value))
+    }
+
     /// All entries, in the order of their keys.
     pub fn iter(&self) -> Iter<'_, K, V> {
         let mut iter = Iter { pending: Vec::new() };

@@ -158,7 +158,9 @@ pub(crate) fn push_message<M: Serializable>(
 }
 
 fn write_message<M: Serializable>(index: Option<u64>, message: &M) -> Result<String, WriteError> {
-    let mut out = Writer::new().with_text(Text::Ascii);
+    /// Bytes of most messages.
+    const USUAL: usize = 512;
+    let mut out = Writer::with_capacity(USUAL).with_text(Text::Ascii);
     out.begin_object()?;
     out.key("index");
     match index {

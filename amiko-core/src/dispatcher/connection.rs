@@ -32,7 +32,7 @@ pub struct Connection<N: Node> {
 impl<N: Node> Connection<N> {
     /// The number of the first message that the peer hasn't confirmed; of the next one, if there is none.
     pub fn first_unconfirmed(&self) -> u64 {
-        self.outbox.keys().next().copied().unwrap_or(self.sent)
+        self.outbox.first_key_value().map_or(self.sent, |(index, _)| *index)
     }
 
     /// The address to dial, where the connection is to be used.

@@ -15,7 +15,7 @@ use crate::id::{Id, Key, Object};
 use crate::machine::Node;
 use crate::rejection::Rejection;
 use crate::sabotage::sabotaged;
-use crate::serializable::{Patch, WriteError, push_escaped};
+use crate::serializable::{Patch, WriteError, each_escaped};
 use crate::slices::Slices;
 use crate::table::{Table, TableUndo};
 use crate::time::Time;
@@ -204,9 +204,8 @@ impl<N: Node> Dispatcher<N> {
     /// is gone with the last of them.
     pub(crate) fn confirm(&mut self, id: &Id<Connection<N>>, index: u64) -> bool {
         let Some(connection) = self.connections.get_mut(id) else { return false };
-        let confirmed: Vec<u64> = connection.outbox.keys().copied().take_while(|sent| *sent <= index).collect();
-        for index in confirmed {
-            connection.outbox.remove(&index);
+        while let Some((&sent, _)) = connection.outbox.first_key_value().filter(|(sent, _)| **sent <= index) {
+            connection.outbox.remove(&sent);
         }
         let done = connection.closing.is_some() && connection.outbox.is_empty();
         done && self.drop_connection(id)
@@ -296,10 +295,14 @@ impl<N: Node> Dispatcher<N> {
 
 /// `kind/key/name`, so that the timers of one owner stand side by side.
 fn timer_id<N: Node, M: Object>(owner: &Id<M>, name: &str) -> Id<Timer<N>> {
-    let mut key = format!("{}/", M::KIND);
-    // Escaped like a segment of a JSON Pointer: a slash in a key can't make one owner's timers look like another's.
-    push_escaped(&mut key, &Key::encode(owner.key()));
-    key.push('/');
-    key.push_str(name);
-    Id::new(key)
+    owner.key().with_text(|owner| {
+        let mut key = String::with_capacity(M::KIND.len() + owner.len() + name.len() + 2);
+        key.push_str(M::KIND);
+        key.push('/');
+        // Escaped like a segment of a JSON Pointer: a slash in a key can't make one owner's timers look like another's.
+        each_escaped(owner, |piece| key.push_str(piece));
+        key.push('/');
+        key.push_str(name);
+        Id::new(key)
+    })
 }

@@ -36,7 +36,7 @@ pub use summary::{Summary, SummaryLimits, summary, summary_with};
 pub use writer::Hole;
 pub use writer::{Lines, Secrets, Text, Writer};
 
-pub(crate) use patch::push_escaped;
+pub(crate) use patch::each_escaped;
 pub use patch::replace_whole;
 pub(crate) use reader::{decode_key, shorten};
 pub(crate) use values::{apply_to_map, pointed_key, read_entries};

@@ -121,6 +121,8 @@ impl Patch {
     pub(crate) fn exchange(&mut self, text: &mut String) {
         self.out.exchange(text);
         self.clear();
+        // One without any gets as much as the last one had: that is better than to grow.
+        self.out.reserve(text.len());
     }
 
     /// The operations, separated by commas: what stands between the brackets of the JSON array.
@@ -307,25 +309,24 @@ impl Patch {
     }
 }
 
-/// Appends a segment of a JSON Pointer, escaped as RFC 6901 wants it.
-pub(crate) fn push_escaped(path: &mut String, segment: &str) {
-    for character in segment.chars() {
-        match character {
-            '~' => path.push_str("~0"),
-            '/' => path.push_str("~1"),
-            other => path.push(other),
-        }
+/// Gives the pieces of a segment of a JSON Pointer, escaped as RFC 6901 wants it.
+pub(crate) fn each_escaped(mut segment: &str, mut push: impl FnMut(&str)) {
+    while let Some(at) = segment.find(['~', '/']) {
+        let (plain, special) = segment.split_at(at);
+        push(plain);
+        push(if special.starts_with('~') { "~0" } else { "~1" });
+        segment = &special[1..];
     }
+    push(segment);
 }
 
 /// The same where the pointer stands in a JSON string.
 fn push_segment(path: &mut Writer, segment: &str) {
-    if !contains(segment.as_bytes(), 0x20, [b'"', b'\\', b'~', b'/']) {
-        return path.raw(segment);
+    if contains(segment.as_bytes(), 0x20, [b'"', b'\\', b'~', b'/']) {
+        each_escaped(segment, |piece| path.push_escaped(piece));
+    } else {
+        path.raw(segment);
     }
-    let mut escaped = String::new();
-    push_escaped(&mut escaped, segment);
-    path.push_escaped(&escaped);
 }
 
 /// The rest of a JSON Pointer.

@@ -68,6 +68,11 @@ impl Writer {
         Self::default()
     }
 
+    /// The same with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { out: String::with_capacity(bytes), ..Self::default() }
+    }
+
     /// The same with another choice of characters.
     #[must_use]
     pub fn with_text(mut self, text: Text) -> Self {
@@ -132,6 +137,11 @@ impl Writer {
         self.out.clear();
         self.depth = 0;
         self.first = false;
+    }
+
+    /// Makes room for so many bytes more.
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        self.out.reserve(bytes);
     }
 
     /// Hands over what was written, and takes the memory of another text.

@@ -110,7 +110,18 @@ impl fmt::Debug for RouteId {
 
 impl Key for RouteId {
     fn encode(&self) -> Cow<'_, str> {
-        Cow::Owned(format!("{}{}", u8::from(self.payer_side), self.transaction.hex()))
+        Cow::Owned(self.with_text(str::to_owned))
+    }
+
+    fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
+        let mut text = [if self.payer_side { b'1' } else { b'0' }; 1 + 2 * 32];
+        let bytes = self.transaction.bytes();
+        let digits = text.get_mut(1..=2 * bytes.len()).and_then(|digits| hex::encode_to_slice(bytes, digits).ok());
+        match digits.and_then(|()| std::str::from_utf8(&text[..=2 * bytes.len()]).ok()) {
+            Some(text) => lend(text),
+            // No hash is longer.
+            None => lend(&format!("{}{}", u8::from(self.payer_side), self.transaction.hex())),
+        }
     }
 
     fn decode(text: &str) -> Result<Self, &'static str> {
@@ -129,7 +140,7 @@ impl Key for RouteId {
 
 impl Serializable for RouteId {
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-        out.string(&self.encode());
+        self.with_text(|text| out.string(text));
         Ok(())
     }
 

@@ -30,6 +30,10 @@ impl Key for TransactionKey {
         Cow::Owned(if self.instance == 0 { route.into_owned() } else { format!("{route}.{}", self.instance) })
     }
 
+    fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
+        if self.instance == 0 { self.route.with_text(lend) } else { lend(&self.encode()) }
+    }
+
     fn decode(text: &str) -> Result<Self, &'static str> {
         let (route, instance) = text.split_once('.').map_or((text, None), |(route, rest)| (route, Some(rest)));
         let instance = match instance.map(u32::decode) {
