@@ -44,7 +44,7 @@ fn rolled_back(c: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    // The journal stays in memory: longer, and it would fill it.
+    // All of them together are to take a minute.
     config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(1));
     targets = committed, rolled_back
 }

@@ -15,7 +15,7 @@ Nanoseconds for one message, all on one thread.
 
 - **Amiko, an event**: a message comes to one of 1,000 small objects, and that one sends another message to a second object. \
   Both objects are changed; the event is committed: its difference and its cause are written as JSON for the journal (in \
-  memory), and the version before is kept. That is two messages, and far more than what the others do.
+  memory, where every 100 events are synced, and forgotten), and the version before is kept. That is two messages, and far more than what the others do.
 - **Amiko, a message more**: what each message costs in an event of 1,000 that two objects send each other.
 - **actix, ractor, kameo**: two actors send each other a message to and fro; one of these messages.
 - **statig, rust-fsm**: a machine of two states goes from one into the other: a function call, without any queue.

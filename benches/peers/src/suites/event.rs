@@ -4,15 +4,16 @@ use crate::channels::{Channel, Channels, MOST_RECEIVED, Payment, objects, ours, 
 use crate::contest::Contest;
 use crate::effort::Effort;
 use crate::report::{Asked, Report};
-use amiko_core::prelude::*;
 use amiko_benches::Sink;
+use amiko_core::prelude::*;
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 const TEXT: &str = "\
 An event reads three objects of 100,000 at random and changes two of them; one event in ten is refused by the second one, and \
-rolled back. All is in memory. The last 1,000 versions are kept.
+rolled back. All is in memory; every 100 events are synced, and forgotten by a store that keeps nothing. The last 1,000 versions \
+are kept.
 
 - **Amiko** routes two messages, writes what changed as JSON for the journal, and keeps the versions.
 - **HashMap + undo log** is what one would write by hand for this one event, with nothing in it that isn't needed: a `HashMap` \
