@@ -12,6 +12,8 @@ use std::{fmt, io};
 const WARM_UP: u64 = 1_100;
 /// Events that are counted.
 const EVENTS: u64 = 1_000;
+/// Events that are synced at once.
+const GROUP: usize = 100;
 
 /// How an event ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +82,12 @@ fn events(ending: Ending, numbers: std::ops::Range<u64>, accounts: u64) -> Vec<(
 }
 
 fn handle(engine: &mut Engine<Bank, Sink>, events: &[(Id<Account>, AccountMessage)], ending: Ending) {
-    for (to, message) in events {
-        let outcome = engine.send(to, message.clone(), Time::from_secs(1));
-        assert_eq!(outcome.is_ok(), ending == Ending::Committed);
+    for group in events.chunks(GROUP) {
+        for (to, message) in group {
+            let outcome = engine.send(to, message.clone(), Time::from_secs(1));
+            assert_eq!(outcome.is_ok(), ending == Ending::Committed);
+        }
+        engine.sync().expect("nothing can fail");
     }
 }
 

@@ -121,8 +121,8 @@ impl Patch {
     pub(crate) fn exchange(&mut self, text: &mut String) {
         self.out.exchange(text);
         self.clear();
-        // One without any gets as much as the last one had: that is better than to grow.
-        self.out.reserve(text.len());
+        // One without any gets as much as the last one needed, and a little more, so that it doesn't grow in steps.
+        self.out.reserve(text.len().next_power_of_two());
     }
 
     /// The operations, separated by commas: what stands between the brackets of the JSON array.
