@@ -68,6 +68,28 @@ impl Key for String {
     }
 }
 
+/// Lends a few characters and the lower-case hex of some bytes, as one text: for keys that are a hash or a public key, and
+/// that put it together without memory of its own. Longer ones get some.
+///
+/// ```
+/// assert_eq!(amiko_core::with_hex("!x", &[1, 0xAB], str::to_owned), "!x01ab");
+/// ```
+pub fn with_hex<R>(first: &str, bytes: &[u8], lend: impl FnOnce(&str) -> R) -> R {
+    /// Two characters, and the 33 bytes of the longest public keys.
+    const USUAL: usize = 2 + 2 * 33;
+    let (mut text, length) = ([0; USUAL], first.len() + 2 * bytes.len());
+    let on_the_stack = text.get_mut(..length).and_then(|text| {
+        let (start, digits) = text.split_at_mut(first.len());
+        start.copy_from_slice(first.as_bytes());
+        hex::encode_to_slice(bytes, digits).ok()?;
+        str::from_utf8(text).ok()
+    });
+    match on_the_stack {
+        Some(text) => lend(text),
+        None => lend(&format!("{first}{}", hex::encode(bytes))),
+    }
+}
+
 /// The key of what there is only one of: the node itself.
 impl Key for () {
     fn encode(&self) -> Cow<'_, str> {
@@ -81,19 +103,11 @@ impl Key for () {
 
 impl<const N: usize> Key for [u8; N] {
     fn encode(&self) -> Cow<'_, str> {
-        Cow::Owned(format!("!x{}", hex::encode(self)))
+        Cow::Owned(self.with_text(str::to_owned))
     }
 
     fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
-        /// A hash, or a public key, in hex.
-        const USUAL: usize = 2 * 33;
-        let mut text = [0; 2 + USUAL];
-        text[..2].copy_from_slice(b"!x");
-        let hex = text.get_mut(2..2 + 2 * N).and_then(|digits| hex::encode_to_slice(self, digits).ok());
-        match hex.and_then(|()| str::from_utf8(&text[..2 + 2 * N]).ok()) {
-            Some(text) => lend(text),
-            None => lend(&self.encode()),
-        }
+        with_hex("!x", self, lend)
     }
 
     fn decode(text: &str) -> Result<Self, &'static str> {

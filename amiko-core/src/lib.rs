@@ -42,7 +42,7 @@ pub use amiko_derive::{Node, Phases, Serializable, amiko};
 pub use context::Context;
 pub use dispatcher::{Conflict, Connection, Older, Standing, Timer};
 pub use engine::Engine;
-pub use id::{Id, Key, Object};
+pub use id::{Id, Key, Object, with_hex};
 pub use machine::{Envelope, Hosts, Keeps, Node, Nothing, StateMachine};
 pub use map::Map;
 pub use peer::{PeerAddress, PeerAddressError, PublicKey};

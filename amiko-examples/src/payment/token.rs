@@ -114,14 +114,7 @@ impl Key for RouteId {
     }
 
     fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
-        let mut text = [if self.payer_side { b'1' } else { b'0' }; 1 + 2 * 32];
-        let bytes = self.transaction.bytes();
-        let digits = text.get_mut(1..=2 * bytes.len()).and_then(|digits| hex::encode_to_slice(bytes, digits).ok());
-        match digits.and_then(|()| std::str::from_utf8(&text[..=2 * bytes.len()]).ok()) {
-            Some(text) => lend(text),
-            // No hash is longer.
-            None => lend(&format!("{}{}", u8::from(self.payer_side), self.transaction.hex())),
-        }
+        amiko_core::with_hex(if self.payer_side { "1" } else { "0" }, self.transaction.bytes(), lend)
     }
 
     fn decode(text: &str) -> Result<Self, &'static str> {
