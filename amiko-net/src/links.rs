@@ -263,3 +263,53 @@ impl<T: Transport> Links<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use amiko_core::PublicKey;
+    use std::io;
+    use tokio::io::{DuplexStream, duplex};
+    use tokio::time::{Instant, advance};
+
+    /// Peers that are reached at once.
+    struct There;
+
+    impl Transport for There {
+        type Stream = DuplexStream;
+        type Incoming = DuplexStream;
+        type Listener = ();
+
+        async fn listen(&self, _: SocketAddr) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn local_addr(&self, (): &()) -> io::Result<SocketAddr> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        async fn accept(&self, (): &()) -> io::Result<(DuplexStream, SocketAddr)> {
+            std::future::pending().await
+        }
+
+        async fn handshake(&self, incoming: DuplexStream) -> io::Result<(DuplexStream, Option<PublicKey>)> {
+            Ok((incoming, None))
+        }
+
+        async fn dial(&self, _: &str) -> io::Result<DuplexStream> {
+            Ok(duplex(1).0)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_dial_waits_for_nothing_and_not_even_for_a_tick_of_the_clock() {
+        let (signal, mut signals) = mpsc::channel(1);
+        let mut links = Links::new(Arc::new(There), NetSettings::default(), signal);
+        // Between two ticks.
+        advance(Duration::from_micros(500)).await;
+        let start = Instant::now();
+        links.dial("peer", Some("there"));
+        assert!(matches!(signals.recv().await, Some(Signal::Dialled { outcome: Ok(_), .. })));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+}
