@@ -42,7 +42,7 @@ pub use amiko_derive::{Node, Phases, Serializable, amiko};
 pub use context::Context;
 pub use dispatcher::{Conflict, Connection, Older, Standing, Timer};
 pub use engine::Engine;
-pub use id::{Id, Key, Object, with_hex};
+pub use id::{Id, Object};
 pub use machine::{Envelope, Hosts, Keeps, Node, Nothing, StateMachine};
 pub use map::Map;
 pub use peer::{PeerAddress, PeerAddressError, PublicKey};
@@ -54,8 +54,8 @@ pub use router::Event;
 #[doc(hidden)]
 pub use sabotage::sabotaged;
 pub use serializable::{
-    Change, Patch, Pointer, ReadError, Reader, Secret, Serializable, WriteError, Writer, apply_patch, from_json,
-    to_json,
+    Change, Key, Patch, Pointer, ReadError, Reader, Secret, Serializable, WriteError, Writer, apply_patch, from_json,
+    to_json, with_hex,
 };
 pub use table::{Table, TableUndo};
 pub use time::{Time, secs};

@@ -3,11 +3,11 @@
 //! Invariant: an object is changed by its own handler only; everything else reaches it as a message.
 
 use crate::context::Context;
-use crate::id::{Id, Key, Object};
+use crate::id::{Id, Object};
 use crate::references::{Name, Touched};
 use crate::rejection::Rejection;
 use crate::router::Event;
-use crate::serializable::{Patch, ReadError, Reader, Serializable, WriteError, Writer};
+use crate::serializable::{Key, Patch, ReadError, Reader, Serializable, WriteError, Writer};
 use crate::slices::Slices;
 use crate::table::Table;
 

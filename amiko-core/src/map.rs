@@ -8,9 +8,8 @@
 
 mod compare;
 
-use crate::id::Key;
 use crate::serializable::{
-    Change, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
+    Change, Key, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
 };
 use compare::compare;
 use std::cmp::Ordering;

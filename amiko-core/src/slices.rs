@@ -3,8 +3,8 @@
 //! Invariant: a frozen table still has, or was given by the events since, every object of the version that it was frozen
 //! at and that isn't written yet.
 
-use crate::id::{Key, Object};
-use crate::serializable::{Hole, WriteError, Writer};
+use crate::id::Object;
+use crate::serializable::{Hole, Key, WriteError, Writer};
 use crate::table::{Objects, TableUndo};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,11 +3,11 @@
 //! Invariant: between two calls of [`Table::take_undo`] every object that was touched has its old version in the undo
 //! log, so that rolling back costs what was touched and not what is there.
 
-use crate::id::{Id, Key, Object};
+use crate::id::{Id, Object};
 use crate::references::Touched;
 use crate::serializable::{
-    Change, Hole, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary,
-    WriteError, Writer,
+    Change, Hole, Key, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema, Serializable,
+    Summary, WriteError, Writer,
 };
 use crate::slices::{Frozen, Slices};
 use std::collections::{BTreeSet, HashMap, HashSet};

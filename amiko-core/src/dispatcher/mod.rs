@@ -11,11 +11,11 @@ pub use connection::Connection;
 pub use resumption::{Conflict, Older, Standing};
 pub use timer::Timer;
 
-use crate::id::{Id, Key, Object};
+use crate::id::{Id, Object};
 use crate::machine::Node;
 use crate::rejection::Rejection;
 use crate::sabotage::sabotaged;
-use crate::serializable::{Patch, WriteError, each_escaped};
+use crate::serializable::{Key, Patch, WriteError, each_escaped};
 use crate::slices::Slices;
 use crate::table::{Table, TableUndo};
 use crate::time::Time;

@@ -2,9 +2,9 @@
 //!
 //! Invariant: the order of a hash never reaches a text: entries are written in the order of their keys.
 
+use super::key::Key;
 use super::values::{apply_to_map, read_entries};
 use super::{Change, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer};
-use crate::id::Key;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
 

@@ -2,8 +2,9 @@
 //!
 //! Invariant: applied to the old version, the difference gives the new one.
 
+use super::key::Key;
 use super::{Codec, Place, Problem, ReadError, Reader, Serializable, WriteError, Writer};
-use crate::id::{Key, Object};
+use crate::id::Object;
 use crate::scan::contains;
 use crate::table::{Table, TableUndo};
 use std::borrow::Cow;

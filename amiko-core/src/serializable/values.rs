@@ -2,11 +2,11 @@
 //!
 //! Invariant: each either comes back exactly or is refused; none has a second form.
 
+use super::key::Key;
 use super::patch::replace_whole;
 use super::{
     Change, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
 };
-use crate::id::Key;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
