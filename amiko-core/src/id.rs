@@ -4,7 +4,7 @@
 
 use crate::scan::contains;
 use crate::serializable::{
-    Key, Patch, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
+    IntoKey, Key, Patch, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
 };
 use std::borrow::Cow;
 use std::fmt;
@@ -43,8 +43,18 @@ pub struct Id<T: Object>(T::Key);
 
 impl<T: Object> Id<T> {
     /// The ID of the object that has this key.
-    pub fn new(key: impl Into<T::Key>) -> Self {
-        Self(key.into())
+    ///
+    /// ```
+    /// use amiko_core::prelude::*;
+    /// # #[derive(Clone, Serializable)] #[amiko(key = String)] struct Account {}
+    /// # #[derive(Clone, Serializable)] #[amiko(key = u64)] struct Deposit {}
+    ///
+    /// let name = String::from("alice");
+    /// assert_eq!(Id::<Account>::new("alice"), Id::new(&name));
+    /// assert_eq!(Id::<Deposit>::new(1).to_string(), "deposit 1");
+    /// ```
+    pub fn new(key: impl IntoKey<T::Key>) -> Self {
+        Self(key.into_key())
     }
 
     /// The key.

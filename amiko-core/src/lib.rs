@@ -54,8 +54,8 @@ pub use router::Event;
 #[doc(hidden)]
 pub use sabotage::sabotaged;
 pub use serializable::{
-    Change, Key, Patch, Pointer, ReadError, Reader, Secret, Serializable, WriteError, Writer, apply_patch, from_json,
-    to_json, with_hex,
+    Change, IntoKey, Key, Patch, Pointer, ReadError, Reader, Secret, Serializable, WriteError, Writer, apply_patch,
+    from_json, to_json, with_hex,
 };
 pub use table::{Table, TableUndo};
 pub use time::{Time, secs};

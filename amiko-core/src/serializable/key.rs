@@ -33,6 +33,54 @@ pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
     fn decode(text: &str) -> Result<Self, &'static str>;
 }
 
+/// What [`Id::new`](crate::Id::new) takes for a key of type `K`: the key itself or a borrow of it, and text where the key
+/// can be made of text.
+///
+/// ```
+/// use amiko_core::IntoKey;
+///
+/// // Whatever the width of the key, a literal is one of it.
+/// let number: u64 = 7.into_key();
+/// let text: String = "alice".into_key();
+/// assert_eq!((number, text.as_str()), (7, "alice"));
+/// ```
+///
+/// Only the first of the implementations fits an integer literal, so that the compiler knows its type: this is why other
+/// integers aren't made wider here, as `Into` would.
+#[diagnostic::on_unimplemented(
+    message = "a key of type `{K}` can't be made of `{Self}`",
+    label = "expected `{K}`, `&{K}`, or text where a key can be made of it",
+    note = "write the key itself, or make one with `.into()`; text is taken where `{K}` implements `From<&str>`"
+)]
+pub trait IntoKey<K> {
+    /// The key.
+    fn into_key(self) -> K;
+}
+
+impl<K: Key> IntoKey<K> for K {
+    fn into_key(self) -> K {
+        self
+    }
+}
+
+impl<K: Key> IntoKey<K> for &K {
+    fn into_key(self) -> K {
+        self.clone()
+    }
+}
+
+impl<'a, K: Key + From<&'a str>> IntoKey<K> for &'a str {
+    fn into_key(self) -> K {
+        self.into()
+    }
+}
+
+impl<K: Key + From<String>> IntoKey<K> for Cow<'_, str> {
+    fn into_key(self) -> K {
+        self.into_owned().into()
+    }
+}
+
 impl Key for String {
     fn called() -> String {
         "text".into()

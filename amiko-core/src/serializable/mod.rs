@@ -26,7 +26,7 @@ mod writer;
 pub use codec::{Codec, Native, Serde};
 pub use error::{Place, Problem, ReadError, WriteError};
 pub use json::{Json, UnknownFields};
-pub use key::{Key, with_hex};
+pub use key::{IntoKey, Key, with_hex};
 pub use patch::{Change, Patch, Pointer, apply, apply_patch, diff};
 pub use polymorphic::{Polymorphic, PolymorphicError, check_classes};
 pub use reader::{ReadLimits, Reader, Unknown};
