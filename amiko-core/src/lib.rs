@@ -95,9 +95,9 @@ pub mod derive {
     }
 
     pub use crate::serializable::{
-        Native, Probe, ProbeNative, ProbeNeither, ProbeSerde, Registration, check_class, check_variant, check_version,
-        deserialize, has_class, lift, read_field_with, read_polymorphic, replace_whole, schema_of_polymorphic,
-        serialize, take_field_with, unknown_class,
+        Joined, Native, Parts, Probe, ProbeNative, ProbeNeither, ProbeSerde, Registration, called_key, check_class,
+        check_variant, check_version, deserialize, has_class, lift, read_field_with, read_polymorphic, readable_key,
+        replace_whole, schema_of_polymorphic, serialize, split_key, take_field_with, unknown_class,
     };
     pub use inventory;
 

@@ -2,10 +2,14 @@
 //!
 //! Invariant: `decode(encode(key))` is the key, and two keys that differ have texts that differ.
 
+mod composite;
+
 use super::{Reference, decode_key};
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::Hash;
+
+pub use composite::{Joined, Parts, called_key, readable_key, split_key};
 
 /// A type that names objects, and that has an exact text.
 pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
@@ -173,28 +177,52 @@ macro_rules! integer_keys {
 integer_keys!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::Map;
+    use crate::serializable::{Serializable, Text, Writer, apply, diff, from_json};
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
-    fn lends_what_it_encodes<K: Key>(key: K) {
+    /// The key comes back from its text, and from maps in both modes of a writer; and a patch finds it.
+    pub(crate) fn comes_back<K: Key>(key: K) {
         key.with_text(|text| {
             assert_eq!(text, key.encode());
             assert_eq!(K::decode(text).as_ref(), Ok(&key));
         });
+        let (map, empty) = (BTreeMap::from([(key.clone(), 7_u8)]), BTreeMap::new());
+        assert_eq!(apply(&empty, &diff(&empty, &map).unwrap()).as_ref(), Ok(&map));
+        assert_eq!(apply(&map, &diff(&map, &empty).unwrap()).as_ref(), Ok(&empty));
+        comes_back_from_json(&map);
+        comes_back_from_json(&[(key, 7_u8)].into_iter().collect::<Map<K, u8>>());
+    }
+
+    pub(crate) fn comes_back_from_json<T: Serializable + PartialEq + fmt::Debug>(value: &T) {
+        for mode in [Text::Unicode, Text::Ascii] {
+            let mut out = Writer::new().with_text(mode);
+            value.write(&mut out).unwrap();
+            assert!(mode == Text::Unicode || out.as_str().is_ascii(), "{out:?}");
+            assert_eq!(from_json::<T>(out.as_str()).as_ref(), Ok(value), "{out:?}");
+        }
+    }
+
+    pub(crate) fn refuses<K: Key>(texts: &[&str]) {
+        for text in texts {
+            assert!(K::decode(text).is_err(), "{text:?}");
+        }
     }
 
     proptest! {
         #[test]
-        fn the_text_that_a_key_lends_is_the_one_that_it_encodes(
-            number in any::<i128>(), text in any::<String>(), bytes in any::<[u8; 32]>(),
-        ) {
-            lends_what_it_encodes(number);
-            lends_what_it_encodes(text);
-            lends_what_it_encodes(bytes);
+        fn keys_are_read_back(number in any::<i128>(), text in any::<String>(), bytes in any::<[u8; 32]>()) {
+            comes_back(number);
+            comes_back(format!("!{text}"));
+            comes_back(text);
+            comes_back(bytes);
+            comes_back(());
             // Shorter than any hash, and longer than what is put together without memory of its own.
-            lends_what_it_encodes([bytes[0]; 0]);
-            lends_what_it_encodes([bytes[0]; 100]);
+            comes_back([bytes[0]; 0]);
+            comes_back([bytes[0]; 100]);
         }
     }
 }

@@ -46,6 +46,8 @@ pub(crate) use values::{apply_to_map, pointed_key, read_entries};
 #[doc(hidden)]
 pub use codec::{Probe, ProbeNative, ProbeNeither, ProbeSerde};
 #[doc(hidden)]
+pub use key::{Joined, Parts, called_key, readable_key, split_key};
+#[doc(hidden)]
 pub use migrate::{check_version, lift};
 #[doc(hidden)]
 pub use polymorphic::{Registration, read_polymorphic, schema_of_polymorphic};
