@@ -4,7 +4,8 @@
 
 use crate::scan::contains;
 use crate::serializable::{
-    Patch, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer, decode_key,
+    IntoKey, Key, Patch, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer, same_key,
+    write_key,
 };
 use std::borrow::Cow;
 use std::fmt;
@@ -25,123 +26,6 @@ pub trait Object: Serializable + Clone {
     const KIND: &'static str;
 }
 
-/// A type that names objects, and that has an exact text.
-pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
-    /// The key as text: a key of a JSON object.
-    fn encode(&self) -> Cow<'_, str>;
-
-    /// Lends the same text: keys that aren't text themselves put it together without memory of its own.
-    #[inline]
-    fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
-        lend(&self.encode())
-    }
-
-    /// What such keys are called in a schema.
-    fn called() -> String {
-        "key".into()
-    }
-
-    /// Visits the key, if it is an ID.
-    fn reference(&self, _visit: &mut dyn FnMut(Reference<'_>)) {}
-
-    /// The other side of [`Key::encode`].
-    ///
-    /// # Errors
-    /// What was expected instead.
-    fn decode(text: &str) -> Result<Self, &'static str>;
-}
-
-impl Key for String {
-    fn called() -> String {
-        "text".into()
-    }
-
-    fn encode(&self) -> Cow<'_, str> {
-        if self.starts_with('!') { Cow::Owned(format!("!{self}")) } else { Cow::Borrowed(self) }
-    }
-
-    fn decode(text: &str) -> Result<Self, &'static str> {
-        if !text.starts_with('!') {
-            return Ok(text.into());
-        }
-        Self::from_utf8(decode_key(text)?).map_err(|_| "text, not binary")
-    }
-}
-
-/// Lends a few characters and the lower-case hex of some bytes, as one text: for keys that are a hash or a public key, and
-/// that put it together without memory of its own. Longer ones get some.
-///
-/// ```
-/// assert_eq!(amiko_core::with_hex("!x", &[1, 0xAB], str::to_owned), "!x01ab");
-/// ```
-pub fn with_hex<R>(first: &str, bytes: &[u8], lend: impl FnOnce(&str) -> R) -> R {
-    /// Two characters, and the 33 bytes of the longest public keys.
-    const USUAL: usize = 2 + 2 * 33;
-    let (mut text, length) = ([0; USUAL], first.len() + 2 * bytes.len());
-    let on_the_stack = text.get_mut(..length).and_then(|text| {
-        let (start, digits) = text.split_at_mut(first.len());
-        start.copy_from_slice(first.as_bytes());
-        hex::encode_to_slice(bytes, digits).ok()?;
-        str::from_utf8(text).ok()
-    });
-    match on_the_stack {
-        Some(text) => lend(text),
-        None => lend(&format!("{first}{}", hex::encode(bytes))),
-    }
-}
-
-/// The key of what there is only one of: the node itself.
-impl Key for () {
-    fn encode(&self) -> Cow<'_, str> {
-        Cow::Borrowed("")
-    }
-
-    fn decode(text: &str) -> Result<Self, &'static str> {
-        if text.is_empty() { Ok(()) } else { Err("an empty text") }
-    }
-}
-
-impl<const N: usize> Key for [u8; N] {
-    fn encode(&self) -> Cow<'_, str> {
-        Cow::Owned(self.with_text(str::to_owned))
-    }
-
-    fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
-        with_hex("!x", self, lend)
-    }
-
-    fn decode(text: &str) -> Result<Self, &'static str> {
-        decode_key(text)?.try_into().map_err(|_| "bytes of another length")
-    }
-}
-
-macro_rules! integer_keys {
-    ($($type:ty),*) => {$(
-        impl Key for $type {
-            fn called() -> String {
-                "integer".into()
-            }
-
-            fn encode(&self) -> Cow<'_, str> {
-                Cow::Owned(itoa::Buffer::new().format(*self).to_owned())
-            }
-
-            #[inline]
-            fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
-                lend(itoa::Buffer::new().format(*self))
-            }
-
-            fn decode(text: &str) -> Result<Self, &'static str> {
-                // One text for one key: "7", never "07" or "+7".
-                let number: Self = text.parse().map_err(|_| "an integer")?;
-                if number.encode() == text { Ok(number) } else { Err("an integer without leading zeros or plus") }
-            }
-        }
-    )*};
-}
-
-integer_keys!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
-
 /// The name of an object of class `T`.
 ///
 /// ```
@@ -160,8 +44,18 @@ pub struct Id<T: Object>(T::Key);
 
 impl<T: Object> Id<T> {
     /// The ID of the object that has this key.
-    pub fn new(key: impl Into<T::Key>) -> Self {
-        Self(key.into())
+    ///
+    /// ```
+    /// use amiko_core::prelude::*;
+    /// # #[derive(Clone, Serializable)] #[amiko(key = String)] struct Account {}
+    /// # #[derive(Clone, Serializable)] #[amiko(key = u64)] struct Deposit {}
+    ///
+    /// let name = String::from("alice");
+    /// assert_eq!(Id::<Account>::new("alice"), Id::new(&name));
+    /// assert_eq!(Id::<Deposit>::new(1).to_string(), "deposit 1");
+    /// ```
+    pub fn new(key: impl IntoKey<T::Key>) -> Self {
+        Self(key.into_key())
     }
 
     /// The key.
@@ -227,9 +121,10 @@ impl<T: Object> fmt::Display for Id<T> {
 }
 
 impl<T: Object> Serializable for Id<T> {
+    const EXACT: bool = true;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-        self.0.with_text(|text| out.encoded(text));
-        Ok(())
+        write_key(&self.0, |text| out.encoded(text))
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
@@ -239,11 +134,11 @@ impl<T: Object> Serializable for Id<T> {
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        if self == old { Ok(()) } else { patch.replace(self) }
+        if self == old && same_key(&self.0, &old.0) { Ok(()) } else { patch.replace(self) }
     }
 
     fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
-        visit(Reference { kind: T::KIND, key: self.0.encode(), strong: false });
+        visit(Reference { kind: Cow::Borrowed(T::KIND), key: self.0.encode(), strong: false });
     }
 
     fn summarize(&self, out: &mut Summary) {
@@ -256,6 +151,8 @@ impl<T: Object> Serializable for Id<T> {
 }
 
 impl<T: Object> Key for Id<T> {
+    const EXACT: bool = T::Key::EXACT;
+
     fn called() -> String {
         format!("ID of a {}", T::KIND)
     }
@@ -275,32 +172,5 @@ impl<T: Object> Key for Id<T> {
 
     fn decode(text: &str) -> Result<Self, &'static str> {
         T::Key::decode(text).map(Self)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn lends_what_it_encodes<K: Key>(key: K) {
-        key.with_text(|text| {
-            assert_eq!(text, key.encode());
-            assert_eq!(K::decode(text).as_ref(), Ok(&key));
-        });
-    }
-
-    proptest! {
-        #[test]
-        fn the_text_that_a_key_lends_is_the_one_that_it_encodes(
-            number in any::<i128>(), text in any::<String>(), bytes in any::<[u8; 32]>(),
-        ) {
-            lends_what_it_encodes(number);
-            lends_what_it_encodes(text);
-            lends_what_it_encodes(bytes);
-            // Shorter than any hash, and longer than what is put together without memory of its own.
-            lends_what_it_encodes([bytes[0]; 0]);
-            lends_what_it_encodes([bytes[0]; 100]);
-        }
     }
 }

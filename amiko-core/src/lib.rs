@@ -42,7 +42,7 @@ pub use amiko_derive::{Node, Phases, Serializable, amiko};
 pub use context::Context;
 pub use dispatcher::{Conflict, Connection, Older, Standing, Timer};
 pub use engine::Engine;
-pub use id::{Id, Key, Object, with_hex};
+pub use id::{Id, Object};
 pub use machine::{Envelope, Hosts, Keeps, Node, Nothing, StateMachine};
 pub use map::Map;
 pub use peer::{PeerAddress, PeerAddressError, PublicKey};
@@ -54,8 +54,8 @@ pub use router::Event;
 #[doc(hidden)]
 pub use sabotage::sabotaged;
 pub use serializable::{
-    Change, Patch, Pointer, ReadError, Reader, Secret, Serializable, WriteError, Writer, apply_patch, from_json,
-    to_json,
+    Change, IntoKey, Key, Patch, Pointer, ReadError, Reader, Secret, Serializable, WriteError, Writer, apply_patch,
+    from_json, to_json, with_hex,
 };
 pub use table::{Table, TableUndo};
 pub use time::{Time, secs};
@@ -74,7 +74,7 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod derive {
     pub use crate::machine::{peek_kind, read_envelope, write_envelope};
-    pub use crate::references::Touched;
+    pub use crate::references::{Touched, has_strong};
     pub use crate::router::{deliver, deliver_to_node};
     pub use crate::slices::Slices;
 
@@ -95,9 +95,10 @@ pub mod derive {
     }
 
     pub use crate::serializable::{
-        Native, Probe, ProbeNative, ProbeNeither, ProbeSerde, Registration, check_class, check_variant, check_version,
-        deserialize, has_class, lift, read_field_with, read_polymorphic, replace_whole, schema_of_polymorphic,
-        serialize, take_field_with, unknown_class,
+        Joined, Native, Parts, Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde, Registration, called_key,
+        check_class, check_variant, check_version, deserialize, has_class, lift, read_field_with, read_polymorphic,
+        readable_key, replace_whole, schema_of_polymorphic, serialize, split_key, take_field_with, unknown_class,
+        write_with,
     };
     pub use inventory;
 

@@ -3,11 +3,11 @@
 //! Invariant: an object is changed by its own handler only; everything else reaches it as a message.
 
 use crate::context::Context;
-use crate::id::{Id, Key, Object};
-use crate::references::{Name, Touched};
+use crate::id::{Id, Object};
+use crate::references::{Name, Referrers, Touched};
 use crate::rejection::Rejection;
 use crate::router::Event;
-use crate::serializable::{Patch, ReadError, Reader, Serializable, WriteError, Writer};
+use crate::serializable::{Reference, write_value, Key, Patch, ReadError, Reader, Serializable, WriteError, Writer};
 use crate::slices::Slices;
 use crate::table::Table;
 
@@ -76,8 +76,17 @@ pub trait Node: Serializable + Clone + Default {
     /// A value has no exact text.
     fn difference_since(&self, undo: &Self::Undo, patch: &mut Patch) -> Result<(), WriteError>;
 
-    /// Whether any of its classes has `#[amiko(strong)]` references.
-    const STRONG: bool = false;
+    /// The kinds of its objects that can have `#[amiko(strong)]` references anywhere in them; `node` for its own fields.
+    #[doc(hidden)]
+    fn strong_kinds() -> Vec<&'static str>;
+
+    /// Visits every ID in the fields that aren't tables.
+    #[doc(hidden)]
+    fn own_references(&self, visit: &mut dyn FnMut(Reference<'_>));
+
+    /// The same of what they were before an event; false if it didn't touch them.
+    #[doc(hidden)]
+    fn old_references(undo: &Self::Undo, visit: &mut dyn FnMut(Reference<'_>)) -> bool;
 
     /// Whether there is an object of this kind and key.
     fn contains(&self, kind: &str, key: &str) -> bool;
@@ -94,9 +103,11 @@ pub trait Node: Serializable + Clone + Default {
     #[doc(hidden)]
     fn visit_touched(&self, undo: &Self::Undo, visit: &mut dyn FnMut(Touched<'_>));
 
-    /// The objects that have this ID in them, strong or not. Walks the whole node.
+    /// The objects that have this ID in them, strong or not, and the node where its own fields have. Walks the whole node.
     fn referrers<T: Object>(&self, id: &Id<T>) -> Vec<Name> {
-        crate::references::referrers(self, T::KIND, &id.key().encode())
+        let mut referrers = Referrers { kind: T::KIND, key: &id.key().encode(), found: Vec::new() };
+        referrers.of_node(self);
+        referrers.found
     }
 
     /// The application's invariants, checked before each commit: `#[amiko(check = path)]`.
@@ -146,6 +157,8 @@ pub trait Envelope: Serializable + Clone {
 pub enum Nothing {}
 
 impl Serializable for Nothing {
+    const EXACT: bool = true;
+
     fn write(&self, _: &mut Writer) -> Result<(), WriteError> {
         match *self {}
     }
@@ -164,7 +177,7 @@ pub fn write_envelope<M: StateMachine>(out: &mut Writer, to: &Id<M>, message: &M
     out.raw(",\"id\":");
     to.write(out)?;
     out.raw(",\"message\":");
-    message.write(out)?;
+    write_value(message, out)?;
     out.end_object();
     Ok(())
 }

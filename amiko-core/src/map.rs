@@ -8,9 +8,9 @@
 
 mod compare;
 
-use crate::id::Key;
 use crate::serializable::{
-    Change, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
+    Change, Codec, Entries, Key, Native, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary,
+    WriteError, Writer, apply_to_map, read_entries, same_key, whole_value, write_key,
 };
 use compare::compare;
 use std::cmp::Ordering;
@@ -137,7 +137,11 @@ fn insert<K: Ord + Clone, V: Clone>(link: &mut Link<K, V>, key: K, value: V) -> 
     };
     let top = Arc::make_mut(node);
     let old = match key.cmp(&top.key) {
-        Ordering::Equal => return Some(std::mem::replace(&mut top.value, value)),
+        Ordering::Equal => {
+            // Two keys that are equal may have two texts: the one that was put in last counts.
+            top.key = key;
+            return Some(std::mem::replace(&mut top.value, value));
+        }
         Ordering::Less => insert(&mut top.left, key, value),
         Ordering::Greater => insert(&mut top.right, key, value),
     };
@@ -249,10 +253,11 @@ impl<K, V> Map<K, V> {
         K: Ord,
         V: PartialEq,
     {
-        let visited: Result<(), std::convert::Infallible> = compare(&old.root, &self.root, |key, old, new| {
+        let visited: Result<(), std::convert::Infallible> = compare(&old.root, &self.root, |old, new| {
+            let (before, after) = (old.map(|(_, value)| value), new.map(|(_, value)| value));
             // On the way to what has changed there are nodes that were only copied.
-            if old != new {
-                visit(key, old, new);
+            if let Some((key, _)) = new.or(old).filter(|_| before != after) {
+                visit(key, before, after);
             }
             Ok(())
         });
@@ -406,53 +411,106 @@ impl<K: Ord + Clone, V: Clone> FromIterator<(K, V)> for Map<K, V> {
 }
 
 /// Recursion instead of an iterator, which would keep its place on the heap; the tree is balanced, thus never deep.
-fn write_entries<K: Key, V: Serializable>(link: &Link<K, V>, out: &mut Writer) -> Result<(), WriteError> {
+fn write_entries<K: Key, V, C: Codec<V>>(codec: &C, link: &Link<K, V>, out: &mut Writer) -> Result<(), WriteError> {
     let Some(node) = link else { return Ok(()) };
-    write_entries(&node.left, out)?;
-    node.key.with_text(|key| out.map_key(key));
-    node.value.write(out)?;
-    write_entries(&node.right, out)
+    write_entries(codec, &node.left, out)?;
+    write_key(&node.key, |key| out.map_key(key))?;
+    codec.write(&node.value, out)?;
+    write_entries(codec, &node.right, out)
 }
 
-impl<K: Key, V: Serializable + Clone> Serializable for Map<K, V> {
-    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+/// Whatever way its values go, a map goes this one.
+impl<K: Key, V: Clone, C: Codec<V>> Codec<Map<K, V>> for Entries<C> {
+    fn write(&self, map: &Map<K, V>, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_object()?;
-        write_entries(&self.root, out)?;
+        write_entries(&self.0, &map.root, out)?;
         out.end_object();
         Ok(())
     }
 
-    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+    fn read(&self, input: &mut Reader<'_>) -> Result<Map<K, V>, ReadError> {
         let mut builder = Builder::new();
-        crate::serializable::read_entries(input, |key, value| builder.insert(key, value))?;
+        read_entries(&self.0, input, |key, value| builder.insert(key, value))?;
         Ok(builder.finish())
     }
 
-    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
-        for (key, value) in self.iter() {
+    fn references(&self, map: &Map<K, V>, visit: &mut dyn FnMut(Reference<'_>)) {
+        for (key, value) in map.iter() {
             key.reference(visit);
-            value.references(visit);
+            self.0.references(value, visit);
         }
     }
 
-    fn summarize(&self, out: &mut Summary) {
-        out.collection(self.len(), self.iter(), |out, (key, value)| {
+    fn summarize(&self, map: &Map<K, V>, out: &mut Summary) {
+        out.collection(map.len(), map.iter(), |out, (key, value)| {
             out.entry(&key.encode());
-            value.summarize(out);
+            self.0.summarize(value, out);
         });
     }
 
+    fn schema(&self, schema: &mut Schema) -> String {
+        format!("map of {} to {}", K::called(), self.0.schema(schema))
+    }
+
+    fn difference(&self, new: &Map<K, V>, old: &Map<K, V>, patch: &mut Patch) -> Result<(), WriteError> {
+        compare(&old.root, &new.root, |old, new| {
+            let add = |patch: &mut Patch, key: &K, value: &V| {
+                key.with_text(|key| patch.add_with(key, |out| self.0.write(value, out)))
+            };
+            match (old, new) {
+                (Some((key, old)), Some((new_key, new))) if same_key(key, new_key) => {
+                    key.with_text(|key| patch.within(key, |patch| self.0.difference(new, old, patch)))
+                }
+                (Some((key, _)), None) => key.with_text(|key| patch.remove(key)),
+                (None, Some((key, value))) => add(patch, key, value),
+                (Some((key, _)), Some((new_key, value))) => {
+                    key.with_text(|key| patch.remove(key))?;
+                    add(patch, new_key, value)
+                }
+                (None, None) => Ok(()),
+            }
+        })
+    }
+
+    fn apply(&self, map: &mut Map<K, V>, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+        let Some((segment, rest)) = pointer.split() else {
+            *map = self.read(whole_value(pointer, change)?)?;
+            return Ok(());
+        };
+        let insert = |map: &mut Map<K, V>, key, value| drop(map.insert(key, value));
+        apply_to_map(&self.0, map, (&segment, rest), change, insert, Map::remove, Map::get_mut)
+    }
+}
+
+impl<K: Key, V: Serializable + Clone> Serializable for Map<K, V> {
+    const EXACT: bool = K::EXACT && V::EXACT;
+
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        Entries(Native).write(self, out)
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        Entries(Native).read(input)
+    }
+
+    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+        Entries(Native).references(self, visit);
+    }
+
+    fn summarize(&self, out: &mut Summary) {
+        Entries(Native).summarize(self, out);
+    }
+
     fn schema(schema: &mut Schema) -> String {
-        format!("map of {} to {}", K::called(), V::schema(schema))
+        Codec::<Self>::schema(&Entries(Native), schema)
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        compare(&old.root, &self.root, |key, old, new| patch.entry(key, old, new))
+        Entries(Native).difference(self, old, patch)
     }
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
-        let insert = |map: &mut Self, key, value| drop(map.insert(key, value));
-        crate::serializable::apply_to_map(self, pointer, change, insert, Self::remove, Self::get_mut)
+        Entries(Native).apply(self, pointer, change)
     }
 }
 

@@ -3,9 +3,12 @@
 //! Invariant: after every commit each strong reference names an object that is there. The index knows who refers to whom, so
 //! that the check costs what the event changed, also where an object goes.
 
+use crate::dispatcher::{Connection, Timer};
+use crate::id::Object;
 use crate::machine::Node;
 use crate::rejection::Rejection;
-use crate::serializable::Polymorphic;
+use crate::serializable::{Polymorphic, Reference, Schema, Serializable};
+use crate::table::Table;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,14 +17,16 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
     /// The kind.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// The key, as text.
     pub key: String,
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, self.key.escape_debug())
+        // The node itself has no key.
+        let space = if self.key.is_empty() { "" } else { " " };
+        write!(f, "{}{space}{}", self.kind, self.key.escape_debug())
     }
 }
 
@@ -30,15 +35,20 @@ impl fmt::Display for Name {
 pub struct Touched<'t> {
     pub kind: &'static str,
     pub key: Cow<'t, str>,
-    /// Its class has strong references.
-    pub strong: bool,
     pub old: Option<&'t dyn Polymorphic>,
     pub new: Option<&'t dyn Polymorphic>,
 }
 
+/// The kind of the node itself, whose own fields may refer to objects too.
+const NODE: &str = "node";
+
 /// Who strongly refers to whom: the named object first.
 #[derive(Default)]
-pub(crate) struct StrongReferences(BTreeMap<Name, BTreeSet<Name>>);
+pub(crate) struct StrongReferences {
+    /// The kinds that can have strong references anywhere in them: the others aren't looked at.
+    kinds: Vec<&'static str>,
+    index: BTreeMap<Name, BTreeSet<Name>>,
+}
 
 /// What an event changed in the index.
 #[derive(Default)]
@@ -47,21 +57,43 @@ pub(crate) struct ReferenceChanges {
     new: Vec<(Name, Name)>,
 }
 
+/// Whether values of a type can have strong references anywhere in them: for the code that the derive writes.
+#[doc(hidden)]
+pub fn has_strong(describe: impl FnOnce(&mut Schema) -> String) -> bool {
+    let mut schema = Schema::default();
+    describe(&mut schema);
+    schema.has_strong()
+}
+
 impl StrongReferences {
-    /// The index of a whole node.
-    pub(crate) fn of<N: Node>(node: &N) -> Self {
-        let mut index = Self::default();
-        if <N as Node>::STRONG {
-            node.visit_objects(&mut |touched| {
-                pairs(&touched, touched.new).into_iter().for_each(|(target, owner)| index.add(target, owner));
-            });
+    /// The index of a whole node, and of the tables beside it.
+    pub(crate) fn of<N: Node>(node: &N, timers: &Table<Timer<N>>, connections: &Table<Connection<N>>) -> Self {
+        let mut kinds = N::strong_kinds();
+        if has_strong(Timer::<N>::schema) {
+            kinds.push(Timer::<N>::KIND);
         }
+        if has_strong(Connection::<N>::schema) {
+            kinds.push(Connection::<N>::KIND);
+        }
+        let mut index = Self { kinds, index: BTreeMap::new() };
+        if index.kinds.is_empty() {
+            return index;
+        }
+        let mut found = BTreeSet::new();
+        let mut visit = |touched: Touched<'_>| index.add_pairs(&touched, touched.new, &mut found);
+        node.visit_objects(&mut visit);
+        timers.visit_objects(&mut visit);
+        connections.visit_objects(&mut visit);
+        if index.kinds.contains(&NODE) {
+            found.extend(pairs_of(NODE, "", |visit| node.own_references(visit)));
+        }
+        found.into_iter().for_each(|(target, owner)| index.add(target, owner));
         index
     }
 
     /// Whether every strong reference of a whole node resolves.
     pub(crate) fn resolve<N: Node>(&self, node: &N) -> Result<(), Rejection> {
-        let dangling = self.0.iter().find(|(target, _)| !node.contains(target.kind, &target.key));
+        let dangling = self.index.iter().find(|(target, _)| !node.contains(&target.kind, &target.key));
         match dangling.and_then(|(target, owners)| Some((target, owners.first()?))) {
             None => Ok(()),
             Some((target, owner)) => {
@@ -70,31 +102,45 @@ impl StrongReferences {
         }
     }
 
-    /// Takes over what an event changed, if every strong reference then resolves.
-    pub(crate) fn check<N: Node>(&mut self, node: &N, undo: &N::Undo) -> Result<ReferenceChanges, Rejection> {
+    /// Takes over what an event changed, if every strong reference then resolves. `beside` visits what it touched of the
+    /// tables beside the node.
+    pub(crate) fn check<N: Node>(
+        &mut self,
+        node: &N,
+        undo: &N::Undo,
+        beside: impl FnOnce(&mut dyn FnMut(Touched<'_>)),
+    ) -> Result<ReferenceChanges, Rejection> {
         let mut changes = ReferenceChanges::default();
-        if !<N as Node>::STRONG {
+        if self.kinds.is_empty() {
             return Ok(changes);
         }
         let mut removed = Vec::new();
-        node.visit_touched(undo, &mut |touched| {
-            if touched.strong {
-                let (old, new) = (pairs(&touched, touched.old), pairs(&touched, touched.new));
-                changes.gone.extend(old.difference(&new).cloned());
-                changes.new.extend(new.difference(&old).cloned());
-            }
+        let mut visit = |touched: Touched<'_>| {
+            let (mut old, mut new) = (BTreeSet::new(), BTreeSet::new());
+            self.add_pairs(&touched, touched.old, &mut old);
+            self.add_pairs(&touched, touched.new, &mut new);
+            changes.compare(&old, &new);
             if touched.old.is_some() && touched.new.is_none() {
-                removed.push(Name { kind: touched.kind, key: touched.key.into_owned() });
+                removed.push(Name { kind: Cow::Borrowed(touched.kind), key: touched.key.into_owned() });
             }
-        });
+        };
+        node.visit_touched(undo, &mut visit);
+        beside(&mut visit);
+        if self.kinds.contains(&NODE) {
+            let mut touched = false;
+            let old = pairs_of(NODE, "", |visit| touched = N::old_references(undo, visit));
+            if touched {
+                changes.compare(&old, &pairs_of(NODE, "", |visit| node.own_references(visit)));
+            }
+        }
         for (target, owner) in &changes.gone {
             self.remove(target, owner);
         }
         for (target, owner) in &changes.new {
             self.add(target.clone(), owner.clone());
         }
-        let dangling = changes.new.iter().find(|(target, _)| !node.contains(target.kind, &target.key));
-        let left = removed.iter().find_map(|target| Some((target.clone(), self.0.get(target)?.first()?.clone())));
+        let dangling = changes.new.iter().find(|(target, _)| !node.contains(&target.kind, &target.key));
+        let left = removed.iter().find_map(|target| Some((target.clone(), self.index.get(target)?.first()?.clone())));
         match dangling.cloned().or(left) {
             None => Ok(changes),
             Some((target, owner)) => {
@@ -115,45 +161,73 @@ impl StrongReferences {
     }
 
     fn add(&mut self, target: Name, owner: Name) {
-        self.0.entry(target).or_default().insert(owner);
+        self.index.entry(target).or_default().insert(owner);
     }
 
     fn remove(&mut self, target: &Name, owner: &Name) {
-        if let Some(owners) = self.0.get_mut(target) {
+        if let Some(owners) = self.index.get_mut(target) {
             owners.remove(owner);
             if owners.is_empty() {
-                self.0.remove(target);
+                self.index.remove(target);
             }
+        }
+    }
+
+    /// Adds the strong references of one version of an object.
+    fn add_pairs(&self, touched: &Touched<'_>, object: Option<&dyn Polymorphic>, pairs: &mut BTreeSet<(Name, Name)>) {
+        if let Some(object) = object.filter(|_| self.kinds.contains(&touched.kind)) {
+            pairs.extend(pairs_of(touched.kind, &touched.key, |visit| object.references_object(visit)));
         }
     }
 }
 
-/// The strong references of one version of an object: whom it names, and itself.
-fn pairs(touched: &Touched<'_>, object: Option<&dyn Polymorphic>) -> BTreeSet<(Name, Name)> {
-    let mut pairs = BTreeSet::new();
-    if let Some(object) = object.filter(|_| touched.strong) {
-        let owner = Name { kind: touched.kind, key: touched.key.clone().into_owned() };
-        object.references_object(&mut |reference| {
-            if reference.strong {
-                let target = Name { kind: reference.kind, key: reference.key.into_owned() };
-                pairs.insert((target, owner.clone()));
-            }
-        });
+impl ReferenceChanges {
+    fn compare(&mut self, old: &BTreeSet<(Name, Name)>, new: &BTreeSet<(Name, Name)>) {
+        self.gone.extend(old.difference(new).cloned());
+        self.new.extend(new.difference(old).cloned());
     }
+}
+
+/// The strong references of an object: whom it names, and itself.
+fn pairs_of(
+    kind: &'static str,
+    key: &str,
+    references: impl FnOnce(&mut dyn FnMut(Reference<'_>)),
+) -> BTreeSet<(Name, Name)> {
+    let mut pairs = BTreeSet::new();
+    references(&mut |reference| {
+        if reference.strong {
+            let target = Name { kind: Cow::Owned(reference.kind.into_owned()), key: reference.key.into_owned() };
+            pairs.insert((target, Name { kind: Cow::Borrowed(kind), key: key.to_owned() }));
+        }
+    });
     pairs
 }
 
-/// Everything that refers to an object: for [`Node::referrers`].
-pub(crate) fn referrers<N: Node>(node: &N, kind: &str, key: &str) -> Vec<Name> {
-    let mut found = Vec::new();
-    node.visit_objects(&mut |touched| {
-        let mut refers = false;
+/// Everything that refers to an object: for [`Node::referrers`] and [`Engine::referrers`](crate::Engine::referrers).
+pub(crate) struct Referrers<'k> {
+    pub(crate) kind: &'k str,
+    pub(crate) key: &'k str,
+    pub(crate) found: Vec<Name>,
+}
+
+impl Referrers<'_> {
+    pub(crate) fn of_node<N: Node>(&mut self, node: &N) {
+        self.look(NODE, "", |visit| node.own_references(visit));
+        node.visit_objects(&mut |touched| self.of_object(touched));
+    }
+
+    pub(crate) fn of_object(&mut self, touched: Touched<'_>) {
         if let Some(object) = touched.new {
-            object.references_object(&mut |reference| refers |= reference.kind == kind && reference.key == key);
+            self.look(touched.kind, &touched.key, |visit| object.references_object(visit));
         }
+    }
+
+    fn look(&mut self, kind: &'static str, key: &str, references: impl FnOnce(&mut dyn FnMut(Reference<'_>))) {
+        let mut refers = false;
+        references(&mut |reference| refers |= reference.kind == self.kind && reference.key == self.key);
         if refers {
-            found.push(Name { kind: touched.kind, key: touched.key.into_owned() });
+            self.found.push(Name { kind: Cow::Borrowed(kind), key: key.to_owned() });
         }
-    });
-    found
+    }
 }

@@ -3,8 +3,8 @@
 //! Invariant: a frozen table still has, or was given by the events since, every object of the version that it was frozen
 //! at and that isn't written yet.
 
-use crate::id::{Key, Object};
-use crate::serializable::{Hole, WriteError, Writer};
+use crate::id::Object;
+use crate::serializable::{Hole, WriteError, Writer, write_key, write_value};
 use crate::table::{Objects, TableUndo};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +22,11 @@ pub trait Slices {
 
     /// Gives up.
     fn thaw(&mut self);
+}
+
+fn write_entry<T: Object>(key: &T::Key, object: &T, out: &mut Writer) -> Result<(), WriteError> {
+    write_key(key, |key| out.entry_key(key))?;
+    write_value(object, out)
 }
 
 /// What a table keeps for a snapshot.
@@ -82,8 +87,7 @@ impl<T: Object> Frozen<T> {
             if order == Ordering::Less {
                 let Some(key) = present.next() else { break };
                 if let Some(object) = objects.get(key) {
-                    key.with_text(|key| out.entry_key(key));
-                    object.write(out)?;
+                    write_entry(key, &**object, out)?;
                     self.begun = true;
                 }
                 last = Some(key);
@@ -94,8 +98,7 @@ impl<T: Object> Frozen<T> {
             }
             let Some((key, object)) = self.old.pop_first() else { break };
             if let Some(object) = object {
-                key.with_text(|key| out.entry_key(key));
-                object.write(out)?;
+                write_entry(&key, &*object, out)?;
                 self.begun = true;
             }
             (self.last, last) = (Some(key), None);

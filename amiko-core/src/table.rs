@@ -3,11 +3,11 @@
 //! Invariant: between two calls of [`Table::take_undo`] every object that was touched has its old version in the undo
 //! log, so that rolling back costs what was touched and not what is there.
 
-use crate::id::{Id, Key, Object};
+use crate::id::{Id, Object};
 use crate::references::Touched;
 use crate::serializable::{
-    Change, Hole, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary,
-    WriteError, Writer,
+    Change, Hole, Key, Native, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema, Serializable,
+    Summary, WriteError, Writer, same_key, write_key, write_value,
 };
 use crate::slices::{Frozen, Slices};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -124,6 +124,13 @@ impl<T: Object> Table<T> {
 
     /// Puts an object in, and gives back whether there was none of this ID.
     pub fn insert(&mut self, id: &Id<T>, object: T) -> bool {
+        // An equal key with another text goes, so that the one that was put in last is there afterwards.
+        if let Some((key, _)) = self.objects.get_key_value(id.key()).filter(|(key, _)| !same_key(*key, id.key())) {
+            let key = Id::new(key.clone());
+            self.remove(&key);
+            self.insert(id, object);
+            return false;
+        }
         let old = self.objects.insert(id.key().clone(), Arc::new(object));
         let new = old.is_none();
         if new {
@@ -195,7 +202,14 @@ impl<T: Object> Table<T> {
     /// An object has no exact text.
     pub fn difference_since(&self, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError> {
         for (key, old) in undo.first_touches() {
-            patch.entry(key, old, self.objects.get(key))?;
+            match (self.objects.get_key_value(key), old) {
+                // An equal key with another text has taken its place.
+                (Some((now, object)), Some(_)) if !same_key(key, now) => {
+                    key.with_text(|key| patch.remove(key))?;
+                    now.with_text(|key| patch.add(key, object))?;
+                }
+                (now, old) => patch.entry(now.map_or(key, |(now, _)| now), old, now.map(|(_, object)| object))?,
+            }
         }
         Ok(())
     }
@@ -205,7 +219,7 @@ impl<T: Object> Table<T> {
     pub fn visit_objects(&self, visit: &mut dyn FnMut(Touched<'_>)) {
         for (key, object) in self.order.iter().filter_map(|key| Some((key, self.objects.get(key)?))) {
             let new: &dyn Polymorphic = &**object;
-            visit(Touched { kind: T::KIND, key: key.encode(), strong: T::STRONG, old: None, new: Some(new) });
+            visit(Touched { kind: T::KIND, key: key.encode(), old: None, new: Some(new) });
         }
     }
 
@@ -215,7 +229,7 @@ impl<T: Object> Table<T> {
         for (key, old) in undo.first_touches() {
             let old = old.map(|object| -> &dyn Polymorphic { &**object });
             let new = self.objects.get(key).map(|object| -> &dyn Polymorphic { &**object });
-            visit(Touched { kind: T::KIND, key: key.encode(), strong: T::STRONG, old, new });
+            visit(Touched { kind: T::KIND, key: key.encode(), old, new });
         }
     }
 
@@ -274,6 +288,13 @@ impl<T: Object> FromIterator<(Id<T>, T)> for Table<T> {
 }
 
 impl<T: Object> Serializable for Table<T> {
+    const EXACT: bool = true;
+
+    /// A table that is new is empty.
+    fn missing() -> Option<Self> {
+        Some(Self::new())
+    }
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_object()?;
         if let Some(frozen) = &self.frozen
@@ -284,8 +305,8 @@ impl<T: Object> Serializable for Table<T> {
         }
         for key in &self.order {
             if let Some(object) = self.objects.get(key) {
-                key.with_text(|key| out.entry_key(key));
-                object.write(out)?;
+                write_key(key, |key| out.entry_key(key))?;
+                write_value(&**object, out)?;
             }
         }
         out.end_object();
@@ -296,7 +317,7 @@ impl<T: Object> Serializable for Table<T> {
         // In order, which is how they are written, they are put into a table of the right size at the end.
         let mut ordered: Vec<(T::Key, Arc<T>)> = Vec::new();
         let mut table = Self::new();
-        crate::serializable::read_entries(input, |key, object: T| {
+        crate::serializable::read_entries(&Native, input, |key, object: T| {
             if table.is_empty() {
                 if ordered.last().is_none_or(|(last, _)| *last < key) {
                     ordered.push((key, Arc::new(object)));
@@ -325,11 +346,12 @@ impl<T: Object> Serializable for Table<T> {
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        for key in old.order.difference(&self.order) {
+        let has = |table: &Self, key: &T::Key| table.objects.get_key_value(key).is_some_and(|(other, _)| same_key(key, other));
+        for key in old.order.iter().filter(|key| !has(self, key)) {
             patch.entry(key, old.objects.get(key), None)?;
         }
         for (key, new) in self.order.iter().filter_map(|key| Some((key, self.objects.get(key)?))) {
-            patch.entry(key, old.objects.get(key), Some(new))?;
+            patch.entry(key, old.objects.get(key).filter(|_| has(old, key)), Some(new))?;
         }
         Ok(())
     }

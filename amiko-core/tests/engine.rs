@@ -206,8 +206,7 @@ fn a_record_beyond_its_limit_undoes_the_event() {
     let mut engine = open(Memory::new(), limited);
     let before = engine.document().unwrap();
     let error = at(&mut engine, 1, [log(&"x".repeat(600))]).unwrap_err();
-    let EventError::TooLong { limit: 600, found } = error else { panic!("{error:?}") };
-    assert!(found > 1200, "the text stands in the cause and in the patch: {found}");
+    assert!(matches!(error, EventError::TooLong { limit: 600 }), "{error:?}");
     assert_eq!(engine.document().unwrap(), before);
     assert!(outputs(&mut engine).is_empty());
     at(&mut engine, 1, [log("x")]).unwrap();

@@ -3,13 +3,13 @@
 //! Invariant: each class of machines has one table, so that its class alone says where a message goes.
 
 use crate::attributes::{Attributes, Errors, Place};
-use crate::serializable::keys;
-use crate::tree::is_named;
+use crate::serializable::{Generator, keys};
+use crate::tree::{Class, Field, is_named};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, ExprPath, GenericArgument, Ident, PathArguments, Type, Visibility};
+use syn::{Data, DeriveInput, Error, ExprPath, GenericArgument, Ident, Member, PathArguments, Type, Visibility};
 
 struct TableField {
     field: Ident,
@@ -22,19 +22,12 @@ struct TableField {
     machines: bool,
 }
 
-struct Own {
-    field: Ident,
-    ty: Type,
-    name: String,
-    /// It is never written.
-    skip: bool,
-}
-
 pub(crate) struct Root {
     visibility: Visibility,
     ident: Ident,
     tables: Vec<TableField>,
-    own: Vec<Own>,
+    /// The node as a class, whose fields that aren't tables are compared and written as those of any other class.
+    class: Class,
     /// The node is a machine itself.
     machine: bool,
     network: Option<Type>,
@@ -63,7 +56,7 @@ impl Root {
                 "a node is an object, and the paths of its journal lead through its fields: remove `transparent`",
             );
         }
-        let (mut tables, mut own) = (Vec::<TableField>::new(), Vec::new());
+        let mut tables = Vec::<TableField>::new();
         for field in &data.fields {
             let Some(ident) = field.ident.clone() else {
                 errors.at(
@@ -102,16 +95,20 @@ impl Root {
                     field.ty.span(),
                     format!("add `#[amiko(machines)]`, or `#[amiko(objects)]` if nobody sends messages to `{variant}`"),
                 ),
-                (None, None) => {
-                    own.push(Own { field: ident, ty: field.ty.clone(), name, skip: attributes.skip.is_some() });
-                }
+                (None, None) => {}
             }
         }
-        errors.finish(Self {
+        // What is wrong with the class is said once: the compiler shows two errors that are the same as one.
+        let class = Class::check(input);
+        if let Err(error) = &class {
+            errors.push(error.clone());
+        }
+        errors.finish(())?;
+        Ok(Self {
             visibility: input.vis.clone(),
             ident: input.ident.clone(),
             tables,
-            own,
+            class: class?,
             machine: attributes.machine.is_some(),
             network: attributes.network,
             reply: attributes.reply,
@@ -124,6 +121,19 @@ impl Root {
 impl Root {
     fn machines(&self) -> impl Iterator<Item = &TableField> {
         self.tables.iter().filter(|table| table.machines)
+    }
+
+    /// The fields that aren't tables.
+    fn own(&self) -> impl Iterator<Item = &Field> {
+        let is_table = |field: &Field| {
+            matches!(&field.member, Member::Named(name) if self.tables.iter().any(|table| table.field == *name))
+        };
+        self.class.shapes().iter().flat_map(|shape| &shape.fields).filter(move |field| !is_table(field))
+    }
+
+    /// Where the node keeps what it doesn't know.
+    fn keep(&self) -> Option<&Field> {
+        self.class.shapes().iter().find_map(|shape| shape.keep.as_ref())
     }
 }
 
@@ -182,6 +192,8 @@ fn envelope(root: &Root) -> TokenStream {
 
         #[automatically_derived]
         impl ::amiko_core::Serializable for #name {
+            const EXACT: ::core::primitive::bool = true;
+
             fn write(&self, out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
                 match self {
                     #(Self::#variants(id, message) => {
@@ -224,12 +236,35 @@ fn node(root: &Root) -> TokenStream {
     let pieces: Vec<String> = root.tables.iter().map(|table| keys::piece(&table.name)).collect();
     let variants: Vec<&Ident> = root.machines().map(|table| &table.variant).collect();
     let machine = root.machine.then_some(node).into_iter().collect::<Vec<_>>();
-    let own: &[Own] = if root.machine { &root.own } else { &[] };
-    let own_fields: Vec<&Ident> = own.iter().map(|own| &own.field).collect();
-    let own_types: Vec<&Type> = own.iter().map(|own| &own.ty).collect();
-    let written = own.iter().map(|own| {
-        let (field, name) = (&own.field, &own.name);
-        (!own.skip).then(|| quote!(patch.field(#name, #field, &self.#field)?;))
+    let generator = Generator::new(&root.class);
+    let every: Vec<&Field> = root.own().collect();
+    let own: &[&Field] = if root.machine { &every } else { &[] };
+    let own_fields: Vec<&Member> = own.iter().map(|field| &field.member).collect();
+    let own_types: Vec<&Type> = own.iter().map(|field| &field.ty).collect();
+    let is_kept = |field: &Field| root.keep().is_some_and(|keep| keep.member == field.member);
+    let written = own.iter().map(|field| {
+        let (member, piece, codec) = (&field.member, keys::piece(&field.name), generator.codec(field));
+        match (is_kept(field), field.skip) {
+            (true, _) => quote!(self.#member.difference(#member, patch)?;),
+            (false, true) => TokenStream::new(),
+            (false, false) => quote_spanned! {field.ty.span()=>
+                patch.field_with(&#codec, #piece, #member, &self.#member)?;
+            },
+        }
+    });
+    let referring: Vec<&&Field> = every.iter().filter(|field| !field.skip).collect();
+    let now = referring.iter().map(|field| {
+        let member = &field.member;
+        references(&generator, field, quote!(&self.#member))
+    });
+    let before = own.iter().filter(|field| !field.skip).map(|field| {
+        let member = &field.member;
+        references(&generator, field, quote!(#member))
+    });
+    let strong = referring.iter().map(|field| {
+        let strong = field.strong.then(|| quote!(schema.strong();));
+        let schema = generator.call(field, "schema", &quote!(schema));
+        quote!(#strong called = #schema;)
     });
     let nothing = quote!(::amiko_core::Nothing);
     let or_nothing = |ty: &Option<Type>| ty.as_ref().map_or_else(|| nothing.clone(), |ty| quote!(#ty));
@@ -279,8 +314,34 @@ fn node(root: &Root) -> TokenStream {
                 true #(&& self.#fields.is_known())*
             }
 
-            const STRONG: ::core::primitive::bool =
-                false #(|| <#types as ::amiko_core::Serializable>::STRONG)*;
+            fn strong_kinds() -> ::std::vec::Vec<&'static ::core::primitive::str> {
+                let mut kinds = ::std::vec::Vec::new();
+                #(if ::amiko_core::derive::has_strong(<#types as ::amiko_core::Serializable>::schema) {
+                    kinds.push(<#types as ::amiko_core::Object>::KIND);
+                })*
+                if ::amiko_core::derive::has_strong(|schema| {
+                    #[allow(unused_mut, unused_assignments)]
+                    let mut called = ::std::string::String::new();
+                    #(#strong)*
+                    called
+                }) {
+                    kinds.push("node");
+                }
+                kinds
+            }
+
+            fn own_references(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
+                #(#now)*
+            }
+
+            fn old_references(
+                undo: &Self::Undo,
+                visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>),
+            ) -> ::core::primitive::bool {
+                let ::core::option::Option::Some((#(#own_fields,)*)) = &undo.__own else { return false };
+                #(#before)*
+                true
+            }
 
             fn contains(&self, kind: &::core::primitive::str, key: &::core::primitive::str) -> ::core::primitive::bool {
                 #(if kind == <#types as ::amiko_core::Object>::KIND {
@@ -333,6 +394,20 @@ fn node(root: &Root) -> TokenStream {
             #check
         }
     }
+}
+
+/// Visits the IDs in one of the node's own fields.
+fn references(generator: &Generator<'_>, field: &Field, value: TokenStream) -> TokenStream {
+    let strong = field.strong;
+    let call = generator.call(
+        field,
+        "references",
+        &quote!(#value, &mut |mut reference| {
+            reference.strong |= #strong;
+            visit(reference);
+        }),
+    );
+    quote!(#call;)
 }
 
 /// What ties the node to its machines.

@@ -15,7 +15,7 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
     let ident = &class.ident;
     let generics = bounded(class);
     let (parameters, arguments, bounds) = generics.split_for_impl();
-    let generator = Generator { class, generic: class.generics.type_params().next().is_some() };
+    let generator = Generator::new(class);
     let body = match &class.kind {
         Kind::Units(shapes) => generator.units(shapes),
         Kind::Struct(shape) => generator.object(std::slice::from_ref(&**shape)),
@@ -35,6 +35,8 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #parameters ::amiko_core::Serializable for #ident #arguments #bounds {
+            const EXACT: ::core::primitive::bool = true;
+
             #body
         }
         #object
@@ -124,14 +126,20 @@ fn arm(shape: &Shape, body: TokenStream) -> TokenStream {
     quote!(#pattern => { #body })
 }
 
-struct Generator<'c> {
+pub(crate) struct Generator<'c> {
     class: &'c Class,
     generic: bool,
 }
 
+impl<'c> Generator<'c> {
+    pub(crate) fn new(class: &'c Class) -> Self {
+        Self { class, generic: class.generics.type_params().next().is_some() }
+    }
+}
+
 impl Generator<'_> {
     /// The way in which a field is written and read.
-    fn codec(&self, field: &Field) -> TokenStream {
+    pub(crate) fn codec(&self, field: &Field) -> TokenStream {
         let ty = &field.ty;
         match &field.with {
             Some(path) => quote!(#path),
@@ -139,16 +147,26 @@ impl Generator<'_> {
             // An error about a type that can't be written is to point at the type.
             None => quote_spanned! {ty.span()=> {
                 #[allow(unused_imports)]
-                use ::amiko_core::derive::{ProbeNative as _, ProbeNeither as _, ProbeSerde as _};
-                (&&&::amiko_core::derive::Probe::<#ty>::new()).codec()
+                use ::amiko_core::derive::{ProbeMap as _, ProbeNative as _, ProbeNeither as _, ProbeSerde as _};
+                (&&&&::amiko_core::derive::Probe::<#ty>::new()).codec()
             }},
         }
     }
 
     /// Calls a method of the codec of a field.
-    fn call(&self, field: &Field, method: &str, arguments: &TokenStream) -> TokenStream {
+    pub(crate) fn call(&self, field: &Field, method: &str, arguments: &TokenStream) -> TokenStream {
         let (codec, method, ty) = (self.codec(field), format_ident!("{method}"), &field.ty);
         quote_spanned!(ty.span()=> ::amiko_core::serializable::Codec::<#ty>::#method(&#codec, #arguments))
+    }
+
+    /// Writes a field. What a codec of the user's writes is looked at, since it may be anything.
+    fn write_field(&self, field: &Field) -> TokenStream {
+        let binding = &field.binding;
+        if field.with.is_none() {
+            return self.call(field, "write", &quote!(#binding, out));
+        }
+        let (codec, ty) = (self.codec(field), &field.ty);
+        quote_spanned!(ty.span()=> ::amiko_core::derive::write_with(&#codec, #binding, out))
     }
 
     /// The methods of an enum whose variants are all units.
@@ -323,15 +341,13 @@ impl Generator<'_> {
                     ::amiko_core::derive::check_variant(::amiko_core::Serializable::class(#binding), &[#(#names),*])?;
                 }
             });
-            let write = self.call(field, "write", &quote!(#binding, out));
+            let write = self.write_field(field);
             return quote!(#check #write);
         }
         let (begin, version) = (keys::begin_class(&shape.class), self.class.version);
         let version = (version > 1).then(|| quote!(out.key("_version"); out.integer(#version);));
         let fields = shape.written().map(|field| {
-            let (name, binding) = (&field.name, &field.binding);
-            let write = self.call(field, "write", &quote!(#binding, out));
-            let key = keys::write(name);
+            let (key, write) = (keys::write(&field.name), self.write_field(field));
             quote! {
                 #key
                 #write?;

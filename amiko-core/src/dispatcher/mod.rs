@@ -11,11 +11,12 @@ pub use connection::Connection;
 pub use resumption::{Conflict, Older, Standing};
 pub use timer::Timer;
 
-use crate::id::{Id, Key, Object};
+use crate::id::{Id, Object};
 use crate::machine::Node;
+use crate::references::Touched;
 use crate::rejection::Rejection;
 use crate::sabotage::sabotaged;
-use crate::serializable::{Patch, WriteError, each_escaped};
+use crate::serializable::{Key, Patch, WriteError, each_escaped};
 use crate::slices::Slices;
 use crate::table::{Table, TableUndo};
 use crate::time::Time;
@@ -26,6 +27,24 @@ use std::sync::Arc;
 pub(crate) struct DispatcherUndo<N: Node> {
     timers: TableUndo<Timer<N>>,
     connections: TableUndo<Connection<N>>,
+}
+
+impl<N: Node> DispatcherUndo<N> {
+    /// What was before an event of these tables.
+    pub(crate) fn of(timers: &mut Table<Timer<N>>, connections: &mut Table<Connection<N>>) -> Self {
+        Self { timers: timers.take_undo(), connections: connections.take_undo() }
+    }
+
+    /// Visits everything that the event touched in these tables.
+    pub(crate) fn visit_touched(
+        &self,
+        timers: &Table<Timer<N>>,
+        connections: &Table<Connection<N>>,
+        visit: &mut dyn FnMut(Touched<'_>),
+    ) {
+        timers.visit_touched(&self.timers, visit);
+        connections.visit_touched(&self.connections, visit);
+    }
 }
 
 /// Timers and connections, with the deadlines among them in order.
@@ -263,7 +282,7 @@ impl<N: Node> Dispatcher<N> {
     }
 
     pub(crate) fn take_undo(&mut self) -> DispatcherUndo<N> {
-        DispatcherUndo { timers: self.timers.take_undo(), connections: self.connections.take_undo() }
+        DispatcherUndo::of(&mut self.timers, &mut self.connections)
     }
 
     pub(crate) fn roll_back(&mut self, undo: &DispatcherUndo<N>) {
@@ -285,6 +304,11 @@ impl<N: Node> Dispatcher<N> {
         if !sabotaged("rollback_misses_a_table") {
             self.connections.roll_back(&undo.connections);
         }
+    }
+
+    /// Visits every timer and connection that an event touched.
+    pub(crate) fn visit_touched(&self, undo: &DispatcherUndo<N>, visit: &mut dyn FnMut(Touched<'_>)) {
+        undo.visit_touched(&self.timers, &self.connections, visit);
     }
 
     pub(crate) fn difference_since(&self, undo: &DispatcherUndo<N>, patch: &mut Patch) -> Result<(), WriteError> {

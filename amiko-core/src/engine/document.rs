@@ -4,7 +4,7 @@
 //! memory.
 
 use super::cause::Cause;
-use crate::dispatcher::{Connection, Timer};
+use crate::dispatcher::{Connection, DispatcherUndo, Timer};
 use crate::machine::Node;
 use crate::serializable::{
     Change, Json, Patch, Pointer, Problem, ReadError, Reader, Schema, Serializable, WriteError, Writer, apply_patch,
@@ -30,6 +30,11 @@ impl<N: Node> Document<N> {
     pub(crate) fn new(state: N) -> Self {
         Self { state, timers: Table::new(), connections: Table::new() }
     }
+
+    /// Ends an event of the tables beside the state: hands over what was before it.
+    pub(super) fn take_undo_beside(&mut self) -> DispatcherUndo<N> {
+        DispatcherUndo::of(&mut self.timers, &mut self.connections)
+    }
 }
 
 /// Writes the document as a snapshot.
@@ -54,6 +59,7 @@ pub(super) fn write_document<N: Node>(
     out.entry_key("connections");
     connections.write(&mut out)?;
     out.end_object();
+    out.outcome(0, Ok(()))?;
     Ok(out)
 }
 
@@ -185,8 +191,9 @@ pub(super) fn begin_record<N: Node>(
     time: Time,
     cause: &Cause<N>,
     rejected: Option<&str>,
+    limit: usize,
 ) -> Result<(), WriteError> {
-    patch.begin_inside(|out| {
+    patch.begin_inside(limit, |out| {
         out.begin_object()?;
         out.raw("\"seq\":");
         out.integer(sequence);

@@ -31,10 +31,8 @@ pub enum EventError {
     Write(WriteError),
     /// What the event changed makes too long a journal record.
     TooLong {
-        /// The limit in bytes.
+        /// The limit in bytes. The record is put together no further than that.
         limit: usize,
-        /// The length of the record in bytes.
-        found: usize,
     },
     /// A message from a peer, before which others are missing.
     Gap {
@@ -108,13 +106,23 @@ impl std::error::Error for EngineOpenError {
     }
 }
 
+impl EventError {
+    /// What the event changed can't be written.
+    pub(super) fn unwritten(error: WriteError) -> Self {
+        match error.problem() {
+            WriteError::TooLong { limit } => Self::TooLong { limit: *limit },
+            _ => Self::Write(error),
+        }
+    }
+}
+
 impl fmt::Display for EventError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::Write(_) => f.write_str("what the event changed can't be written"),
-            Self::TooLong { limit, found } => {
-                write!(f, "expected a journal record of at most {limit} bytes, found {found}")
+            Self::TooLong { limit } => {
+                write!(f, "expected a journal record of at most {limit} bytes, found a longer one")
             }
             Self::Gap { missing } => write!(f, "expected the next message of the peer, found one {missing} further on"),
             Self::Future { index, expected } => {

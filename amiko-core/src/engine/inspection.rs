@@ -4,7 +4,8 @@
 
 use super::document::{Document, Restored, refused, write_document};
 use crate::machine::Node;
-use crate::references::StrongReferences;
+use crate::dispatcher::DispatcherUndo;
+use crate::references::{StrongReferences, Touched};
 use crate::serializable::{Json, Lines, Reader, Writer, from_json};
 use crate::store::{self, Inspection, OpenError, Recovery, Refused, Repair, RepairError, Report};
 use std::path::Path;
@@ -107,6 +108,8 @@ enum Last<N: Node> {
     /// A record, with what was before it.
     Record {
         before: N::Undo,
+        /// The same of the timers and connections.
+        beside: DispatcherUndo<N>,
         /// It only used up what came in, which the node's check isn't asked about.
         rejected: bool,
     },
@@ -126,6 +129,7 @@ impl<N: Node> Recovery for Inspector<N> {
         self.last = Last::Foreign;
         if let Restored::Typed(document) = &mut self.restored {
             drop(document.state.take_undo(None));
+            drop(document.take_undo_beside());
             self.last = Last::Whole;
         }
         Ok(())
@@ -139,7 +143,8 @@ impl<N: Node> Recovery for Inspector<N> {
         self.restored.record(sequence, record)?;
         if let Restored::Typed(document) = &mut self.restored {
             let rejected = Reader::new(record).peek_field("rejected").map_err(refused)?.is_some();
-            self.last = Last::Record { before: document.state.take_undo(own), rejected };
+            let beside = document.take_undo_beside();
+            self.last = Last::Record { before: document.state.take_undo(own), beside, rejected };
         }
         Ok(())
     }
@@ -151,11 +156,14 @@ impl<N: Node> Inspection for Inspector<N> {
         match &self.last {
             Last::Foreign => Ok(()),
             Last::Whole => {
-                self.references = StrongReferences::of(&document.state);
+                self.references = StrongReferences::of(&document.state, &document.timers, &document.connections);
                 self.references.resolve(&document.state).map_err(|rejection| rejection.to_string())
             }
-            Last::Record { before, rejected } => {
-                self.references.check(&document.state, before).map_err(|rejection| rejection.to_string())?;
+            Last::Record { before, beside, rejected } => {
+                let beside = |visit: &mut dyn FnMut(Touched<'_>)| {
+                    beside.visit_touched(&document.timers, &document.connections, visit);
+                };
+                self.references.check(&document.state, before, beside).map_err(|rejection| rejection.to_string())?;
                 if *rejected { Ok(()) } else { document.state.check(before).map_err(|rejection| rejection.to_string()) }
             }
         }

@@ -29,13 +29,13 @@ pub use settings::{Entropy, Limits, Settings};
 pub(crate) use transaction::panic_text;
 
 use crate::dispatcher::{Arrival, Connection, Dispatcher, Due, Timer};
-use crate::id::Id;
+use crate::id::{Id, Object};
 use crate::machine::{Hosts, Node, StateMachine};
-use crate::references::StrongReferences;
+use crate::references::{Name, Referrers, StrongReferences};
 use crate::rejection::Rejection;
 use crate::router::Event;
 use crate::sabotage::sabotaged;
-use crate::serializable::{Lines, Patch, Secrets, WriteError, Writer, shorten};
+use crate::serializable::{Key, Lines, Patch, Secrets, WriteError, Writer, shorten};
 use crate::store::{Damaged, Directory, Store, Torn};
 use crate::table::Table;
 use crate::time::Time;
@@ -190,7 +190,8 @@ impl<N: Node, S: Store> Engine<N, S> {
         };
         // What was put into tables while the state was made isn't part of an event.
         drop(engine.node.take_undo(None));
-        engine.references = StrongReferences::of(&engine.node);
+        let dispatcher = &engine.event.dispatcher;
+        engine.references = StrongReferences::of(&engine.node, dispatcher.timers(), dispatcher.connections());
         if rewrite {
             engine.snapshot_at_once().map_err(EngineOpenError::Snapshot)?;
         }
@@ -259,6 +260,15 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// The state as it was at a version, if that is still kept. Costs a copy of all pointers to objects.
     pub fn version(&self, version: Sequence) -> Option<N> {
         self.history.state_at(version, self.sequence, &self.node)
+    }
+
+    /// What has this ID in it, strong or not: objects, the node's own fields, timers, and outboxes. Walks everything.
+    pub fn referrers<T: Object>(&self, id: &Id<T>) -> Vec<Name> {
+        let mut referrers = Referrers { kind: T::KIND, key: &id.key().encode(), found: Vec::new() };
+        referrers.of_node(&self.node);
+        self.event.dispatcher.timers().visit_objects(&mut |touched| referrers.of_object(touched));
+        self.event.dispatcher.connections().visit_objects(&mut |touched| referrers.of_object(touched));
+        referrers.found
     }
 
     /// The last rejections, oldest first.

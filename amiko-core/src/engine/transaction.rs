@@ -7,6 +7,7 @@ use super::history::Version;
 use super::{Engine, EventError, Rejected, Sequence, document};
 use crate::engine::Output;
 use crate::machine::Node;
+use crate::references::{ReferenceChanges, Touched};
 use crate::rejection::Rejection;
 use crate::router;
 use crate::store::Store;
@@ -115,9 +116,15 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.node.check(&undo.state).map_err(EventError::Rejected)?;
         self.patch.clear();
         self.find_difference(undo)?;
-        let changes = self.references.check(&self.node, &undo.state).map_err(EventError::Rejected)?;
+        let changes = self.check_references(undo)?;
         self.references.revert(changes);
         Ok(self.patch.to_json())
+    }
+
+    fn check_references(&mut self, undo: &Version<N>) -> Result<ReferenceChanges, EventError> {
+        let dispatcher = &self.event.dispatcher;
+        let beside = |visit: &mut dyn FnMut(Touched<'_>)| dispatcher.visit_touched(&undo.dispatcher, visit);
+        self.references.check(&self.node, &undo.state, beside).map_err(EventError::Rejected)
     }
 
     fn find_difference(&mut self, undo: &Version<N>) -> Result<(), EventError> {
@@ -125,24 +132,27 @@ impl<N: Node, S: Store> Engine<N, S> {
         patch
             .within_field("/state", |patch| self.node.difference_since(&undo.state, patch))
             .and_then(|()| self.event.dispatcher.difference_since(&undo.dispatcher, patch))
-            .map_err(EventError::Write)
+            .map_err(EventError::unwritten)
     }
 
     /// Begins the record of the next version; the operations of its patch follow.
     pub(super) fn begin_record(&mut self, cause: &Cause<N>, rejected: Option<&str>) -> Result<(), EventError> {
-        document::begin_record(&mut self.patch, self.sequence + 1, self.event.now, cause, rejected)
-            .map_err(EventError::Write)
+        // One that only takes note of an input is small, and is always taken.
+        let limit = if rejected.is_some() { usize::MAX } else { self.settings.limits.record };
+        document::begin_record(&mut self.patch, self.sequence + 1, self.event.now, cause, rejected, limit)
+            .map_err(EventError::unwritten)
     }
 
-    /// Appends the record to the journal. One that only takes note of an input is small, and is always taken.
+    /// Appends the record to the journal.
     pub(super) fn append(&mut self, used_up: bool, undo: &Version<N>) -> Result<(), EventError> {
-        let record = self.patch.end_inside(document::RECORD_END);
-        let (limit, found) = (self.settings.limits.record, record.len());
+        let limit = self.settings.limits.record;
+        let found = self.patch.end_inside(document::RECORD_END).len();
         if found > limit && !used_up {
-            return Err(EventError::TooLong { limit, found });
+            return Err(EventError::TooLong { limit });
         }
-        let changes = self.references.check(&self.node, &undo.state).map_err(EventError::Rejected)?;
+        let changes = self.check_references(undo)?;
         self.record = found;
+        let record = self.patch.whole();
         if let Err(error) = self.store.append(self.sequence + 1, record) {
             self.references.revert(changes);
             return Err(EventError::Store(error));

@@ -37,11 +37,14 @@ impl<'m, K: Ord, V> Parts<'m, K, V> {
     }
 }
 
-/// Calls `visit(key, old, new)` for each entry that differs, passing over the subtrees that both versions share.
+/// An entry of one version.
+type Entry<'m, K, V> = Option<(&'m K, &'m V)>;
+
+/// Calls `visit(old, new)` for each entry that differs, passing over the subtrees that both versions share.
 pub(super) fn compare<'m, K: Ord, V, E>(
     old: &'m Link<K, V>,
     new: &'m Link<K, V>,
-    mut visit: impl FnMut(&'m K, Option<&'m V>, Option<&'m V>) -> Result<(), E>,
+    mut visit: impl FnMut(Entry<'m, K, V>, Entry<'m, K, V>) -> Result<(), E>,
 ) -> Result<(), E> {
     // Most maps of an object that has changed haven't: nothing is allocated for them.
     match (old, new) {
@@ -75,10 +78,10 @@ pub(super) fn compare<'m, K: Ord, V, E>(
         match (left, right) {
             (Some(Part::Entry(left)), Some(Part::Entry(right))) if std::ptr::eq(left, right) => {}
             (Some(Part::Entry(left)), Some(Part::Entry(right))) => {
-                visit(&left.key, Some(&left.value), Some(&right.value))?;
+                visit(Some((&left.key, &left.value)), Some((&right.key, &right.value)))?;
             }
-            (Some(Part::Entry(left)), _) => visit(&left.key, Some(&left.value), None)?,
-            (_, Some(Part::Entry(right))) => visit(&right.key, None, Some(&right.value))?,
+            (Some(Part::Entry(left)), _) => visit(Some((&left.key, &left.value)), None)?,
+            (_, Some(Part::Entry(right))) => visit(None, Some((&right.key, &right.value)))?,
             _ => {}
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Invariant: whichever way a field goes, it comes back exactly or is refused while writing.
 
-use super::{Change, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer};
+use super::{Change, Json, Key, Patch, Pointer, ReadError, Reader, Reference, Schema, Secrets, Serializable, Summary, WriteError, Writer, serde};
+use crate::map::Map;
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::marker::PhantomData;
@@ -81,11 +82,7 @@ pub trait Codec<T> {
 
     /// As [`Serializable::summarize`].
     fn summarize(&self, value: &T, out: &mut Summary) {
-        let mut text = Writer::new();
-        match self.write(value, &mut text) {
-            Ok(()) => out.text(text.as_str()),
-            Err(error) => out.text(&error.to_string()),
-        }
+        out.text_by(|text| self.write(value, text));
     }
 
     /// As [`Serializable::schema`].
@@ -101,7 +98,7 @@ pub struct Native;
 impl<T: Serializable> Codec<T> for Native {
     #[inline]
     fn write(&self, value: &T, out: &mut Writer) -> Result<(), WriteError> {
-        value.write(out)
+        super::write_value(value, out)
     }
 
     #[inline]
@@ -137,34 +134,65 @@ impl<T: Serializable> Codec<T> for Native {
 
 /// The way of types that are serde's and not [`Serializable`]: as `serde_json` would write them, but refused where reading
 /// would give something else.
+///
+/// Classes in them are seen: their secrets, their references, and what they look like. Entries of a map are written in the
+/// order of their keys if they come from a hash or a B-tree, and otherwise as they come.
 #[derive(Debug, Clone, Copy)]
 pub struct Serde;
 
-impl<T: Serialize + DeserializeOwned> Codec<T> for Serde {
+impl<T: Serialize + DeserializeOwned + 'static> Codec<T> for Serde {
     fn write(&self, value: &T, out: &mut Writer) -> Result<(), WriteError> {
-        out.raw(&super::serde::to_exact_json(value)?);
-        Ok(())
+        let json = if out.hides_secrets() {
+            serde::to_tree(value, Secrets::Hidden)?
+        } else {
+            serde::to_exact_json(value)?
+        };
+        json.write(out)
     }
 
     fn read(&self, input: &mut Reader<'_>) -> Result<T, ReadError> {
-        let before = input.clone();
-        let text = input.skip()?;
-        serde_json::from_str(text).map_err(|error| before.invalid(error.to_string()))
+        serde::from_json(input)
     }
 
     fn missing(&self) -> Option<T> {
         // serde, too, takes a missing `Option` for `None`.
-        serde_json::from_str("null").ok().filter(|value| serde_json::to_string(value).is_ok_and(|text| text == "null"))
+        let value = serde::from_json(&mut Reader::new("null")).ok()?;
+        serde::to_tree(&value, Secrets::Written).is_ok_and(|json| json == Json::Null).then_some(value)
     }
 
-    fn schema(&self, _: &mut Schema) -> String {
-        "of serde".into()
+    fn difference(&self, new: &T, old: &T, patch: &mut Patch) -> Result<(), WriteError> {
+        serde::difference(new, old, patch)
+    }
+
+    fn apply(&self, value: &mut T, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+        if pointer.split().is_none() {
+            *value = self.read(super::patch::whole_value(pointer, change)?)?;
+            return Ok(());
+        }
+        let nowhere = |error: WriteError| Reader::new("").invalid(error.to_string());
+        let mut json = serde::to_tree(value, Secrets::Written).map_err(nowhere)?;
+        json.apply(pointer, change)?;
+        let text = super::to_json(&json).map_err(nowhere)?;
+        *value = self.read(&mut Reader::new(&text))?;
+        Ok(())
+    }
+
+    fn references(&self, value: &T, visit: &mut dyn FnMut(Reference<'_>)) {
+        serde::references(value, visit);
+    }
+
+    fn schema(&self, schema: &mut Schema) -> String {
+        serde::schema::<T>(schema)
     }
 }
 
+/// The way of a [`Map`] whose values go this way: entry by entry, so that its cost follows the change.
+#[derive(Debug, Clone, Copy)]
+pub struct Entries<C>(pub C);
+
 /// Chooses between [`Native`] and [`Serde`] for a type, at compile time: for the code that the derive writes.
 ///
-/// `(&&&Probe::<T>::new()).codec()` finds the first of three methods that fits, because the compiler looks for a method on
+/// `(&&&&Probe::<T>::new()).codec()` finds the first of four methods that fits, because the compiler looks for a method on
 /// the type with the most references first. The last one fits every type and then fails with the message of
 /// [`Serializable`], so that a user who forgot a derive is told so.
 #[doc(hidden)]
@@ -184,7 +212,16 @@ pub trait ProbeNative {
     }
 }
 
-impl<T: Serializable> ProbeNative for &&Probe<T> {}
+impl<T: Serializable> ProbeNative for &&&Probe<T> {}
+
+#[doc(hidden)]
+pub trait ProbeMap {
+    fn codec(&self) -> Entries<Serde> {
+        Entries(Serde)
+    }
+}
+
+impl<K: Key, V: Serialize + DeserializeOwned + Clone + 'static> ProbeMap for &&Probe<Map<K, V>> {}
 
 #[doc(hidden)]
 pub trait ProbeSerde {
@@ -193,7 +230,7 @@ pub trait ProbeSerde {
     }
 }
 
-impl<T: Serialize + DeserializeOwned> ProbeSerde for &Probe<T> {}
+impl<T: Serialize + DeserializeOwned + 'static> ProbeSerde for &Probe<T> {}
 
 #[doc(hidden)]
 pub trait ProbeNeither {

@@ -19,6 +19,18 @@ pub enum WriteError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// A string is longer than a reader takes.
+    LongString {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// One of the others, in a part of the value.
+    At {
+        /// Where in the value: `links.alice.channels[0].amountLocal`.
+        path: String,
+        /// What is wrong there; never another `At`.
+        error: Box<WriteError>,
+    },
     /// A value inside of `Some` that is written as `null`, which is read as `None`.
     NullInSome,
     /// A transparent variant holds something whose class doesn't say which variant it is.
@@ -38,9 +50,47 @@ pub enum WriteError {
     },
 }
 
+impl WriteError {
+    /// What is wrong, without the place in the value.
+    pub fn problem(&self) -> &Self {
+        match self {
+            Self::At { error, .. } => error,
+            other => other,
+        }
+    }
+
+    /// Where in the value; empty for the whole, or where that isn't known.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::At { path, .. } => path,
+            _ => "",
+        }
+    }
+
+    /// The same error, seen from further out: `path` leads to the value that it is in.
+    #[must_use]
+    pub(crate) fn at(self, path: &str) -> Self {
+        let (inner, error) = match self {
+            Self::At { path, error } => (path, error),
+            error => (String::new(), Box::new(error)),
+        };
+        let separator = if path.is_empty() || inner.is_empty() || inner.starts_with('[') { "" } else { "." };
+        let path = format!("{path}{separator}{inner}");
+        if path.is_empty() { *error } else { Self::At { path, error } }
+    }
+
+    pub(crate) fn unreadable(reason: impl fmt::Display) -> Self {
+        Self::Unreadable { reason: reason.to_string() }
+    }
+}
+
 impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::At { path, error } => write!(f, "{path}: {error}"),
+            Self::LongString { limit } => {
+                write!(f, "expected a string of at most {limit} bytes as it stands in JSON, found a longer one")
+            }
             Self::NotFinite { found } => {
                 write!(f, "expected a finite number, found {found}: JSON can't hold it")
             }
@@ -156,6 +206,12 @@ impl ReadError {
     pub fn within(mut self, segment: impl AsRef<str>) -> Self {
         // Keys come from outside: shortened, and safe on a terminal.
         self.0.path.push(super::shorten(segment.as_ref()).escape_debug().to_string());
+        self
+    }
+
+    /// The same error at another place in the text.
+    pub(crate) fn moved(mut self, place: Place) -> Self {
+        self.0.place = place;
         self
     }
 

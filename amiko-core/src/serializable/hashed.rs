@@ -2,9 +2,12 @@
 //!
 //! Invariant: the order of a hash never reaches a text: entries are written in the order of their keys.
 
-use super::values::{apply_to_map, read_entries};
-use super::{Change, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer};
-use crate::id::Key;
+use super::key::Key;
+use super::values::{apply_to_map, read_entries, same_key, write_key};
+use super::{
+    Change, Native, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
+    replace_whole,
+};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
 
@@ -15,10 +18,12 @@ fn sorted<K: Ord, V, S>(map: &HashMap<K, V, S>) -> Vec<(&K, &V)> {
 }
 
 impl<K: Key, V: Serializable, S: BuildHasher + Default + 'static> Serializable for HashMap<K, V, S> {
+    const EXACT: bool = K::EXACT && V::EXACT;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_object()?;
         for (key, value) in sorted(self) {
-            key.with_text(|key| out.map_key(key));
+            write_key(key, |key| out.map_key(key))?;
             value.write(out)?;
         }
         out.end_object();
@@ -27,22 +32,25 @@ impl<K: Key, V: Serializable, S: BuildHasher + Default + 'static> Serializable f
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         let mut map = Self::default();
-        read_entries(input, |key, value| map.insert(key, value).is_none())?;
+        read_entries(&Native, input, |key, value| map.insert(key, value).is_none())?;
         Ok(map)
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        for (key, old) in sorted(old).into_iter().filter(|(key, _)| !self.contains_key(*key)) {
+        let has = |map: &Self, key: &K| map.get_key_value(key).is_some_and(|(other, _)| same_key(key, other));
+        for (key, old) in sorted(old).into_iter().filter(|(key, _)| !has(self, key)) {
             patch.entry(key, Some(old), None)?;
         }
         for (key, new) in sorted(self) {
-            patch.entry(key, old.get(key), Some(new))?;
+            patch.entry(key, old.get(key).filter(|_| has(old, key)), Some(new))?;
         }
         Ok(())
     }
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
-        apply_to_map(self, pointer, change, |map, key, value| drop(map.insert(key, value)), Self::remove, Self::get_mut)
+        let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
+        let insert = |map: &mut Self, key, value| drop(map.insert(key, value));
+        apply_to_map(&Native, self, (&segment, rest), change, insert, Self::remove, Self::get_mut)
     }
 
     fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
@@ -65,6 +73,8 @@ impl<K: Key, V: Serializable, S: BuildHasher + Default + 'static> Serializable f
 }
 
 impl<T: Serializable + Ord + Hash, S: BuildHasher + Default + 'static> Serializable for HashSet<T, S> {
+    const EXACT: bool = T::EXACT;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_array()?;
         for value in self.iter().collect::<BTreeSet<_>>() {
@@ -77,10 +87,6 @@ impl<T: Serializable + Ord + Hash, S: BuildHasher + Default + 'static> Serializa
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         BTreeSet::read(input).map(|set| set.into_iter().collect())
-    }
-
-    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        if self == old { Ok(()) } else { patch.replace(self) }
     }
 
     fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
@@ -98,6 +104,8 @@ impl<T: Serializable + Ord + Hash, S: BuildHasher + Default + 'static> Serializa
 
 #[cfg(feature = "bytes")]
 impl Serializable for bytes::Bytes {
+    const EXACT: bool = true;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.bytes(self);
         Ok(())
@@ -121,7 +129,9 @@ impl Serializable for bytes::Bytes {
 }
 
 /// Nothing is kept of it, so nothing is written.
-impl<T: 'static> Serializable for std::marker::PhantomData<T> {
+impl<T: Send + Sync + 'static> Serializable for std::marker::PhantomData<T> {
+    const EXACT: bool = true;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.null();
         Ok(())

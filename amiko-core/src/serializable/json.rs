@@ -4,7 +4,7 @@
 //! was read.
 
 use super::{Change, Patch, Pointer, Problem, ReadError, ReadLimits, Reader, Schema, Serializable, WriteError, Writer};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Any JSON value.
 ///
@@ -44,6 +44,19 @@ impl Json {
     /// Readable text, as a field of type `String` writes it.
     pub fn text(text: &str) -> Self {
         Self::String(if text.starts_with('!') { format!("!{text}") } else { text.to_owned() })
+    }
+
+    /// A number, as it is written.
+    ///
+    /// # Errors
+    /// The text isn't a number of JSON, or is longer than a reader takes.
+    pub fn number(text: &str) -> Result<Self, ReadError> {
+        let mut input = Reader::new(text);
+        let number = input.number("a number")?;
+        if number != text {
+            return Err(input.expected("the end of the number"));
+        }
+        Ok(Self::Number(number.to_owned()))
     }
 
     /// A whole number.
@@ -202,9 +215,14 @@ impl Json {
 }
 
 /// The JSON text, in one line.
+///
+/// What no reader would take is shown as what is wrong with it, in angle brackets.
 impl std::fmt::Display for Json {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&super::to_json(self).map_err(|_| std::fmt::Error)?)
+        match super::to_json(self) {
+            Ok(text) => f.write_str(&text),
+            Err(error) => write!(f, "<{error}>"),
+        }
     }
 }
 
@@ -213,19 +231,40 @@ impl Serializable for Json {
         match self {
             Self::Null => out.null(),
             Self::Bool(value) => out.bool(*value),
-            Self::Number(text) => out.raw(text),
+            Self::Number(text) => {
+                Self::number(text).map_err(|error| WriteError::unreadable(error.problem()))?;
+                out.raw(text);
+            }
             Self::String(text) => out.string(text),
             Self::Array(values) => values.write(out)?,
             Self::Object(fields) => {
                 out.begin_object()?;
+                let mut names = HashSet::with_capacity(fields.len());
                 for (name, value) in fields {
                     out.key(name);
+                    if !names.insert(name) {
+                        let problem = Problem::Duplicate { field: super::shorten(name) };
+                        return Err(WriteError::unreadable(problem));
+                    }
                     value.write(out)?;
                 }
                 out.end_object();
             }
         }
         Ok(())
+    }
+
+    const EXACT: bool = true;
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        match (self, old) {
+            (Self::Object(new), Self::Object(old)) if leads_to_the_order(old, new) => {
+                fields_difference(new, old, patch)
+            }
+            (Self::Array(new), Self::Array(old)) => new.difference(old, patch),
+            (new, old) if new == old => Ok(()),
+            (new, _) => patch.replace(new),
+        }
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
@@ -268,6 +307,34 @@ impl Serializable for Json {
     }
 }
 
+/// Whether taking out of `old` what `new` hasn't, and adding the rest at its end, gives the order of `new`.
+fn leads_to_the_order(old: &[(String, Json)], new: &[(String, Json)]) -> bool {
+    let (old_names, new_names) = (names_of(old), names_of(new));
+    let kept = old.iter().map(|(name, _)| name).filter(|name| new_names.contains(*name));
+    let added = new.iter().map(|(name, _)| name).filter(|name| !old_names.contains(*name));
+    kept.chain(added).eq(new.iter().map(|(name, _)| name))
+}
+
+fn names_of(fields: &[(String, Json)]) -> HashSet<&String> {
+    fields.iter().map(|(name, _)| name).collect()
+}
+
+/// What has changed, name by name.
+fn fields_difference(new: &[(String, Json)], old: &[(String, Json)], patch: &mut Patch) -> Result<(), WriteError> {
+    let names = names_of(new);
+    let before: HashMap<&String, &Json> = old.iter().map(|(name, value)| (name, value)).collect();
+    for (name, _) in old.iter().filter(|(name, _)| !names.contains(name)) {
+        patch.remove(name)?;
+    }
+    for (name, new) in new {
+        match before.get(name) {
+            Some(old) => patch.field(name, *old, new)?,
+            None => patch.add(name, new)?,
+        }
+    }
+    Ok(())
+}
+
 /// The fields of a class that this program doesn't know: `#[amiko(unknown = "keep")]`.
 ///
 /// What a newer program has written survives a round trip through an older one.
@@ -304,17 +371,7 @@ impl UnknownFields {
     /// Compares with an older version: for the code that the derive writes.
     #[doc(hidden)]
     pub fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        let find = |fields: &[(String, Json)], name: &str| fields.iter().position(|(known, _)| known == name);
-        for (name, _) in old.0.iter().filter(|(name, _)| find(&self.0, name).is_none()) {
-            patch.remove(name)?;
-        }
-        for (name, new) in &self.0 {
-            match find(&old.0, name) {
-                Some(at) => patch.field(name, &old.0[at].1, new)?,
-                None => patch.add(name, new)?,
-            }
-        }
-        Ok(())
+        fields_difference(&self.0, &old.0, patch)
     }
 
     /// Applies a patch to one of them: for the code that the derive writes.

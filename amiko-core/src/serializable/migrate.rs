@@ -51,7 +51,7 @@ pub fn lift<'a>(
             .map_err(|reason| before.invalid(format!("{class} can't be lifted from version {from}: {reason}")))?;
     }
     object.set("_version", Json::integer(version));
-    let text = object.to_string();
+    let text = super::to_json(&object).map_err(|error| before.invalid(format!("{class} can't be lifted: {error}")))?;
     let what = format!("in {class} after its migration from version {found} to {version}");
     Ok(Some(Lifted { before, text, what }))
 }

@@ -10,6 +10,7 @@ mod codec;
 mod error;
 mod hashed;
 mod json;
+mod key;
 mod migrate;
 mod patch;
 mod polymorphic;
@@ -22,9 +23,10 @@ mod summary;
 mod values;
 mod writer;
 
-pub use codec::{Codec, Native, Serde};
+pub use codec::{Codec, Entries, Native, Serde};
 pub use error::{Place, Problem, ReadError, WriteError};
 pub use json::{Json, UnknownFields};
+pub use key::{IntoKey, Key, with_hex};
 pub use patch::{Change, Patch, Pointer, apply, apply_patch, diff};
 pub use polymorphic::{Polymorphic, PolymorphicError, check_classes};
 pub use reader::{ReadLimits, Reader, Unknown};
@@ -36,13 +38,15 @@ pub use summary::{Summary, SummaryLimits, summary, summary_with};
 pub use writer::Hole;
 pub use writer::{Lines, Secrets, Text, Writer};
 
-pub(crate) use patch::each_escaped;
+pub(crate) use patch::{each_escaped, whole_value};
 pub use patch::replace_whole;
 pub(crate) use reader::{decode_key, shorten};
-pub(crate) use values::{apply_to_map, pointed_key, read_entries};
+pub(crate) use values::{apply_to_map, pointed_key, read_entries, same_key, write_key};
 
 #[doc(hidden)]
-pub use codec::{Probe, ProbeNative, ProbeNeither, ProbeSerde};
+pub use codec::{Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde};
+#[doc(hidden)]
+pub use key::{Joined, Parts, called_key, readable_key, split_key};
 #[doc(hidden)]
 pub use migrate::{check_version, lift};
 #[doc(hidden)]
@@ -131,23 +135,25 @@ pub trait Serializable: Sized + 'static {
         replace_whole(self, pointer, change)
     }
 
-    /// Whether objects of the class have fields with `#[amiko(strong)]`.
-    const STRONG: bool = false;
+    /// Whether what [`Serializable::write`] writes is known to be JSON that can be read back, so that nobody looks at it again:
+    /// true of what the derive writes, and of types that are made of such.
+    #[doc(hidden)]
+    const EXACT: bool = false;
 
     /// Visits every ID in the value.
     fn references(&self, _visit: &mut dyn FnMut(Reference<'_>)) {}
 
     /// Shows the value to people: as its text, if nothing better is known.
     fn summarize(&self, out: &mut Summary) {
-        let mut text = Writer::new();
-        match self.write(&mut text) {
-            Ok(()) => out.text(text.as_str()),
-            Err(error) => out.text(&error.to_string()),
-        }
+        out.text_by(|text| self.write(text));
     }
 
     /// Describes the type, and enters its classes into the schema; gives back what a field of this type is called.
-    fn schema(_schema: &mut Schema) -> String {
+    ///
+    /// Where references in it may be strong, a schema that is written by hand says so: [`Schema::strong`].
+    fn schema(schema: &mut Schema) -> String {
+        // Nothing is known of it, so they are looked for.
+        schema.strong();
         "custom".into()
     }
 
@@ -175,13 +181,7 @@ pub trait Serializable: Sized + 'static {
 
     #[doc(hidden)]
     fn read_slice(input: &mut Reader<'_>) -> Result<Vec<Self>, ReadError> {
-        let mut values = Vec::new();
-        input.begin_array()?;
-        while input.element()? {
-            let value = Self::read(input).map_err(|error| error.within(format!("[{}]", values.len())))?;
-            values.push(value);
-        }
-        Ok(values)
+        read_elements(input)
     }
 
     #[doc(hidden)]
@@ -205,8 +205,26 @@ pub trait Serializable: Sized + 'static {
 /// The value has no exact text.
 pub fn to_json<T: Serializable>(value: &T) -> Result<String, WriteError> {
     let mut out = Writer::new();
-    value.write(&mut out)?;
+    let written = write_value(value, &mut out);
+    out.outcome(0, written)?;
     Ok(out.into_string())
+}
+
+/// Writes a value, and looks at what was written if it isn't known to be readable.
+#[inline]
+pub(crate) fn write_value<T: Serializable>(value: &T, out: &mut Writer) -> Result<(), WriteError> {
+    if T::EXACT { value.write(out) } else { out.checked(|out| value.write(out)) }
+}
+
+/// Reads the elements of an array.
+pub(crate) fn read_elements<T: Serializable>(input: &mut Reader<'_>) -> Result<Vec<T>, ReadError> {
+    let mut values = Vec::new();
+    input.begin_array()?;
+    while input.element()? {
+        let value = T::read(input).map_err(|error| error.within(format!("[{}]", values.len())))?;
+        values.push(value);
+    }
+    Ok(values)
 }
 
 /// Reads a value from JSON text, to which nothing else may be attached.
@@ -264,6 +282,12 @@ pub fn take_field_with<T, C: Codec<T>>(
     input: &Reader<'_>,
 ) -> Result<T, ReadError> {
     slot.or_else(|| codec.missing()).ok_or_else(|| input.error(Problem::MissingField { field, class }))
+}
+
+/// Writes a field of a class as its codec says, which may be anything: for the code that the derive writes.
+#[doc(hidden)]
+pub fn write_with<T, C: Codec<T>>(codec: &C, value: &T, out: &mut Writer) -> Result<(), WriteError> {
+    out.checked(|out| codec.write(value, out))
 }
 
 /// Checks that a transparent variant can be told from the others: for the code that the derive writes.

@@ -2,8 +2,9 @@
 //!
 //! Invariant: applied to the old version, the difference gives the new one.
 
-use super::{Codec, Place, Problem, ReadError, Reader, Serializable, WriteError, Writer};
-use crate::id::{Key, Object};
+use super::key::Key;
+use super::{Codec, Place, Problem, ReadError, Reader, Serializable, WriteError, Writer, write_value};
+use crate::id::Object;
 use crate::scan::contains;
 use crate::table::{Table, TableUndo};
 use std::borrow::Cow;
@@ -91,13 +92,16 @@ impl Patch {
         self.operations = 0;
     }
 
-    /// Begins anew, as a part of a text that begins with this.
+    /// Begins anew, as a part of a text of at most so many bytes that begins with this.
     pub(crate) fn begin_inside(
         &mut self,
+        limit: usize,
         write: impl FnOnce(&mut Writer) -> Result<(), WriteError>,
     ) -> Result<(), WriteError> {
         self.clear();
-        write(&mut self.out)?;
+        self.out.set_limit(limit);
+        let written = write(&mut self.out);
+        self.out.outcome(0, written)?;
         self.start = self.out.as_str().len();
         Ok(())
     }
@@ -114,6 +118,11 @@ impl Patch {
     /// Ends the text that it is a part of, and gives all of it back. No operations can follow.
     pub(crate) fn end_inside(&mut self, end: &str) -> &str {
         self.out.raw(end);
+        self.out.as_str()
+    }
+
+    /// The text that it is a part of.
+    pub(crate) fn whole(&self) -> &str {
         self.out.as_str()
     }
 
@@ -250,17 +259,21 @@ impl Patch {
     /// # Errors
     /// The value has no exact text.
     pub fn replace<T: Serializable>(&mut self, value: &T) -> Result<(), WriteError> {
-        self.replace_with(|out| value.write(out))
+        self.replace_by(|out| write_value(value, out))
     }
 
     /// The value has become what is written here.
     ///
     /// # Errors
-    /// Those of `write`.
+    /// Those of `write`; or what was written can't be read back.
     pub fn replace_with(
         &mut self,
         write: impl FnOnce(&mut Writer) -> Result<(), WriteError>,
     ) -> Result<(), WriteError> {
+        self.replace_by(|out| out.checked(write))
+    }
+
+    fn replace_by(&mut self, write: impl FnOnce(&mut Writer) -> Result<(), WriteError>) -> Result<(), WriteError> {
         self.operation("{\"op\":\"replace\",\"path\":\"", "\",\"value\":", write)
     }
 
@@ -269,9 +282,16 @@ impl Patch {
     /// # Errors
     /// The value has no exact text.
     pub fn add<T: Serializable>(&mut self, segment: &str, value: &T) -> Result<(), WriteError> {
-        self.within(segment, |patch| {
-            patch.operation("{\"op\":\"add\",\"path\":\"", "\",\"value\":", |out| value.write(out))
-        })
+        self.add_with(segment, |out| write_value(value, out))
+    }
+
+    /// The same for a value that is written here.
+    pub(crate) fn add_with(
+        &mut self,
+        segment: &str,
+        write: impl FnOnce(&mut Writer) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
+        self.within(segment, |patch| patch.operation("{\"op\":\"add\",\"path\":\"", "\",\"value\":", write))
     }
 
     /// An entry is gone.
@@ -302,10 +322,20 @@ impl Patch {
         self.out.raw(after);
         // Counted from where the value will be read: in the record now, and in a snapshot later.
         let depth = self.out.set_depth(self.level.max(RECORD_LEVELS));
-        let outcome = write(&mut self.out);
+        let start = self.out.as_str().len();
+        let written = write(&mut self.out);
+        let outcome = self.out.outcome(start, written);
         self.out.set_depth(depth);
         self.out.raw("}");
-        outcome
+        outcome.map_err(|error| self.placed(error))
+    }
+
+    /// An error in the value that is compared, with the path to it.
+    #[cold]
+    fn placed(&self, error: WriteError) -> WriteError {
+        let pointer = [self.path.as_str()].into_iter().chain(self.fields[self.pushed..].iter().copied()).collect::<String>();
+        let segments: Vec<_> = pointer.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~")).collect();
+        error.at(&segments.join("."))
     }
 }
 

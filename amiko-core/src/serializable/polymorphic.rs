@@ -39,7 +39,7 @@ pub trait Polymorphic: Any {
 
 impl<T: Serializable> Polymorphic for T {
     fn write_object(&self, out: &mut Writer) -> Result<(), WriteError> {
-        self.write(out)
+        super::write_value(self, out)
     }
 
     fn difference_object(&self, old: &dyn Any, patch: &mut Patch) -> Result<bool, WriteError> {

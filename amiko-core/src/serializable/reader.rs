@@ -3,6 +3,7 @@
 //! Invariant: on any input the reader either hands over what is there or gives an error with its place; it never
 //! panics, and never recurses or allocates beyond its [`ReadLimits`].
 
+mod check;
 mod escapes;
 
 use super::{Place, Problem, ReadError};
@@ -20,9 +21,13 @@ pub struct ReadLimits {
     pub string: usize,
 }
 
+impl ReadLimits {
+    pub(crate) const DEFAULT: Self = Self { depth: 128, number: 400, string: 64 << 20 };
+}
+
 impl Default for ReadLimits {
     fn default() -> Self {
-        Self { depth: 128, number: 400, string: 64 << 20 }
+        Self::DEFAULT
     }
 }
 
@@ -65,6 +70,12 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub fn with_unknown(mut self, unknown: Unknown) -> Self {
         self.unknown = unknown;
+        self
+    }
+
+    /// The same for a value that stands this far inside another one.
+    pub(crate) fn inside(mut self, depth: u32) -> Self {
+        self.depth = depth;
         self
     }
 
@@ -483,6 +494,18 @@ impl<'a> Reader<'a> {
     pub(crate) fn peek(&mut self) -> Option<u8> {
         self.blank();
         self.byte()
+    }
+
+    /// What becomes of a field that a class doesn't know.
+    pub(crate) fn unknown(&self) -> Unknown {
+        self.unknown
+    }
+
+    /// An error in the value that begins here, of somebody who doesn't know the text that it stands in.
+    pub(crate) fn located(&self, error: ReadError) -> ReadError {
+        let mut ahead = self.clone();
+        ahead.blank();
+        error.moved(ahead.place())
     }
 
     /// A reader of another text, with the same limits and the same choice for unknown fields.

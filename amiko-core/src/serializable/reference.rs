@@ -6,7 +6,7 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference<'r> {
     /// The kind of the object that is named.
-    pub kind: &'static str,
+    pub kind: Cow<'r, str>,
     /// Its key, as text.
     pub key: Cow<'r, str>,
     /// `#[amiko(strong)]`: the object must be there when an event commits.

@@ -12,6 +12,8 @@ use std::path::Path;
 #[derive(Debug, Default)]
 pub struct Schema {
     classes: BTreeMap<String, Class>,
+    /// One of the classes has a strong reference.
+    strong: bool,
 }
 
 #[derive(Debug)]
@@ -32,7 +34,8 @@ pub struct Fields<'s> {
 impl Fields<'_> {
     /// A field, with what its type is called, and whether it may be missing.
     pub fn field(&mut self, name: &str, ty: &str, optional: bool) {
-        let missing = if optional { ", may be missing" } else { "" };
+        // A table may always be missing: it is empty then.
+        let missing = if optional && !is_table(ty) { ", may be missing" } else { "" };
         self.lines.push(format!("  {name}: {ty}{missing}"));
     }
 
@@ -64,7 +67,38 @@ impl Schema {
         called
     }
 
-    fn text(&self) -> String {
+    /// Notes that one of the classes has a strong reference: by hand where a class is written by hand. What isn't noted isn't
+    /// looked for.
+    pub fn strong(&mut self) {
+        self.strong = true;
+    }
+
+    /// Whether one of the classes has a strong reference.
+    pub(crate) fn has_strong(&self) -> bool {
+        self.strong
+    }
+
+    /// Enters a struct or an enum of serde.
+    pub(super) fn foreign(&mut self, name: &str, lines: &[String]) {
+        let name = format!("{name} of serde");
+        let lines = [format!("class {name}, version 1")].into_iter().chain(lines.iter().map(|line| format!("  {line}")));
+        self.classes.entry(name).or_insert_with(|| Class { types: Vec::new(), lines: lines.collect() });
+    }
+
+    /// Enters classes of which only the text is known.
+    pub(super) fn take_over(&mut self, text: &str) {
+        let mut lines: Vec<String> = Vec::new();
+        for line in text.lines().chain(["class "]) {
+            if let Some(first) = lines.first().filter(|_| line.starts_with("class ")).cloned() {
+                let name = first.trim_start_matches("class ").rsplit_once(", version ").map_or("", |(name, _)| name);
+                let lines = std::mem::take(&mut lines);
+                self.classes.entry(name.to_owned()).or_insert_with(|| Class { types: Vec::new(), lines });
+            }
+            lines.push(line.to_owned());
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
         let lines = self.classes.values().flat_map(|class| &class.lines);
         lines.fold(String::new(), |text, line| text + line + "\n")
     }
@@ -142,11 +176,15 @@ pub fn check<T: Serializable>(lock: impl AsRef<Path>) -> Result<(), String> {
     if old == text { Ok(()) } else { Err(explain(&old, &text, lock)) }
 }
 
+fn is_table(ty: &str) -> bool {
+    ty.starts_with("table of ")
+}
+
 fn parse(text: &str) -> BTreeMap<&str, (u32, BTreeMap<&str, &str>)> {
     let mut classes = BTreeMap::new();
     let mut current = "";
     for line in text.lines() {
-        if let Some((name, version)) = line.strip_prefix("class ").and_then(|line| line.split_once(", version ")) {
+        if let Some((name, version)) = line.strip_prefix("class ").and_then(|line| line.rsplit_once(", version ")) {
             current = name;
             classes.insert(name, (version.parse().unwrap_or(0), BTreeMap::new()));
         } else if let Some((_, fields)) = classes.get_mut(current) {
@@ -176,7 +214,7 @@ fn explain(old: &str, new: &str, lock: &Path) -> String {
         };
         for (field, ty) in fields {
             match old_fields.get(field) {
-                None if ty.ends_with("may be missing") || ty.is_empty() => {
+                None if ty.ends_with("may be missing") || ty.is_empty() || is_table(ty) => {
                     lines.push(format!("  {class}.{field} is new and may be missing: nothing is to be done"));
                 }
                 None => lines.push(needs(

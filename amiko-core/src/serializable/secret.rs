@@ -36,6 +36,8 @@ impl<T> fmt::Debug for Secret<T> {
 }
 
 impl<T: Serializable> Serializable for Secret<T> {
+    const EXACT: bool = T::EXACT;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         if out.hides_secrets() {
             out.string("(secret)");

@@ -3,7 +3,7 @@
 //! Invariant: a summary shows no secret, no control character and nothing that changes the direction of writing, and its
 //! size is bounded whatever the size of the object.
 
-use super::Serializable;
+use super::{Secrets, Serializable, WriteError, Writer};
 
 /// How much a summary shows.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +77,15 @@ impl Summary {
                 return;
             }
             push_plain(&mut self.out, character);
+        }
+    }
+
+    /// The text that is written here, without secrets.
+    pub(crate) fn text_by(&mut self, write: impl FnOnce(&mut Writer) -> Result<(), WriteError>) {
+        let mut text = Writer::new().with_secrets(Secrets::Hidden);
+        match write(&mut text) {
+            Ok(()) => self.text(text.as_str()),
+            Err(error) => self.text(&error.to_string()),
         }
     }
 

@@ -2,15 +2,16 @@
 //!
 //! Invariant: each either comes back exactly or is refused; none has a second form.
 
+use super::key::Key;
 use super::patch::replace_whole;
 use super::{
-    Change, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
+    Change, Codec, Native, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary,
+    WriteError, Writer,
 };
-use crate::id::Key;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// The methods of a type that is compared and replaced as a whole.
+/// The methods of a type that is compared and replaced as a whole; for types whose values are equal only if their texts are.
 macro_rules! whole {
     () => {
         fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
@@ -22,6 +23,8 @@ macro_rules! whole {
 /// The methods of a pointer to a value.
 macro_rules! pointer {
     ($inner:ident, $new:path, $mutable:path) => {
+        const EXACT: bool = $inner::EXACT;
+
         fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
             (**self).write(out)
         }
@@ -71,6 +74,8 @@ macro_rules! pointer {
 macro_rules! integers {
     ($($type:ty: $expected:literal),* $(,)?) => {$(
         impl Serializable for $type {
+            const EXACT: bool = true;
+
             fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
                 out.integer(*self);
                 Ok(())
@@ -97,6 +102,8 @@ integers! {
 }
 
 impl Serializable for u8 {
+    const EXACT: bool = true;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.integer(*self);
         Ok(())
@@ -135,6 +142,8 @@ impl Serializable for u8 {
 }
 
 impl Serializable for bool {
+    const EXACT: bool = true;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.bool(*self);
         Ok(())
@@ -152,6 +161,8 @@ impl Serializable for bool {
 }
 
 impl Serializable for f64 {
+    const EXACT: bool = true;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.float(*self)
     }
@@ -171,6 +182,8 @@ impl Serializable for f64 {
 }
 
 impl Serializable for String {
+    const EXACT: bool = true;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.text(self);
         Ok(())
@@ -192,6 +205,8 @@ impl Serializable for String {
 }
 
 impl Serializable for () {
+    const EXACT: bool = true;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.null();
         Ok(())
@@ -213,6 +228,8 @@ impl Serializable for () {
 }
 
 impl<T: Serializable> Serializable for Option<T> {
+    const EXACT: bool = T::EXACT;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         match self {
             Some(value) if value.is_null() => Err(WriteError::NullInSome),
@@ -292,6 +309,8 @@ pub(super) fn index(segment: &str, length: usize) -> Result<usize, ReadError> {
 }
 
 impl<T: Serializable> Serializable for Vec<T> {
+    const EXACT: bool = T::EXACT;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         T::write_slice(self, out)
     }
@@ -338,6 +357,8 @@ impl<T: Serializable> Serializable for Vec<T> {
 }
 
 impl<T: Serializable, const N: usize> Serializable for [T; N] {
+    const EXACT: bool = T::EXACT;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         T::write_slice(self, out)
     }
@@ -372,6 +393,8 @@ impl<T: Serializable, const N: usize> Serializable for [T; N] {
 }
 
 impl<T: Serializable> Serializable for VecDeque<T> {
+    const EXACT: bool = T::EXACT;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_array()?;
         for value in self {
@@ -383,7 +406,8 @@ impl<T: Serializable> Serializable for VecDeque<T> {
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        Vec::read(input).map(Self::from)
+        // Not as a slice: bytes are an array of numbers here, as they are written.
+        super::read_elements(input).map(Self::from)
     }
 
     fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
@@ -395,11 +419,13 @@ impl<T: Serializable> Serializable for VecDeque<T> {
     }
 
     fn schema(schema: &mut Schema) -> String {
-        T::schema_of_slice(schema)
+        format!("list of {}", T::schema(schema))
     }
 }
 
 impl<T: Serializable + Ord> Serializable for BTreeSet<T> {
+    const EXACT: bool = T::EXACT;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_array()?;
         for value in self {
@@ -433,19 +459,18 @@ impl<T: Serializable + Ord> Serializable for BTreeSet<T> {
     fn schema(schema: &mut Schema) -> String {
         format!("set of {}", T::schema(schema))
     }
-
-    whole!();
 }
 
 /// Reads the entries of an object that is a map; for each of the containers that are one.
-pub(crate) fn read_entries<K: Key, V: Serializable>(
+pub(crate) fn read_entries<K: Key, V, C: Codec<V>>(
+    codec: &C,
     input: &mut Reader<'_>,
     mut insert: impl FnMut(K, V) -> bool,
 ) -> Result<(), ReadError> {
     input.begin_object()?;
     while let Some(text) = input.key()? {
         let key = read_key(&text, input)?;
-        let value = V::read(input).map_err(|error| error.within(text.clone()))?;
+        let value = codec.read(input).map_err(|error| error.within(text.clone()))?;
         if !insert(key, value) {
             return Err(input.error(Problem::Duplicate { field: super::shorten(&text) }));
         }
@@ -460,25 +485,43 @@ pub(crate) fn read_key<K: Key>(text: &str, input: &Reader<'_>) -> Result<K, Read
     })
 }
 
-/// Applies a change to a map, or to one of its entries; for each of the containers that are one.
-pub(crate) fn apply_to_map<M: Serializable, K: Key, V: Serializable>(
+/// Writes the key of an entry, if it is the one that its text is read as.
+#[inline]
+pub(crate) fn write_key<K: Key>(key: &K, write: impl FnOnce(&str)) -> Result<(), WriteError> {
+    key.with_text(|text| {
+        if !K::EXACT && K::decode(text).as_ref() != Ok(key) {
+            return Err(WriteError::unreadable(format!("expected a key that is read back as it is, found {text:?}")));
+        }
+        write(text);
+        Ok(())
+    })
+}
+
+/// Whether two keys have the same text: of two that are equal, only the text says whether one has taken the other's place.
+#[inline]
+pub(crate) fn same_key<K: Key>(one: &K, other: &K) -> bool {
+    K::EXACT || one.with_text(|one| other.with_text(|other| one == other))
+}
+
+/// Applies a change to an entry of a map; for each of the containers that are one.
+pub(crate) fn apply_to_map<M, K: Key, V, C: Codec<V>>(
+    codec: &C,
     map: &mut M,
-    pointer: Pointer<'_>,
+    (segment, rest): (&str, Pointer<'_>),
     change: Change<'_, '_>,
     insert: impl FnOnce(&mut M, K, V),
     remove: impl FnOnce(&mut M, &K) -> Option<V>,
     get_mut: impl for<'m> FnOnce(&'m mut M, &K) -> Option<&'m mut V>,
 ) -> Result<(), ReadError> {
-    let Some((segment, rest)) = pointer.split() else { return replace_whole(map, pointer, change) };
-    let key: K = pointed_key(&segment)?;
-    let missing = || Pointer::no_such_path(&segment);
+    let key: K = pointed_key(segment)?;
+    let missing = || Pointer::no_such_path(segment);
     match change {
         Change::Add(input) if rest.split().is_none() => {
-            insert(map, key, V::read(input)?);
+            insert(map, key, codec.read(input)?);
             Ok(())
         }
         Change::Remove if rest.split().is_none() => remove(map, &key).map(drop).ok_or_else(missing),
-        deeper => get_mut(map, &key).ok_or_else(missing)?.apply(rest, deeper),
+        deeper => codec.apply(get_mut(map, &key).ok_or_else(missing)?, rest, deeper),
     }
 }
 
@@ -488,10 +531,12 @@ pub(crate) fn pointed_key<K: Key>(segment: &str) -> Result<K, ReadError> {
 }
 
 impl<K: Key, V: Serializable> Serializable for BTreeMap<K, V> {
+    const EXACT: bool = K::EXACT && V::EXACT;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_object()?;
         for (key, value) in self {
-            key.with_text(|key| out.map_key(key));
+            write_key(key, |key| out.map_key(key))?;
             value.write(out)?;
         }
         out.end_object();
@@ -500,7 +545,7 @@ impl<K: Key, V: Serializable> Serializable for BTreeMap<K, V> {
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         let mut map = Self::new();
-        read_entries(input, |key, value| map.insert(key, value).is_none())?;
+        read_entries(&Native, input, |key, value| map.insert(key, value).is_none())?;
         Ok(map)
     }
 
@@ -523,23 +568,28 @@ impl<K: Key, V: Serializable> Serializable for BTreeMap<K, V> {
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        for (key, old) in old.iter().filter(|(key, _)| !self.contains_key(*key)) {
+        let has = |map: &Self, key: &K| map.get_key_value(key).is_some_and(|(other, _)| same_key(key, other));
+        for (key, old) in old.iter().filter(|(key, _)| !has(self, key)) {
             patch.entry(key, Some(old), None)?;
         }
         for (key, new) in self {
-            patch.entry(key, old.get(key), Some(new))?;
+            patch.entry(key, old.get(key).filter(|_| has(old, key)), Some(new))?;
         }
         Ok(())
     }
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
-        apply_to_map(self, pointer, change, |map, key, value| drop(map.insert(key, value)), Self::remove, Self::get_mut)
+        let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
+        let insert = |map: &mut Self, key, value| drop(map.insert(key, value));
+        apply_to_map(&Native, self, (&segment, rest), change, insert, Self::remove, Self::get_mut)
     }
 }
 
 macro_rules! tuples {
     ($($length:literal: $($name:ident $index:tt),+;)*) => {$(
         impl<$($name: Serializable),+> Serializable for ($($name,)+) {
+            const EXACT: bool = true $(&& $name::EXACT)+;
+
             fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
                 out.begin_array()?;
                 $(

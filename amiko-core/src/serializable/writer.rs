@@ -3,7 +3,10 @@
 //! Invariant: what a `Writer` has written without an error, a [`Reader`](super::Reader) reads back exactly; unless it was told
 //! to hide the secrets.
 
-use super::{ReadLimits, WriteError};
+mod path;
+
+use super::{ReadLimits, Reader, WriteError};
+use crate::sabotage::sabotaged;
 use crate::scan::{is_plain, plain};
 
 /// Which characters stand for themselves in a string.
@@ -38,7 +41,10 @@ pub enum Secrets {
 }
 
 /// Writes JSON into a `String`.
-#[derive(Debug, Default)]
+///
+/// Methods that write a string can't fail on the spot: one that is longer than a reader takes is noted, and said by
+/// [`Writer::finish`].
+#[derive(Debug)]
 pub struct Writer {
     out: String,
     text: Text,
@@ -49,6 +55,26 @@ pub struct Writer {
     first: bool,
     /// Where tables that are written in slices have been left out, if they are to be.
     holes: Option<Vec<Hole>>,
+    /// Bytes of the whole text at most.
+    limit: usize,
+    /// The first thing that no reader takes, and where it begins.
+    fault: Option<(usize, WriteError)>,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self {
+            out: String::new(),
+            text: Text::default(),
+            lines: Lines::default(),
+            secrets: Secrets::default(),
+            depth: 0,
+            first: false,
+            holes: None,
+            limit: usize::MAX,
+            fault: None,
+        }
+    }
 }
 
 /// Where the entries of a table belong: for the code that the derive writes.
@@ -132,11 +158,75 @@ impl Writer {
         self.out
     }
 
+    /// What was written, if a reader takes all of it.
+    ///
+    /// # Errors
+    /// A string, or the text as a whole, is longer than a reader takes.
+    pub fn finish(mut self) -> Result<String, WriteError> {
+        self.outcome(0, Ok(()))?;
+        Ok(self.out)
+    }
+
+    /// What became of a value that was written from `start` on, with the place in it that is at fault.
+    pub(crate) fn outcome(&mut self, start: usize, written: Result<(), WriteError>) -> Result<(), WriteError> {
+        let (at, error) = match (self.fault.take(), written) {
+            (None, Ok(())) => return Ok(()),
+            (Some(fault), _) => fault,
+            (None, Err(error)) => (self.out.len(), error),
+        };
+        let text = self.out.get(start..at).unwrap_or_default();
+        Err(error.at(&path::of_the_end(text)))
+    }
+
+    /// Lets somebody write a value who may write anything, and sees to it that it is one that a reader takes: JSON, no deeper
+    /// and no longer than that, with each name once.
+    ///
+    /// # Errors
+    /// It isn't; or those of `write`.
+    pub fn checked(&mut self, write: impl FnOnce(&mut Self) -> Result<(), WriteError>) -> Result<(), WriteError> {
+        let (start, depth, first) = (self.out.len(), self.depth, self.first);
+        write(self)?;
+        if sabotaged("gate_off") {
+            return Ok(());
+        }
+        (self.depth, self.first) = (depth, first);
+        // Whoever writes may also have taken back what was there before.
+        let text = self.out.get(start..).ok_or_else(|| WriteError::unreadable("expected a value, found none"))?;
+        let mut input = Reader::new(text).inside(depth);
+        let Err(error) = input.check().and_then(|()| input.end()) else { return Ok(()) };
+        let at = start + usize::try_from(error.place().byte).unwrap_or(usize::MAX).min(text.len());
+        let error = WriteError::unreadable(error.problem());
+        self.fault.get_or_insert((at, error.clone()));
+        Err(error)
+    }
+
+    /// The same with at most this many bytes: what would be longer is refused before it is put together.
+    pub(crate) fn set_limit(&mut self, bytes: usize) {
+        self.limit = bytes;
+    }
+
+    #[cold]
+    fn note(&mut self, at: usize, error: WriteError) {
+        self.fault.get_or_insert((at, error));
+    }
+
+    /// Notes that the text is too long, and keeps it from growing.
+    #[cold]
+    fn cut(&mut self) -> WriteError {
+        let error = WriteError::TooLong { limit: self.limit };
+        self.fault.get_or_insert((self.out.len(), error.clone()));
+        let end = (0..=self.limit).rev().find(|end| self.out.is_char_boundary(*end)).unwrap_or(0);
+        self.out.truncate(end);
+        error
+    }
+
     /// Forgets what was written and keeps the memory.
     pub fn clear(&mut self) {
         self.out.clear();
         self.depth = 0;
         self.first = false;
+        self.limit = usize::MAX;
+        self.fault = None;
     }
 
     /// Makes room for so many bytes more.
@@ -158,8 +248,11 @@ impl Writer {
     fn deeper(&mut self) -> Result<(), WriteError> {
         self.depth += 1;
         self.first = true;
-        let limit = ReadLimits::default().depth;
-        if self.depth > limit { Err(WriteError::TooDeep { limit }) } else { Ok(()) }
+        const LIMIT: u32 = ReadLimits::DEFAULT.depth;
+        if self.depth > LIMIT {
+            return Err(WriteError::TooDeep { limit: LIMIT });
+        }
+        if self.out.len() > self.limit { Err(self.cut()) } else { Ok(()) }
     }
 
     /// Opens an object.
@@ -173,7 +266,7 @@ impl Writer {
     #[inline]
     pub fn end_object(&mut self) {
         self.out.push('}');
-        self.depth -= 1;
+        self.depth = self.depth.saturating_sub(1);
         self.first = false;
     }
 
@@ -204,7 +297,7 @@ impl Writer {
     /// Closes the array.
     pub fn end_array(&mut self) {
         self.out.push(']');
-        self.depth -= 1;
+        self.depth = self.depth.saturating_sub(1);
         self.first = false;
     }
 
@@ -217,6 +310,9 @@ impl Writer {
         if !std::mem::take(&mut self.first) {
             self.out.push(',');
         }
+        if self.out.len() > self.limit {
+            self.cut();
+        }
     }
 
     /// Begins an element of the array that is open.
@@ -227,9 +323,8 @@ impl Writer {
     /// Writes the key of a field of the object that is open. A key is written as it is, but for what JSON escapes.
     pub fn key(&mut self, key: &str) {
         self.comma();
-        self.out.push('"');
-        self.push_escaped(key);
-        self.out.push_str("\":");
+        self.string(key);
+        self.out.push(':');
     }
 
     /// The same for a key of a map, which is text that was encoded as a [`Key`](crate::Key).
@@ -293,9 +388,31 @@ impl Writer {
     /// Writes a JSON string, as it is but for what JSON escapes.
     #[inline]
     pub fn string(&mut self, value: &str) {
+        let start = self.out.len();
+        if value.len() > self.room() {
+            return self.too_long(start);
+        }
         self.out.push('"');
         self.push_escaped(value);
         self.out.push('"');
+        // Escapes make it longer.
+        if self.out.len() - start > ReadLimits::DEFAULT.string + "\"\"".len() {
+            self.too_long(start);
+        }
+    }
+
+    /// Bytes that a string may have here.
+    #[inline]
+    fn room(&self) -> usize {
+        ReadLimits::DEFAULT.string.min(self.limit)
+    }
+
+    #[cold]
+    fn too_long(&mut self, start: usize) {
+        let limit = self.room();
+        self.out.truncate(start);
+        self.out.push_str("\"\"");
+        self.note(start, if limit == self.limit { WriteError::TooLong { limit } } else { WriteError::LongString { limit } });
     }
 
     #[inline]
@@ -328,7 +445,7 @@ impl Writer {
     pub fn text(&mut self, value: &str) {
         if self.text == Text::Ascii && value.bytes().any(|byte| !(32..=127).contains(&byte)) {
             self.bytes(value.as_bytes());
-        } else if value.starts_with('!') {
+        } else if value.starts_with('!') && value.len() < self.room() {
             let doubled = format!("!{value}");
             self.string(&doubled);
         } else {
@@ -338,6 +455,9 @@ impl Writer {
 
     /// Writes bytes as `!x` and their lower-case hex.
     pub fn bytes(&mut self, value: &[u8]) {
+        if value.len() > (self.room() - "!x".len().min(self.room())) / 2 {
+            return self.too_long(self.out.len());
+        }
         self.out.push_str("\"!x");
         self.push_hex(value);
         self.out.push('"');

@@ -23,12 +23,9 @@ impl Generator<'_> {
             });
             arm(shape, quote!(#(#fields;)*))
         });
-        let strong = shapes.iter().flat_map(Shape::written).any(|field| field.strong);
         let summaries = shapes.iter().map(|shape| arm(shape, self.summarize_shape(shape)));
         let schema = self.schema(shapes);
         quote! {
-            const STRONG: ::core::primitive::bool = #strong;
-
             #[allow(unused_variables)]
             fn references(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
                 match self { #(#references)* }
@@ -113,7 +110,9 @@ impl Generator<'_> {
                 Missing::Error => quote!(#missing.is_some()),
                 _ => quote!(true),
             };
+            let strong = field.strong.then(|| quote!(fields.schema.strong();));
             quote! {
+                #strong
                 let ty = #schema;
                 fields.field(#name, &ty, #optional);
             }

@@ -1,0 +1,241 @@
+//! Keys: values that have an exact text, and so can name what is in a map or in a table.
+//!
+//! Invariant: `decode(encode(key))` is the key, and two keys that differ have texts that differ.
+
+mod composite;
+
+use super::{Reference, decode_key};
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::Hash;
+
+pub use composite::{Joined, Parts, called_key, readable_key, split_key};
+
+/// A type that names objects, and that has an exact text.
+pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
+    /// Whether two such keys are known to be equal only if their texts are, and to be read back as they are. Of others that is
+    /// looked at each time.
+    #[doc(hidden)]
+    const EXACT: bool = false;
+
+    /// The key as text: a key of a JSON object.
+    fn encode(&self) -> Cow<'_, str>;
+
+    /// Lends the same text: keys that aren't text themselves put it together without memory of its own.
+    #[inline]
+    fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
+        lend(&self.encode())
+    }
+
+    /// What such keys are called in a schema.
+    fn called() -> String {
+        "key".into()
+    }
+
+    /// Visits the key, if it is an ID.
+    fn reference(&self, _visit: &mut dyn FnMut(Reference<'_>)) {}
+
+    /// The other side of [`Key::encode`].
+    ///
+    /// # Errors
+    /// What was expected instead.
+    fn decode(text: &str) -> Result<Self, &'static str>;
+}
+
+/// What [`Id::new`](crate::Id::new) takes for a key of type `K`: the key itself or a borrow of it, and text where the key
+/// can be made of text.
+///
+/// ```
+/// use amiko_core::IntoKey;
+///
+/// // Whatever the width of the key, a literal is one of it.
+/// let number: u64 = 7.into_key();
+/// let text: String = "alice".into_key();
+/// assert_eq!((number, text.as_str()), (7, "alice"));
+/// ```
+///
+/// Only the first of the implementations fits an integer literal, so that the compiler knows its type: this is why other
+/// integers aren't made wider here, as `Into` would.
+#[diagnostic::on_unimplemented(
+    message = "a key of type `{K}` can't be made of `{Self}`",
+    label = "expected `{K}`, `&{K}`, or text where a key can be made of it",
+    note = "write the key itself, or make one with `.into()`; text is taken where `{K}` implements `From<&str>`"
+)]
+pub trait IntoKey<K> {
+    /// The key.
+    fn into_key(self) -> K;
+}
+
+impl<K: Key> IntoKey<K> for K {
+    fn into_key(self) -> K {
+        self
+    }
+}
+
+impl<K: Key> IntoKey<K> for &K {
+    fn into_key(self) -> K {
+        self.clone()
+    }
+}
+
+impl<'a, K: Key + From<&'a str>> IntoKey<K> for &'a str {
+    fn into_key(self) -> K {
+        self.into()
+    }
+}
+
+impl<K: Key + From<String>> IntoKey<K> for Cow<'_, str> {
+    fn into_key(self) -> K {
+        self.into_owned().into()
+    }
+}
+
+impl Key for String {
+    const EXACT: bool = true;
+
+    fn called() -> String {
+        "text".into()
+    }
+
+    fn encode(&self) -> Cow<'_, str> {
+        if self.starts_with('!') { Cow::Owned(format!("!{self}")) } else { Cow::Borrowed(self) }
+    }
+
+    fn decode(text: &str) -> Result<Self, &'static str> {
+        if !text.starts_with('!') {
+            return Ok(text.into());
+        }
+        Self::from_utf8(decode_key(text)?).map_err(|_| "text, not binary")
+    }
+}
+
+/// Lends a few characters and the lower-case hex of some bytes, as one text: for keys that are a hash or a public key, and
+/// that put it together without memory of its own. Longer ones get some.
+///
+/// ```
+/// assert_eq!(amiko_core::with_hex("!x", &[1, 0xAB], str::to_owned), "!x01ab");
+/// ```
+pub fn with_hex<R>(first: &str, bytes: &[u8], lend: impl FnOnce(&str) -> R) -> R {
+    /// Two characters, and the 33 bytes of the longest public keys.
+    const USUAL: usize = 2 + 2 * 33;
+    let (mut text, length) = ([0; USUAL], first.len() + 2 * bytes.len());
+    let on_the_stack = text.get_mut(..length).and_then(|text| {
+        let (start, digits) = text.split_at_mut(first.len());
+        start.copy_from_slice(first.as_bytes());
+        hex::encode_to_slice(bytes, digits).ok()?;
+        str::from_utf8(text).ok()
+    });
+    match on_the_stack {
+        Some(text) => lend(text),
+        None => lend(&format!("{first}{}", hex::encode(bytes))),
+    }
+}
+
+/// The key of what there is only one of: the node itself.
+impl Key for () {
+    const EXACT: bool = true;
+
+    fn encode(&self) -> Cow<'_, str> {
+        Cow::Borrowed("")
+    }
+
+    fn decode(text: &str) -> Result<Self, &'static str> {
+        if text.is_empty() { Ok(()) } else { Err("an empty text") }
+    }
+}
+
+impl<const N: usize> Key for [u8; N] {
+    const EXACT: bool = true;
+
+    fn encode(&self) -> Cow<'_, str> {
+        Cow::Owned(self.with_text(str::to_owned))
+    }
+
+    fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
+        with_hex("!x", self, lend)
+    }
+
+    fn decode(text: &str) -> Result<Self, &'static str> {
+        decode_key(text)?.try_into().map_err(|_| "bytes of another length")
+    }
+}
+
+macro_rules! integer_keys {
+    ($($type:ty),*) => {$(
+        impl Key for $type {
+            const EXACT: bool = true;
+
+            fn called() -> String {
+                "integer".into()
+            }
+
+            fn encode(&self) -> Cow<'_, str> {
+                Cow::Owned(itoa::Buffer::new().format(*self).to_owned())
+            }
+
+            #[inline]
+            fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
+                lend(itoa::Buffer::new().format(*self))
+            }
+
+            fn decode(text: &str) -> Result<Self, &'static str> {
+                // One text for one key: "7", never "07" or "+7".
+                let number: Self = text.parse().map_err(|_| "an integer")?;
+                if number.encode() == text { Ok(number) } else { Err("an integer without leading zeros or plus") }
+            }
+        }
+    )*};
+}
+
+integer_keys!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::Map;
+    use crate::serializable::{Serializable, Text, Writer, apply, diff, from_json};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// The key comes back from its text, and from maps in both modes of a writer; and a patch finds it.
+    pub(crate) fn comes_back<K: Key>(key: K) {
+        key.with_text(|text| {
+            assert_eq!(text, key.encode());
+            assert_eq!(K::decode(text).as_ref(), Ok(&key));
+        });
+        let (map, empty) = (BTreeMap::from([(key.clone(), 7_u8)]), BTreeMap::new());
+        assert_eq!(apply(&empty, &diff(&empty, &map).unwrap()).as_ref(), Ok(&map));
+        assert_eq!(apply(&map, &diff(&map, &empty).unwrap()).as_ref(), Ok(&empty));
+        comes_back_from_json(&map);
+        comes_back_from_json(&[(key, 7_u8)].into_iter().collect::<Map<K, u8>>());
+    }
+
+    pub(crate) fn comes_back_from_json<T: Serializable + PartialEq + fmt::Debug>(value: &T) {
+        for mode in [Text::Unicode, Text::Ascii] {
+            let mut out = Writer::new().with_text(mode);
+            value.write(&mut out).unwrap();
+            assert!(mode == Text::Unicode || out.as_str().is_ascii(), "{out:?}");
+            assert_eq!(from_json::<T>(out.as_str()).as_ref(), Ok(value), "{out:?}");
+        }
+    }
+
+    pub(crate) fn refuses<K: Key>(texts: &[&str]) {
+        for text in texts {
+            assert!(K::decode(text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn keys_are_read_back(number in any::<i128>(), text in any::<String>(), bytes in any::<[u8; 32]>()) {
+            comes_back(number);
+            comes_back(format!("!{text}"));
+            comes_back(text);
+            comes_back(bytes);
+            comes_back(());
+            // Shorter than any hash, and longer than what is put together without memory of its own.
+            comes_back([bytes[0]; 0]);
+            comes_back([bytes[0]; 100]);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! A class as a type of serde.
+//!
+//! serde carries values only in the types of its data model, which know neither classes nor secrets. So a class is passed
+//! inside of a newtype whose name nobody else uses: to any other format a newtype is what is in it, and ours know the name.
+//! They then say that what follows isn't for people, which no format says only halfway down, and get the class as its text.
+
+use super::super::{Json, Reader, Secrets, Serializable, Unknown, WriteError, Writer, from_json, to_json};
+use super::schema;
+use serde_core::Deserialize;
+use serde_core::de::{self, Deserializer, Visitor};
+use serde_core::ser::{self, Serialize, SerializeStruct, Serializer};
+use std::fmt;
+use std::marker::PhantomData;
+
+/// The name of the newtype around a class.
+pub(super) const CLASS: &str = "$amiko::private::Class";
+
+/// What a serializer of ours can ask a class for: a field each, of which the others are never put together.
+pub(super) const NAME: &str = "name";
+pub(super) const TEXT: &str = "text";
+pub(super) const HIDDEN: &str = "hidden";
+pub(super) const REFERENCES: &str = "references";
+
+/// A value of ours in any format of serde: as an object in those that people read, else as its text.
+///
+/// # Errors
+/// The value has no exact text, or the format can't hold it.
+pub fn serialize<T: Serializable, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    if serializer.is_human_readable() {
+        serializer.serialize_newtype_struct(CLASS, &Seen(value))
+    } else {
+        serializer.serialize_str(&text_of(value).map_err(ser::Error::custom)?)
+    }
+}
+
+/// The other side of [`serialize`].
+///
+/// # Errors
+/// Something else stands there.
+pub fn deserialize<'de, T: Serializable, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    if deserializer.is_human_readable() {
+        deserializer.deserialize_newtype_struct(CLASS, ClassVisitor(PhantomData))
+    } else {
+        from_json(&String::deserialize(deserializer)?).map_err(|error| de::Error::custom(error.reason()))
+    }
+}
+
+struct Seen<'v, T>(&'v T);
+
+impl<T: Serializable> Serialize for Seen<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            let text = text_of(self.0).map_err(ser::Error::custom)?;
+            return Json::parse(&text).map_err(ser::Error::custom)?.serialize(serializer);
+        }
+        let mut faces = serializer.serialize_struct(CLASS, 4)?;
+        faces.serialize_field(NAME, &Face(self.0, name_of))?;
+        faces.serialize_field(TEXT, &Face(self.0, text_of))?;
+        faces.serialize_field(HIDDEN, &Face(self.0, text_without_secrets))?;
+        faces.serialize_field(REFERENCES, &Face(self.0, references_of))?;
+        faces.end()
+    }
+}
+
+/// What a class gives if it is asked for it.
+struct Face<'v, T>(&'v T, fn(&T) -> Result<String, WriteError>);
+
+impl<T> Serialize for Face<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&(self.1)(self.0).map_err(ser::Error::custom)?)
+    }
+}
+
+fn name_of<T>(_: &T) -> Result<String, WriteError> {
+    Ok(std::any::type_name::<T>().to_owned())
+}
+
+fn text_of<T: Serializable>(value: &T) -> Result<String, WriteError> {
+    to_json(value)
+}
+
+fn text_without_secrets<T: Serializable>(value: &T) -> Result<String, WriteError> {
+    let mut out = Writer::new().with_secrets(Secrets::Hidden);
+    value.write(&mut out)?;
+    out.finish()
+}
+
+/// `[[kind, key, strong], …]`.
+fn references_of<T: Serializable>(value: &T) -> Result<String, WriteError> {
+    let mut found = Vec::new();
+    value.references(&mut |reference| {
+        found.push((reference.kind.to_string(), reference.key.to_string(), reference.strong));
+    });
+    to_json(&found)
+}
+
+/// What a deserializer of ours puts in the place of a class.
+pub(super) enum Given {
+    /// Its text, and what becomes of fields that it doesn't know.
+    Text(String, Unknown),
+    /// Nothing: the class is to say what it looks like, in its error.
+    Nothing,
+}
+
+struct ClassVisitor<T>(PhantomData<T>);
+
+impl<T: Serializable> ClassVisitor<T> {
+    fn read<E: de::Error>(text: &str, unknown: Unknown) -> Result<T, E> {
+        let mut input = Reader::new(text).with_unknown(unknown);
+        let read = T::read(&mut input).and_then(|value| input.end().map(|()| value));
+        read.map_err(|error| E::custom(error.reason()))
+    }
+
+    fn read_json<E: de::Error>(json: &Json) -> Result<T, E> {
+        Self::read(&to_json(json).map_err(E::custom)?, Unknown::Deny)
+    }
+}
+
+impl<'de, T: Serializable> Visitor<'de> for ClassVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of a class")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        if deserializer.is_human_readable() {
+            return Self::read_json(&Json::deserialize(deserializer)?);
+        }
+        match deserializer.deserialize_str(GivenVisitor)? {
+            Given::Text(text, unknown) => Self::read(&text, unknown),
+            Given::Nothing => Err(de::Error::custom(schema::to_pass_on::<T>())),
+        }
+    }
+
+    // Formats in which a newtype is what is in it even here.
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        Self::read_json(&Json::String(text.to_owned()))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        Self::read_json(&Json::deserialize(de::value::MapAccessDeserializer::new(map))?)
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<T, A::Error> {
+        Self::read_json(&Json::deserialize(de::value::SeqAccessDeserializer::new(seq))?)
+    }
+}
+
+/// Takes over what a deserializer of ours gives.
+struct GivenVisitor;
+
+impl Visitor<'_> for GivenVisitor {
+    type Value = Given;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the text of a class")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Given, E> {
+        Ok(Given::Text(text.to_owned(), Unknown::Deny))
+    }
+
+    fn visit_bytes<E: de::Error>(self, text: &[u8]) -> Result<Given, E> {
+        let text = std::str::from_utf8(text).map_err(E::custom)?;
+        Ok(Given::Text(text.to_owned(), Unknown::Ignore))
+    }
+
+    fn visit_unit<E>(self) -> Result<Given, E> {
+        Ok(Given::Nothing)
+    }
+}
+
+/// A class where serde expects a value: what the visitor of a class is given.
+pub(super) struct ClassDeserializer<E>(pub(super) Given, pub(super) PhantomData<E>);
+
+impl<'de, E: de::Error> Deserializer<'de> for ClassDeserializer<E> {
+    type Error = E;
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
+        match &self.0 {
+            Given::Text(text, Unknown::Deny) => visitor.visit_str(text),
+            Given::Text(text, Unknown::Ignore) => visitor.visit_bytes(text.as_bytes()),
+            Given::Nothing => visitor.visit_unit(),
+        }
+    }
+
+    serde_core::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}

@@ -1,0 +1,82 @@
+//! What names tell: those that `serde_json` gives to what it can't say otherwise, and those of types.
+//!
+//! serde doesn't tell a map that keeps an order from one that has none. The name of its type does, mostly; of the others it is
+//! found out by reading them back (`exact`).
+
+/// What `serde_json` calls a number, if a program has its feature `arbitrary_precision` on.
+pub(super) const NUMBER: &str = "$serde_json::private::Number";
+/// What it calls JSON that stays as it is.
+pub(super) const RAW: &str = "$serde_json::private::RawValue";
+
+/// What the order of a container means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Nothing: that of a hash; or it follows from the entries, as in a B-tree. Entries are written in the order of their texts.
+    Sorted,
+    /// It is part of the value.
+    Kept,
+    /// The name of the type doesn't say.
+    Unknown,
+}
+
+/// What the type of this name, as `std::any::type_name` gives it, says of its order.
+pub(super) fn order(type_name: &str) -> Order {
+    let mut name = type_name;
+    let segment = loop {
+        name = name.trim_start_matches(['&', '*', ' ']);
+        let path = name.split_once('<').map_or(name, |(path, _)| path);
+        let segment = path.rsplit("::").next().unwrap_or(path);
+        // What only points at a value has the order of the value.
+        match name.strip_prefix(path).and_then(|rest| rest.strip_prefix('<')) {
+            Some(inside) if matches!(segment, "Box" | "Arc" | "Rc" | "Cow") => name = inside,
+            _ => break segment,
+        }
+    };
+    const KEPT: [&str; 9] = ["Vec", "Index", "Linked", "List", "Deque", "Array", "Ordered", "Heap", "["];
+    if KEPT.iter().any(|part| segment.contains(part)) || name.starts_with("serde_json::") {
+        Order::Kept
+    } else if segment.contains("Hash") || segment.contains("BTree") {
+        Order::Sorted
+    } else {
+        Order::Unknown
+    }
+}
+
+/// The name of a type that holds a value behind a lock or an atomic, if it is one of the standard library's: a change of it
+/// would escape the undo log.
+pub(super) fn interior(type_name: &str) -> bool {
+    const CELLS: [&str; 7] = ["Mutex", "RwLock", "OnceLock", "LazyLock", "Cell", "RefCell", "OnceCell"];
+    let path = type_name.split_once('<').map_or(type_name, |(path, _)| path);
+    let segment = path.rsplit("::").next().unwrap_or(path);
+    let of_std = path.starts_with("std::") || path.starts_with("core::") || path.starts_with("alloc::");
+    of_std && (segment.starts_with("Atomic") || CELLS.contains(&segment))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::any::type_name;
+    use std::collections::{BTreeMap, HashMap, HashSet, LinkedList};
+
+    #[test]
+    fn the_name_of_a_type_tells_its_order() {
+        assert_eq!(order(type_name::<HashMap<String, Vec<u8>>>()), Order::Sorted);
+        assert_eq!(order(type_name::<&Box<HashSet<Vec<u8>>>>()), Order::Sorted);
+        assert_eq!(order(type_name::<BTreeMap<u8, u8>>()), Order::Sorted);
+        assert_eq!(order(type_name::<Vec<HashMap<u8, u8>>>()), Order::Kept);
+        assert_eq!(order(type_name::<[u8]>()), Order::Kept);
+        assert_eq!(order(type_name::<LinkedList<u8>>()), Order::Kept);
+        assert_eq!(order(type_name::<indexmap::IndexMap<String, u8>>()), Order::Kept);
+        assert_eq!(order("hashlink::linked_hash_map::LinkedHashMap<u8, u8>"), Order::Kept);
+        assert_eq!(order("shop::Tags"), Order::Unknown);
+    }
+
+    #[test]
+    fn what_std_has_of_interior_mutability_is_known_by_its_name() {
+        assert!(interior(type_name::<std::sync::atomic::AtomicU64>()));
+        assert!(interior(type_name::<std::sync::Mutex<u8>>()));
+        assert!(interior(type_name::<std::cell::RefCell<u8>>()));
+        assert!(!interior(type_name::<Vec<u8>>()));
+        assert!(!interior("sheet::Cell"));
+    }
+}

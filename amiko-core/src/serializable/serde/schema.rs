@@ -1,0 +1,74 @@
+//! What a type of serde looks like, as far as it shows that to whoever reads it.
+
+use super::super::{Schema, Serializable};
+use super::trace::{Traced, trace};
+use serde_core::de::DeserializeOwned;
+use std::any::{TypeId, type_name};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+/// Begins what a class says of itself in the error that it gives to a tracer.
+const MARK: &str = "$amiko::private::Schema\n";
+
+/// A class that was met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Passed {
+    /// The name of its type.
+    pub(super) type_name: String,
+    /// What a field of it is called in a schema.
+    pub(super) called: String,
+    /// Whether there is a strong reference in it.
+    strong: bool,
+    /// It and the classes in it, as a schema has them.
+    text: String,
+}
+
+/// What a class says of itself.
+pub(super) fn to_pass_on<T: Serializable>() -> String {
+    let mut schema = Schema::default();
+    let called = T::schema(&mut schema);
+    format!("{MARK}{}\n{}\n{called}\n{}", type_name::<T>(), schema.has_strong(), schema.text())
+}
+
+/// The other side of [`to_pass_on`].
+pub(super) fn passed(error: &str) -> Option<Passed> {
+    // Types of other crates may have put words around it.
+    let (_, said) = error.split_once(MARK)?;
+    let (type_name, rest) = said.split_once('\n')?;
+    let (strong, rest) = rest.split_once('\n')?;
+    let (called, text) = rest.split_once('\n')?;
+    let owned = str::to_owned;
+    Some(Passed { type_name: owned(type_name), called: owned(called), strong: strong == "true", text: owned(text) })
+}
+
+/// Looks at a type once, and remembers what it has seen.
+fn traced<T: DeserializeOwned + 'static>() -> Arc<Traced> {
+    static SEEN: OnceLock<RwLock<HashMap<TypeId, Arc<Traced>>>> = OnceLock::new();
+    let seen = SEEN.get_or_init(RwLock::default);
+    let known = seen.read().unwrap_or_else(PoisonError::into_inner).get(&TypeId::of::<T>()).cloned();
+    known.unwrap_or_else(|| {
+        let traced = Arc::new(trace::<T>());
+        seen.write().unwrap_or_else(PoisonError::into_inner).insert(TypeId::of::<T>(), Arc::clone(&traced));
+        traced
+    })
+}
+
+/// The classes that can be seen behind a type.
+pub(super) fn classes_of<T: DeserializeOwned + 'static>() -> BTreeSet<String> {
+    traced::<T>().classes.iter().map(|class| class.type_name.clone()).collect()
+}
+
+/// Describes a type, and enters the classes behind it into the schema.
+pub(in super::super) fn schema<T: DeserializeOwned + 'static>(schema: &mut Schema) -> String {
+    let traced = traced::<T>();
+    for (name, lines) in &traced.containers {
+        schema.foreign(name, lines);
+    }
+    for class in &traced.classes {
+        schema.take_over(&class.text);
+        if class.strong {
+            schema.strong();
+        }
+    }
+    traced.called.clone()
+}
