@@ -4,7 +4,7 @@
 
 use crate::scan::contains;
 use crate::serializable::{
-    IntoKey, Key, Patch, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer, same_key,
+    IntoKey, Key, Patch, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer, by, same_key,
     write_key,
 };
 use std::borrow::Cow;
@@ -146,7 +146,7 @@ impl<T: Object> Serializable for Id<T> {
     }
 
     fn schema(_: &mut Schema) -> String {
-        format!("ID of a {}", T::KIND)
+        <Self as Key>::called()
     }
 }
 
@@ -154,7 +154,7 @@ impl<T: Object> Key for Id<T> {
     const EXACT: bool = T::Key::EXACT;
 
     fn called() -> String {
-        format!("ID of a {}", T::KIND)
+        format!("ID of a {}{}", T::KIND, by::<T::Key>())
     }
 
     fn reference(&self, visit: &mut dyn FnMut(Reference<'_>)) {

@@ -192,9 +192,9 @@ pub fn read_envelope<M: StateMachine>(input: &mut Reader<'_>) -> Result<(Id<M>, 
     let mut kind = None::<String>;
     while let Some(key) = input.key()? {
         match &*key {
-            "kind" => read_field(&mut kind, "kind", input)?,
-            "id" => read_field(&mut id, "id", input)?,
-            "message" => read_field(&mut message, "message", input)?,
+            "kind" => read_field(&mut kind, "kind", CLASS, input)?,
+            "id" => read_field(&mut id, "id", CLASS, input)?,
+            "message" => read_field(&mut message, "message", CLASS, input)?,
             other => input.unknown_field(other, CLASS, &["kind", "id", "message"])?,
         }
     }

@@ -7,7 +7,7 @@ use crate::id::{Id, Object};
 use crate::references::Touched;
 use crate::serializable::{
     Change, Hole, Key, Native, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema, Serializable,
-    Summary, WriteError, Writer, same_key, write_key, write_value,
+    Summary, WriteError, Writer, by, same_key, write_key, write_value,
 };
 use crate::slices::{Frozen, Slices};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -342,7 +342,7 @@ impl<T: Object> Serializable for Table<T> {
     }
 
     fn schema(schema: &mut Schema) -> String {
-        format!("table of {}", T::schema(schema))
+        format!("table of {}{}", T::schema(schema), by::<T::Key>())
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {

@@ -169,7 +169,9 @@ fn numbers_that_json_has_no_text_for_are_refused() {
             matches!(trap(Some(value)), Err(WriteError::NotFinite { .. })),
             "an infinite Option becomes None in serde"
         );
-        assert!(matches!(trap(vec![(1u8, value as f32)]), Err(WriteError::NotFinite { .. })));
+        let error = trap(vec![(1u8, value as f32)]).unwrap_err();
+        assert!(matches!(error.problem(), WriteError::NotFinite { .. }), "{error}");
+        assert_eq!(error.path(), "[0][1]");
     }
 }
 
@@ -237,7 +239,8 @@ struct Nest {
 fn nesting_beyond_what_a_reader_takes_is_refused_on_writing() {
     let nest = |levels: usize| (1..levels).fold(Nest { inner: None }, |inner, _| Nest { inner: Some(Box::new(inner)) });
     assert_eq!(from_json::<Nest>(&to_json(&nest(128)).unwrap()), Ok(nest(128)));
-    assert!(matches!(to_json(&nest(129)), Err(WriteError::TooDeep { limit: 128 })));
+    let error = to_json(&nest(129)).unwrap_err();
+    assert!(matches!(error.problem(), WriteError::TooDeep { limit: 128 }), "{error}");
 }
 
 #[test]

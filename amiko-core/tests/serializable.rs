@@ -211,7 +211,8 @@ fn integers_are_exact_to_their_last_digit() {
 fn numbers_without_a_text_are_refused_on_writing_and_beyond_the_range_on_reading() {
     for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let found = number.to_string();
-        assert_eq!(to_json(&vec![Meters(number)]).unwrap_err(), WriteError::NotFinite { found });
+        let error = to_json(&vec![Meters(number)]).unwrap_err();
+        assert_eq!((error.path(), error.problem()), ("[0]", &WriteError::NotFinite { found }));
     }
     assert_eq!(error::<f64>("1e999"), "expected a number within the range of 64 bits, found 1e999 (line 1, column 1)");
     for text in ["NaN", "Infinity", "1.", ".5", "1e", "-", "1e+"] {
@@ -373,7 +374,7 @@ fn an_object_deeper_than_can_be_read_back_is_refused_on_writing() {
     };
     let written = to_json(&shape(127)).unwrap();
     assert_eq!(from_json::<Shape>(&written).unwrap(), shape(127));
-    assert_eq!(to_json(&shape(128)).unwrap_err(), WriteError::TooDeep { limit: 128 });
+    assert_eq!(to_json(&shape(128)).unwrap_err().problem(), &WriteError::TooDeep { limit: 128 });
 }
 
 #[test]

@@ -183,8 +183,30 @@ impl Generator<'_> {
             quote!(::core::option::Option::Some(match self { #(#variants => #names,)* }))
         };
         let expected = format!("one of {}", names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "));
-        let name = self.class.ident.to_string();
+        let (name, version) = (self.class.ident.to_string(), self.class.version);
+        let aliases = shapes.iter().flat_map(|shape| &shape.aliases);
+        let current = quote! {
+            let before = ::core::clone::Clone::clone(&*input);
+            match &*::amiko_core::derive::read_name(input)? {
+                #(#read)*
+                _ => ::core::result::Result::Err(before.expected(#expected)),
+            }
+        };
+        let read = match &self.class.migrate {
+            None => current,
+            Some(migrate) => quote! {
+                ::amiko_core::derive::lift_name(input, #name, #version, #migrate, |input| { #current })
+            },
+        };
         quote! {
+            fn is_class(name: &::core::primitive::str) -> ::core::primitive::bool {
+                [#(#names,)* #(#aliases),*].contains(&name)
+            }
+
+            fn classes(known: &mut ::std::vec::Vec<&'static ::core::primitive::str>) {
+                #(known.push(#names);)*
+            }
+
             fn class(&self) -> ::core::option::Option<&'static ::core::primitive::str> {
                 #class
             }
@@ -195,11 +217,7 @@ impl Generator<'_> {
             }
 
             fn read(input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
-                let before = ::core::clone::Clone::clone(&*input);
-                match &*input.string()? {
-                    #(#read)*
-                    _ => ::core::result::Result::Err(before.expected(#expected)),
-                }
+                #read
             }
 
             fn difference(&self, old: &Self, patch: &mut ::amiko_core::Patch)
@@ -217,7 +235,7 @@ impl Generator<'_> {
             }
 
             fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
-                schema.class::<Self>(#name, 1, |fields| { #(fields.unit(#names);)* })
+                schema.class::<Self>(#name, #version, |fields| { #(fields.unit(#names);)* })
             }
         }
     }
@@ -390,12 +408,12 @@ impl Generator<'_> {
                 }
                 None => {
                     let (name, aliases) = (&shape.class, &shape.aliases);
-                    quote!(#name #(| #aliases)* => #read,)
+                    quote!(#name #(| #aliases)* => ::amiko_core::derive::read_named(input, |input| #read),)
                 }
             }
         });
         quote! {
-            match &*input.peek_class()? {
+            match &*::amiko_core::derive::peek_name(input)? {
                 #(#arms)*
                 other => ::core::result::Result::Err(::amiko_core::derive::unknown_class::<Self>(input, other)),
             }
@@ -421,7 +439,7 @@ impl Generator<'_> {
             let Field { name, aliases, binding, ty, .. } = field;
             let codec = self.codec(field);
             quote_spanned! {ty.span()=>
-                #name #(| #aliases)* => ::amiko_core::derive::read_field_with(&#codec, &mut #binding, #name, input)?,
+                #name #(| #aliases)* => ::amiko_core::derive::read_field_with(&#codec, &mut #binding, #name, #class, input)?,
             }
         });
         // In the order in which they are written, keys needn't be looked for; whatever is otherwise is left to the loop.
@@ -430,7 +448,7 @@ impl Generator<'_> {
             let (key, codec) = (keys::literal(name), self.codec(field));
             quote_spanned! {ty.span()=>
                 if input.known_key(#key) {
-                    ::amiko_core::derive::read_field_with(&#codec, &mut #binding, #name, input)?;
+                    ::amiko_core::derive::read_field_with(&#codec, &mut #binding, #name, #class, input)?;
                 }
             }
         });

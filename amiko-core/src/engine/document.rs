@@ -84,12 +84,12 @@ impl<N: Node> Serializable for Document<N> {
         input.begin_object()?;
         while let Some(key) = input.key()? {
             match &*key {
-                "format" => read_field(&mut format, "format", input)?,
-                "seq" => read_field(&mut sequence, "seq", input)?,
-                "schema" => read_field(&mut schema, "schema", input)?,
-                "state" => read_field(&mut state, "state", input)?,
-                "timers" => read_field(&mut timers, "timers", input)?,
-                "connections" => read_field(&mut connections, "connections", input)?,
+                "format" => read_field(&mut format, "format", CLASS, input)?,
+                "seq" => read_field(&mut sequence, "seq", CLASS, input)?,
+                "schema" => read_field(&mut schema, "schema", CLASS, input)?,
+                "state" => read_field(&mut state, "state", CLASS, input)?,
+                "timers" => read_field(&mut timers, "timers", CLASS, input)?,
+                "connections" => read_field(&mut connections, "connections", CLASS, input)?,
                 other => input.unknown_field(other, CLASS, FIELDS)?,
             }
             if format.is_some_and(|format| format > FORMAT) {
@@ -158,7 +158,7 @@ impl<N: Node> Recovery for Restored<N> {
         } else {
             let json = Json::parse(document).map_err(refused)?;
             // Read as a whole at once, so that a document that can't be lifted is refused with its place.
-            from_json::<Document<N>>(document).map_err(refused)?;
+            from_json::<Document<N>>(document).map_err(refused_by_class)?;
             Self::Foreign(json)
         };
         Ok(())
@@ -182,6 +182,14 @@ impl<N: Node> Recovery for Restored<N> {
 pub(super) fn refused(error: ReadError) -> Refused {
     let place = error.place();
     Refused { reason: error.reason(), line: place.line, byte: place.byte }
+}
+
+/// The same for what a program with other classes has written, with the class that can't be read.
+fn refused_by_class(error: ReadError) -> Refused {
+    let class = error.class();
+    let refused = refused(error);
+    let Some(class) = class else { return refused };
+    Refused { reason: format!("{} (in class {class}, which may need a migration)", refused.reason), ..refused }
 }
 
 /// Begins a record of the journal: what stands before the operations of its patch.
@@ -214,7 +222,7 @@ pub(super) fn begin_record<N: Node>(
 pub(super) const RECORD_END: &str = "]}";
 
 /// Applies one record. Time, cause and rejection are for people.
-fn read_record<T: Serializable>(document: &mut T, input: &mut Reader<'_>) -> Result<(), ReadError> {
+pub(super) fn read_record<T: Serializable>(document: &mut T, input: &mut Reader<'_>) -> Result<(), ReadError> {
     let mut patched = false;
     input.begin_object()?;
     while let Some(key) = input.key()? {

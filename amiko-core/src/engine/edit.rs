@@ -117,6 +117,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             self.event.dispatcher.order_deadlines();
             self.node = before;
             drop(self.node.take_undo(None));
+            self.renew_shadow();
             return Err(error);
         }
         self.sequence += 1;

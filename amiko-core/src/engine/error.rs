@@ -87,8 +87,12 @@ impl fmt::Display for EngineOpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Recover(_) => f.write_str("the state can't be read back"),
-            Self::Lift(_) => {
-                f.write_str("the state of another version of this program can't be read: it needs a migration")
+            Self::Lift(error) => {
+                f.write_str("the state of another version of this program can't be read: ")?;
+                match error.class() {
+                    Some(class) => write!(f, "class {class} needs a migration"),
+                    None => f.write_str("it needs a migration"),
+                }
             }
             Self::Snapshot(_) => f.write_str("the first snapshot can't be written"),
             Self::Entropy(reason) => write!(f, "expected randomness from the operating system, found none: {reason}"),
@@ -101,7 +105,8 @@ impl std::error::Error for EngineOpenError {
         match self {
             Self::Recover(error) => Some(error),
             Self::Snapshot(error) => Some(error),
-            Self::Lift(_) | Self::Entropy(_) => None,
+            Self::Lift(error) => Some(error),
+            Self::Entropy(_) => None,
         }
     }
 }

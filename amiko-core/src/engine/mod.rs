@@ -14,6 +14,7 @@ mod output;
 mod rehearsal;
 mod resumption;
 mod settings;
+mod shadow;
 mod sync;
 mod transaction;
 
@@ -115,6 +116,8 @@ pub struct Engine<N: Node, S: Store = Directory> {
     history: History<N>,
     references: StrongReferences,
     rejections: VecDeque<Rejected>,
+    /// What a restart would lead to, if that is to be looked at.
+    shadow: Option<Box<Document<N>>>,
     torn: Option<Torn>,
     damaged: Vec<Damaged>,
     /// Nothing is acknowledged any more: what is in memory may not be what is on disk.
@@ -180,6 +183,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             history: History::new(settings.history),
             references: StrongReferences::default(),
             rejections: VecDeque::new(),
+            shadow: None,
             torn: recovered.torn,
             damaged: recovered.damaged,
             poisoned: None,
@@ -192,6 +196,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         drop(engine.node.take_undo(None));
         let dispatcher = &engine.event.dispatcher;
         engine.references = StrongReferences::of(&engine.node, dispatcher.timers(), dispatcher.connections());
+        engine.renew_shadow();
         if rewrite {
             engine.snapshot_at_once().map_err(EngineOpenError::Snapshot)?;
         }

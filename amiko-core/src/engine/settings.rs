@@ -83,6 +83,9 @@ pub struct Settings {
     pub history: usize,
     /// Rejections that are kept in memory. Default 100.
     pub rejections: usize,
+    /// Every record is read back into a second state before it is kept, and what it leads to is compared with the state: for
+    /// tests, since it takes the memory of another state. Default: in a build with debug assertions.
+    pub check_records: bool,
     /// A new snapshot is made when the journal is this many times as large as the last one. Default 2.
     pub snapshot_ratio: u64,
     /// No new snapshot is made for a journal smaller than this, in bytes. Default 1 MiB.
@@ -99,6 +102,7 @@ impl Default for Settings {
             entropy: Entropy::System,
             history: 1_000,
             rejections: 100,
+            check_records: cfg!(debug_assertions),
             snapshot_ratio: 2,
             snapshot_minimum: 1 << 20,
             snapshot_pace: 4,

@@ -150,6 +150,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         if found > limit && !used_up {
             return Err(EventError::TooLong { limit });
         }
+        let shadow = self.check_record(undo)?;
         let changes = self.check_references(undo)?;
         self.record = found;
         let record = self.patch.whole();
@@ -157,6 +158,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             self.references.revert(changes);
             return Err(EventError::Store(error));
         }
+        self.shadow = shadow;
         Ok(())
     }
 
@@ -169,6 +171,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.node.roll_back(&undo.state);
         self.event.dispatcher.roll_back(&undo.dispatcher);
         self.event.outputs.clear();
+        self.renew_shadow();
     }
 
     pub(super) fn note(&mut self, rejection: &Rejection) {

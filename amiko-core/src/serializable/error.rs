@@ -194,11 +194,13 @@ struct Inner {
     place: Place,
     /// Outermost last: each level adds its own while the error travels up.
     path: Vec<String>,
+    /// The innermost class that was being read.
+    class: Option<&'static str>,
 }
 
 impl ReadError {
     pub(crate) fn new(problem: Problem, place: Place) -> Self {
-        Self(Box::new(Inner { problem, place, path: Vec::new() }))
+        Self(Box::new(Inner { problem, place, path: Vec::new(), class: None }))
     }
 
     /// The same error, seen from one level further out.
@@ -207,6 +209,21 @@ impl ReadError {
         // Keys come from outside: shortened, and safe on a terminal.
         self.0.path.push(super::shorten(segment.as_ref()).escape_debug().to_string());
         self
+    }
+
+    /// The same error, in a field of this class.
+    #[must_use]
+    pub(crate) fn of_class(mut self, class: &'static str) -> Self {
+        self.0.class.get_or_insert(class);
+        self
+    }
+
+    /// The innermost class that was being read, if there was one.
+    pub fn class(&self) -> Option<&'static str> {
+        match self.0.problem {
+            Problem::MissingField { class, .. } | Problem::UnknownField { class, .. } => Some(class),
+            _ => self.0.class,
+        }
     }
 
     /// The same error at another place in the text.

@@ -42,6 +42,15 @@ pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
     fn decode(text: &str) -> Result<Self, &'static str>;
 }
 
+/// What a schema adds to the name of what has such a key: nothing for text, which most names are, and for a key of which nothing
+/// is known.
+pub(crate) fn by<K: Key>() -> String {
+    match K::called().as_str() {
+        "text" | "key" => String::new(),
+        called => format!(" by {called}"),
+    }
+}
+
 /// What [`Id::new`](crate::Id::new) takes for a key of type `K`: the key itself or a borrow of it, and text where the key
 /// can be made of text.
 ///

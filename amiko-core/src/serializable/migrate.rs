@@ -56,9 +56,12 @@ pub fn lift<'a>(
     Ok(Some(Lifted { before, text, what }))
 }
 
-/// The version of the object that comes next: 1, if it doesn't say.
+/// The version of what comes next: 1, if it doesn't say. Only an object can: a string, say, was a variant before it had fields.
 fn find_version(input: &Reader<'_>) -> Result<u32, ReadError> {
     let mut ahead = input.clone();
+    if ahead.peek() != Some(b'{') {
+        return Ok(1);
+    }
     ahead.begin_object()?;
     while let Some(key) = ahead.key()? {
         if key == "_version" {
@@ -67,6 +70,29 @@ fn find_version(input: &Reader<'_>) -> Result<u32, ReadError> {
         ahead.skip()?;
     }
     Ok(1)
+}
+
+/// The same for an enum whose variants are all units, which is written as a name and has no version: what isn't one of its names
+/// is older.
+///
+/// # Errors
+/// A migration refuses it, or makes no name of it.
+pub fn lift_name<'a, T>(
+    input: &mut Reader<'a>,
+    class: &'static str,
+    version: u32,
+    migrate: Migrate,
+    current: impl Fn(&mut Reader<'_>) -> Result<T, ReadError>,
+) -> Result<T, ReadError> {
+    let mut ahead = input.clone();
+    if let Ok(value) = current(&mut ahead) {
+        *input = ahead;
+        return Ok(value);
+    }
+    match lift(input, class, version, migrate)? {
+        Some(lifted) => lifted.read(current),
+        None => current(input),
+    }
 }
 
 fn newer(input: &Reader<'_>, class: &'static str, version: u32, found: u32) -> ReadError {

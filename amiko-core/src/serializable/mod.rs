@@ -3,6 +3,8 @@
 //! Invariant: `read(write(object))` is the object; whatever has no exact text is refused while writing, never changed
 //! in silence. What is on disk, in a message and on the screen is the same text.
 
+use std::borrow::Cow;
+
 #[doc = include_str!("attributes.md")]
 pub mod attributes {}
 
@@ -26,6 +28,7 @@ mod writer;
 pub use codec::{Codec, Entries, Native, Serde};
 pub use error::{Place, Problem, ReadError, WriteError};
 pub use json::{Json, UnknownFields};
+pub(crate) use key::by;
 pub use key::{IntoKey, Key, with_hex};
 pub use patch::{Change, Patch, Pointer, apply, apply_patch, diff};
 pub use polymorphic::{Polymorphic, PolymorphicError, check_classes};
@@ -48,7 +51,7 @@ pub use codec::{Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde};
 #[doc(hidden)]
 pub use key::{Joined, Parts, called_key, readable_key, split_key};
 #[doc(hidden)]
-pub use migrate::{check_version, lift};
+pub use migrate::{check_version, lift, lift_name};
 #[doc(hidden)]
 pub use polymorphic::{Registration, read_polymorphic, schema_of_polymorphic};
 #[doc(hidden)]
@@ -148,6 +151,11 @@ pub trait Serializable: Sized + 'static {
         out.text_by(|text| self.write(text));
     }
 
+    /// The value for people, as [`summary`] shows it.
+    fn summary(&self) -> String {
+        summary(self)
+    }
+
     /// Describes the type, and enters its classes into the schema; gives back what a field of this type is called.
     ///
     /// Where references in it may be strong, a schema that is written by hand says so: [`Schema::strong`].
@@ -242,9 +250,10 @@ pub fn from_json<T: Serializable>(text: &str) -> Result<T, ReadError> {
 pub(crate) fn read_field<T: Serializable>(
     slot: &mut Option<T>,
     field: &'static str,
+    class: &'static str,
     input: &mut Reader<'_>,
 ) -> Result<(), ReadError> {
-    read_field_with(&Native, slot, field, input)
+    read_field_with(&Native, slot, field, class, input)
 }
 
 /// Takes one field of a class out of its slot: for the classes of this crate that are written by hand.
@@ -263,12 +272,13 @@ pub fn read_field_with<T, C: Codec<T>>(
     codec: &C,
     slot: &mut Option<T>,
     field: &'static str,
+    class: &'static str,
     input: &mut Reader<'_>,
 ) -> Result<(), ReadError> {
     if slot.is_some() {
         return Err(input.error(Problem::Duplicate { field: field.into() }));
     }
-    *slot = Some(codec.read(input).map_err(|error| error.within(field))?);
+    *slot = Some(codec.read(input).map_err(|error| error.within(field).of_class(class))?);
     Ok(())
 }
 
@@ -311,6 +321,50 @@ pub fn check_class(seen: &mut bool, input: &mut Reader<'_>, known: &[&'static st
         return Ok(());
     }
     Err(before.error(Problem::UnknownClass { found: shorten(&found), known: known.to_vec() }))
+}
+
+/// The name of the variant that comes next: of an object its class, and otherwise the string that it is; for the code that the
+/// derive writes.
+#[doc(hidden)]
+pub fn peek_name<'a>(input: &Reader<'a>) -> Result<Cow<'a, str>, ReadError> {
+    let mut ahead = input.clone();
+    if ahead.at_string() { ahead.string() } else { ahead.peek_class() }
+}
+
+/// Reads a variant with fields, also where it is only named, as it was written when no variant had fields: for the code that the
+/// derive writes.
+#[doc(hidden)]
+pub fn read_named<T>(
+    input: &mut Reader<'_>,
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T, ReadError>,
+) -> Result<T, ReadError> {
+    if !input.at_string() {
+        return read(input);
+    }
+    let before = input.clone();
+    let mut object = Writer::new();
+    object.key("_class");
+    object.string(&input.string()?);
+    let text = format!("{{{}}}", object.as_str().trim_start_matches(','));
+    read(&mut before.of_text(&text)).map_err(|error| before.located(error))
+}
+
+/// The name of a variant without fields, also where it had some: for the code that the derive writes.
+#[doc(hidden)]
+pub fn read_name<'a>(input: &mut Reader<'a>) -> Result<Cow<'a, str>, ReadError> {
+    if input.peek() != Some(b'{') {
+        return input.string();
+    }
+    let mut name = None;
+    input.begin_object()?;
+    while let Some(key) = input.key()? {
+        match &*key {
+            "_class" if name.is_none() => name = Some(input.string()?),
+            "_version" => drop(input.skip()?),
+            other => input.unknown_field(other, "a variant without fields", &[])?,
+        }
+    }
+    name.ok_or_else(|| input.error(Problem::MissingField { field: "_class", class: "a variant without fields" }))
 }
 
 /// Checks that an object had a `_class`: for the code that the derive writes.

@@ -125,7 +125,7 @@ impl<P: Protocol> World<P> {
             network: Network::new(),
             now: Time::from_secs(1_800_000_000),
             random: Random::new(seed),
-            settings: Settings::default(),
+            settings: Settings { check_records: true, ..Settings::default() },
             redials: BTreeMap::new(),
             patience: BTreeMap::new(),
             alarms: BTreeSet::new(),
