@@ -11,7 +11,41 @@ use std::hash::Hash;
 
 pub use composite::{Joined, Parts, called_key, readable_key, split_key};
 
-/// A type that names objects, and that has an exact text.
+/// A type that names objects and the entries of maps, and that has an exact text.
+///
+/// Derive it: `#[derive(Key)]`, for a struct of one key or of several, or for an enum of names.
+///
+/// ```
+/// use amiko_core::prelude::*;
+/// use std::collections::BTreeMap;
+///
+/// #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Key)]
+/// struct Slot { shelf: u64, sku: String }
+///
+/// let slot = Slot { shelf: 7, sku: "nuts".into() };
+/// let stock = BTreeMap::from([(slot, 3_u8)]);
+/// assert_eq!(to_json(&stock)?, r#"{"7/nuts":3}"#);
+/// assert_eq!(from_json::<BTreeMap<Slot, u8>>(r#"{"7/nuts":3}"#)?, stock);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # What is asked of a key
+///
+/// On disk a key is nothing but its text, and in memory it is found by `Eq`, `Ord` and `Hash`. So they have to agree: two
+/// keys that are equal have the same text, and two that aren't have texts that differ; `decode` gives back the key that
+/// `encode` was given, and takes no other text for it. A key that compares as less than all of itself, say without regard to
+/// case, is to be brought into one form when it is made.
+///
+/// The text is readable text in which a `!` at the beginning is doubled, or `!x` and hex. A writer of ASCII makes `!x` and
+/// hex of readable text that isn't ASCII; the `decode` of a `String` reads both.
+///
+/// Whoever implements `Key` by hand should also write `called`, with what the text is made of, and change that with it: the
+/// lock of a schema can't see how a key is written, so that old files with other keys would open up to the first of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a key",
+    label = "expected a key, like `String`, `u64` or `Id<_>`",
+    note = "if `{Self}` is yours, add `#[derive(Key)]` to it: it may be a struct of keys, or an enum of names"
+)]
 pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
     /// The key as text: a key of a JSON object.
     fn encode(&self) -> Cow<'_, str>;
@@ -22,7 +56,7 @@ pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
         lend(&self.encode())
     }
 
-    /// What such keys are called in a schema.
+    /// What such keys are called in a schema, which is how a change of their form is noticed.
     fn called() -> String {
         "key".into()
     }
@@ -73,12 +107,15 @@ impl<K: Key> IntoKey<K> for &K {
     }
 }
 
+// Otherwise it would be said that an integer isn't made of text, and not what the key of this object is.
+#[diagnostic::do_not_recommend]
 impl<'a, K: Key + From<&'a str>> IntoKey<K> for &'a str {
     fn into_key(self) -> K {
         self.into()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Key + From<String>> IntoKey<K> for Cow<'_, str> {
     fn into_key(self) -> K {
         self.into_owned().into()
