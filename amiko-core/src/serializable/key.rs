@@ -29,6 +29,10 @@ pub use composite::{Joined, Parts, called_key, readable_key, split_key};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// Text is a key (`String`, `Box<str>`, `Arc<str>`, `char`), and so are integers, `bool`, bytes (`Vec<u8>`, `[u8; N]`),
+/// [`Id`](crate::Id), [`Time`](crate::Time), [`PublicKey`](crate::PublicKey), IP and socket addresses, tuples of two to four
+/// keys, and with the feature `uuid` a `Uuid`.
+///
 /// # What is asked of a key
 ///
 /// On disk a key is nothing but its text, and in memory it is found by `Eq`, `Ord` and `Hash`. So they have to agree: two
@@ -186,6 +190,29 @@ impl<const N: usize> Key for [u8; N] {
     }
 }
 
+impl Key for Vec<u8> {
+    fn called() -> String {
+        "bytes".into()
+    }
+
+    fn encode(&self) -> Cow<'_, str> {
+        Cow::Owned(self.with_text(str::to_owned))
+    }
+
+    fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
+        with_hex("!x", self, lend)
+    }
+
+    fn decode(text: &str) -> Result<Self, &'static str> {
+        exact(decode_key(text)?, text, "\"!x\" and hex in lower case")
+    }
+}
+
+/// The key, if this is its text and not a second form of it.
+pub(crate) fn exact<K: Key>(key: K, text: &str, expected: &'static str) -> Result<K, &'static str> {
+    if key.with_text(|only| only == text) { Ok(key) } else { Err(expected) }
+}
+
 macro_rules! integer_keys {
     ($($type:ty),*) => {$(
         impl Key for $type {
@@ -205,7 +232,7 @@ macro_rules! integer_keys {
             fn decode(text: &str) -> Result<Self, &'static str> {
                 // One text for one key: "7", never "07" or "+7".
                 let number: Self = text.parse().map_err(|_| "an integer")?;
-                if number.encode() == text { Ok(number) } else { Err("an integer without leading zeros or plus") }
+                exact(number, text, "an integer without leading zeros or plus")
             }
         }
     )*};

@@ -12,6 +12,7 @@ mod hashed;
 mod json;
 mod key;
 mod migrate;
+mod names;
 mod patch;
 mod polymorphic;
 mod reader;
@@ -38,6 +39,7 @@ pub use summary::{Summary, SummaryLimits, summary, summary_with};
 pub use writer::Hole;
 pub use writer::{Lines, Secrets, Text, Writer};
 
+pub(crate) use key::exact;
 pub(crate) use patch::each_escaped;
 pub use patch::replace_whole;
 pub(crate) use reader::{decode_key, shorten};
