@@ -7,7 +7,9 @@ use amiko_core::Writer;
 use amiko_core::prelude::*;
 use amiko_core::serializable::{Reference, Text, apply, diff, schema};
 use proptest::prelude::*;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Key)]
 struct Sku(String);
@@ -172,6 +174,28 @@ fn objects_with_derived_keys_survive_a_restart() {
     assert_eq!(engine.node().stock.get(&id), Some(&Stock { count: 1 }));
     assert_eq!(id.to_string(), "stock 7/a~1b");
     assert_eq!(to_json(&id).unwrap(), r#""7/a~1b""#);
+}
+
+#[test]
+fn an_id_takes_whatever_a_key_is_made_of() {
+    #[derive(Clone, Serializable)]
+    #[amiko(key = i8)]
+    struct Narrow {}
+
+    #[derive(Clone, Serializable)]
+    #[amiko(key = u128)]
+    struct Wide {}
+
+    #[derive(Clone, Serializable)]
+    #[amiko(key = Arc<str>)]
+    struct Shared {}
+
+    assert_eq!((Id::<Narrow>::new(-1).key(), Id::<Wide>::new(1).key()), (&-1, &1));
+    let (text, key) = ("top".to_owned(), Sku::from("top"));
+    let ids = [Id::<Shelf>::new("top"), Id::new(text.as_str()), Id::new(&key), Id::new(key.clone())];
+    assert!(ids.iter().all(|id| *id.key() == key));
+    assert_eq!(Id::<Shared>::new("top"), Id::new(Cow::Borrowed("top")));
+    assert_eq!(Id::<Stock>::new(&slot(7, "nuts")), Id::new(slot(7, "nuts")));
 }
 
 proptest! {
