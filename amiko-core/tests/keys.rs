@@ -195,7 +195,8 @@ fn an_id_takes_whatever_a_key_is_made_of() {
     let ids = [Id::<Shelf>::new("top"), Id::new(text.as_str()), Id::new(&key), Id::new(key.clone())];
     assert!(ids.iter().all(|id| *id.key() == key));
     assert_eq!(Id::<Shared>::new("top"), Id::new(Cow::Borrowed("top")));
-    assert_eq!(Id::<Stock>::new(&slot(7, "nuts")), Id::new(slot(7, "nuts")));
+    let slot = slot(7, "nuts");
+    assert_eq!(Id::<Stock>::new(&slot), Id::new(slot.clone()));
 }
 
 proptest! {
