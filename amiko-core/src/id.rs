@@ -49,10 +49,12 @@ impl<T: Object> Id<T> {
     /// use amiko_core::prelude::*;
     /// # #[derive(Clone, Serializable)] #[amiko(key = String)] struct Account {}
     /// # #[derive(Clone, Serializable)] #[amiko(key = u64)] struct Deposit {}
+    /// # #[derive(Clone, Serializable)] #[amiko(key = (u64, String))] struct Slot {}
     ///
     /// let name = String::from("alice");
     /// assert_eq!(Id::<Account>::new("alice"), Id::new(&name));
     /// assert_eq!(Id::<Deposit>::new(1).to_string(), "deposit 1");
+    /// assert_eq!(Id::<Slot>::new((1, "nuts".into())).to_string(), "slot 1/nuts");
     /// ```
     pub fn new(key: impl IntoKey<T::Key>) -> Self {
         Self(key.into_key())

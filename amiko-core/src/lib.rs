@@ -38,7 +38,7 @@ pub mod store;
 #[cfg(feature = "sim")]
 pub mod sim;
 
-pub use amiko_derive::{Node, Phases, Serializable, amiko};
+pub use amiko_derive::{Key, Node, Phases, Serializable, amiko};
 pub use context::Context;
 pub use dispatcher::{Conflict, Connection, Older, Standing, Timer};
 pub use engine::Engine;
@@ -65,8 +65,8 @@ pub mod prelude {
     pub use crate::engine::{Engine, Output, Settings};
     pub use crate::store::Directory;
     pub use crate::{
-        Connection, Context, Id, Map, Node, Phases, Rejection, Secret, Serializable, StateMachine, Table, Time, amiko,
-        from_json, secs, to_json,
+        Connection, Context, Id, Key, Map, Node, Phases, Rejection, Secret, Serializable, StateMachine, Table, Time,
+        amiko, from_json, secs, to_json,
     };
 }
 
@@ -96,9 +96,9 @@ pub mod derive {
 
     pub use crate::serializable::{
         Joined, Native, Parts, Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde, Registration, called_key,
-        check_class, check_variant, check_version, deserialize, has_class, lift, lift_name, peek_name, read_field_with, read_name, read_named, read_polymorphic,
-        readable_key, replace_whole, schema_of_polymorphic, serialize, split_key, take_field_with, unknown_class,
-        write_with,
+        check_class, check_variant, check_version, deserialize, has_class, lift, lift_name, peek_name, read_field_with,
+        read_name, read_named, read_polymorphic, readable_key, replace_whole, schema_of_polymorphic, serialize,
+        split_key, take_field_with, unknown_class, write_with,
     };
     pub use inventory;
 

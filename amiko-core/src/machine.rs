@@ -7,7 +7,9 @@ use crate::id::{Id, Object};
 use crate::references::{Name, Referrers, Touched};
 use crate::rejection::Rejection;
 use crate::router::Event;
-use crate::serializable::{Reference, write_value, Key, Patch, ReadError, Reader, Serializable, WriteError, Writer};
+use crate::serializable::{
+    Key, Patch, ReadError, Reader, Reference, Schema, Serializable, WriteError, Writer, write_value,
+};
 use crate::slices::Slices;
 use crate::table::Table;
 
@@ -79,6 +81,10 @@ pub trait Node: Serializable + Clone + Default {
     /// The kinds of its objects that can have `#[amiko(strong)]` references anywhere in them; `node` for its own fields.
     #[doc(hidden)]
     fn strong_kinds() -> Vec<&'static str>;
+
+    /// Describes the classes of everything that is said: to its machines, to peers, to callers, to watchers.
+    #[doc(hidden)]
+    fn describe_messages(schema: &mut Schema);
 
     /// Visits every ID in the fields that aren't tables.
     #[doc(hidden)]
@@ -158,6 +164,11 @@ pub enum Nothing {}
 
 impl Serializable for Nothing {
     const EXACT: bool = true;
+
+    fn schema(_: &mut Schema) -> String {
+        // As it is in the schemas of older programs.
+        "custom".into()
+    }
 
     fn write(&self, _: &mut Writer) -> Result<(), WriteError> {
         match *self {}

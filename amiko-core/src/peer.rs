@@ -3,7 +3,8 @@
 //! Invariant: names and texts only. Whether somebody has the key that they say is proven by the runtime's transport, and
 //! what follows from it is decided by the application.
 
-use crate::serializable::{Patch, ReadError, Reader, Schema, Serializable, Summary, WriteError, Writer};
+use crate::serializable::{Key, Patch, ReadError, Reader, Schema, Serializable, Summary, WriteError, Writer, exact};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -60,6 +61,8 @@ impl FromStr for PublicKey {
 }
 
 impl Serializable for PublicKey {
+    const EXACT: bool = true;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         self.0.write(out)
     }
@@ -78,6 +81,27 @@ impl Serializable for PublicKey {
 
     fn schema(schema: &mut Schema) -> String {
         <[u8; 32]>::schema(schema)
+    }
+}
+
+/// The text is that of the value in JSON.
+impl Key for PublicKey {
+    const EXACT: bool = true;
+
+    fn called() -> String {
+        "public key".into()
+    }
+
+    fn encode(&self) -> Cow<'_, str> {
+        self.0.encode()
+    }
+
+    fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
+        self.0.with_text(lend)
+    }
+
+    fn decode(text: &str) -> Result<Self, &'static str> {
+        exact(Self(<[u8; 32]>::decode(text)?), text, "\"!x\" and 64 lower-case hex digits")
     }
 }
 

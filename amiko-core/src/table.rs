@@ -6,8 +6,8 @@
 use crate::id::{Id, Object};
 use crate::references::Touched;
 use crate::serializable::{
-    Change, Hole, Key, Native, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema, Serializable,
-    Summary, WriteError, Writer, by, same_key, write_key, write_value,
+    Change, Hole, Key, Native, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema,
+    Serializable, Summary, WriteError, Writer, by, same_key, write_key, write_value,
 };
 use crate::slices::{Frozen, Slices};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -346,7 +346,9 @@ impl<T: Object> Serializable for Table<T> {
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        let has = |table: &Self, key: &T::Key| table.objects.get_key_value(key).is_some_and(|(other, _)| same_key(key, other));
+        let has = |table: &Self, key: &T::Key| {
+            table.objects.get_key_value(key).is_some_and(|(other, _)| same_key(key, other))
+        };
         for key in old.order.iter().filter(|key| !has(self, key)) {
             patch.entry(key, old.objects.get(key), None)?;
         }

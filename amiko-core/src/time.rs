@@ -2,7 +2,8 @@
 //!
 //! Invariant: nothing in this crate reads a clock.
 
-use crate::serializable::{Patch, ReadError, Reader, Schema, Serializable, WriteError, Writer};
+use crate::serializable::{Key, Patch, ReadError, Reader, Schema, Serializable, WriteError, Writer};
+use std::borrow::Cow;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ pub const fn secs(seconds: u64) -> Duration {
 }
 
 impl Serializable for Time {
+    const EXACT: bool = true;
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         self.0.write(out)
     }
@@ -70,5 +73,25 @@ impl Serializable for Time {
 
     fn schema(_: &mut Schema) -> String {
         "time".into()
+    }
+}
+
+impl Key for Time {
+    const EXACT: bool = true;
+
+    fn called() -> String {
+        "time".into()
+    }
+
+    fn encode(&self) -> Cow<'_, str> {
+        self.0.encode()
+    }
+
+    fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
+        self.0.with_text(lend)
+    }
+
+    fn decode(text: &str) -> Result<Self, &'static str> {
+        u64::decode(text).map(Self)
     }
 }

@@ -1,10 +1,11 @@
 //! The derives of `amiko-core`, which re-exports them and has their documentation.
 //!
-//! Each goes the same way: `attributes` parses, `tree` checks and collects every error, `serializable`, `node`
-//! and `phases` generate. Invariant: code is generated from a checked tree only, so that what a user sees is an error on the attribute
+//! Each goes the same way: `attributes` parses, `tree` checks and collects every error, `serializable`, `node`,
+//! `phases` and `key` generate. Invariant: code is generated from a checked tree only, so that what a user sees is an error on the attribute
 //! at fault and not one inside generated code.
 
 mod attributes;
+mod key;
 mod node;
 mod phases;
 mod polymorphic;
@@ -84,6 +85,28 @@ pub fn derive_phases(input: TokenStream) -> TokenStream {
     phases::Diagram::check(&input)
         .map_or_else(syn::Error::into_compile_error, |diagram| phases::generate(&diagram))
         .into()
+}
+
+/// Writes `Key`, for what objects and the entries of maps are named by.
+///
+/// | the type | its text |
+/// |---|---|
+/// | a struct of one key, `struct Sku(String)` | that of the key in it |
+/// | a struct of several keys | theirs joined by `/`: in each, `~` is `~0` and `/` is `~1` |
+/// | an enum whose variants are all units | the name of the variant |
+///
+/// | on an enum, or on its variants | |
+/// |---|---|
+/// | `rename_all = "kebab-case"` | the names of the variants |
+/// | `rename = "name"`, `alias = "name"` | another name in the text; other names that are read as well |
+///
+/// The type derives `Clone`, `PartialEq`, `Eq`, `PartialOrd`, `Ord`, `Hash` and `Debug` as well.
+///
+/// The module `amiko_core::serializable::attributes` has an example.
+#[proc_macro_derive(Key, attributes(amiko))]
+pub fn derive_key(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    key::CheckedKey::check(&input).map_or_else(syn::Error::into_compile_error, |key| key::generate(&key)).into()
 }
 
 /// `#[amiko(polymorphic)]` on a trait with the supertrait `Serializable`: `Box<dyn Trait>` can be a field, and any class with

@@ -125,9 +125,7 @@ impl Root {
 
     /// The fields that aren't tables.
     fn own(&self) -> impl Iterator<Item = &Field> {
-        let is_table = |field: &Field| {
-            matches!(&field.member, Member::Named(name) if self.tables.iter().any(|table| table.field == *name))
-        };
+        let is_table = |field: &Field| matches!(&field.member, Member::Named(name) if self.tables.iter().any(|table| table.field == *name));
         self.class.shapes().iter().flat_map(|shape| &shape.fields).filter(move |field| !is_table(field))
     }
 
@@ -224,6 +222,37 @@ fn envelope(root: &Root) -> TokenStream {
                     "expected an envelope of the kind {}, found {:?}", known.join(" or "), kind,
                 )))
             }
+
+            fn references(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
+                match self {
+                    #(Self::#variants(id, message) => {
+                        ::amiko_core::Serializable::references(id, visit);
+                        ::amiko_core::Serializable::references(message, visit);
+                    })*
+                    #(Self::#machine(message) => {
+                        ::amiko_core::Serializable::references(
+                            message, visit,
+                        );
+                    })*
+                    #none
+                }
+            }
+
+            // The classes of messages are described beside those of the state.
+            fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                let strong = [
+                    #(::amiko_core::derive::has_strong(
+                        <<#types as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema
+                    ),)*
+                    #(::amiko_core::derive::has_strong(
+                        <<#machine as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema
+                    ),)*
+                ];
+                if strong.contains(&true) {
+                    schema.strong();
+                }
+                "custom".into()
+            }
         }
     }
 }
@@ -235,6 +264,7 @@ fn node(root: &Root) -> TokenStream {
     let types: Vec<&Type> = root.tables.iter().map(|table| &table.ty).collect();
     let pieces: Vec<String> = root.tables.iter().map(|table| keys::piece(&table.name)).collect();
     let variants: Vec<&Ident> = root.machines().map(|table| &table.variant).collect();
+    let hosted: Vec<&Type> = root.machines().map(|table| &table.ty).collect();
     let machine = root.machine.then_some(node).into_iter().collect::<Vec<_>>();
     let generator = Generator::new(&root.class);
     let every: Vec<&Field> = root.own().collect();
@@ -328,6 +358,14 @@ fn node(root: &Root) -> TokenStream {
                     kinds.push("node");
                 }
                 kinds
+            }
+
+            fn describe_messages(schema: &mut ::amiko_core::serializable::Schema) {
+                #(<<#hosted as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema(schema);)*
+                #(<<#machine as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema(schema);)*
+                <#network as ::amiko_core::Serializable>::schema(schema);
+                <#reply as ::amiko_core::Serializable>::schema(schema);
+                <#notice as ::amiko_core::Serializable>::schema(schema);
             }
 
             fn own_references(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {

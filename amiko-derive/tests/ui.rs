@@ -7,6 +7,7 @@ fn what_is_wrong_is_said_where_it_stands_and_what_is_right_compiles() {
     cases.compile_fail("tests/ui/attributes/*.rs");
     cases.compile_fail("tests/ui/tree/*.rs");
     cases.compile_fail("tests/ui/node/*.rs");
+    cases.compile_fail("tests/ui/key/*.rs");
     cases.compile_fail("tests/ui/phases/*.rs");
     cases.compile_fail("tests/ui/polymorphic/*.rs");
     cases.compile_fail("tests/ui/traits/*.rs");

@@ -3,8 +3,8 @@
 //! Invariant: what can't be read or applied here is what an engine would refuse to open, and what it would open is good.
 
 use super::document::{Document, Restored, refused, write_document};
-use crate::machine::Node;
 use crate::dispatcher::DispatcherUndo;
+use crate::machine::Node;
 use crate::references::{StrongReferences, Touched};
 use crate::serializable::{Json, Lines, Reader, Writer, from_json};
 use crate::store::{self, Inspection, OpenError, Recovery, Refused, Repair, RepairError, Report};

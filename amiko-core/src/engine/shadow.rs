@@ -64,11 +64,7 @@ impl<N: Node, S: Store> Engine<N, S> {
 }
 
 /// The names of all objects that an event has touched, with their texts.
-fn texts<N: Node>(
-    node: &N,
-    undo: &N::Undo,
-    beside: impl FnOnce(&mut dyn FnMut(Touched<'_>)),
-) -> Vec<(String, String)> {
+fn texts<N: Node>(node: &N, undo: &N::Undo, beside: impl FnOnce(&mut dyn FnMut(Touched<'_>))) -> Vec<(String, String)> {
     let mut texts = Vec::new();
     let mut visit = |touched: Touched<'_>| {
         let text = touched.new.map_or_else(|| "nothing".into(), text_of);

@@ -2,7 +2,10 @@
 //!
 //! Invariant: whichever way a field goes, it comes back exactly or is refused while writing.
 
-use super::{Change, Json, Key, Patch, Pointer, ReadError, Reader, Reference, Schema, Secrets, Serializable, Summary, WriteError, Writer, serde};
+use super::{
+    Change, Json, Key, Patch, Pointer, ReadError, Reader, Reference, Schema, Secrets, Serializable, Summary,
+    WriteError, Writer, serde,
+};
 use crate::map::Map;
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
@@ -142,11 +145,8 @@ pub struct Serde;
 
 impl<T: Serialize + DeserializeOwned + 'static> Codec<T> for Serde {
     fn write(&self, value: &T, out: &mut Writer) -> Result<(), WriteError> {
-        let json = if out.hides_secrets() {
-            serde::to_tree(value, Secrets::Hidden)?
-        } else {
-            serde::to_exact_json(value)?
-        };
+        let json =
+            if out.hides_secrets() { serde::to_tree(value, Secrets::Hidden)? } else { serde::to_exact_json(value)? };
         json.write(out)
     }
 

@@ -258,8 +258,8 @@ impl Serializable for Json {
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         match (self, old) {
-            (Self::Object(new), Self::Object(old)) if leads_to_the_order(old, new) => {
-                fields_difference(new, old, patch)
+            (Self::Object(new), Self::Object(old)) => {
+                entries_difference(new, old, patch, |patch, name, old, new| patch.field(name, old, new))
             }
             (Self::Array(new), Self::Array(old)) => new.difference(old, patch),
             (new, old) if new == old => Ok(()),
@@ -319,8 +319,16 @@ fn names_of(fields: &[(String, Json)]) -> HashSet<&String> {
     fields.iter().map(|(name, _)| name).collect()
 }
 
-/// What has changed, name by name.
-fn fields_difference(new: &[(String, Json)], old: &[(String, Json)], patch: &mut Patch) -> Result<(), WriteError> {
+/// What has changed, name by name: the whole where that wouldn't lead to the order of the new entries.
+pub(super) fn entries_difference(
+    new: &[(String, Json)],
+    old: &[(String, Json)],
+    patch: &mut Patch,
+    compare: impl Fn(&mut Patch, &str, &Json, &Json) -> Result<(), WriteError>,
+) -> Result<(), WriteError> {
+    if !leads_to_the_order(old, new) {
+        return patch.replace(&Json::Object(new.to_vec()));
+    }
     let names = names_of(new);
     let before: HashMap<&String, &Json> = old.iter().map(|(name, value)| (name, value)).collect();
     for (name, _) in old.iter().filter(|(name, _)| !names.contains(name)) {
@@ -328,7 +336,7 @@ fn fields_difference(new: &[(String, Json)], old: &[(String, Json)], patch: &mut
     }
     for (name, new) in new {
         match before.get(name) {
-            Some(old) => patch.field(name, *old, new)?,
+            Some(old) => compare(patch, name, old, new)?,
             None => patch.add(name, new)?,
         }
     }
@@ -371,7 +379,17 @@ impl UnknownFields {
     /// Compares with an older version: for the code that the derive writes.
     #[doc(hidden)]
     pub fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        fields_difference(&self.0, &old.0, patch)
+        let names = names_of(&self.0);
+        for (name, _) in old.0.iter().filter(|(name, _)| !names.contains(name)) {
+            patch.remove(name)?;
+        }
+        for (name, new) in &self.0 {
+            match old.0.iter().find(|(known, _)| known == name) {
+                Some((_, old)) => patch.field(name, old, new)?,
+                None => patch.add(name, new)?,
+            }
+        }
+        Ok(())
     }
 
     /// Applies a patch to one of them: for the code that the derive writes.

@@ -11,7 +11,45 @@ use std::hash::Hash;
 
 pub use composite::{Joined, Parts, called_key, readable_key, split_key};
 
-/// A type that names objects, and that has an exact text.
+/// A type that names objects and the entries of maps, and that has an exact text.
+///
+/// Derive it: `#[derive(Key)]`, for a struct of one key or of several, or for an enum of names.
+///
+/// ```
+/// use amiko_core::prelude::*;
+/// use std::collections::BTreeMap;
+///
+/// #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Key)]
+/// struct Slot { shelf: u64, sku: String }
+///
+/// let slot = Slot { shelf: 7, sku: "nuts".into() };
+/// let stock = BTreeMap::from([(slot, 3_u8)]);
+/// assert_eq!(to_json(&stock)?, r#"{"7/nuts":3}"#);
+/// assert_eq!(from_json::<BTreeMap<Slot, u8>>(r#"{"7/nuts":3}"#)?, stock);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Text is a key (`String`, `Box<str>`, `Arc<str>`, `char`), and so are integers, `bool`, bytes (`Vec<u8>`, `[u8; N]`),
+/// [`Id`](crate::Id), [`Time`](crate::Time), [`PublicKey`](crate::PublicKey), IP and socket addresses, tuples of two to four
+/// keys, and with the feature `uuid` a `Uuid`.
+///
+/// # What is asked of a key
+///
+/// On disk a key is nothing but its text, and in memory it is found by `Eq`, `Ord` and `Hash`. So they have to agree: two
+/// keys that are equal have the same text, and two that aren't have texts that differ; `decode` gives back the key that
+/// `encode` was given, and takes no other text for it. A key that compares as less than all of itself, say without regard to
+/// case, is to be brought into one form when it is made.
+///
+/// The text is readable text in which a `!` at the beginning is doubled, or `!x` and hex. A writer of ASCII makes `!x` and
+/// hex of readable text that isn't ASCII; the `decode` of a `String` reads both.
+///
+/// Whoever implements `Key` by hand should also write `called`, with what the text is made of, and change that with it: the
+/// lock of a schema can't see how a key is written, so that old files with other keys would open up to the first of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a key",
+    label = "expected a key, like `String`, `u64` or `Id<_>`",
+    note = "if `{Self}` is yours, add `#[derive(Key)]` to it: it may be a struct of keys, or an enum of names"
+)]
 pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
     /// Whether two such keys are known to be equal only if their texts are, and to be read back as they are. Of others that is
     /// looked at each time.
@@ -27,7 +65,7 @@ pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
         lend(&self.encode())
     }
 
-    /// What such keys are called in a schema.
+    /// What such keys are called in a schema, which is how a change of their form is noticed.
     fn called() -> String {
         "key".into()
     }
@@ -87,12 +125,15 @@ impl<K: Key> IntoKey<K> for &K {
     }
 }
 
+// Otherwise it would be said that an integer isn't made of text, and not what the key of this object is.
+#[diagnostic::do_not_recommend]
 impl<'a, K: Key + From<&'a str>> IntoKey<K> for &'a str {
     fn into_key(self) -> K {
         self.into()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Key + From<String>> IntoKey<K> for Cow<'_, str> {
     fn into_key(self) -> K {
         self.into_owned().into()
@@ -169,6 +210,29 @@ impl<const N: usize> Key for [u8; N] {
     }
 }
 
+impl Key for Vec<u8> {
+    fn called() -> String {
+        "bytes".into()
+    }
+
+    fn encode(&self) -> Cow<'_, str> {
+        Cow::Owned(self.with_text(str::to_owned))
+    }
+
+    fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
+        with_hex("!x", self, lend)
+    }
+
+    fn decode(text: &str) -> Result<Self, &'static str> {
+        exact(decode_key(text)?, text, "\"!x\" and hex in lower case")
+    }
+}
+
+/// The key, if this is its text and not a second form of it.
+pub(crate) fn exact<K: Key>(key: K, text: &str, expected: &'static str) -> Result<K, &'static str> {
+    if key.with_text(|only| only == text) { Ok(key) } else { Err(expected) }
+}
+
 macro_rules! integer_keys {
     ($($type:ty),*) => {$(
         impl Key for $type {
@@ -190,7 +254,7 @@ macro_rules! integer_keys {
             fn decode(text: &str) -> Result<Self, &'static str> {
                 // One text for one key: "7", never "07" or "+7".
                 let number: Self = text.parse().map_err(|_| "an integer")?;
-                if number.encode() == text { Ok(number) } else { Err("an integer without leading zeros or plus") }
+                exact(number, text, "an integer without leading zeros or plus")
             }
         }
     )*};

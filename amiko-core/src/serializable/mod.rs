@@ -14,6 +14,7 @@ mod hashed;
 mod json;
 mod key;
 mod migrate;
+mod names;
 mod patch;
 mod polymorphic;
 mod reader;
@@ -41,8 +42,9 @@ pub use summary::{Summary, SummaryLimits, summary, summary_with};
 pub use writer::Hole;
 pub use writer::{Lines, Secrets, Text, Writer};
 
-pub(crate) use patch::{each_escaped, whole_value};
+pub(crate) use key::exact;
 pub use patch::replace_whole;
+pub(crate) use patch::{each_escaped, whole_value};
 pub(crate) use reader::{decode_key, shorten};
 pub(crate) use values::{apply_to_map, pointed_key, read_entries, same_key, write_key};
 

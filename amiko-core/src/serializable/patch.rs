@@ -333,8 +333,10 @@ impl Patch {
     /// An error in the value that is compared, with the path to it.
     #[cold]
     fn placed(&self, error: WriteError) -> WriteError {
-        let pointer = [self.path.as_str()].into_iter().chain(self.fields[self.pushed..].iter().copied()).collect::<String>();
-        let segments: Vec<_> = pointer.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~")).collect();
+        let pointer =
+            [self.path.as_str()].into_iter().chain(self.fields[self.pushed..].iter().copied()).collect::<String>();
+        let segments: Vec<_> =
+            pointer.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~")).collect();
         error.at(&segments.join("."))
     }
 }

@@ -3,6 +3,7 @@
 //! Invariant: two schemas are the same text exactly if each program reads what the other has written.
 
 use super::Serializable;
+use crate::machine::Node;
 use sha2::{Digest, Sha256};
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -81,7 +82,8 @@ impl Schema {
     /// Enters a struct or an enum of serde.
     pub(super) fn foreign(&mut self, name: &str, lines: &[String]) {
         let name = format!("{name} of serde");
-        let lines = [format!("class {name}, version 1")].into_iter().chain(lines.iter().map(|line| format!("  {line}")));
+        let lines =
+            [format!("class {name}, version 1")].into_iter().chain(lines.iter().map(|line| format!("  {line}")));
         self.classes.entry(name).or_insert_with(|| Class { types: Vec::new(), lines: lines.collect() });
     }
 
@@ -141,6 +143,15 @@ pub fn describe<T: Serializable>() -> String {
     if text.is_empty() { called + "\n" } else { text }
 }
 
+/// The same of a node, with the classes of all messages to its machines and to and from whoever is outside: those that timers and
+/// outboxes hold are on disk as well.
+pub fn describe_node<N: Node>() -> String {
+    let mut schema = Schema::default();
+    N::schema(&mut schema);
+    N::describe_messages(&mut schema);
+    schema.text()
+}
+
 /// The SHA-256 of the schema, in hex.
 pub fn fingerprint<T: Serializable>() -> String {
     hex::encode(Sha256::digest(describe::<T>()))
@@ -160,9 +171,23 @@ pub fn fingerprint<T: Serializable>() -> String {
 /// # Errors
 /// What changed, and what that takes. With the environment variable `AMIKO_BLESS=1` the file is written instead.
 pub fn check<T: Serializable>(lock: impl AsRef<Path>) -> Result<(), String> {
-    let lock = lock.as_ref();
     let mut schema = Schema::default();
     T::schema(&mut schema);
+    compare(&schema, lock.as_ref())
+}
+
+/// The same for a node with its messages: what [`describe_node`] describes.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_node<N: Node>(lock: impl AsRef<Path>) -> Result<(), String> {
+    let mut schema = Schema::default();
+    N::schema(&mut schema);
+    N::describe_messages(&mut schema);
+    compare(&schema, lock.as_ref())
+}
+
+fn compare(schema: &Schema, lock: &Path) -> Result<(), String> {
     let ambiguous = schema.ambiguous();
     if !ambiguous.is_empty() {
         return Err(format!("expected each class name once, found two types named {}", ambiguous.join(" and ")));

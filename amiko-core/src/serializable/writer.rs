@@ -412,7 +412,10 @@ impl Writer {
         let limit = self.room();
         self.out.truncate(start);
         self.out.push_str("\"\"");
-        self.note(start, if limit == self.limit { WriteError::TooLong { limit } } else { WriteError::LongString { limit } });
+        self.note(
+            start,
+            if limit == self.limit { WriteError::TooLong { limit } } else { WriteError::LongString { limit } },
+        );
     }
 
     #[inline]

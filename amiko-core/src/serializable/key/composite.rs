@@ -30,32 +30,28 @@ pub fn readable_key(text: &str) -> Result<Cow<'_, str>, &'static str> {
 
 /// The text of several keys: for the code that the derive writes.
 #[doc(hidden)]
-pub struct Joined(String);
+#[derive(Default)]
+pub struct Joined {
+    text: String,
+    /// There is a part already, of which the text may be empty.
+    begun: bool,
+}
 
 impl Joined {
-    /// Begins with the first of them.
-    pub fn of(key: &impl Key) -> Self {
-        Self(String::new()).with(key)
-    }
-
-    /// Another one after them.
-    #[must_use]
-    pub fn and(mut self, key: &impl Key) -> Self {
-        self.0.push('/');
-        self.with(key)
-    }
-
-    fn with(mut self, key: &impl Key) -> Self {
-        key.with_text(|text| each_escaped(text, |piece| self.0.push_str(piece)));
-        self
+    /// Appends the text of another part.
+    pub fn push(&mut self, part: &str) {
+        if std::mem::replace(&mut self.begun, true) {
+            self.text.push('/');
+        }
+        each_escaped(part, |piece| self.text.push_str(piece));
     }
 
     /// The whole, encoded as a text is.
     pub fn encode(mut self) -> Cow<'static, str> {
-        if self.0.starts_with('!') {
-            self.0.insert(0, '!');
+        if self.text.starts_with('!') {
+            self.text.insert(0, '!');
         }
-        Cow::Owned(self.0)
+        Cow::Owned(self.text)
     }
 }
 
@@ -67,20 +63,25 @@ pub struct Parts<'t> {
 }
 
 impl Parts<'_> {
-    /// The next part.
+    /// The next part. It is given what a `Key` can do, instead of asking for one: so that a part that isn't a key is one
+    /// error.
     ///
     /// # Errors
     /// What was expected instead.
-    pub fn part<K: Key>(&mut self) -> Result<K, &'static str> {
+    pub fn part<K>(
+        &mut self,
+        decode: impl FnOnce(&str) -> Result<K, &'static str>,
+        encode: impl FnOnce(&K) -> Cow<'_, str>,
+    ) -> Result<K, &'static str> {
         let escaped = self.texts.next().ok_or(self.expected)?;
         if escaped.split('~').skip(1).any(|after| !after.starts_with(['0', '1'])) {
             return Err("~0 for ~ and ~1 for / in each part");
         }
         // In this order, so that "~01" becomes "~1" and not "/".
         let text = escaped.replace("~1", "/").replace("~0", "~");
-        let key = K::decode(&text)?;
+        let key = decode(&text)?;
         // A part may have a second form where it stands alone, but there it isn't inside of another key.
-        if key.with_text(|only| only == text) { Ok(key) } else { Err("each part in the form in which it is written") }
+        if encode(&key) == text { Ok(key) } else { Err("each part in the form in which it is written") }
     }
 }
 
@@ -110,25 +111,26 @@ pub fn called_key(name: &str, parts: &[String]) -> String {
 }
 
 macro_rules! tuples {
-    ($($expected:literal: $first:ident 0 $(, $name:ident $index:tt)+;)*) => {$(
-        impl<$first: Key, $($name: Key),+> Key for ($first, $($name),+) {
-            const EXACT: bool = $first::EXACT $(&& $name::EXACT)+;
+    ($($expected:literal: $($name:ident $index:tt),+;)*) => {$(
+        impl<$($name: Key),+> Key for ($($name,)+) {
+            const EXACT: bool = true $(&& $name::EXACT)+;
 
             fn called() -> String {
-                called_key("", &[$first::called(), $($name::called()),+])
+                called_key("", &[$($name::called()),+])
             }
 
             fn encode(&self) -> Cow<'_, str> {
-                Joined::of(&self.0) $(.and(&self.$index))+ .encode()
+                let mut joined = Joined::default();
+                $(self.$index.with_text(|text| joined.push(text));)+
+                joined.encode()
             }
 
             fn reference(&self, visit: &mut dyn FnMut(Reference<'_>)) {
-                self.0.reference(visit);
                 $(self.$index.reference(visit);)+
             }
 
             fn decode(text: &str) -> Result<Self, &'static str> {
-                split_key(text, $expected, |parts| Ok((parts.part::<$first>()?, $(parts.part::<$name>()?),+)))
+                split_key(text, $expected, |parts| Ok(($(parts.part($name::decode, $name::encode)?,)+)))
             }
         }
     )*};

@@ -4,8 +4,12 @@
 //! inside of a newtype whose name nobody else uses: to any other format a newtype is what is in it, and ours know the name.
 //! They then say that what follows isn't for people, which no format says only halfway down, and get the class as its text.
 
-use super::super::{Json, Reader, Secrets, Serializable, Unknown, WriteError, Writer, from_json, to_json};
+use super::super::{Json, Key, Reader, Secret, Secrets, Serializable, Unknown, WriteError, Writer, from_json, to_json};
 use super::schema;
+use crate::id::{Id, Object};
+use crate::map::Map;
+use crate::peer::PublicKey;
+use crate::time::Time;
 use serde_core::Deserialize;
 use serde_core::de::{self, Deserializer, Visitor};
 use serde_core::ser::{self, Serialize, SerializeStruct, Serializer};
@@ -194,4 +198,29 @@ impl<'de, E: de::Error> Deserializer<'de> for ClassDeserializer<E> {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
         newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
+}
+
+/// Types of ours that serde has to carry where they stand in containers of other crates.
+macro_rules! of_serde {
+    ($([$($parameters:tt)*] $type:ty;)*) => {$(
+        impl<$($parameters)*> Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serialize(self, serializer)
+            }
+        }
+
+        impl<'de, $($parameters)*> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserialize(deserializer)
+            }
+        }
+    )*};
+}
+
+of_serde! {
+    [T: Object] Id<T>;
+    [K: Key, V: Serializable + Clone] Map<K, V>;
+    [T: Serializable] Secret<T>;
+    [] Time;
+    [] PublicKey;
 }

@@ -1,6 +1,8 @@
 //! What is written of a serde value is what is read back.
 
+use super::super::json::entries_difference;
 use super::super::{Json, Patch, Reader, Reference, Secrets, Serializable, Unknown, WriteError, to_json};
+use super::names::is_map;
 use super::read::read;
 use super::schema::classes_of;
 use super::tree::{Grown, Walk};
@@ -10,9 +12,15 @@ use serde_core::de::DeserializeOwned;
 use std::borrow::Cow;
 
 /// The JSON of a serde value, refused where reading it back would give something else.
-pub(in super::super) fn to_exact_json<T: Serialize + DeserializeOwned + 'static>(value: &T) -> Result<Json, WriteError> {
+pub(in super::super) fn to_exact_json<T: Serialize + DeserializeOwned + 'static>(
+    value: &T,
+) -> Result<Json, WriteError> {
+    exact(value).map(|grown| grown.json)
+}
+
+fn exact<T: Serialize + DeserializeOwned + 'static>(value: &T) -> Result<Grown, WriteError> {
     let walk = Walk::new(Secrets::Written);
-    let Grown { mut json, shape } = walk.through(value)?;
+    let Grown { mut json, shape, map } = walk.through(value)?;
     see_classes::<T>(&walk)?;
     for _ in 0..times_to_look(walk.unknown_order.get()) {
         let back: T = read(json.clone(), Unknown::Deny).map_err(|error| WriteError::unreadable(error.reason()))?;
@@ -21,7 +29,7 @@ pub(in super::super) fn to_exact_json<T: Serialize + DeserializeOwned + 'static>
             return Err(WriteError::unreadable("reading it back gives another value"));
         }
     }
-    Ok(json)
+    Ok(Grown { json, shape, map })
 }
 
 /// How many times a value is read back: once, and where a container may be a hash whose order came out the same by chance, until
@@ -53,7 +61,10 @@ fn settle(given: &mut Json, again: &Json) -> bool {
                 again.sort_by(|(one, _), (other, _)| one.cmp(other));
             }
             given.len() == again.len()
-                && given.iter_mut().zip(again).all(|((name, given), (other, again))| name == other && settle(given, again))
+                && given
+                    .iter_mut()
+                    .zip(again)
+                    .all(|((name, given), (other, again))| name == other && settle(given, again))
         }
         (Json::Array(given), Json::Array(again)) if given.len() == again.len() => {
             if given.iter().zip(again).all(|(given, again)| alike(given) == alike(again)) {
@@ -111,7 +122,10 @@ pub(in super::super) fn to_tree<T: Serialize>(value: &T, secrets: Secrets) -> Re
     Walk::new(secrets).through(value).map(|grown| grown.json)
 }
 
-/// What has changed of a serde value, entry by entry.
+/// What has changed of a serde value: entry by entry where it is a map, as its type says too.
+///
+/// Anything else is replaced as a whole. A patch is applied an operation at a time, and halfway a struct or a variant may be one
+/// that its type refuses.
 pub(in super::super) fn difference<T: Serialize + DeserializeOwned + 'static>(
     new: &T,
     old: &T,
@@ -121,7 +135,16 @@ pub(in super::super) fn difference<T: Serialize + DeserializeOwned + 'static>(
     if to_tree(new, Secrets::Written)? == to_tree(old, Secrets::Written)? {
         return Ok(());
     }
-    to_exact_json(new)?.difference(&to_exact_json(old)?, patch)
+    let (new, old) = (exact(new)?, exact(old)?);
+    match (&new.json, &old.json) {
+        (Json::Object(entries), Json::Object(before)) if new.map && old.map && is_map(std::any::type_name::<T>()) => {
+            entries_difference(entries, before, patch, |patch, name, old, new| {
+                if old == new { Ok(()) } else { patch.within(name, |patch| patch.replace(new)) }
+            })
+        }
+        (new, old) if new == old => Ok(()),
+        (new, _) => patch.replace(new),
+    }
 }
 
 /// Reads a serde value.

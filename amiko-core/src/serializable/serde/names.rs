@@ -19,19 +19,29 @@ pub(super) enum Order {
     Unknown,
 }
 
-/// What the type of this name, as `std::any::type_name` gives it, says of its order.
-pub(super) fn order(type_name: &str) -> Order {
+/// Whether a type of this name says that it is a map.
+pub(super) fn is_map(type_name: &str) -> bool {
+    itself(type_name).1.contains("Map")
+}
+
+/// The name of what a type is in the end, behind whatever points at it; and its last segment.
+fn itself(type_name: &str) -> (&str, &str) {
     let mut name = type_name;
-    let segment = loop {
+    loop {
         name = name.trim_start_matches(['&', '*', ' ']);
         let path = name.split_once('<').map_or(name, |(path, _)| path);
         let segment = path.rsplit("::").next().unwrap_or(path);
         // What only points at a value has the order of the value.
         match name.strip_prefix(path).and_then(|rest| rest.strip_prefix('<')) {
             Some(inside) if matches!(segment, "Box" | "Arc" | "Rc" | "Cow") => name = inside,
-            _ => break segment,
+            _ => return (name, segment),
         }
-    };
+    }
+}
+
+/// What the type of this name, as `std::any::type_name` gives it, says of its order.
+pub(super) fn order(type_name: &str) -> Order {
+    let (name, segment) = itself(type_name);
     const KEPT: [&str; 9] = ["Vec", "Index", "Linked", "List", "Deque", "Array", "Ordered", "Heap", "["];
     if KEPT.iter().any(|part| segment.contains(part)) || name.starts_with("serde_json::") {
         Order::Kept

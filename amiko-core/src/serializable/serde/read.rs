@@ -140,7 +140,10 @@ impl<'de> Deserializer<'de> for Value {
                 Some((variant, json)) => visitor.visit_enum(Variant { variant, json, unknown: self.unknown }),
                 None => Err(de::Error::custom("expected a variant")),
             },
-            other => Err(de::Error::custom(format!("expected the name of a variant, or an object of one field that has it, found {}", found(&other)))),
+            other => Err(de::Error::custom(format!(
+                "expected the name of a variant, or an object of one field that has it, found {}",
+                found(&other)
+            ))),
         }
     }
 

@@ -55,7 +55,8 @@ pub(super) fn trace<T: DeserializeOwned>() -> Traced {
         }
         skipped.extend(failed);
     }
-    let lines = |container: Container| (container.name, container.seen.into_values().filter(|line| !line.is_empty()).collect());
+    let lines =
+        |container: Container| (container.name, container.seen.into_values().filter(|line| !line.is_empty()).collect());
     let containers = trace.containers.into_inner().into_values().map(lines);
     Traced { called, containers: containers.collect(), classes: trace.classes.into_inner() }
 }
@@ -97,7 +98,10 @@ impl Trace {
             return;
         }
         let short = without_modules(ty);
-        let same = containers.values().filter(|other| other.name == short || other.name.starts_with(&format!("{short} ("))).count();
+        let same = containers
+            .values()
+            .filter(|other| other.name == short || other.name.starts_with(&format!("{short} (")))
+            .count();
         let name = if same == 0 { short } else { format!("{short} ({})", same + 1) };
         containers.insert(ty, Container { name, seen: BTreeMap::new(), aliases: BTreeSet::new(), good: None });
     }
@@ -244,8 +248,20 @@ macro_rules! numbers {
 
 /// Texts that are something to many types: an ID, an address, a date …
 const TEXTS: [&str; 14] = [
-    "", "a", "0", "1", "00000000-0000-0000-0000-000000000000", "127.0.0.1", "::1", "127.0.0.1:80", "2000-01-01",
-    "2000-01-01T00:00:00Z", "00:00:00", "http://a.example/", "1.0.0", "P1D",
+    "",
+    "a",
+    "0",
+    "1",
+    "00000000-0000-0000-0000-000000000000",
+    "127.0.0.1",
+    "::1",
+    "127.0.0.1:80",
+    "2000-01-01",
+    "2000-01-01T00:00:00Z",
+    "00:00:00",
+    "http://a.example/",
+    "1.0.0",
+    "P1D",
 ];
 const BYTES: [&[u8]; 5] = [&[], &[0; 16], &[0; 32], &[0; 33], &[0; 64]];
 

@@ -68,11 +68,13 @@ pub(super) struct Grown {
     /// Of which types of serde's data model it is made, by FNV-1a (Fowler, Noll and Vo): the same text may be another value, as
     /// with variants of an untagged enum that overlap.
     pub(super) shape: u64,
+    /// It is a map: an object of which any entry may come and go.
+    pub(super) map: bool,
 }
 
 impl Grown {
     fn of(json: Json, kind: &str) -> Self {
-        Self { json, shape: shape_of(kind, "") }
+        Self { json, shape: shape_of(kind, ""), map: false }
     }
 
     /// The same inside of something else.
@@ -99,7 +101,8 @@ fn beside(all: u64, part: u64) -> u64 {
 fn grow<T: ?Sized + Serialize>(walk: &Walk, value: &T) -> Result<Grown, WriteError> {
     let ty = type_name::<T>();
     if names::interior(ty) {
-        let reason = format!("expected a value, found {ty}, which can be changed without anybody noticing: write the value");
+        let reason =
+            format!("expected a value, found {ty}, which can be changed without anybody noticing: write the value");
         return Err(WriteError::unreadable(reason));
     }
     value.serialize(Tree { walk, ty })

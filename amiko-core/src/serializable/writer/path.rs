@@ -80,7 +80,10 @@ mod tests {
     fn the_path_leads_to_where_the_text_breaks_off() {
         for (text, path) in [
             ("", ""),
-            ("{\"_class\":\"Bank\",\"accounts\":{\n\"al\\\"ice\":{\"notes\":[1,{\"a\":\"}\"},", "accounts.al\\\"ice.notes[2]"),
+            (
+                "{\"_class\":\"Bank\",\"accounts\":{\n\"al\\\"ice\":{\"notes\":[1,{\"a\":\"}\"},",
+                "accounts.al\\\"ice.notes[2]",
+            ),
             ("[[1,2],[3],{\"key\":", "[2].key"),
             ("{\"a\":\"", "a"),
             ("{\"a\":1,", ""),

@@ -1,8 +1,8 @@
 //! The parts of a value.
 
 use super::super::super::{Json, ReadError, Unknown};
-use super::key::Key;
 use super::Value;
+use super::key::Key;
 use serde_core::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
@@ -126,11 +126,7 @@ impl<'de> VariantAccess<'de> for Content {
         self.0.deserialize_any(visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, ReadError> {
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, ReadError> {
         self.0.deserialize_any(visitor)
     }
 }

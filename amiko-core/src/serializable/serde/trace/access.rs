@@ -81,7 +81,8 @@ impl<'t> Struct<'t> {
         visitor: V,
     ) -> Result<V::Value, Stop> {
         let seen = tracer.trace.container(ty, |container| container.seen.clone()).unwrap_or_default();
-        let (old, new): (Vec<&'static str>, Vec<&'static str>) = fields.iter().partition(|field| seen.contains_key(*field));
+        let (old, new): (Vec<&'static str>, Vec<&'static str>) =
+            fields.iter().partition(|field| seen.contains_key(*field));
         let aliases = tracer.trace.container(ty, |container| container.aliases.clone()).unwrap_or_default();
         let mut left: Vec<_> = new.into_iter().chain(old).filter(|field| !aliases.contains(field)).collect();
         left.reverse();

@@ -32,7 +32,7 @@ impl<'w> Elements<'w> {
     fn grown(mut self) -> Result<Grown, WriteError> {
         self.walk.arrange(self.order, &mut self.elements, text_of);
         let json = Json::Array(self.elements);
-        Ok(Grown { json: tagged(self.variant, json), shape: self.shape })
+        Ok(Grown { json: tagged(self.variant, json), shape: self.shape, map: false })
     }
 }
 
@@ -70,7 +70,7 @@ impl ser::SerializeMap for Entries<'_> {
 
     fn end(mut self) -> Result<Grown, WriteError> {
         self.walk.arrange(self.order, &mut self.entries, |(key, _)| key.clone());
-        Ok(Grown { json: Json::Object(self.entries), shape: self.shape })
+        Ok(Grown { json: Json::Object(self.entries), shape: self.shape, map: true })
     }
 }
 
@@ -105,7 +105,7 @@ impl<'w> Fields<'w> {
             (RAW, [(name, Json::String(text))]) if name == RAW => Json::parse(text).map_err(WriteError::unreadable)?,
             _ => Json::Object(self.fields),
         };
-        Ok(Grown { json: tagged(self.variant, json), shape: self.shape })
+        Ok(Grown { json: tagged(self.variant, json), shape: self.shape, map: false })
     }
 }
 

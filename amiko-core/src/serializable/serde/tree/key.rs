@@ -14,7 +14,9 @@ pub(super) fn key<T: ?Sized + Serialize>(walk: &Walk, key: &T) -> Result<String,
 struct Key<'w>(&'w Walk);
 
 fn no_text<T>() -> Result<T, WriteError> {
-    Err(WriteError::unreadable("expected a key that is a text, a number, a truth value or a unit variant, found another"))
+    Err(WriteError::unreadable(
+        "expected a key that is a text, a number, a truth value or a unit variant, found another",
+    ))
 }
 
 macro_rules! as_text {
