@@ -265,7 +265,10 @@ impl<T: Object> Slices for Table<T> {
 
     fn write_slice(&mut self, hole: Hole, out: &mut Writer, length: usize) -> Result<bool, WriteError> {
         let Some(frozen) = &mut self.frozen else { return Ok(true) };
-        let done = frozen.write(&self.order, &self.objects, hole, out, length)?;
+        let start = out.as_str().len();
+        let mut done = false;
+        let written = frozen.write(&self.order, &self.objects, hole, out, length).map(|last| done = last);
+        out.outcome(start, written)?;
         if done {
             self.frozen = None;
         }

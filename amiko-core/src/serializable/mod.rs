@@ -125,11 +125,8 @@ pub trait Serializable: Sized + 'static {
     /// # Errors
     /// The value has no exact text.
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        // For types that can't say more cheaply: the same text is the same value.
-        let (mut before, mut after) = (Writer::new(), Writer::new());
-        old.write(&mut before)?;
-        self.write(&mut after)?;
-        if before.as_str() == after.as_str() { Ok(()) } else { patch.replace(self) }
+        // For types that can't say more cheaply.
+        difference_of_text(self, old, patch)
     }
 
     /// The other side of [`Serializable::difference`]: changes what `pointer` names.
@@ -224,6 +221,14 @@ pub fn to_json<T: Serializable>(value: &T) -> Result<String, WriteError> {
 #[inline]
 pub(crate) fn write_value<T: Serializable>(value: &T, out: &mut Writer) -> Result<(), WriteError> {
     if T::EXACT { value.write(out) } else { out.checked(|out| value.write(out)) }
+}
+
+/// What has changed of a value that is replaced as a whole: the same text is the same value.
+pub(crate) fn difference_of_text<T: Serializable>(new: &T, old: &T, patch: &mut Patch) -> Result<(), WriteError> {
+    let (mut before, mut after) = (Writer::new(), Writer::new());
+    old.write(&mut before)?;
+    new.write(&mut after)?;
+    if before.as_str() == after.as_str() { Ok(()) } else { patch.replace(new) }
 }
 
 /// Reads the elements of an array.

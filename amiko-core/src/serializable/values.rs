@@ -8,6 +8,7 @@ use super::{
     Change, Codec, Native, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary,
     WriteError, Writer,
 };
+use crate::sabotage::sabotaged;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -446,6 +447,14 @@ impl<T: Serializable + Ord> Serializable for BTreeSet<T> {
             }
         }
         Ok(set)
+    }
+
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        if sabotaged("equality_decides") && self == old {
+            return Ok(());
+        }
+        // Whether elements are equal is for their type to say, and only their text says whether they are the same.
+        super::difference_of_text(self, old, patch)
     }
 
     fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
