@@ -13,6 +13,7 @@ pub struct Lifted<'a> {
     /// As it stands in the input.
     before: Reader<'a>,
     text: String,
+    class: &'static str,
     what: String,
 }
 
@@ -23,7 +24,7 @@ impl Lifted<'_> {
     /// What the migrations have made isn't of the class.
     pub fn read<T>(&self, read: impl FnOnce(&mut Reader<'_>) -> Result<T, ReadError>) -> Result<T, ReadError> {
         read(&mut self.before.of_text(&self.text))
-            .map_err(|error| self.before.invalid(format!("{}, {}", self.what, error.reason())))
+            .map_err(|error| self.before.invalid(format!("{}, {}", self.what, error.reason())).of_class(self.class))
     }
 }
 
@@ -53,7 +54,7 @@ pub fn lift<'a>(
     object.set("_version", Json::integer(version));
     let text = super::to_json(&object).map_err(|error| before.invalid(format!("{class} can't be lifted: {error}")))?;
     let what = format!("in {class} after its migration from version {found} to {version}");
-    Ok(Some(Lifted { before, text, what }))
+    Ok(Some(Lifted { before, text, class, what }))
 }
 
 /// The version of what comes next: 1, if it doesn't say. Only an object can: a string, say, was a variant before it had fields.
