@@ -4,7 +4,7 @@
 
 use crate::attributes::{Attributes, Errors, Place};
 use crate::serializable::keys;
-use crate::tree::is_named;
+use crate::tree::{bare, is_named};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
@@ -129,9 +129,10 @@ impl Root {
 
 /// The `T` of a `Table<T>`, and its name.
 fn element(ty: &Type) -> Option<(Type, Ident)> {
-    let Type::Path(path) = ty else { return None };
+    let Type::Path(path) = bare(ty) else { return None };
     let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else { return None };
-    let Some(GenericArgument::Type(element @ Type::Path(inner))) = arguments.args.first() else { return None };
+    let Some(GenericArgument::Type(element)) = arguments.args.first() else { return None };
+    let Type::Path(inner) = bare(element) else { return None };
     let name = inner.path.segments.last()?.ident.clone();
     is_named(ty, "Table").then(|| (element.clone(), name))
 }
@@ -163,7 +164,7 @@ fn envelope(root: &Root) -> TokenStream {
 
         #[automatically_derived]
         impl ::amiko_core::Envelope for #name {
-            fn kind(&self) -> &'static str {
+            fn kind(&self) -> &'static ::core::primitive::str {
                 match self {
                     #(Self::#variants(..) => <#types as ::amiko_core::Object>::KIND,)*
                     #(Self::#machine(..) => <#machine as ::amiko_core::Object>::KIND,)*
@@ -171,10 +172,10 @@ fn envelope(root: &Root) -> TokenStream {
                 }
             }
 
-            fn message_class(&self) -> ::core::option::Option<&'static str> {
+            fn message_class(&self) -> ::core::option::Option<&'static ::core::primitive::str> {
                 match self {
-                    #(Self::#variants(_, message) => ::amiko_core::Serializable::class(message),)*
-                    #(Self::#machine(message) => ::amiko_core::Serializable::class(message),)*
+                    #(Self::#variants(_, __message) => ::amiko_core::Serializable::class(__message),)*
+                    #(Self::#machine(__message) => ::amiko_core::Serializable::class(__message),)*
                     #none
                 }
             }
@@ -182,34 +183,34 @@ fn envelope(root: &Root) -> TokenStream {
 
         #[automatically_derived]
         impl ::amiko_core::Serializable for #name {
-            fn write(&self, out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
+            fn write(&self, __out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
                 match self {
-                    #(Self::#variants(id, message) => {
-                        ::amiko_core::derive::write_envelope::<#types>(out, id, message)
+                    #(Self::#variants(__id, __message) => {
+                        ::amiko_core::derive::write_envelope::<#types>(__out, __id, __message)
                     })*
-                    #(Self::#machine(message) => {
-                        ::amiko_core::derive::write_envelope::<#machine>(out, &::amiko_core::Id::new(()), message)
+                    #(Self::#machine(__message) => {
+                        ::amiko_core::derive::write_envelope::<#machine>(__out, &::amiko_core::Id::new(()), __message)
                     })*
                     #none
                 }
             }
 
-            fn read(input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
-                let kind = ::amiko_core::derive::peek_kind(input)?;
-                #(if kind == <#types as ::amiko_core::Object>::KIND {
-                    let (id, message) = ::amiko_core::derive::read_envelope::<#types>(input)?;
-                    return ::core::result::Result::Ok(Self::#variants(id, message));
+            fn read(__input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
+                let __kind = ::amiko_core::derive::peek_kind(__input)?;
+                #(if __kind == <#types as ::amiko_core::Object>::KIND {
+                    let (__id, __message) = ::amiko_core::derive::read_envelope::<#types>(__input)?;
+                    return ::core::result::Result::Ok(Self::#variants(__id, __message));
                 })*
-                #(if kind == <#machine as ::amiko_core::Object>::KIND {
-                    let (_, message) = ::amiko_core::derive::read_envelope::<#machine>(input)?;
-                    return ::core::result::Result::Ok(Self::#machine(message));
+                #(if __kind == <#machine as ::amiko_core::Object>::KIND {
+                    let (_, __message) = ::amiko_core::derive::read_envelope::<#machine>(__input)?;
+                    return ::core::result::Result::Ok(Self::#machine(__message));
                 })*
-                let known: &[&str] = &[
+                let __known: &[&::core::primitive::str] = &[
                     #(<#types as ::amiko_core::Object>::KIND,)*
                     #(<#machine as ::amiko_core::Object>::KIND,)*
                 ];
-                ::core::result::Result::Err(input.invalid(::std::format!(
-                    "expected an envelope of the kind {}, found {:?}", known.join(" or "), kind,
+                ::core::result::Result::Err(__input.invalid(::std::format!(
+                    "expected an envelope of the kind {}, found {:?}", __known.join(" or "), __kind,
                 )))
             }
         }
@@ -226,18 +227,19 @@ fn node(root: &Root) -> TokenStream {
     let machine = root.machine.then_some(node).into_iter().collect::<Vec<_>>();
     let own: &[Own] = if root.machine { &root.own } else { &[] };
     let own_fields: Vec<&Ident> = own.iter().map(|own| &own.field).collect();
+    let own_bindings: Vec<Ident> = (0..own.len()).map(|index| format_ident!("__own_{index}")).collect();
     let own_types: Vec<&Type> = own.iter().map(|own| &own.ty).collect();
-    let written = own.iter().map(|own| {
+    let written = own.iter().zip(&own_bindings).map(|(own, before)| {
         let (field, name) = (&own.field, &own.name);
-        (!own.skip).then(|| quote!(patch.field(#name, #field, &self.#field)?;))
+        (!own.skip).then(|| quote!(__patch.field(#name, #before, &self.#field)?;))
     });
     let nothing = quote!(::amiko_core::Nothing);
     let or_nothing = |ty: &Option<Type>| ty.as_ref().map_or_else(|| nothing.clone(), |ty| quote!(#ty));
     let (network, reply, notice) = (or_nothing(&root.network), or_nothing(&root.reply), or_nothing(&root.notice));
     let check = root.check.as_ref().map(|path| {
         quote! {
-            fn check(&self, undo: &Self::Undo) -> ::core::result::Result<(), ::amiko_core::Rejection> {
-                #path(self, undo)
+            fn check(&self, __undo: &Self::Undo) -> ::core::result::Result<(), ::amiko_core::Rejection> {
+                #path(self, __undo)
             }
         }
     });
@@ -254,7 +256,7 @@ fn node(root: &Root) -> TokenStream {
 
         #[automatically_derived]
         // A node without tables, or without fields of its own, leaves some of this empty.
-        #[allow(unused_variables, clippy::unused_unit)]
+        #[allow(clippy::unused_unit)]
         impl ::amiko_core::Node for #node {
             type Envelope = #envelope;
             type Network = #network;
@@ -263,14 +265,14 @@ fn node(root: &Root) -> TokenStream {
             type Undo = #undo;
             type Own = (#(#own_types,)*);
 
-            fn deliver(&mut self, envelope: Self::Envelope, event: &mut ::amiko_core::Event<Self>)
+            fn deliver(&mut self, __envelope: Self::Envelope, __event: &mut ::amiko_core::Event<Self>)
                 -> ::core::result::Result<(), ::amiko_core::Rejection>
             {
-                match envelope {
-                    #(#envelope::#variants(id, message) => {
-                        ::amiko_core::derive::deliver(self, &id, message, event)
+                match __envelope {
+                    #(#envelope::#variants(__id, __message) => {
+                        ::amiko_core::derive::deliver(self, &__id, __message, __event)
                     })*
-                    #(#envelope::#machine(message) => ::amiko_core::derive::deliver_to_node(self, message, event),)*
+                    #(#envelope::#machine(__message) => ::amiko_core::derive::deliver_to_node(self, __message, __event),)*
                     #none
                 }
             }
@@ -282,9 +284,9 @@ fn node(root: &Root) -> TokenStream {
             const STRONG: ::core::primitive::bool =
                 false #(|| <#types as ::amiko_core::Serializable>::STRONG)*;
 
-            fn contains(&self, kind: &::core::primitive::str, key: &::core::primitive::str) -> ::core::primitive::bool {
-                #(if kind == <#types as ::amiko_core::Object>::KIND {
-                    return self.#fields.contains_text(key);
+            fn contains(&self, __kind: &::core::primitive::str, __key: &::core::primitive::str) -> ::core::primitive::bool {
+                #(if __kind == <#types as ::amiko_core::Object>::KIND {
+                    return self.#fields.contains_text(__key);
                 })*
                 false
             }
@@ -293,38 +295,38 @@ fn node(root: &Root) -> TokenStream {
                 ::std::vec![#(&mut self.#fields),*]
             }
 
-            fn visit_objects(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::derive::Touched<'_>)) {
-                #(self.#fields.visit_objects(visit);)*
+            fn visit_objects(&self, __visit: &mut dyn ::core::ops::FnMut(::amiko_core::derive::Touched<'_>)) {
+                #(self.#fields.visit_objects(__visit);)*
             }
 
             fn visit_touched(
                 &self,
-                undo: &Self::Undo,
-                visit: &mut dyn ::core::ops::FnMut(::amiko_core::derive::Touched<'_>),
+                __undo: &Self::Undo,
+                __visit: &mut dyn ::core::ops::FnMut(::amiko_core::derive::Touched<'_>),
             ) {
-                #(self.#fields.visit_touched(&undo.#fields, visit);)*
+                #(self.#fields.visit_touched(&__undo.#fields, __visit);)*
             }
 
             fn own(&self) -> Self::Own {
                 (#(::core::clone::Clone::clone(&self.#own_fields),)*)
             }
 
-            fn take_undo(&mut self, own: ::core::option::Option<Self::Own>) -> Self::Undo {
-                #undo { #(#fields: self.#fields.take_undo(),)* __own: own }
+            fn take_undo(&mut self, __own: ::core::option::Option<Self::Own>) -> Self::Undo {
+                #undo { #(#fields: self.#fields.take_undo(),)* __own: __own }
             }
 
-            fn roll_back(&mut self, undo: &Self::Undo) {
-                #(self.#fields.roll_back(&undo.#fields);)*
-                if let ::core::option::Option::Some((#(#own_fields,)*)) = &undo.__own {
-                    #(::core::clone::Clone::clone_from(&mut self.#own_fields, #own_fields);)*
+            fn roll_back(&mut self, __undo: &Self::Undo) {
+                #(self.#fields.roll_back(&__undo.#fields);)*
+                if let ::core::option::Option::Some((#(#own_bindings,)*)) = &__undo.__own {
+                    #(::core::clone::Clone::clone_from(&mut self.#own_fields, #own_bindings);)*
                 }
             }
 
-            fn difference_since(&self, undo: &Self::Undo, patch: &mut ::amiko_core::Patch)
+            fn difference_since(&self, __undo: &Self::Undo, __patch: &mut ::amiko_core::Patch)
                 -> ::core::result::Result<(), ::amiko_core::WriteError>
             {
-                #(patch.table(#pieces, &self.#fields, &undo.#fields)?;)*
-                if let ::core::option::Option::Some((#(#own_fields,)*)) = &undo.__own {
+                #(__patch.table(#pieces, &self.#fields, &__undo.#fields)?;)*
+                if let ::core::option::Option::Some((#(#own_bindings,)*)) = &__undo.__own {
                     #(#written)*
                 }
                 ::core::result::Result::Ok(())
@@ -343,10 +345,10 @@ fn ties(root: &Root) -> TokenStream {
         quote! {
             #[automatically_derived]
             impl ::amiko_core::Hosts<#ty> for #node {
-                fn envelope(to: ::amiko_core::Id<#ty>, message: <#ty as ::amiko_core::StateMachine>::Message)
+                fn envelope(__to: ::amiko_core::Id<#ty>, __message: <#ty as ::amiko_core::StateMachine>::Message)
                     -> Self::Envelope
                 {
-                    #envelope::#variant(to, message)
+                    #envelope::#variant(__to, __message)
                 }
             }
         }
@@ -370,15 +372,15 @@ fn ties(root: &Root) -> TokenStream {
             #[automatically_derived]
             impl ::amiko_core::Object for #node {
                 type Key = ();
-                const KIND: &'static str = "node";
+                const KIND: &'static ::core::primitive::str = "node";
             }
 
             #[automatically_derived]
             impl ::amiko_core::Hosts<#node> for #node {
-                fn envelope(_: ::amiko_core::Id<#node>, message: <#node as ::amiko_core::StateMachine>::Message)
+                fn envelope(_: ::amiko_core::Id<#node>, __message: <#node as ::amiko_core::StateMachine>::Message)
                     -> Self::Envelope
                 {
-                    #envelope::#node(message)
+                    #envelope::#node(__message)
                 }
             }
         }

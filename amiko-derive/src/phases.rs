@@ -70,11 +70,11 @@ pub(crate) fn generate(diagram: &Diagram) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #parameters ::amiko_core::Phases for #ident #arguments #bounds {
-            const NAME: &'static str = #name;
+            const NAME: &'static ::core::primitive::str = #name;
             const ALL: &'static [Self] = &[#(Self::#variants),*];
             const INITIAL: Self = Self::#initial;
 
-            fn name(self) -> &'static str {
+            fn name(self) -> &'static ::core::primitive::str {
                 match self { #(Self::#variants => #names,)* }
             }
 

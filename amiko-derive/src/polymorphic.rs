@@ -39,6 +39,8 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
     let object = format_ident!("{name}Object");
     item.supertraits = syn::parse_quote!(#object);
     item.supertraits.extend(others);
+    // The trait may have methods of these names itself.
+    let polymorphic = quote!(::amiko_core::serializable::Polymorphic);
     let called = name.to_string();
     let documentation = format!("What `#[amiko(polymorphic)]` needs of every [`{name}`].");
     let missing = format!("`{{Self}}` can't be behind a `Box<dyn {name}>`");
@@ -49,12 +51,12 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
         #[doc = #documentation]
         #[doc(hidden)]
         #[diagnostic::on_unimplemented(message = #missing, note = #cure)]
-        #visibility trait #object: ::amiko_core::serializable::Polymorphic {
+        #visibility trait #object: #polymorphic {
             fn clone_box(&self) -> ::std::boxed::Box<dyn #name>;
         }
 
         #[automatically_derived]
-        impl<T: #name + ::amiko_core::Serializable + ::core::clone::Clone> #object for T {
+        impl<__T: #name + ::amiko_core::Serializable + ::core::clone::Clone> #object for __T {
             fn clone_box(&self) -> ::std::boxed::Box<dyn #name> {
                 ::std::boxed::Box::new(::core::clone::Clone::clone(self))
             }
@@ -63,69 +65,72 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
         #[automatically_derived]
         impl ::core::clone::Clone for ::std::boxed::Box<dyn #name> {
             fn clone(&self) -> Self {
-                (**self).clone_box()
+                #object::clone_box(&**self)
             }
         }
 
         /// Two objects are equal if they are written as the same text.
         #[automatically_derived]
         impl ::core::cmp::PartialEq for dyn #name {
-            fn eq(&self, other: &Self) -> ::core::primitive::bool {
-                ::amiko_core::derive::same_text(|out| self.write_object(out), |out| other.write_object(out))
+            fn eq(&self, __other: &Self) -> ::core::primitive::bool {
+                ::amiko_core::derive::same_text(
+                    |__out| #polymorphic::write_object(self, __out),
+                    |__out| #polymorphic::write_object(__other, __out),
+                )
             }
         }
 
         /// The summary, so that secrets stay hidden.
         #[automatically_derived]
         impl ::core::fmt::Debug for dyn #name {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.write_str(&::amiko_core::derive::summary_of(|out| self.summarize_object(out)))
+            fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                __f.write_str(&::amiko_core::derive::summary_of(|__out| #polymorphic::summarize_object(self, __out)))
             }
         }
 
         #[automatically_derived]
         impl ::amiko_core::Serializable for ::std::boxed::Box<dyn #name> {
-            fn write(&self, out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
-                (**self).write_object(out)
+            fn write(&self, __out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
+                #polymorphic::write_object(&**self, __out)
             }
 
-            fn read(input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
-                ::amiko_core::derive::read_polymorphic::<dyn #name>(input)
+            fn read(__input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
+                ::amiko_core::derive::read_polymorphic::<dyn #name>(__input)
             }
 
             fn class(&self) -> ::core::option::Option<&'static ::core::primitive::str> {
-                (**self).class_of_object()
+                #polymorphic::class_of_object(&**self)
             }
 
-            fn difference(&self, old: &Self, patch: &mut ::amiko_core::Patch)
+            fn difference(&self, __old: &Self, __patch: &mut ::amiko_core::Patch)
                 -> ::core::result::Result<(), ::amiko_core::WriteError>
             {
-                if (**self).difference_object((**old).as_any(), patch)? {
+                if #polymorphic::difference_object(&**self, #polymorphic::as_any(&**__old), __patch)? {
                     return ::core::result::Result::Ok(());
                 }
-                patch.replace(self)
+                __patch.replace(self)
             }
 
-            fn apply(&mut self, pointer: ::amiko_core::Pointer<'_>, change: ::amiko_core::Change<'_, '_>)
+            fn apply(&mut self, __pointer: ::amiko_core::Pointer<'_>, __change: ::amiko_core::Change<'_, '_>)
                 -> ::core::result::Result<(), ::amiko_core::ReadError>
             {
-                if pointer.split().is_none() {
+                if __pointer.split().is_none() {
                     // Another class may take its place.
-                    return ::amiko_core::derive::replace_whole(self, pointer, change);
+                    return ::amiko_core::derive::replace_whole(self, __pointer, __change);
                 }
-                (**self).apply_object(pointer, change)
+                #polymorphic::apply_object(&mut **self, __pointer, __change)
             }
 
-            fn references(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
-                (**self).references_object(visit);
+            fn references(&self, __visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
+                #polymorphic::references_object(&**self, __visit);
             }
 
-            fn summarize(&self, out: &mut ::amiko_core::serializable::Summary) {
-                (**self).summarize_object(out);
+            fn summarize(&self, __out: &mut ::amiko_core::serializable::Summary) {
+                #polymorphic::summarize_object(&**self, __out);
             }
 
-            fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
-                ::amiko_core::derive::schema_of_polymorphic::<dyn #name>(#called, schema)
+            fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                ::amiko_core::derive::schema_of_polymorphic::<dyn #name>(#called, __schema)
             }
         }
     })

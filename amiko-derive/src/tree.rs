@@ -284,7 +284,7 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
         if let Some(span) = attributes.secret.filter(|_| !is_named(&field.ty, "Secret")) {
             errors.at(span, "a secret field has the type `Secret<_>`, which hides it from `Debug`");
         }
-        if let Type::Reference(reference) = &field.ty {
+        if let Type::Reference(reference) = bare(&field.ty) {
             errors.at(reference.span(), "a class owns its data: use `String` or `Vec` instead of a borrow");
         }
         let missing = match attributes.default {
@@ -294,7 +294,7 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
         };
         checked.push(Field {
             member,
-            binding: format_ident!("field_{index}"),
+            binding: format_ident!("__field_{index}"),
             ty: field.ty.clone(),
             name,
             aliases: attributes.alias.iter().map(syn::LitStr::value).collect(),
@@ -311,5 +311,14 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
 
 /// Whether the last part of a type's path is this name.
 pub(crate) fn is_named(ty: &Type, name: &str) -> bool {
-    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|segment| segment.ident == name))
+    matches!(bare(ty), Type::Path(path) if path.path.segments.last().is_some_and(|segment| segment.ident == name))
+}
+
+/// A type without what a macro, or its author, has put around it.
+pub(crate) fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => bare(&group.elem),
+        Type::Paren(paren) => bare(&paren.elem),
+        ty => ty,
+    }
 }
