@@ -5,6 +5,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
+use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Error, Ident, Item, Token, TypeParamBound};
@@ -41,7 +42,7 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
     item.supertraits.extend(others);
     // The trait may have methods of these names itself.
     let polymorphic = quote!(::amiko_core::serializable::Polymorphic);
-    let called = name.to_string();
+    let called = name.unraw().to_string();
     let documentation = format!("What `#[amiko(polymorphic)]` needs of every [`{name}`].");
     let missing = format!("`{{Self}}` can't be behind a `Box<dyn {name}>`");
     let cure = "add `#[derive(Clone, Serializable)]` to `{Self}`";

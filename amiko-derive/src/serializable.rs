@@ -8,6 +8,7 @@ use crate::tree::{Class, Field, Kind, Missing, Shape, Unknown};
 use bounds::bounded;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Generics, Ident, parse_quote};
 
@@ -174,7 +175,7 @@ impl Generator<'_> {
             quote!(::core::option::Option::Some(match self { #(#variants => #names,)* }))
         };
         let expected = format!("one of {}", names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "));
-        let name = self.class.ident.to_string();
+        let name = self.class.ident.unraw().to_string();
         quote! {
             fn class(&self) -> ::core::option::Option<&'static ::core::primitive::str> {
                 #class
@@ -359,7 +360,7 @@ impl Generator<'_> {
             _ => self.read_variants(shapes),
         };
         let Class { ident, version, migrate: Some(migrate), .. } = self.class else { return current };
-        let name = ident.to_string();
+        let name = ident.unraw().to_string();
         quote! {
             let __current = |__input: &mut ::amiko_core::Reader<'_>|
                 -> ::core::result::Result<Self, ::amiko_core::ReadError> { #current };

@@ -6,6 +6,7 @@ use crate::attributes::{Attributes, Case, Errors, Place};
 use proc_macro2::Span;
 use quote::format_ident;
 use std::collections::HashSet;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, ExprPath, Generics, Ident, Member, Path, Type};
 
@@ -132,7 +133,8 @@ impl Class {
         }
         let kind = match &input.data {
             Data::Struct(data) => {
-                let class = attributes.class.as_ref().map_or_else(|| input.ident.to_string(), syn::LitStr::value);
+                let class =
+                    attributes.class.as_ref().map_or_else(|| input.ident.unraw().to_string(), syn::LitStr::value);
                 let case = attributes.rename_all.map(|(_, case)| case);
                 let fields = fields(&data.fields, case, &mut errors);
                 let transparent = transparent(attributes.transparent, &fields, &mut errors);
@@ -148,7 +150,7 @@ impl Class {
         let (version, migrate) = (attributes.version.map_or(1, |(version, _)| version), attributes.migrate);
         let (unknown, implements) = (attributes.unknown.map(|(unknown, _)| unknown), attributes.implements);
         let object = attributes.key.map(|key| {
-            let name = input.ident.to_string();
+            let name = input.ident.unraw().to_string();
             (key, attributes.kind.map_or_else(|| small(&name), |kind| kind.value()))
         });
         let (ident, generics) = (input.ident.clone(), input.generics.clone());
@@ -198,7 +200,7 @@ fn variants(data: &syn::DataEnum, attributes: &Attributes, errors: &mut Errors) 
         let own = Attributes::parse(&variant.attrs, Place::Variant, errors);
         let class = own.rename.as_ref().map_or_else(
             || {
-                let name = variant.ident.to_string();
+                let name = variant.ident.unraw().to_string();
                 attributes.rename_all.map_or_else(|| name.clone(), |(_, case)| case.apply(&name))
             },
             syn::LitStr::value,
@@ -258,8 +260,7 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
         let member = field.ident.clone().map_or_else(|| Member::from(index), Member::Named);
         let plain = match &field.ident {
             Some(ident) => {
-                let name = ident.to_string();
-                let name = name.strip_prefix("r#").unwrap_or(&name).to_owned();
+                let name = ident.unraw().to_string();
                 case.map_or(name.clone(), |case| case.apply(&name))
             }
             None => index.to_string(),

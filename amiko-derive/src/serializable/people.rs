@@ -4,6 +4,7 @@ use super::{Generator, arm};
 use crate::tree::{Missing, Shape};
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::ext::IdentExt;
 
 impl Generator<'_> {
     /// What people see of an object, what it names, and what it looks like.
@@ -58,7 +59,7 @@ impl Generator<'_> {
     }
 
     fn schema(&self, shapes: &[Shape]) -> TokenStream {
-        let (name, version) = (self.class.ident.to_string(), self.class.version);
+        let (name, version) = (self.class.ident.unraw().to_string(), self.class.version);
         if let [shape] = shapes
             && shape.variant.is_none()
         {
@@ -79,7 +80,7 @@ impl Generator<'_> {
         }
         let variants = shapes.iter().map(|shape| match shape.transparent() {
             Some(field) => {
-                let variant = shape.variant.as_ref().map(ToString::to_string);
+                let variant = shape.variant.as_ref().map(|variant| variant.unraw().to_string());
                 let schema = self.call(field, "schema", &quote!(__fields.schema));
                 quote! {
                     let __ty = #schema;
