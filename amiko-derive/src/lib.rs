@@ -9,6 +9,7 @@ mod node;
 mod phases;
 mod polymorphic;
 mod serializable;
+mod tokens;
 mod tree;
 
 use proc_macro::TokenStream;
@@ -28,6 +29,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `unknown = "deny"`, `"ignore"`, `"keep"` | what becomes of fields that the class doesn't have, whoever reads; `keep` needs a field of type `UnknownFields` |
 /// | `version = 2`, `migrate = path` | older objects are lifted by `fn(from: u32, object: &mut Json) -> Result<(), String>`, a version at a time |
 /// | `implements(Trait)` | the class is found by its name behind a `Box<dyn Trait>` |
+/// | `crate = path` | where the library is, if not at `::amiko_core`; also for `Node` and `Phases` |
 ///
 /// | on a field | |
 /// |---|---|
@@ -87,7 +89,8 @@ pub fn derive_phases(input: TokenStream) -> TokenStream {
 }
 
 /// `#[amiko(polymorphic)]` on a trait with the supertrait `Serializable`: `Box<dyn Trait>` can be a field, and any class with
-/// `#[amiko(implements(Trait))]`, of whatever crate, is found by its name.
+/// `#[amiko(implements(Trait))]`, of whatever crate, is found by its name. With `#[amiko(polymorphic, crate = path)]` the library
+/// is there and not at `::amiko_core`.
 #[proc_macro_attribute]
 pub fn amiko(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as syn::Item);

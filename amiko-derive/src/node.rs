@@ -4,12 +4,13 @@
 
 use crate::attributes::{Attributes, Errors, Place};
 use crate::serializable::keys;
+use crate::tokens::through;
 use crate::tree::{bare, is_named};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, ExprPath, GenericArgument, Ident, PathArguments, Type, Visibility};
+use syn::{Data, DeriveInput, Error, ExprPath, GenericArgument, Ident, Path, PathArguments, Type, Visibility};
 
 struct TableField {
     field: Ident,
@@ -41,6 +42,8 @@ pub(crate) struct Root {
     reply: Option<Type>,
     notice: Option<Type>,
     check: Option<ExprPath>,
+    /// Where the library is.
+    library: Option<Path>,
 }
 
 impl Root {
@@ -117,6 +120,7 @@ impl Root {
             reply: attributes.reply,
             notice: attributes.notice,
             check: attributes.check,
+            library: attributes.library,
         })
     }
 }
@@ -141,7 +145,7 @@ pub(crate) fn generate(root: &Root) -> TokenStream {
     let envelope = envelope(root);
     let node = node(root);
     let ties = ties(root);
-    quote!(#envelope #node #ties)
+    through(root.library.as_ref(), quote!(#envelope #node #ties))
 }
 
 /// The enum of envelopes: one variant for each class of machines, and one for the node if it is a machine.

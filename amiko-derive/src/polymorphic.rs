@@ -3,12 +3,15 @@
 //! Invariant: the trait stays what its author wrote, but for the supertrait `Serializable`, which can't be behind a `dyn` and
 //! is replaced by what can.
 
+use crate::attributes::LIBRARY;
+use crate::tokens::through;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Ident, Item, Token, TypeParamBound};
+use syn::{Error, Ident, Item, Path, Token, TypeParamBound};
 
 /// Writes the trait, and what makes `Box<dyn Trait>` a field.
 pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream, Error> {
@@ -16,10 +19,7 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
         let cure = "the attributes of a class stand below its `#[derive(Serializable)]`";
         return Err(Error::new(arguments.span(), format!("`#[amiko(polymorphic)]` belongs on a trait; {cure}")));
     };
-    match syn::parse2::<Ident>(arguments.clone()) {
-        Ok(ident) if ident == "polymorphic" => {}
-        _ => return Err(Error::new(arguments.span(), "expected nothing but `#[amiko(polymorphic)]` on a trait")),
-    }
+    let library = library.parse2(arguments)?;
     if !item.generics.params.is_empty() {
         return Err(Error::new(
             item.generics.span(),
@@ -46,9 +46,7 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
     let documentation = format!("What `#[amiko(polymorphic)]` needs of every [`{name}`].");
     let missing = format!("`{{Self}}` can't be behind a `Box<dyn {name}>`");
     let cure = "add `#[derive(Clone, Serializable)]` to `{Self}`";
-    Ok(quote! {
-        #item
-
+    let generated = quote! {
         #[doc = #documentation]
         #[doc(hidden)]
         #[diagnostic::on_unimplemented(message = #missing, note = #cure)]
@@ -134,5 +132,26 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
                 ::amiko_core::derive::schema_of_polymorphic::<dyn #name>(#called, __schema)
             }
         }
-    })
+    };
+    let generated = through(library.as_ref(), generated);
+    Ok(quote!(#item #generated))
+}
+
+/// Where the library is: what may follow `polymorphic`.
+fn library(arguments: ParseStream<'_>) -> Result<Option<Path>, Error> {
+    let place = arguments.span();
+    let wrong = |place| Error::new(place, "expected nothing but `#[amiko(polymorphic)]` on a trait");
+    if !arguments.parse::<Ident>().is_ok_and(|ident| ident == "polymorphic") {
+        return Err(wrong(place));
+    }
+    if arguments.is_empty() {
+        return Ok(None);
+    }
+    let name = arguments.parse::<Token![,]>().and_then(|_| arguments.parse::<Token![crate]>());
+    let name = name.map_err(|_| wrong(place))?;
+    let path = arguments.parse::<Token![=]>().and_then(|_| Path::parse_mod_style(arguments));
+    // After the last token there is nothing to point at but the attribute itself.
+    let path =
+        path.map_err(|error| Error::new(if arguments.is_empty() { name.span } else { error.span() }, LIBRARY))?;
+    if arguments.is_empty() { Ok(Some(path)) } else { Err(wrong(arguments.span())) }
 }

@@ -4,6 +4,7 @@ mod bounds;
 pub(crate) mod keys;
 mod people;
 
+use crate::tokens::through;
 use crate::tree::{Class, Field, Kind, Missing, Shape, Unknown};
 use bounds::bounded;
 use proc_macro2::TokenStream;
@@ -33,7 +34,7 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
     });
     let serde = serde(class, &generics);
     let registrations = registrations(class);
-    quote! {
+    let generated = quote! {
         #[automatically_derived]
         impl #parameters ::amiko_core::Serializable for #ident #arguments #bounds {
             #body
@@ -41,7 +42,8 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
         #object
         #serde
         #registrations
-    }
+    };
+    through(class.library.as_ref(), generated)
 }
 
 /// The class as a serde type: any format of serde can carry its text.

@@ -93,6 +93,8 @@ pub(crate) struct Class {
     pub(crate) unknown: Option<Unknown>,
     /// The polymorphic traits that the class can be found by.
     pub(crate) implements: Vec<Path>,
+    /// Where the library is.
+    pub(crate) library: Option<Path>,
 }
 
 impl Class {
@@ -153,8 +155,9 @@ impl Class {
             let name = input.ident.unraw().to_string();
             (key, attributes.kind.map_or_else(|| small(&name), |kind| kind.value()))
         });
+        let library = attributes.library;
         let (ident, generics) = (input.ident.clone(), input.generics.clone());
-        errors.finish(Self { ident, generics, kind, object, version, migrate, unknown, implements })
+        errors.finish(Self { ident, generics, kind, object, version, migrate, unknown, implements, library })
     }
 
     pub(crate) fn shapes(&self) -> &[Shape] {
