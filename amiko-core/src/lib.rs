@@ -96,8 +96,8 @@ pub mod derive {
 
     pub use crate::serializable::{
         Native, Probe, ProbeNative, ProbeNeither, ProbeSerde, Registration, check_class, check_variant, check_version,
-        deserialize, has_class, lift, read_field_with, read_polymorphic, replace_whole, schema_of_polymorphic,
-        serialize, take_field_with, unknown_class,
+        deserialize, has_class, is_polymorphic_class, lift, polymorphic_classes, read_field_with, read_polymorphic,
+        replace_whole, schema_of_polymorphic, serialize, take_field_with, unknown_class,
     };
     pub use inventory;
 

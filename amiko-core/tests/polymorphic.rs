@@ -128,3 +128,21 @@ fn a_class_name_that_is_used_twice_is_refused_with_both_places() {
     }
     assert!(from_json::<Box<dyn Shape>>(r#"{"_class":"Square","side":1}"#).is_ok(), "others are still found");
 }
+
+#[test]
+fn an_object_behind_a_trait_can_be_a_transparent_variant() {
+    #[derive(Debug, Serializable)]
+    enum Drawing {
+        #[amiko(transparent)]
+        Shape(Box<dyn Shape>),
+        Text {
+            text: String,
+        },
+    }
+    let drawing = Drawing::Shape(Box::new(Square { side: 2.0 }));
+    let text = to_json(&drawing).unwrap();
+    let read: Drawing = from_json(&text).unwrap();
+    assert!(matches!(&read, Drawing::Shape(shape) if shape.area() == 4.0), "{read:?}");
+    let error = from_json::<Drawing>(r#"{"_class":"Nothing"}"#).unwrap_err().to_string();
+    assert!(error.contains("Square") && error.contains("Text"), "{error}");
+}

@@ -101,6 +101,14 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
                 #polymorphic::class_of_object(&**self)
             }
 
+            fn is_class(__name: &::core::primitive::str) -> ::core::primitive::bool {
+                ::amiko_core::derive::is_polymorphic_class::<dyn #name>(__name)
+            }
+
+            fn classes(__known: &mut ::std::vec::Vec<&'static ::core::primitive::str>) {
+                ::amiko_core::derive::polymorphic_classes::<dyn #name>(__known);
+            }
+
             fn difference(&self, __old: &Self, __patch: &mut ::amiko_core::Patch)
                 -> ::core::result::Result<(), ::amiko_core::WriteError>
             {

@@ -325,10 +325,16 @@ impl Generator<'_> {
             let binding = &field.binding;
             // What is read back is told from the other variants by its class.
             let check = shape.variant.is_some().then(|| {
-                let others = all.iter().filter(|other| other.variant != shape.variant && other.transparent().is_none());
-                let names: Vec<_> = others.flat_map(|other| other.aliases.iter().chain([&other.class])).collect();
+                let others = all.iter().filter(|other| other.variant != shape.variant);
+                let named = others.clone().filter(|other| other.transparent().is_none());
+                let names: Vec<_> = named.flat_map(|other| other.aliases.iter().chain([&other.class])).collect();
+                let types: Vec<_> = others.filter_map(Shape::transparent).map(|other| &other.ty).collect();
                 quote! {
-                    ::amiko_core::derive::check_variant(::amiko_core::Serializable::class(#binding), &[#(#names),*])?;
+                    ::amiko_core::derive::check_variant(
+                        ::amiko_core::Serializable::class(#binding),
+                        &[#(#names),*],
+                        &[#(<#types as ::amiko_core::Serializable>::is_class),*],
+                    )?;
                 }
             });
             let write = self.call(field, "write", &quote!(#binding, __out));

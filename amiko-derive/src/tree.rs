@@ -198,7 +198,7 @@ pub(crate) fn small(name: &str) -> String {
 
 fn variants(data: &syn::DataEnum, attributes: &Attributes, errors: &mut Errors) -> Kind {
     let mut shapes = Vec::new();
-    let mut names = Names::default();
+    let (mut names, mut whole) = (Names::default(), Whole::default());
     for variant in &data.variants {
         let own = Attributes::parse(&variant.attrs, Place::Variant, errors);
         let class = own.rename.as_ref().map_or_else(
@@ -211,8 +211,9 @@ fn variants(data: &syn::DataEnum, attributes: &Attributes, errors: &mut Errors) 
         let aliases: Vec<String> = own.alias.iter().map(syn::LitStr::value).collect();
         let fields = fields(&variant.fields, attributes.rename_all_fields.map(|(_, case)| case), errors);
         let transparent = transparent(own.transparent, &fields, errors);
-        if !transparent {
-            names.take(&class, variant.ident.span(), errors);
+        match fields.iter().find(|field| !field.skip).filter(|_| transparent) {
+            Some(field) => whole.take(&variant.ident, &field.ty, errors),
+            None => names.take(&class, variant.ident.span(), errors),
         }
         for (alias, place) in aliases.iter().zip(&own.alias) {
             names.take(alias, place.span(), errors);
@@ -251,6 +252,25 @@ impl Names {
         }
         if !self.0.insert(name.to_owned()) {
             errors.at(span, format!("the name \"{name}\" stands twice; choose another with `rename`"));
+        }
+    }
+}
+
+/// What the transparent variants of an enum are written as, and which ones.
+#[derive(Default)]
+struct Whole<'d>(Vec<(&'d Ident, Type)>);
+
+impl<'d> Whole<'d> {
+    fn take(&mut self, variant: &'d Ident, ty: &Type, errors: &mut Errors) {
+        match self.0.iter().find(|(_, other)| other == ty) {
+            Some((other, _)) => errors.at(
+                variant.span(),
+                format!(
+                    "`{variant}` can't be told from `{other}`, which is written as the same type: remove `transparent` from \
+                     one of them, or give one a class of its own"
+                ),
+            ),
+            None => self.0.push((variant, ty.clone())),
         }
     }
 }

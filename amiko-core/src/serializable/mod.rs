@@ -46,7 +46,9 @@ pub use codec::{Probe, ProbeNative, ProbeNeither, ProbeSerde};
 #[doc(hidden)]
 pub use migrate::{check_version, lift};
 #[doc(hidden)]
-pub use polymorphic::{Registration, read_polymorphic, schema_of_polymorphic};
+pub use polymorphic::{
+    Registration, is_polymorphic_class, polymorphic_classes, read_polymorphic, schema_of_polymorphic,
+};
 #[doc(hidden)]
 pub use serde::{deserialize, serialize};
 
@@ -268,9 +270,13 @@ pub fn take_field_with<T, C: Codec<T>>(
 
 /// Checks that a transparent variant can be told from the others: for the code that the derive writes.
 #[doc(hidden)]
-pub fn check_variant(class: Option<&'static str>, others: &[&str]) -> Result<(), WriteError> {
+pub fn check_variant(
+    class: Option<&'static str>,
+    others: &[&str],
+    is_class: &[fn(&str) -> bool],
+) -> Result<(), WriteError> {
     match class {
-        Some(name) if !others.contains(&name) => Ok(()),
+        Some(name) if !others.contains(&name) && !is_class.iter().any(|is_class| is_class(name)) => Ok(()),
         class => Err(WriteError::NoVariant { class }),
     }
 }
