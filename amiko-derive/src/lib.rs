@@ -11,6 +11,7 @@ mod polymorphic;
 mod serializable;
 mod tokens;
 mod tree;
+mod types;
 
 use proc_macro::TokenStream;
 use quote::ToTokens;

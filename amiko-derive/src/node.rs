@@ -5,7 +5,7 @@
 use crate::attributes::{Attributes, Errors, Place};
 use crate::serializable::keys;
 use crate::tokens::through;
-use crate::tree::{bare, is_named};
+use crate::types::{bare, is_named};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;

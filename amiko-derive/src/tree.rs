@@ -3,6 +3,7 @@
 //! Invariant: no two fields of a class, and no two variants of an enum, have a name in common.
 
 use crate::attributes::{Attributes, Case, Errors, Place};
+use crate::types::{bare, is_named, null_in_some};
 use proc_macro2::Span;
 use quote::format_ident;
 use std::collections::HashSet;
@@ -311,6 +312,12 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
         if let Type::Reference(reference) = bare(&field.ty) {
             errors.at(reference.span(), "a class owns its data: use `String` or `Vec` instead of a borrow");
         }
+        let written = attributes.with.is_none() && attributes.skip.is_none();
+        if let Some(ty) = null_in_some(&field.ty).filter(|_| written) {
+            let cure = "write an enum of your own, with a variant for each case";
+            let message = format!("what is in this `Some` could be null, which is read as `None`: {cure}");
+            errors.push(Error::new_spanned(ty, message));
+        }
         let missing = match attributes.default {
             None => Missing::Error,
             Some((_, None)) => Missing::Default,
@@ -331,18 +338,4 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
         });
     }
     checked
-}
-
-/// Whether the last part of a type's path is this name.
-pub(crate) fn is_named(ty: &Type, name: &str) -> bool {
-    matches!(bare(ty), Type::Path(path) if path.path.segments.last().is_some_and(|segment| segment.ident == name))
-}
-
-/// A type without what a macro, or its author, has put around it.
-pub(crate) fn bare(ty: &Type) -> &Type {
-    match ty {
-        Type::Group(group) => bare(&group.elem),
-        Type::Paren(paren) => bare(&paren.elem),
-        ty => ty,
-    }
 }

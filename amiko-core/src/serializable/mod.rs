@@ -56,7 +56,8 @@ pub use serde::{deserialize, serialize};
 ///
 /// Derive it: `#[derive(Serializable)]`. A struct is an object with its class name, `{"_class":"Account","balance":7}`;
 /// an enum whose variants are all units is a string; any other enum is an object of a class for each variant. Bytes
-/// are a string of `!x` and hex; text that begins with `!` gets a second one. What the derive's attributes say is in
+/// are a string of `!x` and hex; text that begins with `!` gets a second one. `None` is `null`, so that an `Option` of what may
+/// be `null` itself, like `Option<Option<u64>>`, is refused: write an enum. What the derive's attributes say is in
 /// [`attributes`], with an example of each.
 ///
 /// ```
