@@ -5,13 +5,14 @@
 
 use crate::attributes::LIBRARY;
 use crate::tokens::through;
+use crate::types::is_named;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Ident, Item, Path, Token, TypeParamBound};
+use syn::{Error, Ident, Item, ItemTrait, Path, Token, TypeParamBound, WherePredicate};
 
 /// Writes the trait, and what makes `Box<dyn Trait>` a field.
 pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream, Error> {
@@ -26,16 +27,14 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
             "a polymorphic trait has no generics, since its classes are found by name: remove them",
         ));
     }
-    let is_serializable = |bound: &TypeParamBound| {
-        matches!(bound, TypeParamBound::Trait(bound)
-            if bound.path.segments.last().is_some_and(|segment| segment.ident == "Serializable"))
-    };
+    let is_serializable = |bound: &TypeParamBound| is_bound(bound, "Serializable");
     if !item.supertraits.iter().any(is_serializable) {
         let message = format!("add the supertrait: `trait {}: Serializable`", item.ident);
         return Err(Error::new(item.ident.span(), message));
     }
     let others: Punctuated<TypeParamBound, Token![+]> =
-        item.supertraits.into_iter().filter(|bound| !is_serializable(bound)).collect();
+        item.supertraits.iter().filter(|bound| !is_serializable(bound)).cloned().collect();
+    let debug = (!has_debug(&item)).then(|| debug(&item.ident));
     let (name, visibility) = (item.ident.clone(), item.vis.clone());
     let object = format_ident!("{name}Object");
     item.supertraits = syn::parse_quote!(#object);
@@ -79,13 +78,7 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
             }
         }
 
-        /// The summary, so that secrets stay hidden.
-        #[automatically_derived]
-        impl ::core::fmt::Debug for dyn #name {
-            fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                __f.write_str(&::amiko_core::derive::summary_of(|__out| #polymorphic::summarize_object(self, __out)))
-            }
-        }
+        #debug
 
         #[automatically_derived]
         impl ::amiko_core::Serializable for ::std::boxed::Box<dyn #name> {
@@ -143,6 +136,35 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
     };
     let generated = through(library.as_ref(), generated);
     Ok(quote!(#item #generated))
+}
+
+fn is_bound(bound: &TypeParamBound, name: &str) -> bool {
+    matches!(bound, TypeParamBound::Trait(bound)
+        if bound.path.segments.last().is_some_and(|segment| segment.ident == name))
+}
+
+/// Whether the trait says itself that each of its classes has `Debug`, which a `dyn` of it then has without us.
+fn has_debug(item: &ItemTrait) -> bool {
+    let predicates = item.generics.where_clause.iter().flat_map(|clause| &clause.predicates);
+    let of_self = predicates.filter_map(|predicate| match predicate {
+        WherePredicate::Type(predicate) => is_named(&predicate.bounded_ty, "Self").then_some(&predicate.bounds),
+        _ => None,
+    });
+    item.supertraits.iter().chain(of_self.flatten()).any(|bound| is_bound(bound, "Debug"))
+}
+
+fn debug(name: &Ident) -> TokenStream {
+    quote! {
+        /// The summary, so that secrets stay hidden.
+        #[automatically_derived]
+        impl ::core::fmt::Debug for dyn #name {
+            fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                __f.write_str(&::amiko_core::derive::summary_of(|__out| {
+                    ::amiko_core::serializable::Polymorphic::summarize_object(self, __out)
+                }))
+            }
+        }
+    }
 }
 
 /// Where the library is: what may follow `polymorphic`.
