@@ -9,7 +9,7 @@ use quote::format_ident;
 use std::collections::HashSet;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, ExprPath, Generics, Ident, Member, Path, Type};
+use syn::{Attribute, Data, DeriveInput, Error, ExprPath, Generics, Ident, Member, Path, Type};
 
 /// What a missing field becomes.
 #[derive(Clone)]
@@ -106,6 +106,7 @@ impl Class {
         }
         let place = if matches!(input.data, Data::Enum(_)) { Place::Enum } else { Place::Struct };
         let attributes = Attributes::parse(&input.attrs, place, &mut errors);
+        of_serde(&input.attrs, &mut errors);
         if attributes.migrate.is_none()
             && let Some((version, span)) = attributes.version.filter(|(version, _)| *version > 1)
         {
@@ -169,6 +170,15 @@ impl Class {
     }
 }
 
+/// Refuses what is said to serde: its derives would collide with ours, which is all that the compiler says about them.
+fn of_serde(attributes: &[Attribute], errors: &mut Errors) {
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
+        let message = "`Serializable` makes this a type of serde already: remove `#[derive(Serialize, Deserialize)]`, and write \
+             `#[amiko(rename = …)]` for `#[serde(rename = …)]`";
+        errors.push(Error::new_spanned(attribute, message));
+    }
+}
+
 /// Sets the field apart that keeps what the class doesn't know.
 fn kept(mut fields: Vec<Field>, unknown: Option<(Unknown, Span)>, errors: &mut Errors) -> (Vec<Field>, Option<Field>) {
     let at = fields.iter().position(|field| is_named(&field.ty, "UnknownFields"));
@@ -202,6 +212,7 @@ fn variants(data: &syn::DataEnum, attributes: &Attributes, errors: &mut Errors) 
     let (mut names, mut whole) = (Names::default(), Whole::default());
     for variant in &data.variants {
         let own = Attributes::parse(&variant.attrs, Place::Variant, errors);
+        of_serde(&variant.attrs, errors);
         let class = own.rename.as_ref().map_or_else(
             || {
                 let name = variant.ident.unraw().to_string();
@@ -281,6 +292,7 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
     let mut names = Names::default();
     for (index, field) in fields.iter().enumerate() {
         let attributes = Attributes::parse(&field.attrs, Place::Field, errors);
+        of_serde(&field.attrs, errors);
         let member = field.ident.clone().map_or_else(|| Member::from(index), Member::Named);
         let plain = match &field.ident {
             Some(ident) => {

@@ -60,6 +60,9 @@ pub use serde::{deserialize, serialize};
 /// be `null` itself, like `Option<Option<u64>>`, is refused: write an enum. What the derive's attributes say is in
 /// [`attributes`], with an example of each.
 ///
+/// A class is a type of serde too, so that any format of serde can carry it: without `#[derive(Serialize, Deserialize)]`, which
+/// would write the same once more (the compiler says E0119).
+///
 /// ```
 /// use amiko_core::prelude::*;
 ///
