@@ -96,7 +96,7 @@ pub fn derive_phases(input: TokenStream) -> TokenStream {
 pub fn amiko(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as syn::Item);
     // What the attribute stands on is kept, so that one error doesn't bring others after it.
-    let kept = item.to_token_stream();
+    let kept = polymorphic::without_attributes(item.clone()).into_token_stream();
     let generated = polymorphic::generate(arguments.into(), item);
     generated.unwrap_or_else(|error| kept.into_iter().chain(error.into_compile_error()).collect()).into()
 }

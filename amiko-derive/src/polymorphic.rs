@@ -12,7 +12,7 @@ use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Ident, Item, ItemTrait, Path, Token, TypeParamBound, WherePredicate};
+use syn::{Attribute, Error, Fields, Ident, Item, ItemTrait, Path, Token, TypeParamBound, WherePredicate};
 
 /// Writes the trait, and what makes `Box<dyn Trait>` a field.
 pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream, Error> {
@@ -136,6 +136,23 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
     };
     let generated = through(library.as_ref(), generated);
     Ok(quote!(#item #generated))
+}
+
+/// A class whose derive was forgotten, without the attributes of its parts, which nothing knows without it.
+pub(crate) fn without_attributes(mut item: Item) -> Item {
+    let is_other = |attribute: &Attribute| !attribute.path().is_ident("amiko");
+    let clean = |fields: &mut Fields| fields.iter_mut().for_each(|field| field.attrs.retain(is_other));
+    match &mut item {
+        Item::Struct(item) => clean(&mut item.fields),
+        Item::Enum(item) => {
+            for variant in &mut item.variants {
+                variant.attrs.retain(is_other);
+                clean(&mut variant.fields);
+            }
+        }
+        _ => {}
+    }
+    item
 }
 
 fn is_bound(bound: &TypeParamBound, name: &str) -> bool {

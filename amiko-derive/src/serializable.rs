@@ -34,6 +34,7 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
     });
     let serde = serde(class, &generics);
     let registrations = registrations(class);
+    let misplaced = class.misplaced.as_ref().map(syn::Error::to_compile_error);
     let generated = quote! {
         #[automatically_derived]
         impl #parameters ::amiko_core::Serializable for #ident #arguments #bounds {
@@ -42,6 +43,7 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
         #object
         #serde
         #registrations
+        #misplaced
     };
     through(class.library.as_ref(), generated)
 }

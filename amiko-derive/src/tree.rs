@@ -96,6 +96,8 @@ pub(crate) struct Class {
     pub(crate) implements: Vec<Path>,
     /// Where the library is.
     pub(crate) library: Option<Path>,
+    /// What is wrong, but doesn't keep the class from being generated: errors about what is missing would hide it.
+    pub(crate) misplaced: Option<Error>,
 }
 
 impl Class {
@@ -157,9 +159,9 @@ impl Class {
             let name = input.ident.unraw().to_string();
             (key, attributes.kind.map_or_else(|| small(&name), |kind| kind.value()))
         });
-        let library = attributes.library;
+        let (library, misplaced) = (attributes.library, above_the_derive(input));
         let (ident, generics) = (input.ident.clone(), input.generics.clone());
-        errors.finish(Self { ident, generics, kind, object, version, migrate, unknown, implements, library })
+        errors.finish(Self { ident, generics, kind, object, version, migrate, unknown, implements, library, misplaced })
     }
 
     pub(crate) fn shapes(&self) -> &[Shape] {
@@ -168,6 +170,25 @@ impl Class {
             Kind::Units(shapes) | Kind::Enum(shapes) => shapes,
         }
     }
+}
+
+/// An attribute above the derive, of which the compiler says only that its name is ambiguous: we see it nonetheless.
+fn above_the_derive(input: &DeriveInput) -> Option<Error> {
+    if !proc_macro::is_available() {
+        return None;
+    }
+    let place = |span: Span| (span.unwrap().file(), span.unwrap().line(), span.unwrap().column());
+    let (derive, ident) = (place(Span::call_site()), place(input.ident.span()));
+    let mut all = Errors::default();
+    for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("amiko")) {
+        // What a macro was given may come from anywhere: only where the class stands below the derive is it as written.
+        let hash = place(attribute.pound_token.span);
+        if hash.0 == derive.0 && derive.0 == ident.0 && hash < derive && derive < ident {
+            let message = "`#[amiko(…)]` belongs below `#[derive(Serializable)]`: move it there";
+            all.push(Error::new_spanned(attribute, message));
+        }
+    }
+    all.finish(()).err()
 }
 
 /// Refuses what is said to serde: its derives would collide with ours, which is all that the compiler says about them.
