@@ -251,13 +251,13 @@ impl<T: Object> Serializable for Id<T> {
     }
 
     fn schema(_: &mut Schema) -> String {
-        format!("ID of a {}", T::KIND)
+        format!("ID of a {}", crate::serializable::schema::quoted(T::KIND))
     }
 }
 
 impl<T: Object> Key for Id<T> {
     fn called() -> String {
-        format!("ID of a {}", T::KIND)
+        format!("ID of a {}", crate::serializable::schema::quoted(T::KIND))
     }
 
     fn reference(&self, visit: &mut dyn FnMut(Reference<'_>)) {
