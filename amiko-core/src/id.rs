@@ -25,6 +25,39 @@ pub trait Object: Serializable + Clone {
     const KIND: &'static str;
 }
 
+/// What a table needs of a class: what an [`Object`] has. A class without a key has it too, with a key that can't exist, so
+/// that of all that a node does with its tables only the one place complains that asks for an object. The derive writes it,
+/// thus a class of the derive has its key from there, and no `Object` that is written by hand.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no key, so nothing can name it",
+    note = "add `#[amiko(key = String)]` below `#[derive(Serializable)]` of `{Self}`"
+)]
+pub trait Keyed: Serializable {
+    type Key: Key;
+    const KIND: &'static str;
+}
+
+impl<T: Object> Keyed for T {
+    type Key = <T as Object>::Key;
+    const KIND: &'static str = <T as Object>::KIND;
+}
+
+/// The key of a class that has none.
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NoKey {}
+
+impl Key for NoKey {
+    fn encode(&self) -> Cow<'_, str> {
+        match *self {}
+    }
+
+    fn decode(_: &str) -> Result<Self, &'static str> {
+        Err("no key, since the class has none")
+    }
+}
+
 /// A type that names objects, and that has an exact text.
 pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
     /// The key as text: a key of a JSON object.

@@ -73,6 +73,7 @@ pub mod prelude {
 /// What the derives use. Not part of the interface: it changes without notice.
 #[doc(hidden)]
 pub mod derive {
+    pub use crate::id::{Keyed, NoKey};
     pub use crate::machine::{peek_kind, read_envelope, write_envelope};
     pub use crate::references::Touched;
     pub use crate::router::{deliver, deliver_to_node};

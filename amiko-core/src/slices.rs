@@ -3,7 +3,7 @@
 //! Invariant: a frozen table still has, or was given by the events since, every object of the version that it was frozen
 //! at and that isn't written yet.
 
-use crate::id::{Key, Object};
+use crate::id::{Key, Keyed};
 use crate::serializable::{Hole, WriteError, Writer};
 use crate::table::{Objects, TableUndo};
 use std::cmp::Ordering;
@@ -25,7 +25,7 @@ pub trait Slices {
 }
 
 /// What a table keeps for a snapshot.
-pub(crate) struct Frozen<T: Object> {
+pub(crate) struct Frozen<T: Keyed> {
     table: usize,
     /// The last key that was written, or passed over.
     last: Option<T::Key>,
@@ -35,7 +35,7 @@ pub(crate) struct Frozen<T: Object> {
     old: BTreeMap<T::Key, Option<Arc<T>>>,
 }
 
-impl<T: Object> Frozen<T> {
+impl<T: Keyed> Frozen<T> {
     pub(crate) fn new(table: usize) -> Self {
         Self { table, last: None, begun: false, old: BTreeMap::new() }
     }

@@ -289,7 +289,7 @@ fn node(root: &Root) -> TokenStream {
                 false #(|| <#types as ::amiko_core::Serializable>::STRONG)*;
 
             fn contains(&self, __kind: &::core::primitive::str, __key: &::core::primitive::str) -> ::core::primitive::bool {
-                #(if __kind == <#types as ::amiko_core::Object>::KIND {
+                #(if __kind == <#types as ::amiko_core::derive::Keyed>::KIND {
                     return self.#fields.contains_text(__key);
                 })*
                 false
@@ -358,9 +358,11 @@ fn ties(root: &Root) -> TokenStream {
         }
     });
     let keeps = root.tables.iter().map(|TableField { field, ty, .. }| {
+        // An error about a class without a key is to point at the class.
+        let keeps = quote_spanned!(ty.span()=> ::amiko_core::Keeps<#ty>);
         quote! {
             #[automatically_derived]
-            impl ::amiko_core::Keeps<#ty> for #node {
+            impl #keeps for #node {
                 fn table(&self) -> &::amiko_core::Table<#ty> {
                     &self.#field
                 }

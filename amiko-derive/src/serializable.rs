@@ -23,15 +23,25 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
         Kind::Struct(shape) => generator.object(std::slice::from_ref(&**shape)),
         Kind::Enum(shapes) => generator.object(shapes),
     };
-    let object = class.object.as_ref().map(|(key, kind)| {
-        quote! {
+    let object = match &class.object {
+        Some((key, kind)) => quote! {
             #[automatically_derived]
             impl #parameters ::amiko_core::Object for #ident #arguments #bounds {
                 type Key = #key;
                 const KIND: &'static ::core::primitive::str = #kind;
             }
-        }
-    });
+        },
+        // The derive of the node makes an object of it.
+        None if class.machine => TokenStream::new(),
+        None => quote! {
+            #[automatically_derived]
+            #[doc(hidden)]
+            impl #parameters ::amiko_core::derive::Keyed for #ident #arguments #bounds {
+                type Key = ::amiko_core::derive::NoKey;
+                const KIND: &'static ::core::primitive::str = "";
+            }
+        },
+    };
     let serde = serde(class, &generics);
     let registrations = registrations(class);
     let misplaced = class.misplaced.as_ref().map(syn::Error::to_compile_error);

@@ -89,6 +89,8 @@ pub(crate) struct Class {
     pub(crate) kind: Kind,
     /// The key and the kind of an object.
     pub(crate) object: Option<(Type, String)>,
+    /// It is a node, and a machine itself.
+    pub(crate) machine: bool,
     pub(crate) version: u32,
     pub(crate) migrate: Option<ExprPath>,
     pub(crate) unknown: Option<Unknown>,
@@ -159,9 +161,22 @@ impl Class {
             let name = input.ident.unraw().to_string();
             (key, attributes.kind.map_or_else(|| small(&name), |kind| kind.value()))
         });
+        let machine = attributes.machine.is_some();
         let (library, misplaced) = (attributes.library, above_the_derive(input));
         let (ident, generics) = (input.ident.clone(), input.generics.clone());
-        errors.finish(Self { ident, generics, kind, object, version, migrate, unknown, implements, library, misplaced })
+        errors.finish(Self {
+            ident,
+            generics,
+            kind,
+            object,
+            machine,
+            version,
+            migrate,
+            unknown,
+            implements,
+            library,
+            misplaced,
+        })
     }
 
     pub(crate) fn shapes(&self) -> &[Shape] {

@@ -3,7 +3,7 @@
 //! Invariant: applied to the old version, the difference gives the new one.
 
 use super::{Codec, Place, Problem, ReadError, Reader, Serializable, WriteError, Writer};
-use crate::id::{Key, Object};
+use crate::id::{Key, Keyed};
 use crate::scan::contains;
 use crate::table::{Table, TableUndo};
 use std::borrow::Cow;
@@ -232,7 +232,7 @@ impl Patch {
     /// # Errors
     /// The new value has no exact text.
     #[doc(hidden)]
-    pub fn table<T: Object>(
+    pub fn table<T: Keyed + Clone>(
         &mut self,
         piece: &'static str,
         table: &Table<T>,

@@ -70,7 +70,7 @@ fn the_library_is_found_under_another_name() {
     let text = r#"{"_class":"Item","_version":2,"next":null,"list":[1]}"#;
     assert_eq!(to_json(&item), Ok(text.into()));
     assert_eq!(from_json::<Message<u64>>(text), Ok(Message::Item(item)));
-    assert_eq!(from_json::<Box<dyn Shape>>(text).and_then(|shape| Ok(to_json(&shape) == Ok(text.into()))), Ok(true));
+    assert_eq!(from_json::<Box<dyn Shape>>(text).map(|shape| to_json(&shape) == Ok(text.into())), Ok(true));
     assert_eq!(Phase::INITIAL.next(), [Phase::Closed]);
     let mut engine = Engine::<Root, _>::open(states::store::Memory::new(), Settings::default()).ok();
     let refused =
