@@ -5,7 +5,7 @@
 use crate::scan::contains;
 use crate::serializable::{
     IntoKey, Key, Patch, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer, by, same_key,
-    write_key,
+    schema::quoted, write_key,
 };
 use std::borrow::Cow;
 use std::fmt;
@@ -24,6 +24,41 @@ pub trait Object: Serializable + Clone {
     type Key: Key;
     /// What tells the names of this class from those of others.
     const KIND: &'static str;
+}
+
+/// What a table needs of a class: what an [`Object`] has. A class without a key has it too, with a key that can't exist, so
+/// that of all that a node does with its tables only the one place complains that asks for an object. The derive writes it,
+/// thus a class of the derive has its key from there, and no `Object` that is written by hand.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no key, so nothing can name it",
+    note = "add `#[amiko(key = String)]` below `#[derive(Serializable)]` of `{Self}`"
+)]
+pub trait Keyed: Serializable {
+    type Key: Key;
+    const KIND: &'static str;
+}
+
+impl<T: Object> Keyed for T {
+    type Key = <T as Object>::Key;
+    const KIND: &'static str = <T as Object>::KIND;
+}
+
+/// The key of a class that has none.
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NoKey {}
+
+impl Key for NoKey {
+    const EXACT: bool = true;
+
+    fn encode(&self) -> Cow<'_, str> {
+        match *self {}
+    }
+
+    fn decode(_: &str) -> Result<Self, &'static str> {
+        Err("no key, since the class has none")
+    }
 }
 
 /// The name of an object of class `T`.
@@ -156,7 +191,7 @@ impl<T: Object> Key for Id<T> {
     const EXACT: bool = T::Key::EXACT;
 
     fn called() -> String {
-        format!("ID of a {}{}", T::KIND, by::<T::Key>())
+        format!("ID of a {}{}", quoted(T::KIND), by::<T::Key>())
     }
 
     fn reference(&self, visit: &mut dyn FnMut(Reference<'_>)) {

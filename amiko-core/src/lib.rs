@@ -73,6 +73,7 @@ pub mod prelude {
 /// What the derives use. Not part of the interface: it changes without notice.
 #[doc(hidden)]
 pub mod derive {
+    pub use crate::id::{Keyed, NoKey};
     pub use crate::machine::{peek_kind, read_envelope, write_envelope};
     pub use crate::references::{Touched, has_strong};
     pub use crate::router::{deliver, deliver_to_node};
@@ -96,9 +97,9 @@ pub mod derive {
 
     pub use crate::serializable::{
         Joined, Native, Parts, Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde, Registration, called_key,
-        check_class, check_variant, check_version, deserialize, has_class, lift, lift_name, peek_name, read_field_with,
-        read_name, read_named, read_polymorphic, readable_key, replace_whole, schema_of_polymorphic, serialize,
-        split_key, take_field_with, unknown_class, write_with,
+        check_class, check_variant, check_version, deserialize, has_class, is_polymorphic_class, lift, lift_name,
+        peek_name, polymorphic_classes, read_field_with, read_name, read_named, read_polymorphic, readable_key,
+        replace_whole, schema_of_polymorphic, serialize, split_key, take_field_with, unknown_class, write_with,
     };
     pub use inventory;
 

@@ -3,7 +3,7 @@
 //! Invariant: a frozen table still has, or was given by the events since, every object of the version that it was frozen
 //! at and that isn't written yet.
 
-use crate::id::Object;
+use crate::id::Keyed;
 use crate::serializable::{Hole, WriteError, Writer, write_key, write_value};
 use crate::table::{Objects, TableUndo};
 use std::cmp::Ordering;
@@ -24,13 +24,13 @@ pub trait Slices {
     fn thaw(&mut self);
 }
 
-fn write_entry<T: Object>(key: &T::Key, object: &T, out: &mut Writer) -> Result<(), WriteError> {
+fn write_entry<T: Keyed>(key: &T::Key, object: &T, out: &mut Writer) -> Result<(), WriteError> {
     write_key(key, |key| out.entry_key(key))?;
     write_value(object, out)
 }
 
 /// What a table keeps for a snapshot.
-pub(crate) struct Frozen<T: Object> {
+pub(crate) struct Frozen<T: Keyed> {
     table: usize,
     /// The last key that was written, or passed over.
     last: Option<T::Key>,
@@ -40,7 +40,7 @@ pub(crate) struct Frozen<T: Object> {
     old: BTreeMap<T::Key, Option<Arc<T>>>,
 }
 
-impl<T: Object> Frozen<T> {
+impl<T: Keyed> Frozen<T> {
     pub(crate) fn new(table: usize) -> Self {
         Self { table, last: None, begun: false, old: BTreeMap::new() }
     }

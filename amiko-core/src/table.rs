@@ -3,7 +3,7 @@
 //! Invariant: between two calls of [`Table::take_undo`] every object that was touched has its old version in the undo
 //! log, so that rolling back costs what was touched and not what is there.
 
-use crate::id::{Id, Object};
+use crate::id::{Id, Keyed, Object};
 use crate::references::Touched;
 use crate::serializable::{
     Change, Hole, Key, Native, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema,
@@ -14,13 +14,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) type Objects<T> = HashMap<<T as Object>::Key, Arc<T>, foldhash::fast::RandomState>;
+pub(crate) type Objects<T> = HashMap<<T as Keyed>::Key, Arc<T>, foldhash::fast::RandomState>;
 
 /// Objects of one class by their IDs: found by hash, iterated in the order of their keys.
 ///
 /// A change keeps the old object in an undo log until the event ends; the log of a committed event becomes a step of
 /// the history.
-pub struct Table<T: Object> {
+pub struct Table<T: Keyed> {
     /// Randomly seeded, since peers may choose keys; its order is never seen.
     objects: Objects<T>,
     order: BTreeSet<T::Key>,
@@ -32,15 +32,15 @@ pub struct Table<T: Object> {
 }
 
 /// What a table was before one event: each touched key with its old object, in the order of the touches.
-pub struct TableUndo<T: Object>(Vec<(T::Key, Option<Arc<T>>)>);
+pub struct TableUndo<T: Keyed>(Vec<(T::Key, Option<Arc<T>>)>);
 
-impl<T: Object> Default for TableUndo<T> {
+impl<T: Keyed> Default for TableUndo<T> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<T: Object> TableUndo<T> {
+impl<T: Keyed> TableUndo<T> {
     /// Whether nothing was touched.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -61,32 +61,32 @@ impl<T: Object> TableUndo<T> {
     }
 }
 
-impl<T: Object> Default for Table<T> {
+impl<T: Keyed> Default for Table<T> {
     fn default() -> Self {
         Self { objects: HashMap::default(), order: BTreeSet::new(), undo: Vec::new(), known: false, frozen: None }
     }
 }
 
 /// Shares the objects; the undo log stays with the original.
-impl<T: Object> Clone for Table<T> {
+impl<T: Keyed> Clone for Table<T> {
     fn clone(&self) -> Self {
         Self { objects: self.objects.clone(), order: self.order.clone(), undo: Vec::new(), known: false, frozen: None }
     }
 }
 
-impl<T: Object + fmt::Debug> fmt::Debug for Table<T> {
+impl<T: Keyed + fmt::Debug> fmt::Debug for Table<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().map(|(id, object)| (id.key().clone(), object))).finish()
+        f.debug_map().entries(self.entries()).finish()
     }
 }
 
-impl<T: Object + PartialEq> PartialEq for Table<T> {
+impl<T: Keyed + PartialEq> PartialEq for Table<T> {
     fn eq(&self, other: &Self) -> bool {
         self.order == other.order && self.objects == other.objects
     }
 }
 
-impl<T: Object> Table<T> {
+impl<T: Keyed> Table<T> {
     /// A table without objects.
     pub fn new() -> Self {
         Self::default()
@@ -101,7 +101,9 @@ impl<T: Object> Table<T> {
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()
     }
+}
 
+impl<T: Object> Table<T> {
     /// The object of this ID.
     pub fn get(&self, id: &Id<T>) -> Option<&T> {
         self.objects.get(id.key()).map(|object| &**object)
@@ -114,7 +116,7 @@ impl<T: Object> Table<T> {
 
     /// All objects, in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
-        self.order.iter().filter_map(|key| Some((Id::new(key.clone()), &**self.objects.get(key)?)))
+        self.entries().map(|(key, object)| (Id::new(key.clone()), object))
     }
 
     /// The IDs from this one on, in the order of their keys.
@@ -162,7 +164,9 @@ impl<T: Object> Table<T> {
         self.undo.push((id.key().clone(), Some(Arc::clone(object))));
         Some(Arc::make_mut(object))
     }
+}
 
+impl<T: Keyed> Table<T> {
     /// Ends an event: hands over what was before it.
     pub fn take_undo(&mut self) -> TableUndo<T> {
         self.known = true;
@@ -200,7 +204,10 @@ impl<T: Object> Table<T> {
     ///
     /// # Errors
     /// An object has no exact text.
-    pub fn difference_since(&self, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError> {
+    pub fn difference_since(&self, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError>
+    where
+        T: Clone,
+    {
         for (key, old) in undo.first_touches() {
             match (self.objects.get_key_value(key), old) {
                 // An equal key with another text has taken its place.
@@ -246,6 +253,10 @@ impl<T: Object> Table<T> {
         }
     }
 
+    fn entries(&self) -> impl Iterator<Item = (&T::Key, &T)> {
+        self.order.iter().filter_map(|key| Some((key, &**self.objects.get(key)?)))
+    }
+
     fn from_ordered(entries: Vec<(T::Key, Arc<T>)>) -> Self {
         let order = entries.iter().map(|(key, _)| key.clone()).collect();
         Self { objects: entries.into_iter().collect(), order, ..Self::default() }
@@ -258,7 +269,7 @@ impl<T: Object> Table<T> {
     }
 }
 
-impl<T: Object> Slices for Table<T> {
+impl<T: Keyed> Slices for Table<T> {
     fn freeze(&mut self, table: usize) {
         self.frozen = Some(Box::new(Frozen::new(table)));
     }
@@ -290,7 +301,7 @@ impl<T: Object> FromIterator<(Id<T>, T)> for Table<T> {
     }
 }
 
-impl<T: Object> Serializable for Table<T> {
+impl<T: Keyed + Clone> Serializable for Table<T> {
     const EXACT: bool = true;
 
     /// A table that is new is empty.
@@ -334,12 +345,12 @@ impl<T: Object> Serializable for Table<T> {
     }
 
     fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
-        self.iter().for_each(|(_, object)| object.references(visit));
+        self.entries().for_each(|(_, object)| object.references(visit));
     }
 
     fn summarize(&self, out: &mut Summary) {
-        out.collection(self.len(), self.iter(), |out, (id, object)| {
-            out.entry(&id.key().encode());
+        out.collection(self.len(), self.entries(), |out, (key, object)| {
+            out.entry(&key.encode());
             object.summarize(out);
         });
     }

@@ -128,3 +128,75 @@ fn a_class_name_that_is_used_twice_is_refused_with_both_places() {
     }
     assert!(from_json::<Box<dyn Shape>>(r#"{"_class":"Square","side":1}"#).is_ok(), "others are still found");
 }
+
+#[test]
+fn an_object_behind_a_trait_can_be_a_transparent_variant() {
+    #[derive(Debug, Serializable)]
+    enum Drawing {
+        #[amiko(transparent)]
+        Shape(Box<dyn Shape>),
+        Text {
+            text: String,
+        },
+    }
+    let drawing = Drawing::Shape(Box::new(Square { side: 2.0 }));
+    let text = to_json(&drawing).unwrap();
+    let read: Drawing = from_json(&text).unwrap();
+    assert!(matches!(&read, Drawing::Shape(shape) if shape.area() == 4.0), "{read:?}");
+    let error = from_json::<Drawing>(r#"{"_class":"Nothing"}"#).unwrap_err().to_string();
+    assert!(error.contains("Square") && error.contains("Text"), "{error}");
+}
+
+#[test]
+fn a_trait_may_have_other_supertraits() {
+    use std::fmt::{self, Debug, Display};
+
+    trait Other {
+        fn summarize_object(&self) -> u64 {
+            7
+        }
+    }
+
+    #[amiko(polymorphic)]
+    trait Named: Serializable + Debug + Display + Send + Sync + Other {}
+
+    #[amiko(polymorphic)]
+    trait Shown: Serializable
+    where
+        Self: Debug,
+    {
+    }
+
+    #[derive(Debug, Clone, Serializable)]
+    #[amiko(implements(Named, Shown))]
+    struct Town {
+        name: String,
+    }
+
+    impl Display for Town {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.name)
+        }
+    }
+    impl Other for Town {}
+    impl Named for Town {}
+    impl Shown for Town {}
+
+    #[derive(Debug, Clone, Serializable)]
+    struct Both {
+        named: Box<dyn Named>,
+        shown: Box<dyn Shown>,
+    }
+
+    fn is_shared<T: Send + Sync>(value: T) -> T {
+        value
+    }
+
+    let town = Town { name: "Bonn".into() };
+    let both = Both { named: Box::new(town.clone()), shown: Box::new(town) };
+    let read: Both = from_json(&to_json(&both).unwrap()).unwrap();
+    let named = is_shared(read.named.clone());
+    assert_eq!((named.to_string(), Other::summarize_object(&*named)), ("Bonn".into(), 7));
+    assert_eq!(format!("{named:?} {:?}", read.shown), r#"Town { name: "Bonn" } Town { name: "Bonn" }"#);
+    assert_eq!(&*named, &*both.named);
+}

@@ -320,6 +320,30 @@ mod never {
         assert!(to_json(&E::Small { v: 1 }).is_ok());
     }
     #[test]
+    fn an_inner_class_of_two_variants_is_read_as_the_first() {
+        #[derive(Debug, Clone, PartialEq, Serializable)]
+        struct Small {
+            v: u8,
+        }
+        #[derive(Debug, Clone, PartialEq, Serializable)]
+        enum Inner {
+            Small { w: u8 },
+            Big { w: u8 },
+        }
+        #[derive(Debug, Clone, PartialEq, Serializable)]
+        enum E {
+            #[amiko(transparent)]
+            One(Small),
+            #[amiko(transparent)]
+            Other(Inner),
+        }
+        for ambiguous in [E::One(Small { v: 1 }), E::Other(Inner::Small { w: 1 })] {
+            assert!(matches!(to_json(&ambiguous), Err(WriteError::NoVariant { class: Some("Small") })));
+        }
+        let big = E::Other(Inner::Big { w: 1 });
+        assert_eq!(from_json::<E>(&to_json(&big).unwrap()), Ok(big));
+    }
+    #[test]
     fn some_of_none_is_read_as_none() {
         assert_eq!(to_json(&Some(None::<u8>)), Err(WriteError::NullInSome));
         assert_eq!(to_json(&Some(())), Err(WriteError::NullInSome));

@@ -135,7 +135,12 @@ pub(crate) struct Attributes {
     pub(crate) version: Option<(u32, Span)>,
     pub(crate) migrate: Option<ExprPath>,
     pub(crate) implements: Vec<Path>,
+    /// Where the library is.
+    pub(crate) library: Option<Path>,
 }
+
+/// What to write for the path of the library.
+pub(crate) const LIBRARY: &str = "`crate` wants the path of the library: write `crate = path::to::amiko_core`";
 
 /// Where attributes stand, and which of them may.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -181,8 +186,9 @@ impl Place {
                 "reply",
                 "notice",
                 "check",
+                "crate",
             ],
-            Self::Enum => &["key", "kind", "rename_all", "rename_all_fields", "unknown", "version", "migrate"],
+            Self::Enum => &["key", "kind", "rename_all", "rename_all_fields", "unknown", "version", "migrate", "crate"],
             Self::Variant => &["rename", "alias", "transparent", "next"],
             Self::Field => &[
                 "default",
@@ -296,6 +302,7 @@ impl Attributes {
                 set(&mut self.version, span, (number, version.span()))
             }
             "migrate" => set(&mut self.migrate, span, function(meta)?),
+            "crate" => set(&mut self.library, span, value(meta, LIBRARY)?),
             _ => {
                 self.implements.extend(traits(meta, span)?);
                 Ok(())

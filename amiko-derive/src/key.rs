@@ -4,12 +4,13 @@
 //! that differ.
 
 use crate::attributes::{Attributes, Errors, Place};
+use crate::tokens::through;
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use std::collections::HashSet;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Data, DataEnum, DeriveInput, Error, Fields, Generics, Ident, LitStr, Member, Type, parse_quote};
+use syn::{Data, DataEnum, DeriveInput, Error, Fields, Generics, Ident, LitStr, Member, Path, Type, parse_quote};
 
 struct Part {
     member: Member,
@@ -34,6 +35,8 @@ pub(crate) struct CheckedKey {
     /// What it is called in a schema.
     name: String,
     form: Form,
+    /// Where the library is.
+    library: Option<Path>,
 }
 
 impl CheckedKey {
@@ -63,7 +66,13 @@ impl CheckedKey {
             }
         };
         let name = attributes.class.as_ref().map_or_else(|| input.ident.unraw().to_string(), LitStr::value);
-        errors.finish(Self { ident: input.ident.clone(), generics: input.generics.clone(), name, form })
+        errors.finish(Self {
+            ident: input.ident.clone(),
+            generics: input.generics.clone(),
+            name,
+            form,
+            library: attributes.library,
+        })
     }
 }
 
@@ -129,12 +138,13 @@ pub(crate) fn generate(key: &CheckedKey) -> TokenStream {
             .extend(bounds.iter().map(|ty| -> syn::WherePredicate { parse_quote!(#ty: ::amiko_core::Key) }));
     }
     let (parameters, arguments, bounds) = generics.split_for_impl();
-    quote! {
+    let generated = quote! {
         #[automatically_derived]
         impl #parameters ::amiko_core::Key for #ident #arguments #bounds {
             #body
         }
-    }
+    };
+    through(key.library.as_ref(), generated)
 }
 
 /// The methods of a key of names.
@@ -157,8 +167,8 @@ fn of_names(name: &str, variants: &[Named]) -> TokenStream {
             ::std::borrow::Cow::Borrowed(match self { #(Self::#idents => #encoded,)* })
         }
 
-        fn decode(text: &::core::primitive::str) -> ::core::result::Result<Self, &'static ::core::primitive::str> {
-            match &*::amiko_core::derive::readable_key(text)? {
+        fn decode(__text: &::core::primitive::str) -> ::core::result::Result<Self, &'static ::core::primitive::str> {
+            match &*::amiko_core::derive::readable_key(__text)? {
                 #(#read)*
                 _ => ::core::result::Result::Err(#expected),
             }
@@ -186,16 +196,16 @@ fn of_one(name: &str, part: &Part) -> TokenStream {
             #encode(&self.#member)
         }
 
-        fn with_text<AmikoR>(&self, lend: impl ::core::ops::FnOnce(&::core::primitive::str) -> AmikoR) -> AmikoR {
-            #with_text(&self.#member, lend)
+        fn with_text<AmikoR>(&self, __lend: impl ::core::ops::FnOnce(&::core::primitive::str) -> AmikoR) -> AmikoR {
+            #with_text(&self.#member, __lend)
         }
 
-        fn reference(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
-            #reference(&self.#member, visit);
+        fn reference(&self, __visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
+            #reference(&self.#member, __visit);
         }
 
-        fn decode(text: &::core::primitive::str) -> ::core::result::Result<Self, &'static ::core::primitive::str> {
-            ::core::result::Result::Ok(Self { #member: #decode(text)? })
+        fn decode(__text: &::core::primitive::str) -> ::core::result::Result<Self, &'static ::core::primitive::str> {
+            ::core::result::Result::Ok(Self { #member: #decode(__text)? })
         }
     }
 }
@@ -212,18 +222,20 @@ fn of_several(name: &str, parts: &[Part]) -> TokenStream {
         }
 
         fn encode(&self) -> ::std::borrow::Cow<'_, ::core::primitive::str> {
-            let mut joined = <::amiko_core::derive::Joined as ::core::default::Default>::default();
-            #(#with_text(&self.#members, |text| joined.push(text));)*
-            joined.encode()
+            let mut __joined = <::amiko_core::derive::Joined as ::core::default::Default>::default();
+            #(#with_text(&self.#members, |__text| __joined.push(__text));)*
+            __joined.encode()
         }
 
-        fn reference(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
-            #(#reference(&self.#members, visit);)*
+        fn reference(&self, __visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
+            #(#reference(&self.#members, __visit);)*
         }
 
-        fn decode(text: &::core::primitive::str) -> ::core::result::Result<Self, &'static ::core::primitive::str> {
-            ::amiko_core::derive::split_key(text, #expected, |parts| {
-                ::core::result::Result::Ok(Self { #(#members: parts.part(|text| #decode(text), |key| #encode(key))?),* })
+        fn decode(__text: &::core::primitive::str) -> ::core::result::Result<Self, &'static ::core::primitive::str> {
+            ::amiko_core::derive::split_key(__text, #expected, |__parts| {
+                ::core::result::Result::Ok(Self {
+                    #(#members: __parts.part(|__text| #decode(__text), |__key| #encode(__key))?),*
+                })
             })
         }
     }

@@ -10,7 +10,9 @@ mod node;
 mod phases;
 mod polymorphic;
 mod serializable;
+mod tokens;
 mod tree;
+mod types;
 
 use proc_macro::TokenStream;
 use quote::ToTokens;
@@ -29,6 +31,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `unknown = "deny"`, `"ignore"`, `"keep"` | what becomes of fields that the class doesn't have, whoever reads; `keep` needs a field of type `UnknownFields` |
 /// | `version = 2`, `migrate = path` | older objects are lifted by `fn(from: u32, object: &mut Json) -> Result<(), String>`, a version at a time |
 /// | `implements(Trait)` | the class is found by its name behind a `Box<dyn Trait>` |
+/// | `crate = path` | where the library is, if not at `::amiko_core`; also for `Node` and `Phases` |
 ///
 /// | on a field | |
 /// |---|---|
@@ -110,12 +113,13 @@ pub fn derive_key(input: TokenStream) -> TokenStream {
 }
 
 /// `#[amiko(polymorphic)]` on a trait with the supertrait `Serializable`: `Box<dyn Trait>` can be a field, and any class with
-/// `#[amiko(implements(Trait))]`, of whatever crate, is found by its name.
+/// `#[amiko(implements(Trait))]`, of whatever crate, is found by its name. With `#[amiko(polymorphic, crate = path)]` the library
+/// is there and not at `::amiko_core`.
 #[proc_macro_attribute]
 pub fn amiko(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as syn::Item);
     // What the attribute stands on is kept, so that one error doesn't bring others after it.
-    let kept = item.to_token_stream();
+    let kept = polymorphic::without_attributes(item.clone()).into_token_stream();
     let generated = polymorphic::generate(arguments.into(), item);
     generated.unwrap_or_else(|error| kept.into_iter().chain(error.into_compile_error()).collect()).into()
 }

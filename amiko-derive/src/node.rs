@@ -4,12 +4,14 @@
 
 use crate::attributes::{Attributes, Errors, Place};
 use crate::serializable::{Generator, keys};
-use crate::tree::{Class, Field, is_named};
+use crate::tokens::through;
+use crate::tree::{Class, Field};
+use crate::types::{bare, is_named};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, ExprPath, GenericArgument, Ident, Member, PathArguments, Type, Visibility};
+use syn::{Data, DeriveInput, Error, ExprPath, GenericArgument, Ident, Member, Path, PathArguments, Type, Visibility};
 
 struct TableField {
     field: Ident,
@@ -34,6 +36,8 @@ pub(crate) struct Root {
     reply: Option<Type>,
     notice: Option<Type>,
     check: Option<ExprPath>,
+    /// Where the library is.
+    library: Option<Path>,
 }
 
 impl Root {
@@ -114,6 +118,7 @@ impl Root {
             reply: attributes.reply,
             notice: attributes.notice,
             check: attributes.check,
+            library: attributes.library,
         })
     }
 }
@@ -137,9 +142,10 @@ impl Root {
 
 /// The `T` of a `Table<T>`, and its name.
 fn element(ty: &Type) -> Option<(Type, Ident)> {
-    let Type::Path(path) = ty else { return None };
+    let Type::Path(path) = bare(ty) else { return None };
     let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else { return None };
-    let Some(GenericArgument::Type(element @ Type::Path(inner))) = arguments.args.first() else { return None };
+    let Some(GenericArgument::Type(element)) = arguments.args.first() else { return None };
+    let Type::Path(inner) = bare(element) else { return None };
     let name = inner.path.segments.last()?.ident.clone();
     is_named(ty, "Table").then(|| (element.clone(), name))
 }
@@ -148,7 +154,7 @@ pub(crate) fn generate(root: &Root) -> TokenStream {
     let envelope = envelope(root);
     let node = node(root);
     let ties = ties(root);
-    quote!(#envelope #node #ties)
+    through(root.library.as_ref(), quote!(#envelope #node #ties))
 }
 
 /// The enum of envelopes: one variant for each class of machines, and one for the node if it is a machine.
@@ -171,7 +177,7 @@ fn envelope(root: &Root) -> TokenStream {
 
         #[automatically_derived]
         impl ::amiko_core::Envelope for #name {
-            fn kind(&self) -> &'static str {
+            fn kind(&self) -> &'static ::core::primitive::str {
                 match self {
                     #(Self::#variants(..) => <#types as ::amiko_core::Object>::KIND,)*
                     #(Self::#machine(..) => <#machine as ::amiko_core::Object>::KIND,)*
@@ -179,10 +185,10 @@ fn envelope(root: &Root) -> TokenStream {
                 }
             }
 
-            fn message_class(&self) -> ::core::option::Option<&'static str> {
+            fn message_class(&self) -> ::core::option::Option<&'static ::core::primitive::str> {
                 match self {
-                    #(Self::#variants(_, message) => ::amiko_core::Serializable::class(message),)*
-                    #(Self::#machine(message) => ::amiko_core::Serializable::class(message),)*
+                    #(Self::#variants(_, __message) => ::amiko_core::Serializable::class(__message),)*
+                    #(Self::#machine(__message) => ::amiko_core::Serializable::class(__message),)*
                     #none
                 }
             }
@@ -192,55 +198,53 @@ fn envelope(root: &Root) -> TokenStream {
         impl ::amiko_core::Serializable for #name {
             const EXACT: ::core::primitive::bool = true;
 
-            fn write(&self, out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
+            fn write(&self, __out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
                 match self {
-                    #(Self::#variants(id, message) => {
-                        ::amiko_core::derive::write_envelope::<#types>(out, id, message)
+                    #(Self::#variants(__id, __message) => {
+                        ::amiko_core::derive::write_envelope::<#types>(__out, __id, __message)
                     })*
-                    #(Self::#machine(message) => {
-                        ::amiko_core::derive::write_envelope::<#machine>(out, &::amiko_core::Id::new(()), message)
+                    #(Self::#machine(__message) => {
+                        ::amiko_core::derive::write_envelope::<#machine>(__out, &::amiko_core::Id::new(()), __message)
                     })*
                     #none
                 }
             }
 
-            fn read(input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
-                let kind = ::amiko_core::derive::peek_kind(input)?;
-                #(if kind == <#types as ::amiko_core::Object>::KIND {
-                    let (id, message) = ::amiko_core::derive::read_envelope::<#types>(input)?;
-                    return ::core::result::Result::Ok(Self::#variants(id, message));
+            fn read(__input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
+                let __kind = ::amiko_core::derive::peek_kind(__input)?;
+                #(if __kind == <#types as ::amiko_core::Object>::KIND {
+                    let (__id, __message) = ::amiko_core::derive::read_envelope::<#types>(__input)?;
+                    return ::core::result::Result::Ok(Self::#variants(__id, __message));
                 })*
-                #(if kind == <#machine as ::amiko_core::Object>::KIND {
-                    let (_, message) = ::amiko_core::derive::read_envelope::<#machine>(input)?;
-                    return ::core::result::Result::Ok(Self::#machine(message));
+                #(if __kind == <#machine as ::amiko_core::Object>::KIND {
+                    let (_, __message) = ::amiko_core::derive::read_envelope::<#machine>(__input)?;
+                    return ::core::result::Result::Ok(Self::#machine(__message));
                 })*
-                let known: &[&str] = &[
+                let __known: &[&::core::primitive::str] = &[
                     #(<#types as ::amiko_core::Object>::KIND,)*
                     #(<#machine as ::amiko_core::Object>::KIND,)*
                 ];
-                ::core::result::Result::Err(input.invalid(::std::format!(
-                    "expected an envelope of the kind {}, found {:?}", known.join(" or "), kind,
+                ::core::result::Result::Err(__input.invalid(::std::format!(
+                    "expected an envelope of the kind {}, found {:?}", __known.join(" or "), __kind,
                 )))
             }
 
-            fn references(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
+            fn references(&self, __visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
                 match self {
-                    #(Self::#variants(id, message) => {
-                        ::amiko_core::Serializable::references(id, visit);
-                        ::amiko_core::Serializable::references(message, visit);
+                    #(Self::#variants(__id, __message) => {
+                        ::amiko_core::Serializable::references(__id, __visit);
+                        ::amiko_core::Serializable::references(__message, __visit);
                     })*
-                    #(Self::#machine(message) => {
-                        ::amiko_core::Serializable::references(
-                            message, visit,
-                        );
+                    #(Self::#machine(__message) => {
+                        ::amiko_core::Serializable::references(__message, __visit);
                     })*
                     #none
                 }
             }
 
             // The classes of messages are described beside those of the state.
-            fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
-                let strong = [
+            fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                let __strong: &[::core::primitive::bool] = &[
                     #(::amiko_core::derive::has_strong(
                         <<#types as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema
                     ),)*
@@ -248,8 +252,8 @@ fn envelope(root: &Root) -> TokenStream {
                         <<#machine as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema
                     ),)*
                 ];
-                if strong.contains(&true) {
-                    schema.strong();
+                if __strong.contains(&true) {
+                    __schema.strong();
                 }
                 "custom".into()
             }
@@ -270,39 +274,36 @@ fn node(root: &Root) -> TokenStream {
     let every: Vec<&Field> = root.own().collect();
     let own: &[&Field] = if root.machine { &every } else { &[] };
     let own_fields: Vec<&Member> = own.iter().map(|field| &field.member).collect();
+    let own_bindings: Vec<Ident> = (0..own.len()).map(|index| format_ident!("__own_{index}")).collect();
     let own_types: Vec<&Type> = own.iter().map(|field| &field.ty).collect();
     let is_kept = |field: &Field| root.keep().is_some_and(|keep| keep.member == field.member);
-    let written = own.iter().map(|field| {
+    let written = own.iter().zip(&own_bindings).map(|(field, before)| {
         let (member, piece, codec) = (&field.member, keys::piece(&field.name), generator.codec(field));
         match (is_kept(field), field.skip) {
-            (true, _) => quote!(self.#member.difference(#member, patch)?;),
+            (true, _) => quote!(self.#member.difference(#before, __patch)?;),
             (false, true) => TokenStream::new(),
-            (false, false) => quote_spanned! {field.ty.span()=>
-                patch.field_with(&#codec, #piece, #member, &self.#member)?;
-            },
+            (false, false) => quote!(__patch.field_with(&#codec, #piece, #before, &self.#member)?;),
         }
     });
     let referring: Vec<&&Field> = every.iter().filter(|field| !field.skip).collect();
     let now = referring.iter().map(|field| {
         let member = &field.member;
-        references(&generator, field, quote!(&self.#member))
+        references(&generator, field, &quote!(&self.#member))
     });
-    let before = own.iter().filter(|field| !field.skip).map(|field| {
-        let member = &field.member;
-        references(&generator, field, quote!(#member))
-    });
+    let referred = own.iter().zip(&own_bindings).filter(|(field, _)| !field.skip);
+    let before = referred.map(|(field, before)| references(&generator, field, &quote!(#before)));
     let strong = referring.iter().map(|field| {
-        let strong = field.strong.then(|| quote!(schema.strong();));
-        let schema = generator.call(field, "schema", &quote!(schema));
-        quote!(#strong called = #schema;)
+        let strong = field.strong.then(|| quote!(__schema.strong();));
+        let schema = generator.call(field, "schema", &quote!(__schema));
+        quote!(#strong __called = #schema;)
     });
     let nothing = quote!(::amiko_core::Nothing);
     let or_nothing = |ty: &Option<Type>| ty.as_ref().map_or_else(|| nothing.clone(), |ty| quote!(#ty));
     let (network, reply, notice) = (or_nothing(&root.network), or_nothing(&root.reply), or_nothing(&root.notice));
     let check = root.check.as_ref().map(|path| {
         quote! {
-            fn check(&self, undo: &Self::Undo) -> ::core::result::Result<(), ::amiko_core::Rejection> {
-                #path(self, undo)
+            fn check(&self, __undo: &Self::Undo) -> ::core::result::Result<(), ::amiko_core::Rejection> {
+                #path(self, __undo)
             }
         }
     });
@@ -319,7 +320,7 @@ fn node(root: &Root) -> TokenStream {
 
         #[automatically_derived]
         // A node without tables, or without fields of its own, leaves some of this empty.
-        #[allow(unused_variables, clippy::unused_unit)]
+        #[allow(clippy::unused_unit)]
         impl ::amiko_core::Node for #node {
             type Envelope = #envelope;
             type Network = #network;
@@ -328,14 +329,14 @@ fn node(root: &Root) -> TokenStream {
             type Undo = #undo;
             type Own = (#(#own_types,)*);
 
-            fn deliver(&mut self, envelope: Self::Envelope, event: &mut ::amiko_core::Event<Self>)
+            fn deliver(&mut self, __envelope: Self::Envelope, __event: &mut ::amiko_core::Event<Self>)
                 -> ::core::result::Result<(), ::amiko_core::Rejection>
             {
-                match envelope {
-                    #(#envelope::#variants(id, message) => {
-                        ::amiko_core::derive::deliver(self, &id, message, event)
+                match __envelope {
+                    #(#envelope::#variants(__id, __message) => {
+                        ::amiko_core::derive::deliver(self, &__id, __message, __event)
                     })*
-                    #(#envelope::#machine(message) => ::amiko_core::derive::deliver_to_node(self, message, event),)*
+                    #(#envelope::#machine(__message) => ::amiko_core::derive::deliver_to_node(self, __message, __event),)*
                     #none
                 }
             }
@@ -345,45 +346,45 @@ fn node(root: &Root) -> TokenStream {
             }
 
             fn strong_kinds() -> ::std::vec::Vec<&'static ::core::primitive::str> {
-                let mut kinds = ::std::vec::Vec::new();
+                let mut __kinds = ::std::vec::Vec::new();
                 #(if ::amiko_core::derive::has_strong(<#types as ::amiko_core::Serializable>::schema) {
-                    kinds.push(<#types as ::amiko_core::Object>::KIND);
+                    __kinds.push(<#types as ::amiko_core::derive::Keyed>::KIND);
                 })*
-                if ::amiko_core::derive::has_strong(|schema| {
+                if ::amiko_core::derive::has_strong(|__schema| {
                     #[allow(unused_mut, unused_assignments)]
-                    let mut called = ::std::string::String::new();
+                    let mut __called = ::std::string::String::new();
                     #(#strong)*
-                    called
+                    __called
                 }) {
-                    kinds.push("node");
+                    __kinds.push("node");
                 }
-                kinds
+                __kinds
             }
 
-            fn describe_messages(schema: &mut ::amiko_core::serializable::Schema) {
-                #(<<#hosted as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema(schema);)*
-                #(<<#machine as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema(schema);)*
-                <#network as ::amiko_core::Serializable>::schema(schema);
-                <#reply as ::amiko_core::Serializable>::schema(schema);
-                <#notice as ::amiko_core::Serializable>::schema(schema);
+            fn describe_messages(__schema: &mut ::amiko_core::serializable::Schema) {
+                #(<<#hosted as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema(__schema);)*
+                #(<<#machine as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema(__schema);)*
+                <#network as ::amiko_core::Serializable>::schema(__schema);
+                <#reply as ::amiko_core::Serializable>::schema(__schema);
+                <#notice as ::amiko_core::Serializable>::schema(__schema);
             }
 
-            fn own_references(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
+            fn own_references(&self, __visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
                 #(#now)*
             }
 
             fn old_references(
-                undo: &Self::Undo,
-                visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>),
+                __undo: &Self::Undo,
+                __visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>),
             ) -> ::core::primitive::bool {
-                let ::core::option::Option::Some((#(#own_fields,)*)) = &undo.__own else { return false };
+                let ::core::option::Option::Some((#(#own_bindings,)*)) = &__undo.__own else { return false };
                 #(#before)*
                 true
             }
 
-            fn contains(&self, kind: &::core::primitive::str, key: &::core::primitive::str) -> ::core::primitive::bool {
-                #(if kind == <#types as ::amiko_core::Object>::KIND {
-                    return self.#fields.contains_text(key);
+            fn contains(&self, __kind: &::core::primitive::str, __key: &::core::primitive::str) -> ::core::primitive::bool {
+                #(if __kind == <#types as ::amiko_core::derive::Keyed>::KIND {
+                    return self.#fields.contains_text(__key);
                 })*
                 false
             }
@@ -392,38 +393,38 @@ fn node(root: &Root) -> TokenStream {
                 ::std::vec![#(&mut self.#fields),*]
             }
 
-            fn visit_objects(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::derive::Touched<'_>)) {
-                #(self.#fields.visit_objects(visit);)*
+            fn visit_objects(&self, __visit: &mut dyn ::core::ops::FnMut(::amiko_core::derive::Touched<'_>)) {
+                #(self.#fields.visit_objects(__visit);)*
             }
 
             fn visit_touched(
                 &self,
-                undo: &Self::Undo,
-                visit: &mut dyn ::core::ops::FnMut(::amiko_core::derive::Touched<'_>),
+                __undo: &Self::Undo,
+                __visit: &mut dyn ::core::ops::FnMut(::amiko_core::derive::Touched<'_>),
             ) {
-                #(self.#fields.visit_touched(&undo.#fields, visit);)*
+                #(self.#fields.visit_touched(&__undo.#fields, __visit);)*
             }
 
             fn own(&self) -> Self::Own {
                 (#(::core::clone::Clone::clone(&self.#own_fields),)*)
             }
 
-            fn take_undo(&mut self, own: ::core::option::Option<Self::Own>) -> Self::Undo {
-                #undo { #(#fields: self.#fields.take_undo(),)* __own: own }
+            fn take_undo(&mut self, __own: ::core::option::Option<Self::Own>) -> Self::Undo {
+                #undo { #(#fields: self.#fields.take_undo(),)* __own: __own }
             }
 
-            fn roll_back(&mut self, undo: &Self::Undo) {
-                #(self.#fields.roll_back(&undo.#fields);)*
-                if let ::core::option::Option::Some((#(#own_fields,)*)) = &undo.__own {
-                    #(::core::clone::Clone::clone_from(&mut self.#own_fields, #own_fields);)*
+            fn roll_back(&mut self, __undo: &Self::Undo) {
+                #(self.#fields.roll_back(&__undo.#fields);)*
+                if let ::core::option::Option::Some((#(#own_bindings,)*)) = &__undo.__own {
+                    #(::core::clone::Clone::clone_from(&mut self.#own_fields, #own_bindings);)*
                 }
             }
 
-            fn difference_since(&self, undo: &Self::Undo, patch: &mut ::amiko_core::Patch)
+            fn difference_since(&self, __undo: &Self::Undo, __patch: &mut ::amiko_core::Patch)
                 -> ::core::result::Result<(), ::amiko_core::WriteError>
             {
-                #(patch.table(#pieces, &self.#fields, &undo.#fields)?;)*
-                if let ::core::option::Option::Some((#(#own_fields,)*)) = &undo.__own {
+                #(__patch.table(#pieces, &self.#fields, &__undo.#fields)?;)*
+                if let ::core::option::Option::Some((#(#own_bindings,)*)) = &__undo.__own {
                     #(#written)*
                 }
                 ::core::result::Result::Ok(())
@@ -435,14 +436,14 @@ fn node(root: &Root) -> TokenStream {
 }
 
 /// Visits the IDs in one of the node's own fields.
-fn references(generator: &Generator<'_>, field: &Field, value: TokenStream) -> TokenStream {
+fn references(generator: &Generator<'_>, field: &Field, value: &TokenStream) -> TokenStream {
     let strong = field.strong;
     let call = generator.call(
         field,
         "references",
-        &quote!(#value, &mut |mut reference| {
-            reference.strong |= #strong;
-            visit(reference);
+        &quote!(#value, &mut |mut __reference| {
+            __reference.strong |= #strong;
+            __visit(__reference);
         }),
     );
     quote!(#call;)
@@ -456,18 +457,20 @@ fn ties(root: &Root) -> TokenStream {
         quote! {
             #[automatically_derived]
             impl ::amiko_core::Hosts<#ty> for #node {
-                fn envelope(to: ::amiko_core::Id<#ty>, message: <#ty as ::amiko_core::StateMachine>::Message)
+                fn envelope(__to: ::amiko_core::Id<#ty>, __message: <#ty as ::amiko_core::StateMachine>::Message)
                     -> Self::Envelope
                 {
-                    #envelope::#variant(to, message)
+                    #envelope::#variant(__to, __message)
                 }
             }
         }
     });
     let keeps = root.tables.iter().map(|TableField { field, ty, .. }| {
+        // An error about a class without a key is to point at the class.
+        let keeps = quote_spanned!(ty.span()=> ::amiko_core::Keeps<#ty>);
         quote! {
             #[automatically_derived]
-            impl ::amiko_core::Keeps<#ty> for #node {
+            impl #keeps for #node {
                 fn table(&self) -> &::amiko_core::Table<#ty> {
                     &self.#field
                 }
@@ -483,15 +486,15 @@ fn ties(root: &Root) -> TokenStream {
             #[automatically_derived]
             impl ::amiko_core::Object for #node {
                 type Key = ();
-                const KIND: &'static str = "node";
+                const KIND: &'static ::core::primitive::str = "node";
             }
 
             #[automatically_derived]
             impl ::amiko_core::Hosts<#node> for #node {
-                fn envelope(_: ::amiko_core::Id<#node>, message: <#node as ::amiko_core::StateMachine>::Message)
+                fn envelope(_: ::amiko_core::Id<#node>, __message: <#node as ::amiko_core::StateMachine>::Message)
                     -> Self::Envelope
                 {
-                    #envelope::#node(message)
+                    #envelope::#node(__message)
                 }
             }
         }

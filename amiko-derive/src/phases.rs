@@ -3,11 +3,12 @@
 //! Invariant: every name in a `next` is a variant of the enum, and stands in it once.
 
 use crate::attributes::{Attributes, Errors, Place};
+use crate::tokens::through;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, Fields, Generics, Ident, Variant};
+use syn::{Data, DeriveInput, Error, Fields, Generics, Ident, Path, Variant};
 
 struct Phase {
     ident: Ident,
@@ -19,6 +20,8 @@ pub(crate) struct Diagram {
     generics: Generics,
     initial: Ident,
     phases: Vec<Phase>,
+    /// Where the library is.
+    library: Option<Path>,
 }
 
 impl Diagram {
@@ -31,7 +34,7 @@ impl Diagram {
             return Err(Error::new(input.ident.span(), "an enum of phases has at least one, where a machine begins"));
         };
         // What is wrong with attributes that another derive shares is said by both; the compiler shows it once.
-        Attributes::parse(&input.attrs, Place::Enum, &mut errors);
+        let library = Attributes::parse(&input.attrs, Place::Enum, &mut errors).library;
         let known: Vec<&Ident> = data.variants.iter().map(|variant| &variant.ident).collect();
         let mut phases = Vec::new();
         for variant in &data.variants {
@@ -44,7 +47,8 @@ impl Diagram {
         }
         let is_default = |variant: &&Variant| variant.attrs.iter().any(|own| own.path().is_ident("default"));
         let initial = data.variants.iter().find(is_default).unwrap_or(first).ident.clone();
-        errors.finish(Self { ident: input.ident.clone(), generics: input.generics.clone(), initial, phases })
+        let (ident, generics) = (input.ident.clone(), input.generics.clone());
+        errors.finish(Self { ident, generics, initial, phases, library })
     }
 }
 
@@ -61,20 +65,20 @@ fn check_next(next: &[Ident], known: &[&Ident], errors: &mut Errors) {
 }
 
 pub(crate) fn generate(diagram: &Diagram) -> TokenStream {
-    let Diagram { ident, generics, initial, phases } = diagram;
+    let Diagram { ident, generics, initial, phases, library } = diagram;
     let (parameters, arguments, bounds) = generics.split_for_impl();
     let name = ident.unraw().to_string();
     let variants: Vec<&Ident> = phases.iter().map(|phase| &phase.ident).collect();
     let names = variants.iter().map(|variant| variant.unraw().to_string());
     let next = phases.iter().map(|Phase { next, .. }| quote!(&[#(Self::#next),*]));
-    quote! {
+    let generated = quote! {
         #[automatically_derived]
         impl #parameters ::amiko_core::Phases for #ident #arguments #bounds {
-            const NAME: &'static str = #name;
+            const NAME: &'static ::core::primitive::str = #name;
             const ALL: &'static [Self] = &[#(Self::#variants),*];
             const INITIAL: Self = Self::#initial;
 
-            fn name(self) -> &'static str {
+            fn name(self) -> &'static ::core::primitive::str {
                 match self { #(Self::#variants => #names,)* }
             }
 
@@ -82,5 +86,6 @@ pub(crate) fn generate(diagram: &Diagram) -> TokenStream {
                 match self { #(Self::#variants => #next,)* }
             }
         }
-    }
+    };
+    through(library.as_ref(), generated)
 }

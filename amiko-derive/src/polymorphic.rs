@@ -3,11 +3,16 @@
 //! Invariant: the trait stays what its author wrote, but for the supertrait `Serializable`, which can't be behind a `dyn` and
 //! is replaced by what can.
 
+use crate::attributes::LIBRARY;
+use crate::tokens::through;
+use crate::types::is_named;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Ident, Item, Token, TypeParamBound};
+use syn::{Attribute, Error, Fields, Ident, Item, ItemTrait, Path, Token, TypeParamBound, WherePredicate};
 
 /// Writes the trait, and what makes `Box<dyn Trait>` a field.
 pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream, Error> {
@@ -15,46 +20,41 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
         let cure = "the attributes of a class stand below its `#[derive(Serializable)]`";
         return Err(Error::new(arguments.span(), format!("`#[amiko(polymorphic)]` belongs on a trait; {cure}")));
     };
-    match syn::parse2::<Ident>(arguments.clone()) {
-        Ok(ident) if ident == "polymorphic" => {}
-        _ => return Err(Error::new(arguments.span(), "expected nothing but `#[amiko(polymorphic)]` on a trait")),
-    }
+    let library = library.parse2(arguments)?;
     if !item.generics.params.is_empty() {
         return Err(Error::new(
             item.generics.span(),
             "a polymorphic trait has no generics, since its classes are found by name: remove them",
         ));
     }
-    let is_serializable = |bound: &TypeParamBound| {
-        matches!(bound, TypeParamBound::Trait(bound)
-            if bound.path.segments.last().is_some_and(|segment| segment.ident == "Serializable"))
-    };
+    let is_serializable = |bound: &TypeParamBound| is_bound(bound, "Serializable");
     if !item.supertraits.iter().any(is_serializable) {
         let message = format!("add the supertrait: `trait {}: Serializable`", item.ident);
         return Err(Error::new(item.ident.span(), message));
     }
     let others: Punctuated<TypeParamBound, Token![+]> =
-        item.supertraits.into_iter().filter(|bound| !is_serializable(bound)).collect();
+        item.supertraits.iter().filter(|bound| !is_serializable(bound)).cloned().collect();
+    let debug = (!has_debug(&item)).then(|| debug(&item.ident));
     let (name, visibility) = (item.ident.clone(), item.vis.clone());
     let object = format_ident!("{name}Object");
     item.supertraits = syn::parse_quote!(#object);
     item.supertraits.extend(others);
-    let called = name.to_string();
+    // The trait may have methods of these names itself.
+    let polymorphic = quote!(::amiko_core::serializable::Polymorphic);
+    let called = name.unraw().to_string();
     let documentation = format!("What `#[amiko(polymorphic)]` needs of every [`{name}`].");
     let missing = format!("`{{Self}}` can't be behind a `Box<dyn {name}>`");
     let cure = "add `#[derive(Clone, Serializable)]` to `{Self}`";
-    Ok(quote! {
-        #item
-
+    let generated = quote! {
         #[doc = #documentation]
         #[doc(hidden)]
         #[diagnostic::on_unimplemented(message = #missing, note = #cure)]
-        #visibility trait #object: ::amiko_core::serializable::Polymorphic {
+        #visibility trait #object: #polymorphic {
             fn clone_box(&self) -> ::std::boxed::Box<dyn #name>;
         }
 
         #[automatically_derived]
-        impl<T: #name + ::amiko_core::Serializable + ::core::clone::Clone> #object for T {
+        impl<__T: #name + ::amiko_core::Serializable + ::core::clone::Clone> #object for __T {
             fn clone_box(&self) -> ::std::boxed::Box<dyn #name> {
                 ::std::boxed::Box::new(::core::clone::Clone::clone(self))
             }
@@ -63,70 +63,142 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
         #[automatically_derived]
         impl ::core::clone::Clone for ::std::boxed::Box<dyn #name> {
             fn clone(&self) -> Self {
-                (**self).clone_box()
+                #object::clone_box(&**self)
             }
         }
 
         /// Two objects are equal if they are written as the same text.
         #[automatically_derived]
         impl ::core::cmp::PartialEq for dyn #name {
-            fn eq(&self, other: &Self) -> ::core::primitive::bool {
-                ::amiko_core::derive::same_text(|out| self.write_object(out), |out| other.write_object(out))
+            fn eq(&self, __other: &Self) -> ::core::primitive::bool {
+                ::amiko_core::derive::same_text(
+                    |__out| #polymorphic::write_object(self, __out),
+                    |__out| #polymorphic::write_object(__other, __out),
+                )
             }
         }
 
-        /// The summary, so that secrets stay hidden.
-        #[automatically_derived]
-        impl ::core::fmt::Debug for dyn #name {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.write_str(&::amiko_core::derive::summary_of(|out| self.summarize_object(out)))
-            }
-        }
+        #debug
 
         #[automatically_derived]
         impl ::amiko_core::Serializable for ::std::boxed::Box<dyn #name> {
-            fn write(&self, out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
-                (**self).write_object(out)
+            fn write(&self, __out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
+                #polymorphic::write_object(&**self, __out)
             }
 
-            fn read(input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
-                ::amiko_core::derive::read_polymorphic::<dyn #name>(input)
+            fn read(__input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
+                ::amiko_core::derive::read_polymorphic::<dyn #name>(__input)
             }
 
             fn class(&self) -> ::core::option::Option<&'static ::core::primitive::str> {
-                (**self).class_of_object()
+                #polymorphic::class_of_object(&**self)
             }
 
-            fn difference(&self, old: &Self, patch: &mut ::amiko_core::Patch)
+            fn is_class(__name: &::core::primitive::str) -> ::core::primitive::bool {
+                ::amiko_core::derive::is_polymorphic_class::<dyn #name>(__name)
+            }
+
+            fn classes(__known: &mut ::std::vec::Vec<&'static ::core::primitive::str>) {
+                ::amiko_core::derive::polymorphic_classes::<dyn #name>(__known);
+            }
+
+            fn difference(&self, __old: &Self, __patch: &mut ::amiko_core::Patch)
                 -> ::core::result::Result<(), ::amiko_core::WriteError>
             {
-                if (**self).difference_object((**old).as_any(), patch)? {
+                if #polymorphic::difference_object(&**self, #polymorphic::as_any(&**__old), __patch)? {
                     return ::core::result::Result::Ok(());
                 }
-                patch.replace(self)
+                __patch.replace(self)
             }
 
-            fn apply(&mut self, pointer: ::amiko_core::Pointer<'_>, change: ::amiko_core::Change<'_, '_>)
+            fn apply(&mut self, __pointer: ::amiko_core::Pointer<'_>, __change: ::amiko_core::Change<'_, '_>)
                 -> ::core::result::Result<(), ::amiko_core::ReadError>
             {
-                if pointer.split().is_none() {
+                if __pointer.split().is_none() {
                     // Another class may take its place.
-                    return ::amiko_core::derive::replace_whole(self, pointer, change);
+                    return ::amiko_core::derive::replace_whole(self, __pointer, __change);
                 }
-                (**self).apply_object(pointer, change)
+                #polymorphic::apply_object(&mut **self, __pointer, __change)
             }
 
-            fn references(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
-                (**self).references_object(visit);
+            fn references(&self, __visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
+                #polymorphic::references_object(&**self, __visit);
             }
 
-            fn summarize(&self, out: &mut ::amiko_core::serializable::Summary) {
-                (**self).summarize_object(out);
+            fn summarize(&self, __out: &mut ::amiko_core::serializable::Summary) {
+                #polymorphic::summarize_object(&**self, __out);
             }
 
-            fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
-                ::amiko_core::derive::schema_of_polymorphic::<dyn #name>(#called, schema)
+            fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                ::amiko_core::derive::schema_of_polymorphic::<dyn #name>(#called, __schema)
             }
         }
-    })
+    };
+    let generated = through(library.as_ref(), generated);
+    Ok(quote!(#item #generated))
+}
+
+/// A class whose derive was forgotten, without the attributes of its parts, which nothing knows without it.
+pub(crate) fn without_attributes(mut item: Item) -> Item {
+    let is_other = |attribute: &Attribute| !attribute.path().is_ident("amiko");
+    let clean = |fields: &mut Fields| fields.iter_mut().for_each(|field| field.attrs.retain(is_other));
+    match &mut item {
+        Item::Struct(item) => clean(&mut item.fields),
+        Item::Enum(item) => {
+            for variant in &mut item.variants {
+                variant.attrs.retain(is_other);
+                clean(&mut variant.fields);
+            }
+        }
+        _ => {}
+    }
+    item
+}
+
+fn is_bound(bound: &TypeParamBound, name: &str) -> bool {
+    matches!(bound, TypeParamBound::Trait(bound)
+        if bound.path.segments.last().is_some_and(|segment| segment.ident == name))
+}
+
+/// Whether the trait says itself that each of its classes has `Debug`, which a `dyn` of it then has without us.
+fn has_debug(item: &ItemTrait) -> bool {
+    let predicates = item.generics.where_clause.iter().flat_map(|clause| &clause.predicates);
+    let of_self = predicates.filter_map(|predicate| match predicate {
+        WherePredicate::Type(predicate) => is_named(&predicate.bounded_ty, "Self").then_some(&predicate.bounds),
+        _ => None,
+    });
+    item.supertraits.iter().chain(of_self.flatten()).any(|bound| is_bound(bound, "Debug"))
+}
+
+fn debug(name: &Ident) -> TokenStream {
+    quote! {
+        /// The summary, so that secrets stay hidden.
+        #[automatically_derived]
+        impl ::core::fmt::Debug for dyn #name {
+            fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                __f.write_str(&::amiko_core::derive::summary_of(|__out| {
+                    ::amiko_core::serializable::Polymorphic::summarize_object(self, __out)
+                }))
+            }
+        }
+    }
+}
+
+/// Where the library is: what may follow `polymorphic`.
+fn library(arguments: ParseStream<'_>) -> Result<Option<Path>, Error> {
+    let place = arguments.span();
+    let wrong = |place| Error::new(place, "expected nothing but `#[amiko(polymorphic)]` on a trait");
+    if !arguments.parse::<Ident>().is_ok_and(|ident| ident == "polymorphic") {
+        return Err(wrong(place));
+    }
+    if arguments.is_empty() {
+        return Ok(None);
+    }
+    let name = arguments.parse::<Token![,]>().and_then(|_| arguments.parse::<Token![crate]>());
+    let name = name.map_err(|_| wrong(place))?;
+    let path = arguments.parse::<Token![=]>().and_then(|_| Path::parse_mod_style(arguments));
+    // After the last token there is nothing to point at but the attribute itself.
+    let path =
+        path.map_err(|error| Error::new(if arguments.is_empty() { name.span } else { error.span() }, LIBRARY))?;
+    if arguments.is_empty() { Ok(Some(path)) } else { Err(wrong(arguments.span())) }
 }

@@ -4,12 +4,14 @@ mod bounds;
 pub(crate) mod keys;
 mod people;
 
+use crate::tokens::through;
 use crate::tree::{Class, Field, Kind, Missing, Shape, Unknown};
 use bounds::bounded;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Generics, parse_quote};
+use syn::{Generics, Ident, parse_quote};
 
 pub(crate) fn generate(class: &Class) -> TokenStream {
     let ident = &class.ident;
@@ -21,18 +23,29 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
         Kind::Struct(shape) => generator.object(std::slice::from_ref(&**shape)),
         Kind::Enum(shapes) => generator.object(shapes),
     };
-    let object = class.object.as_ref().map(|(key, kind)| {
-        quote! {
+    let object = match &class.object {
+        Some((key, kind)) => quote! {
             #[automatically_derived]
             impl #parameters ::amiko_core::Object for #ident #arguments #bounds {
                 type Key = #key;
                 const KIND: &'static ::core::primitive::str = #kind;
             }
-        }
-    });
+        },
+        // The derive of the node makes an object of it.
+        None if class.machine => TokenStream::new(),
+        None => quote! {
+            #[automatically_derived]
+            #[doc(hidden)]
+            impl #parameters ::amiko_core::derive::Keyed for #ident #arguments #bounds {
+                type Key = ::amiko_core::derive::NoKey;
+                const KIND: &'static ::core::primitive::str = "";
+            }
+        },
+    };
     let serde = serde(class, &generics);
     let registrations = registrations(class);
-    quote! {
+    let misplaced = class.misplaced.as_ref().map(syn::Error::to_compile_error);
+    let generated = quote! {
         #[automatically_derived]
         impl #parameters ::amiko_core::Serializable for #ident #arguments #bounds {
             const EXACT: ::core::primitive::bool = true;
@@ -42,7 +55,9 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
         #object
         #serde
         #registrations
-    }
+        #misplaced
+    };
+    through(class.library.as_ref(), generated)
 }
 
 /// The class as a serde type: any format of serde can carry its text.
@@ -55,19 +70,19 @@ fn serde(class: &Class, generics: &Generics) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #parameters ::amiko_core::derive::serde::Serialize for #ident #arguments #bounds {
-            fn serialize<AmikoS: ::amiko_core::derive::serde::Serializer>(&self, serializer: AmikoS)
+            fn serialize<AmikoS: ::amiko_core::derive::serde::Serializer>(&self, __serializer: AmikoS)
                 -> ::core::result::Result<AmikoS::Ok, AmikoS::Error>
             {
-                ::amiko_core::derive::serialize(self, serializer)
+                ::amiko_core::derive::serialize(self, __serializer)
             }
         }
 
         #[automatically_derived]
         impl #de_parameters ::amiko_core::derive::serde::Deserialize<'amiko_de> for #ident #arguments #bounds {
-            fn deserialize<AmikoD: ::amiko_core::derive::serde::Deserializer<'amiko_de>>(deserializer: AmikoD)
+            fn deserialize<AmikoD: ::amiko_core::derive::serde::Deserializer<'amiko_de>>(__deserializer: AmikoD)
                 -> ::core::result::Result<Self, AmikoD::Error>
             {
-                ::amiko_core::derive::deserialize(deserializer)
+                ::amiko_core::derive::deserialize(__deserializer)
             }
         }
     }
@@ -83,8 +98,9 @@ fn registrations(class: &Class) -> TokenStream {
         .iter()
         .map(|path| {
             // An error about a trait that isn't implemented is to point at its name.
+            let object = local("object");
             let boxed = quote_spanned! {path.span()=>
-                let object: ::std::boxed::Box<dyn #path> = ::std::boxed::Box::new(object);
+                let #object: ::std::boxed::Box<dyn #path> = ::std::boxed::Box::new(#object);
             };
             quote! {
                 ::amiko_core::derive::inventory::submit! {
@@ -92,12 +108,12 @@ fn registrations(class: &Class) -> TokenStream {
                         || ::core::any::TypeId::of::<dyn #path>(),
                         #name,
                         ::core::concat!(::core::file!(), ":", ::core::line!()),
-                        |input| {
-                            let object = <#ident as ::amiko_core::Serializable>::read(input)?;
+                        |__input| {
+                            let __object = <#ident as ::amiko_core::Serializable>::read(__input)?;
                             #boxed
-                            ::core::result::Result::Ok(::std::boxed::Box::new(object))
+                            ::core::result::Result::Ok(::std::boxed::Box::new(__object))
                         },
-                        |schema| <#ident as ::amiko_core::Serializable>::schema(schema),
+                        |__schema| <#ident as ::amiko_core::Serializable>::schema(__schema),
                     )
                 }
             }
@@ -105,12 +121,20 @@ fn registrations(class: &Class) -> TokenStream {
         .collect()
 }
 
+/// A variable of generated code, among tokens that take the place of the user's: in what a macro has made, it isn't to belong
+/// to that macro, where the same name would be another variable.
+///
+/// All variables of generated code begin with `__`: a pattern of a name that a constant has wouldn't be a new variable.
+fn local(name: &str) -> Ident {
+    format_ident!("__{name}")
+}
+
 /// `Self` or `Self::Variant`.
 fn path(shape: &Shape) -> TokenStream {
     shape.variant.as_ref().map_or_else(|| quote!(Self), |variant| quote!(Self::#variant))
 }
 
-/// `Self::Variant { a: field_0, b: field_1, .. }`, with another prefix for the second of two versions.
+/// `Self::Variant { a: __field_0, b: __field_1, .. }`, with another prefix for the second of two versions.
 fn pattern(shape: &Shape, prefix: &str) -> TokenStream {
     let path = path(shape);
     let kept = shape.keep.iter();
@@ -163,10 +187,10 @@ impl Generator<'_> {
     fn write_field(&self, field: &Field) -> TokenStream {
         let binding = &field.binding;
         if field.with.is_none() {
-            return self.call(field, "write", &quote!(#binding, out));
+            return self.call(field, "write", &quote!(#binding, __out));
         }
-        let (codec, ty) = (self.codec(field), &field.ty);
-        quote_spanned!(ty.span()=> ::amiko_core::derive::write_with(&#codec, #binding, out))
+        let (codec, ty, out) = (self.codec(field), &field.ty, local("out"));
+        quote_spanned!(ty.span()=> ::amiko_core::derive::write_with(&#codec, #binding, #out))
     }
 
     /// The methods of an enum whose variants are all units.
@@ -183,59 +207,59 @@ impl Generator<'_> {
             quote!(::core::option::Option::Some(match self { #(#variants => #names,)* }))
         };
         let expected = format!("one of {}", names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "));
-        let (name, version) = (self.class.ident.to_string(), self.class.version);
+        let (name, version) = (self.class.ident.unraw().to_string(), self.class.version);
         let aliases = shapes.iter().flat_map(|shape| &shape.aliases);
         let current = quote! {
-            let before = ::core::clone::Clone::clone(&*input);
-            match &*::amiko_core::derive::read_name(input)? {
+            let __before = ::core::clone::Clone::clone(&*__input);
+            match &*::amiko_core::derive::read_name(__input)? {
                 #(#read)*
-                _ => ::core::result::Result::Err(before.expected(#expected)),
+                _ => ::core::result::Result::Err(__before.expected(#expected)),
             }
         };
         let read = match &self.class.migrate {
             None => current,
             Some(migrate) => quote! {
-                ::amiko_core::derive::lift_name(input, #name, #version, #migrate, |input| { #current })
+                ::amiko_core::derive::lift_name(__input, #name, #version, #migrate, |__input| { #current })
             },
         };
         quote! {
-            fn is_class(name: &::core::primitive::str) -> ::core::primitive::bool {
-                [#(#names,)* #(#aliases),*].contains(&name)
+            fn is_class(__name: &::core::primitive::str) -> ::core::primitive::bool {
+                [#(#names,)* #(#aliases),*].contains(&__name)
             }
 
-            fn classes(known: &mut ::std::vec::Vec<&'static ::core::primitive::str>) {
-                #(known.push(#names);)*
+            fn classes(__known: &mut ::std::vec::Vec<&'static ::core::primitive::str>) {
+                #(__known.push(#names);)*
             }
 
             fn class(&self) -> ::core::option::Option<&'static ::core::primitive::str> {
                 #class
             }
 
-            fn write(&self, out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
-                out.string(::amiko_core::Serializable::class(self).unwrap_or_default());
+            fn write(&self, __out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
+                __out.string(::amiko_core::Serializable::class(self).unwrap_or_default());
                 ::core::result::Result::Ok(())
             }
 
-            fn read(input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
+            fn read(__input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
                 #read
             }
 
-            fn difference(&self, old: &Self, patch: &mut ::amiko_core::Patch)
+            fn difference(&self, __old: &Self, __patch: &mut ::amiko_core::Patch)
                 -> ::core::result::Result<(), ::amiko_core::WriteError>
             {
-                if ::amiko_core::Serializable::class(self) == ::amiko_core::Serializable::class(old) {
+                if ::amiko_core::Serializable::class(self) == ::amiko_core::Serializable::class(__old) {
                     ::core::result::Result::Ok(())
                 } else {
-                    patch.replace(self)
+                    __patch.replace(self)
                 }
             }
 
-            fn summarize(&self, out: &mut ::amiko_core::serializable::Summary) {
-                out.text(::amiko_core::Serializable::class(self).unwrap_or_default());
+            fn summarize(&self, __out: &mut ::amiko_core::serializable::Summary) {
+                __out.text(::amiko_core::Serializable::class(self).unwrap_or_default());
             }
 
-            fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
-                schema.class::<Self>(#name, #version, |fields| { #(fields.unit(#names);)* })
+            fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                __schema.class::<Self>(#name, #version, |__fields| { #(__fields.unit(#names);)* })
             }
         }
     }
@@ -246,36 +270,33 @@ impl Generator<'_> {
         let write = shapes.iter().map(|shape| arm(shape, self.write_shape(shape, shapes)));
         let read = self.read(shapes);
         let difference = shapes.iter().map(|shape| self.difference_shape(shape));
-        let other = (shapes.len() > 1).then(|| quote!(_ => patch.replace(self),));
+        let other = (shapes.len() > 1).then(|| quote!(_ => __patch.replace(self),));
         let apply = shapes.iter().map(|shape| arm(shape, self.apply_shape(shape)));
         let people = self.people_methods(shapes);
         let none = shapes.is_empty().then(|| quote!(_ => match *self {},));
         quote! {
             #classes
 
-            #[allow(unused_variables)]
-            fn write(&self, out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
+            fn write(&self, __out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
                 match self { #(#write)* #none }
             }
 
-            fn read(input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
+            fn read(__input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
                 #read
             }
 
-            #[allow(unused_variables)]
-            fn difference(&self, old: &Self, patch: &mut ::amiko_core::Patch)
+            fn difference(&self, __old: &Self, __patch: &mut ::amiko_core::Patch)
                 -> ::core::result::Result<(), ::amiko_core::WriteError>
             {
-                match (self, old) { #(#difference)* #other }
+                match (self, __old) { #(#difference)* #other }
             }
 
-            fn apply(&mut self, pointer: ::amiko_core::Pointer<'_>, change: ::amiko_core::Change<'_, '_>)
+            fn apply(&mut self, __pointer: ::amiko_core::Pointer<'_>, __change: ::amiko_core::Change<'_, '_>)
                 -> ::core::result::Result<(), ::amiko_core::ReadError>
             {
-                let ::core::option::Option::Some((segment, rest)) = pointer.split() else {
-                    return ::amiko_core::derive::replace_whole(self, pointer, change);
+                let ::core::option::Option::Some((__segment, __rest)) = __pointer.split() else {
+                    return ::amiko_core::derive::replace_whole(self, __pointer, __change);
                 };
-                #[allow(unused_variables)]
                 match self { #(#apply)* #none }
             }
 
@@ -296,17 +317,17 @@ impl Generator<'_> {
             arm(shape, name)
         });
         let is_class = shapes.iter().map(|shape| match shape.transparent() {
-            Some(Field { ty, .. }) => quote!(<#ty as ::amiko_core::Serializable>::is_class(name)),
+            Some(Field { ty, .. }) => quote!(<#ty as ::amiko_core::Serializable>::is_class(__name)),
             None => {
                 let (name, aliases) = (&shape.class, &shape.aliases);
-                quote!(::core::matches!(name, #name #(| #aliases)*))
+                quote!(::core::matches!(__name, #name #(| #aliases)*))
             }
         });
         let classes = shapes.iter().map(|shape| match shape.transparent() {
-            Some(Field { ty, .. }) => quote!(<#ty as ::amiko_core::Serializable>::classes(known);),
+            Some(Field { ty, .. }) => quote!(<#ty as ::amiko_core::Serializable>::classes(__known);),
             None => {
                 let name = &shape.class;
-                quote!(known.push(#name);)
+                quote!(__known.push(#name);)
             }
         });
         let null = match shapes {
@@ -324,23 +345,22 @@ impl Generator<'_> {
                     }
 
                     fn missing() -> ::core::option::Option<Self> {
-                        <#ty as ::amiko_core::Serializable>::missing().map(|value| #path { #member: value, #(#others)* })
+                        <#ty as ::amiko_core::Serializable>::missing().map(|__value| #path { #member: __value, #(#others)* })
                     }
                 }
             }),
             _ => None,
         };
         quote! {
-            fn is_class(name: &::core::primitive::str) -> ::core::primitive::bool {
+            fn is_class(__name: &::core::primitive::str) -> ::core::primitive::bool {
                 false #(|| #is_class)*
             }
 
-            fn classes(known: &mut ::std::vec::Vec<&'static ::core::primitive::str>) {
+            fn classes(__known: &mut ::std::vec::Vec<&'static ::core::primitive::str>) {
                 #(#classes)*
             }
 
             fn class(&self) -> ::core::option::Option<&'static ::core::primitive::str> {
-                #[allow(unused_variables)]
                 match self { #(#class)* }
             }
 
@@ -353,17 +373,23 @@ impl Generator<'_> {
             let binding = &field.binding;
             // What is read back is told from the other variants by its class.
             let check = shape.variant.is_some().then(|| {
-                let others = all.iter().filter(|other| other.variant != shape.variant && other.transparent().is_none());
-                let names: Vec<_> = others.flat_map(|other| other.aliases.iter().chain([&other.class])).collect();
+                let others = all.iter().filter(|other| other.variant != shape.variant);
+                let named = others.clone().filter(|other| other.transparent().is_none());
+                let names: Vec<_> = named.flat_map(|other| other.aliases.iter().chain([&other.class])).collect();
+                let types: Vec<_> = others.filter_map(Shape::transparent).map(|other| &other.ty).collect();
                 quote! {
-                    ::amiko_core::derive::check_variant(::amiko_core::Serializable::class(#binding), &[#(#names),*])?;
+                    ::amiko_core::derive::check_variant(
+                        ::amiko_core::Serializable::class(#binding),
+                        &[#(#names),*],
+                        &[#(<#types as ::amiko_core::Serializable>::is_class),*],
+                    )?;
                 }
             });
             let write = self.write_field(field);
             return quote!(#check #write);
         }
         let (begin, version) = (keys::begin_class(&shape.class), self.class.version);
-        let version = (version > 1).then(|| quote!(out.key("_version"); out.integer(#version);));
+        let version = (version > 1).then(|| quote!(__out.key("_version"); __out.integer(#version);));
         let fields = shape.written().map(|field| {
             let (key, write) = (keys::write(&field.name), self.write_field(field));
             quote! {
@@ -371,13 +397,13 @@ impl Generator<'_> {
                 #write?;
             }
         });
-        let kept = shape.keep.iter().map(|Field { binding, .. }| quote!(#binding.write_fields(out)?;));
+        let kept = shape.keep.iter().map(|Field { binding, .. }| quote!(#binding.write_fields(__out)?;));
         quote! {
-            out.begin_known_class(#begin)?;
+            __out.begin_known_class(#begin)?;
             #version
             #(#fields)*
             #(#kept)*
-            out.end_object();
+            __out.end_object();
             ::core::result::Result::Ok(())
         }
     }
@@ -388,13 +414,13 @@ impl Generator<'_> {
             _ => self.read_variants(shapes),
         };
         let Class { ident, version, migrate: Some(migrate), .. } = self.class else { return current };
-        let name = ident.to_string();
+        let name = ident.unraw().to_string();
         quote! {
-            let current = |input: &mut ::amiko_core::Reader<'_>|
+            let __current = |__input: &mut ::amiko_core::Reader<'_>|
                 -> ::core::result::Result<Self, ::amiko_core::ReadError> { #current };
-            match ::amiko_core::derive::lift(input, #name, #version, #migrate)? {
-                ::core::option::Option::Some(lifted) => lifted.read(current),
-                ::core::option::Option::None => current(input),
+            match ::amiko_core::derive::lift(__input, #name, #version, #migrate)? {
+                ::core::option::Option::Some(__lifted) => __lifted.read(__current),
+                ::core::option::Option::None => __current(__input),
             }
         }
     }
@@ -404,18 +430,18 @@ impl Generator<'_> {
             let read = self.read_shape(shape);
             match shape.transparent() {
                 Some(Field { ty, .. }) => {
-                    quote!(class if <#ty as ::amiko_core::Serializable>::is_class(class) => #read,)
+                    quote!(__class if <#ty as ::amiko_core::Serializable>::is_class(__class) => #read,)
                 }
                 None => {
                     let (name, aliases) = (&shape.class, &shape.aliases);
-                    quote!(#name #(| #aliases)* => ::amiko_core::derive::read_named(input, |input| #read),)
+                    quote!(#name #(| #aliases)* => ::amiko_core::derive::read_named(__input, |__input| #read),)
                 }
             }
         });
         quote! {
-            match &*::amiko_core::derive::peek_name(input)? {
+            match &*::amiko_core::derive::peek_name(__input)? {
                 #(#arms)*
-                other => ::core::result::Result::Err(::amiko_core::derive::unknown_class::<Self>(input, other)),
+                __other => ::core::result::Result::Err(::amiko_core::derive::unknown_class::<Self>(__input, __other)),
             }
         }
     }
@@ -424,22 +450,23 @@ impl Generator<'_> {
         let path = path(shape);
         if let Some(field) = shape.transparent() {
             let member = &field.member;
-            let read = self.call(field, "read", &quote!(input));
+            let read = self.call(field, "read", &quote!(__input));
             let others = shape.fields.iter().filter(|field| field.skip).map(|field| {
                 let member = &field.member;
                 quote!(#member: ::core::default::Default::default(),)
             });
-            return quote!(#read.map(|value| #path { #member: value, #(#others)* }));
+            return quote!(#read.map(|__value| #path { #member: __value, #(#others)* }));
         }
         let (class, aliases, version) = (&shape.class, &shape.aliases, self.class.version);
         let bindings = shape.written().map(|field| &field.binding);
         let types = shape.written().map(|field| &field.ty);
         let names: Vec<_> = shape.written().map(|field| &field.name).collect();
+        let input = local("input");
         let arms = shape.written().map(|field| {
             let Field { name, aliases, binding, ty, .. } = field;
             let codec = self.codec(field);
             quote_spanned! {ty.span()=>
-                #name #(| #aliases)* => ::amiko_core::derive::read_field_with(&#codec, &mut #binding, #name, #class, input)?,
+                #name #(| #aliases)* => ::amiko_core::derive::read_field_with(&#codec, &mut #binding, #name, #class, #input)?,
             }
         });
         // In the order in which they are written, keys needn't be looked for; whatever is otherwise is left to the loop.
@@ -447,39 +474,39 @@ impl Generator<'_> {
             let Field { name, binding, ty, .. } = field;
             let (key, codec) = (keys::literal(name), self.codec(field));
             quote_spanned! {ty.span()=>
-                if input.known_key(#key) {
-                    ::amiko_core::derive::read_field_with(&#codec, &mut #binding, #name, #class, input)?;
+                if #input.known_key(#key) {
+                    ::amiko_core::derive::read_field_with(&#codec, &mut #binding, #name, #class, #input)?;
                 }
             }
         });
         let values = shape.fields.iter().map(|field| self.field_value(field, shape));
         let unknown = match (&shape.keep, self.class.unknown) {
-            (Some(Field { binding, .. }), _) => quote!(#binding.read_field(other, input)?),
-            (None, Some(Unknown::Ignore)) => quote!(::core::mem::drop(input.skip()?)),
-            (None, Some(Unknown::Deny)) => quote!(input.deny_field(other, #class, &[#(#names),*])?),
-            (None, _) => quote!(input.unknown_field(other, #class, &[#(#names),*])?),
+            (Some(Field { binding, .. }), _) => quote!(#binding.read_field(__other, __input)?),
+            (None, Some(Unknown::Ignore)) => quote!(::core::mem::drop(__input.skip()?)),
+            (None, Some(Unknown::Deny)) => quote!(__input.deny_field(__other, #class, &[#(#names),*])?),
+            (None, _) => quote!(__input.unknown_field(__other, #class, &[#(#names),*])?),
         };
         let keep = shape.keep.iter().map(
             |Field { binding, .. }| quote!(let mut #binding = ::amiko_core::serializable::UnknownFields::default();),
         );
         quote! {{
-            let mut class = false;
+            let mut __class = false;
             #(let mut #bindings: ::core::option::Option<#types> = ::core::option::Option::None;)*
             #(#keep)*
-            input.begin_object()?;
-            if input.known_key("\"_class\":") {
-                ::amiko_core::derive::check_class(&mut class, input, &[#class #(, #aliases)*])?;
+            __input.begin_object()?;
+            if __input.known_key("\"_class\":") {
+                ::amiko_core::derive::check_class(&mut __class, __input, &[#class #(, #aliases)*])?;
             }
             #(#in_order)*
-            while let ::core::option::Option::Some(key) = input.key()? {
-                match &*key {
-                    "_class" => ::amiko_core::derive::check_class(&mut class, input, &[#class #(, #aliases)*])?,
-                    "_version" => ::amiko_core::derive::check_version(input, #class, #version)?,
+            while let ::core::option::Option::Some(__key) = __input.key()? {
+                match &*__key {
+                    "_class" => ::amiko_core::derive::check_class(&mut __class, __input, &[#class #(, #aliases)*])?,
+                    "_version" => ::amiko_core::derive::check_version(__input, #class, #version)?,
                     #(#arms)*
-                    other => #unknown,
+                    __other => #unknown,
                 }
             }
-            ::amiko_core::derive::has_class(class, #class, input)?;
+            ::amiko_core::derive::has_class(__class, #class, __input)?;
             ::core::result::Result::Ok(#path { #(#values)* })
         }}
     }
@@ -493,9 +520,9 @@ impl Generator<'_> {
             (Missing::Call(path), true) => quote!(#path()),
             (_, true) => quote!(::core::default::Default::default()),
             (Missing::Error, _) => {
-                let codec = self.codec(field);
+                let (codec, input) = (self.codec(field), local("input"));
                 quote_spanned! {field.ty.span()=>
-                    ::amiko_core::derive::take_field_with(&#codec, #binding, #name, #class, input)?
+                    ::amiko_core::derive::take_field_with(&#codec, #binding, #name, #class, #input)?
                 }
             }
             (Missing::Default, _) => quote!(#binding.unwrap_or_default()),
@@ -505,20 +532,21 @@ impl Generator<'_> {
     }
 
     fn difference_shape(&self, shape: &Shape) -> TokenStream {
-        let (new, old) = (pattern(shape, ""), pattern(shape, "old_"));
+        let (new, old) = (pattern(shape, ""), pattern(shape, "__old"));
         if let Some(field) = shape.transparent() {
-            let (binding, before) = (&field.binding, format_ident!("old_{}", field.binding));
-            let call = self.call(field, "difference", &quote!(#binding, #before, patch));
+            let (binding, before) = (&field.binding, format_ident!("__old{}", field.binding));
+            let call = self.call(field, "difference", &quote!(#binding, #before, __patch));
             return quote!((#new, #old) => #call,);
         }
+        let patch = local("patch");
         let fields = shape.written().map(|field| {
             let (piece, binding) = (keys::piece(&field.name), &field.binding);
-            let (before, codec) = (format_ident!("old_{}", field.binding), self.codec(field));
-            quote_spanned!(field.ty.span()=> patch.field_with(&#codec, #piece, #before, #binding)?;)
+            let (before, codec) = (format_ident!("__old{}", field.binding), self.codec(field));
+            quote_spanned!(field.ty.span()=> #patch.field_with(&#codec, #piece, #before, #binding)?;)
         });
         let kept = shape.keep.iter().map(|Field { binding, .. }| {
-            let before = format_ident!("old_{}", binding);
-            quote!(#binding.difference(#before, patch)?;)
+            let before = format_ident!("__old{}", binding);
+            quote!(#binding.difference(#before, __patch)?;)
         });
         quote! {
             (#new, #old) => {
@@ -532,11 +560,11 @@ impl Generator<'_> {
     fn apply_shape(&self, shape: &Shape) -> TokenStream {
         if let Some(field) = shape.transparent() {
             let binding = &field.binding;
-            return self.call(field, "apply", &quote!(#binding, pointer, change));
+            return self.call(field, "apply", &quote!(#binding, __pointer, __change));
         }
         let arms = shape.written().map(|field| {
             let (name, binding) = (&field.name, &field.binding);
-            let apply = self.call(field, "apply", &quote!(#binding, rest, change));
+            let apply = self.call(field, "apply", &quote!(#binding, __rest, __change));
             quote!(#name => #apply,)
         });
         let other = match &shape.keep {
@@ -544,20 +572,20 @@ impl Generator<'_> {
             Some(Field { binding, .. }) => {
                 let aliases = shape.written().flat_map(|field| &field.aliases);
                 quote! {
-                    match other {
+                    match __other {
                         "_class" | "_version" #(| #aliases)* => {
-                            ::core::result::Result::Err(::amiko_core::Pointer::no_such_path(other))
+                            ::core::result::Result::Err(::amiko_core::Pointer::no_such_path(__other))
                         }
-                        other => #binding.apply_field(other, rest, change),
+                        __other => #binding.apply_field(__other, __rest, __change),
                     }
                 }
             }
-            None => quote!(::core::result::Result::Err(::amiko_core::Pointer::no_such_path(other))),
+            None => quote!(::core::result::Result::Err(::amiko_core::Pointer::no_such_path(__other))),
         };
         quote! {
-            match &*segment {
+            match &*__segment {
                 #(#arms)*
-                other => #other,
+                __other => #other,
             }
         }
     }

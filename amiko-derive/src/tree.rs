@@ -3,11 +3,13 @@
 //! Invariant: no two fields of a class, and no two variants of an enum, have a name in common.
 
 use crate::attributes::{Attributes, Case, Errors, Place};
+use crate::types::{bare, is_named, null_in_some};
 use proc_macro2::Span;
 use quote::format_ident;
 use std::collections::HashSet;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, ExprPath, Generics, Ident, Member, Path, Type};
+use syn::{Attribute, Data, DeriveInput, Error, ExprPath, Generics, Ident, Member, Path, Type};
 
 /// What a missing field becomes.
 #[derive(Clone)]
@@ -87,11 +89,17 @@ pub(crate) struct Class {
     pub(crate) kind: Kind,
     /// The key and the kind of an object.
     pub(crate) object: Option<(Type, String)>,
+    /// It is a node, and a machine itself.
+    pub(crate) machine: bool,
     pub(crate) version: u32,
     pub(crate) migrate: Option<ExprPath>,
     pub(crate) unknown: Option<Unknown>,
     /// The polymorphic traits that the class can be found by.
     pub(crate) implements: Vec<Path>,
+    /// Where the library is.
+    pub(crate) library: Option<Path>,
+    /// What is wrong, but doesn't keep the class from being generated: errors about what is missing would hide it.
+    pub(crate) misplaced: Option<Error>,
 }
 
 impl Class {
@@ -102,6 +110,7 @@ impl Class {
         }
         let place = if matches!(input.data, Data::Enum(_)) { Place::Enum } else { Place::Struct };
         let attributes = Attributes::parse(&input.attrs, place, &mut errors);
+        of_serde(&input.attrs, &mut errors);
         if attributes.migrate.is_none()
             && let Some((version, span)) = attributes.version.filter(|(version, _)| *version > 1)
         {
@@ -132,7 +141,8 @@ impl Class {
         }
         let kind = match &input.data {
             Data::Struct(data) => {
-                let class = attributes.class.as_ref().map_or_else(|| input.ident.to_string(), syn::LitStr::value);
+                let class =
+                    attributes.class.as_ref().map_or_else(|| input.ident.unraw().to_string(), syn::LitStr::value);
                 let case = attributes.rename_all.map(|(_, case)| case);
                 let fields = fields(&data.fields, case, &mut errors);
                 let transparent = transparent(attributes.transparent, &fields, &mut errors);
@@ -148,11 +158,25 @@ impl Class {
         let (version, migrate) = (attributes.version.map_or(1, |(version, _)| version), attributes.migrate);
         let (unknown, implements) = (attributes.unknown.map(|(unknown, _)| unknown), attributes.implements);
         let object = attributes.key.map(|key| {
-            let name = input.ident.to_string();
+            let name = input.ident.unraw().to_string();
             (key, attributes.kind.map_or_else(|| small(&name), |kind| kind.value()))
         });
+        let machine = attributes.machine.is_some();
+        let (library, misplaced) = (attributes.library, above_the_derive(input));
         let (ident, generics) = (input.ident.clone(), input.generics.clone());
-        errors.finish(Self { ident, generics, kind, object, version, migrate, unknown, implements })
+        errors.finish(Self {
+            ident,
+            generics,
+            kind,
+            object,
+            machine,
+            version,
+            migrate,
+            unknown,
+            implements,
+            library,
+            misplaced,
+        })
     }
 
     pub(crate) fn shapes(&self) -> &[Shape] {
@@ -160,6 +184,34 @@ impl Class {
             Kind::Struct(shape) => std::slice::from_ref(&**shape),
             Kind::Units(shapes) | Kind::Enum(shapes) => shapes,
         }
+    }
+}
+
+/// An attribute above the derive, of which the compiler says only that its name is ambiguous: we see it nonetheless.
+fn above_the_derive(input: &DeriveInput) -> Option<Error> {
+    if !proc_macro::is_available() {
+        return None;
+    }
+    let place = |span: Span| (span.unwrap().file(), span.unwrap().line(), span.unwrap().column());
+    let (derive, ident) = (place(Span::call_site()), place(input.ident.span()));
+    let mut all = Errors::default();
+    for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("amiko")) {
+        // What a macro was given may come from anywhere: only where the class stands below the derive is it as written.
+        let hash = place(attribute.pound_token.span);
+        if hash.0 == derive.0 && derive.0 == ident.0 && hash < derive && derive < ident {
+            let message = "`#[amiko(…)]` belongs below `#[derive(Serializable)]`: move it there";
+            all.push(Error::new_spanned(attribute, message));
+        }
+    }
+    all.finish(()).err()
+}
+
+/// Refuses what is said to serde: its derives would collide with ours, which is all that the compiler says about them.
+fn of_serde(attributes: &[Attribute], errors: &mut Errors) {
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
+        let message = "`Serializable` makes this a type of serde already: remove `#[derive(Serialize, Deserialize)]`, and write \
+             `#[amiko(rename = …)]` for `#[serde(rename = …)]`";
+        errors.push(Error::new_spanned(attribute, message));
     }
 }
 
@@ -193,12 +245,13 @@ pub(crate) fn small(name: &str) -> String {
 
 fn variants(data: &syn::DataEnum, attributes: &Attributes, errors: &mut Errors) -> Kind {
     let mut shapes = Vec::new();
-    let mut names = Names::default();
+    let (mut names, mut whole) = (Names::default(), Whole::default());
     for variant in &data.variants {
         let own = Attributes::parse(&variant.attrs, Place::Variant, errors);
+        of_serde(&variant.attrs, errors);
         let class = own.rename.as_ref().map_or_else(
             || {
-                let name = variant.ident.to_string();
+                let name = variant.ident.unraw().to_string();
                 attributes.rename_all.map_or_else(|| name.clone(), |(_, case)| case.apply(&name))
             },
             syn::LitStr::value,
@@ -206,8 +259,9 @@ fn variants(data: &syn::DataEnum, attributes: &Attributes, errors: &mut Errors) 
         let aliases: Vec<String> = own.alias.iter().map(syn::LitStr::value).collect();
         let fields = fields(&variant.fields, attributes.rename_all_fields.map(|(_, case)| case), errors);
         let transparent = transparent(own.transparent, &fields, errors);
-        if !transparent {
-            names.take(&class, variant.ident.span(), errors);
+        match fields.iter().find(|field| !field.skip).filter(|_| transparent) {
+            Some(field) => whole.take(&variant.ident, &field.ty, errors),
+            None => names.take(&class, variant.ident.span(), errors),
         }
         for (alias, place) in aliases.iter().zip(&own.alias) {
             names.take(alias, place.span(), errors);
@@ -250,16 +304,35 @@ impl Names {
     }
 }
 
+/// What the transparent variants of an enum are written as, and which ones.
+#[derive(Default)]
+struct Whole<'d>(Vec<(&'d Ident, Type)>);
+
+impl<'d> Whole<'d> {
+    fn take(&mut self, variant: &'d Ident, ty: &Type, errors: &mut Errors) {
+        match self.0.iter().find(|(_, other)| other == ty) {
+            Some((other, _)) => errors.at(
+                variant.span(),
+                format!(
+                    "`{variant}` can't be told from `{other}`, which is written as the same type: remove `transparent` from \
+                     one of them, or give one a class of its own"
+                ),
+            ),
+            None => self.0.push((variant, ty.clone())),
+        }
+    }
+}
+
 fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<Field> {
     let mut checked = Vec::new();
     let mut names = Names::default();
     for (index, field) in fields.iter().enumerate() {
         let attributes = Attributes::parse(&field.attrs, Place::Field, errors);
+        of_serde(&field.attrs, errors);
         let member = field.ident.clone().map_or_else(|| Member::from(index), Member::Named);
         let plain = match &field.ident {
             Some(ident) => {
-                let name = ident.to_string();
-                let name = name.strip_prefix("r#").unwrap_or(&name).to_owned();
+                let name = ident.unraw().to_string();
                 case.map_or(name.clone(), |case| case.apply(&name))
             }
             None => index.to_string(),
@@ -284,8 +357,14 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
         if let Some(span) = attributes.secret.filter(|_| !is_named(&field.ty, "Secret")) {
             errors.at(span, "a secret field has the type `Secret<_>`, which hides it from `Debug`");
         }
-        if let Type::Reference(reference) = &field.ty {
+        if let Type::Reference(reference) = bare(&field.ty) {
             errors.at(reference.span(), "a class owns its data: use `String` or `Vec` instead of a borrow");
+        }
+        let written = attributes.with.is_none() && attributes.skip.is_none();
+        if let Some(ty) = null_in_some(&field.ty).filter(|_| written) {
+            let cure = "write an enum of your own, with a variant for each case";
+            let message = format!("what is in this `Some` could be null, which is read as `None`: {cure}");
+            errors.push(Error::new_spanned(ty, message));
         }
         let missing = match attributes.default {
             None => Missing::Error,
@@ -294,7 +373,7 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
         };
         checked.push(Field {
             member,
-            binding: format_ident!("field_{index}"),
+            binding: format_ident!("__field_{index}"),
             ty: field.ty.clone(),
             name,
             aliases: attributes.alias.iter().map(syn::LitStr::value).collect(),
@@ -307,9 +386,4 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
         });
     }
     checked
-}
-
-/// Whether the last part of a type's path is this name.
-pub(crate) fn is_named(ty: &Type, name: &str) -> bool {
-    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|segment| segment.ident == name))
 }

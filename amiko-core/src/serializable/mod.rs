@@ -55,7 +55,9 @@ pub use key::{Joined, Parts, called_key, readable_key, split_key};
 #[doc(hidden)]
 pub use migrate::{check_version, lift, lift_name};
 #[doc(hidden)]
-pub use polymorphic::{Registration, read_polymorphic, schema_of_polymorphic};
+pub use polymorphic::{
+    Registration, is_polymorphic_class, polymorphic_classes, read_polymorphic, schema_of_polymorphic,
+};
 #[doc(hidden)]
 pub use serde::{deserialize, serialize};
 
@@ -63,8 +65,12 @@ pub use serde::{deserialize, serialize};
 ///
 /// Derive it: `#[derive(Serializable)]`. A struct is an object with its class name, `{"_class":"Account","balance":7}`;
 /// an enum whose variants are all units is a string; any other enum is an object of a class for each variant. Bytes
-/// are a string of `!x` and hex; text that begins with `!` gets a second one. What the derive's attributes say is in
+/// are a string of `!x` and hex; text that begins with `!` gets a second one. `None` is `null`, so that an `Option` of what may
+/// be `null` itself, like `Option<Option<u64>>`, is refused: write an enum. What the derive's attributes say is in
 /// [`attributes`], with an example of each.
+///
+/// A class is a type of serde too, so that any format of serde can carry it: without `#[derive(Serialize, Deserialize)]`, which
+/// would write the same once more (the compiler says E0119).
 ///
 /// ```
 /// use amiko_core::prelude::*;
@@ -309,9 +315,13 @@ pub fn write_with<T, C: Codec<T>>(codec: &C, value: &T, out: &mut Writer) -> Res
 
 /// Checks that a transparent variant can be told from the others: for the code that the derive writes.
 #[doc(hidden)]
-pub fn check_variant(class: Option<&'static str>, others: &[&str]) -> Result<(), WriteError> {
+pub fn check_variant(
+    class: Option<&'static str>,
+    others: &[&str],
+    is_class: &[fn(&str) -> bool],
+) -> Result<(), WriteError> {
     match class {
-        Some(name) if !others.contains(&name) => Ok(()),
+        Some(name) if !others.contains(&name) && !is_class.iter().any(|is_class| is_class(name)) => Ok(()),
         class => Err(WriteError::NoVariant { class }),
     }
 }

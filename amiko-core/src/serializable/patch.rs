@@ -4,7 +4,7 @@
 
 use super::key::Key;
 use super::{Codec, Place, Problem, ReadError, Reader, Serializable, WriteError, Writer, write_value};
-use crate::id::Object;
+use crate::id::Keyed;
 use crate::scan::contains;
 use crate::table::{Table, TableUndo};
 use std::borrow::Cow;
@@ -241,7 +241,7 @@ impl Patch {
     /// # Errors
     /// The new value has no exact text.
     #[doc(hidden)]
-    pub fn table<T: Object>(
+    pub fn table<T: Keyed + Clone>(
         &mut self,
         piece: &'static str,
         table: &Table<T>,

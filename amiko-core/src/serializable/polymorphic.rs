@@ -168,6 +168,18 @@ pub fn read_polymorphic<D: ?Sized + 'static>(input: &mut Reader<'_>) -> Result<B
     }
 }
 
+/// Whether a class of this name is behind a trait: for the code that `#[amiko(polymorphic)]` writes.
+#[doc(hidden)]
+pub fn is_polymorphic_class<D: ?Sized + 'static>(name: &str) -> bool {
+    registry().get(&TypeId::of::<D>()).is_some_and(|classes| classes.contains_key(name))
+}
+
+/// Adds the names of the classes behind a trait: for the code that `#[amiko(polymorphic)]` writes.
+#[doc(hidden)]
+pub fn polymorphic_classes<D: ?Sized + 'static>(known: &mut Vec<&'static str>) {
+    known.extend(registry().get(&TypeId::of::<D>()).into_iter().flat_map(BTreeMap::keys));
+}
+
 /// Describes the classes behind a trait: for the code that `#[amiko(polymorphic)]` writes.
 #[doc(hidden)]
 pub fn schema_of_polymorphic<D: ?Sized + 'static>(name: &str, schema: &mut Schema) -> String {

@@ -6,6 +6,7 @@ use super::Serializable;
 use crate::machine::Node;
 use sha2::{Digest, Sha256};
 use std::any::TypeId;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{OnceLock, PoisonError, RwLock};
@@ -38,12 +39,12 @@ impl Fields<'_> {
     pub fn field(&mut self, name: &str, ty: &str, optional: bool) {
         // A table may always be missing: it is empty then.
         let missing = if optional && !is_table(ty) { ", may be missing" } else { "" };
-        self.lines.push(format!("  {name}: {ty}{missing}"));
+        self.lines.push(format!("  {}: {ty}{missing}", quoted(name)));
     }
 
     /// A variant without fields.
     pub fn unit(&mut self, name: &str) {
-        self.lines.push(format!("  {name}"));
+        self.lines.push(format!("  {}", quoted(name)));
     }
 }
 
@@ -51,7 +52,7 @@ impl Schema {
     /// Describes a class, once; gives back what a field of this type is called.
     pub fn class<T: 'static>(&mut self, name: &str, version: u32, describe: impl FnOnce(&mut Fields<'_>)) -> String {
         let id = TypeId::of::<T>();
-        let called = format!("class {name}");
+        let called = format!("class {}", quoted(name));
         if let Some(class) = self.classes.get_mut(name) {
             if !class.types.contains(&id) {
                 class.types.push(id);
@@ -60,7 +61,7 @@ impl Schema {
         }
         // Entered before its fields, so that a class may contain itself.
         self.classes.insert(name.to_owned(), Class { types: vec![id], lines: Vec::new() });
-        let mut fields = Fields { schema: self, lines: vec![format!("class {name}, version {version}")] };
+        let mut fields = Fields { schema: self, lines: vec![format!("{called}, version {version}")] };
         describe(&mut fields);
         let lines = fields.lines;
         if let Some(class) = self.classes.get_mut(name) {
@@ -107,9 +108,46 @@ impl Schema {
     }
 
     /// The names that more than one type has.
-    fn ambiguous(&self) -> Vec<&str> {
-        self.classes.iter().filter(|(_, class)| class.types.len() > 1).map(|(name, _)| name.as_str()).collect()
+    fn ambiguous(&self) -> Vec<Cow<'_, str>> {
+        self.classes.iter().filter(|(_, class)| class.types.len() > 1).map(|(name, _)| quoted(name)).collect()
     }
+}
+
+/// What a name could be taken for the end of, in a line: of a field, of a class, and of a type of several parts.
+const SEPARATORS: [&str; 4] = [": ", ", ", " to ", " or null"];
+
+/// A name as it stands in a line: between quotes, with escapes, if it could be taken for anything but a name.
+pub(crate) fn quoted(name: &str) -> Cow<'_, str> {
+    let is_plain = !name.starts_with('"')
+        && name.trim() == name
+        && !name.contains(char::is_control)
+        && !SEPARATORS.iter().any(|separator| name.contains(separator));
+    if is_plain {
+        return Cow::Borrowed(name);
+    }
+    let mut text = String::from('"');
+    for character in name.chars() {
+        match character {
+            special @ ('"' | '\\') => text.extend(['\\', special]),
+            control if control.is_control() => text.extend(control.escape_default()),
+            other => text.push(other),
+        }
+    }
+    text.push('"');
+    Cow::Owned(text)
+}
+
+/// The name at the beginning of a line, and what stands behind the separator after it.
+fn split<'l>(line: &'l str, separator: &str) -> Option<(&'l str, &'l str)> {
+    let Some(inside) = line.strip_prefix('"') else { return line.split_once(separator) };
+    let mut escaped = false;
+    let end = inside.find(|character| {
+        let ends = character == '"' && !escaped;
+        escaped = character == '\\' && !escaped;
+        ends
+    });
+    let (name, rest) = line.split_at(end? + 2);
+    Some((name, rest.strip_prefix(separator)?))
 }
 
 /// The schema of a type as text: its classes in the order of their names, with version and fields.
@@ -217,11 +255,11 @@ fn parse(text: &str) -> BTreeMap<&str, (u32, BTreeMap<&str, &str>)> {
     let mut classes = BTreeMap::new();
     let mut current = "";
     for line in text.lines() {
-        if let Some((name, version)) = line.strip_prefix("class ").and_then(|line| line.rsplit_once(", version ")) {
+        if let Some((name, version)) = line.strip_prefix("class ").and_then(|line| split(line, ", version ")) {
             current = name;
             classes.insert(name, (version.parse().unwrap_or(0), BTreeMap::new()));
         } else if let Some((_, fields)) = classes.get_mut(current) {
-            let (name, ty) = line.trim().split_once(": ").unwrap_or((line.trim(), ""));
+            let (name, ty) = split(line.trim(), ": ").unwrap_or((line.trim(), ""));
             fields.insert(name, ty);
         }
     }
@@ -274,4 +312,58 @@ fn explain(old: &str, new: &str, lock: &Path) -> String {
     }
     lines.push("when old files open, run the test with AMIKO_BLESS=1".into());
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_plain_name_stands_as_it_is() {
+        for name in
+            ["", "Account", "meetingPoint", "Order::Take", "kebab-case", "a b", "a\\b", "a\"b", "é", "a:b", "a,b", "!"]
+        {
+            assert_eq!(quoted(name), name);
+        }
+    }
+
+    #[test]
+    fn a_name_that_could_be_more_stands_between_quotes() {
+        let names = [
+            ("a: text", r#""a: text""#),
+            ("a, version 2", r#""a, version 2""#),
+            ("a or null", r#""a or null""#),
+            (" a", r#"" a""#),
+            ("\"a", r#""\"a""#),
+            ("a\n  b: \\", r#""a\n  b: \\""#),
+            ("\0\u{7f}", r#""\u{0}\u{7f}""#),
+        ];
+        for (name, text) in names {
+            assert_eq!(quoted(name), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_is_parsed_as_what_it_was_made_of(class in "[a:, \"\\\\\n]{0,8}", field in "[a:, \"\\\\\n]{1,8}") {
+            let mut schema = Schema::default();
+            let called = schema.class::<u8>(&class, 3, |fields| {
+                fields.field(&field, "text", true);
+                fields.unit("b");
+            });
+            let text = schema.text();
+            prop_assert_eq!(called, format!("class {}", quoted(&class)));
+            let known = BTreeMap::from([(&*quoted(&field), "text, may be missing"), ("b", "")].map(|(name, ty)| (name.to_owned(), ty)));
+            let parsed = parse(&text);
+            let (version, fields) = &parsed[&*quoted(&class)];
+            let fields: BTreeMap<_, _> = fields.iter().map(|(name, ty)| ((*name).to_owned(), *ty)).collect();
+            prop_assert_eq!((*version, fields), (3, known));
+        }
+
+        #[test]
+        fn no_two_names_are_one_text(one in "[a: \"\\\\n\n]{0,6}", other in "[a: \"\\\\n\n]{0,6}") {
+            prop_assert_eq!(quoted(&one) == quoted(&other), one == other);
+        }
+    }
 }

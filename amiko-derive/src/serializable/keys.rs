@@ -28,7 +28,7 @@ pub(super) fn literal(name: &str) -> String {
 /// Writes the key of a field. `_class` comes before it, thus always a comma.
 pub(super) fn write(name: &str) -> TokenStream {
     let key = format!(",{}", literal(name));
-    quote!(out.raw(#key);)
+    quote!(__out.raw(#key);)
 }
 
 /// The beginning of an object of this class.

@@ -4,6 +4,7 @@ use super::{Generator, arm};
 use crate::tree::{Missing, Shape};
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::ext::IdentExt;
 
 impl Generator<'_> {
     /// What people see of an object, what it names, and what it looks like.
@@ -15,9 +16,9 @@ impl Generator<'_> {
                 self.call(
                     field,
                     "references",
-                    &quote!(#binding, &mut |mut reference| {
-                        reference.strong |= #strong;
-                        visit(reference);
+                    &quote!(#binding, &mut |mut __reference| {
+                        __reference.strong |= #strong;
+                        __visit(__reference);
                     }),
                 )
             });
@@ -26,13 +27,11 @@ impl Generator<'_> {
         let summaries = shapes.iter().map(|shape| arm(shape, self.summarize_shape(shape)));
         let schema = self.schema(shapes);
         quote! {
-            #[allow(unused_variables)]
-            fn references(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
+            fn references(&self, __visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
                 match self { #(#references)* }
             }
 
-            #[allow(unused_variables)]
-            fn summarize(&self, out: &mut ::amiko_core::serializable::Summary) {
+            fn summarize(&self, __out: &mut ::amiko_core::serializable::Summary) {
                 match self { #(#summaries)* }
             }
 
@@ -43,60 +42,60 @@ impl Generator<'_> {
     fn summarize_shape(&self, shape: &Shape) -> TokenStream {
         if let Some(field) = shape.transparent() {
             let binding = &field.binding;
-            return self.call(field, "summarize", &quote!(#binding, out));
+            return self.call(field, "summarize", &quote!(#binding, __out));
         }
         let chosen = shape.written().any(|field| field.summary);
         let shown = shape.written().filter(|field| if chosen { field.summary } else { !field.skip_summary });
         let fields = shown.map(|field| {
             let (name, binding) = (&field.name, &field.binding);
-            let summarize = self.call(field, "summarize", &quote!(#binding, out));
-            quote!(out.field(#name, |out| #summarize);)
+            let summarize = self.call(field, "summarize", &quote!(#binding, __out));
+            quote!(__out.field(#name, |__out| #summarize);)
         });
         let class = &shape.class;
-        quote!(out.object(#class, |out| { #(#fields)* });)
+        quote!(__out.object(#class, |__out| { #(#fields)* });)
     }
 
     fn schema(&self, shapes: &[Shape]) -> TokenStream {
-        let (name, version) = (self.class.ident.to_string(), self.class.version);
+        let (name, version) = (self.class.ident.unraw().to_string(), self.class.version);
         if let [shape] = shapes
             && shape.variant.is_none()
         {
             let Some(field) = shape.transparent() else {
                 let (class, fields) = (&shape.class, self.schema_fields(shape));
                 return quote! {
-                    fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
-                        schema.class::<Self>(#class, #version, |fields| { #fields })
+                    fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                        __schema.class::<Self>(#class, #version, |__fields| { #fields })
                     }
                 };
             };
-            let schema = self.call(field, "schema", &quote!(schema));
+            let schema = self.call(field, "schema", &quote!(__schema));
             return quote! {
-                fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
                     #schema
                 }
             };
         }
         let variants = shapes.iter().map(|shape| match shape.transparent() {
             Some(field) => {
-                let variant = shape.variant.as_ref().map(ToString::to_string);
-                let schema = self.call(field, "schema", &quote!(fields.schema));
+                let variant = shape.variant.as_ref().map(|variant| variant.unraw().to_string());
+                let schema = self.call(field, "schema", &quote!(__fields.schema));
                 quote! {
-                    let ty = #schema;
-                    fields.field(#variant, &ty, false);
+                    let __ty = #schema;
+                    __fields.field(#variant, &__ty, false);
                 }
             }
             None => {
                 let (class, inner) = (&shape.class, self.schema_fields(shape));
                 let path = format!("{name}::{class}");
                 quote! {
-                    let ty = fields.schema.class::<Self>(#path, #version, |fields| { #inner });
-                    fields.field(#class, &ty, false);
+                    let __ty = __fields.schema.class::<Self>(#path, #version, |__fields| { #inner });
+                    __fields.field(#class, &__ty, false);
                 }
             }
         });
         quote! {
-            fn schema(schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
-                schema.class::<Self>(#name, #version, |fields| { #(#variants)* })
+            fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                __schema.class::<Self>(#name, #version, |__fields| { #(#variants)* })
             }
         }
     }
@@ -104,17 +103,17 @@ impl Generator<'_> {
     fn schema_fields(&self, shape: &Shape) -> TokenStream {
         let fields = shape.written().map(|field| {
             let name = &field.name;
-            let schema = self.call(field, "schema", &quote!(fields.schema));
+            let schema = self.call(field, "schema", &quote!(__fields.schema));
             let missing = self.call(field, "missing", &TokenStream::new());
             let optional = match field.missing {
                 Missing::Error => quote!(#missing.is_some()),
                 _ => quote!(true),
             };
-            let strong = field.strong.then(|| quote!(fields.schema.strong();));
+            let strong = field.strong.then(|| quote!(__fields.schema.strong();));
             quote! {
                 #strong
-                let ty = #schema;
-                fields.field(#name, &ty, #optional);
+                let __ty = #schema;
+                __fields.field(#name, &__ty, #optional);
             }
         });
         quote!(#(#fields)*)

@@ -1,0 +1,58 @@
+//! What can be seen of a type that is only known by its tokens.
+
+use syn::{GenericArgument, PathArguments, PathSegment, Type};
+
+/// A type without what a macro, or its author, has put around it.
+pub(crate) fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => bare(&group.elem),
+        Type::Paren(paren) => bare(&paren.elem),
+        ty => ty,
+    }
+}
+
+/// Whether the last part of a type's path is this name.
+pub(crate) fn is_named(ty: &Type, name: &str) -> bool {
+    last(ty).is_some_and(|segment| segment.ident == name)
+}
+
+fn last(ty: &Type) -> Option<&PathSegment> {
+    match bare(ty) {
+        Type::Path(path) => path.path.segments.last(),
+        _ => None,
+    }
+}
+
+/// The types between the angle brackets at the end of a type.
+fn arguments(ty: &Type) -> impl Iterator<Item = &Type> {
+    let arguments = last(ty).and_then(|segment| match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
+        _ => None,
+    });
+    arguments.into_iter().flatten().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
+}
+
+/// The `Option` in a type, however deep, of what can itself be null: such a `Some` couldn't be told from `None`.
+pub(crate) fn null_in_some(ty: &Type) -> Option<&Type> {
+    let ty = bare(ty);
+    if is_named(ty, "Option") && arguments(ty).next().is_some_and(can_be_null) {
+        return Some(ty);
+    }
+    match ty {
+        Type::Tuple(tuple) => tuple.elems.iter().find_map(null_in_some),
+        Type::Array(array) => null_in_some(&array.elem),
+        Type::Slice(slice) => null_in_some(&slice.elem),
+        Type::Reference(reference) => null_in_some(&reference.elem),
+        ty => arguments(ty).find_map(null_in_some),
+    }
+}
+
+fn can_be_null(ty: &Type) -> bool {
+    let is_unit = matches!(bare(ty), Type::Tuple(tuple) if tuple.elems.is_empty());
+    // These are written as what is in them.
+    let is_around = ["Box", "Rc", "Arc", "Secret"].iter().any(|name| is_named(ty, name));
+    is_unit || is_named(ty, "Option") || is_around && arguments(ty).any(can_be_null)
+}
