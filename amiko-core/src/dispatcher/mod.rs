@@ -297,9 +297,10 @@ impl<N: Node> Dispatcher<N> {
 fn timer_id<N: Node, M: Object>(owner: &Id<M>, name: &str) -> Id<Timer<N>> {
     owner.key().with_text(|owner| {
         let mut key = String::with_capacity(M::KIND.len() + owner.len() + name.len() + 2);
-        key.push_str(M::KIND);
+        // Escaped like segments of a JSON Pointer: a slash in a kind or a key can't make one owner's timers look like
+        // another's. The name comes last, and may hold anything.
+        each_escaped(M::KIND, |piece| key.push_str(piece));
         key.push('/');
-        // Escaped like a segment of a JSON Pointer: a slash in a key can't make one owner's timers look like another's.
         each_escaped(owner, |piece| key.push_str(piece));
         key.push('/');
         key.push_str(name);
