@@ -387,14 +387,13 @@ fn ties(root: &Root) -> TokenStream {
     quote!(#(#hosts)* #(#keeps)* #machine #distinct)
 }
 
-/// Fails to compile where two classes of machines have one kind: their envelopes and timers would be taken for each other's.
+/// Fails to compile where two classes have one kind: their envelopes, timers and references would be taken for each other's.
 fn distinct_kinds(root: &Root) -> TokenStream {
     let node = &root.ident;
-    let machines: Vec<_> = root.machines().collect();
     let mut pairs = Vec::new();
-    for (index, one) in machines.iter().enumerate() {
+    for (index, one) in root.tables.iter().enumerate() {
         let (ty, variant) = (&one.ty, &one.variant);
-        for other in machines.iter().skip(index + 1) {
+        for other in root.tables.iter().skip(index + 1) {
             let (other, second) = (&other.ty, &other.variant);
             let message = format!(
                 "`{variant}` and `{second}` are of one kind: give one another with `#[amiko(kind = \"name\")]`"
