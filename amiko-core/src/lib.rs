@@ -21,6 +21,7 @@ mod slices;
 mod table;
 
 mod context;
+mod engine_only;
 mod machine;
 mod phases;
 mod rejection;
@@ -73,10 +74,11 @@ pub mod prelude {
 /// What the derives use. Not part of the interface: it changes without notice.
 #[doc(hidden)]
 pub mod derive {
+    pub use crate::engine_only::EngineOnly;
     pub use crate::machine::{peek_kind, read_envelope, write_envelope};
     pub use crate::references::Touched;
     pub use crate::router::{deliver, deliver_to_node};
-    pub use crate::slices::Slices;
+    pub use crate::slices::Sliced;
 
     /// Whether two texts differ, at compile time.
     pub const fn differ(one: &str, other: &str) -> bool {

@@ -3,12 +3,13 @@
 //! Invariant: an object is changed by its own handler only; everything else reaches it as a message.
 
 use crate::context::Context;
+use crate::engine_only::EngineOnly;
 use crate::id::{Id, Key, Object};
 use crate::references::{Name, Touched};
 use crate::rejection::Rejection;
 use crate::router::Event;
 use crate::serializable::{Patch, ReadError, Reader, Serializable, WriteError, Writer};
-use crate::slices::Slices;
+use crate::slices::Sliced;
 use crate::table::Table;
 
 /// An object that handles messages.
@@ -59,16 +60,16 @@ pub trait Node: Serializable + Clone + Default {
     fn deliver(&mut self, envelope: Self::Envelope, event: &mut Event<Self>) -> Result<(), Rejection>;
 
     /// Whether every table is the one that it was: a handler may change what is in it, but put no other in its place.
-    fn is_intact(&self) -> bool;
+    fn is_intact(&self, only: &EngineOnly) -> bool;
 
     /// A copy of the fields that aren't tables, taken before the node's own handler changes them.
     fn own(&self) -> Self::Own;
 
     /// Ends an event: hands over what was before it, of which `own` was kept if the node handled a message itself.
-    fn take_undo(&mut self, own: Option<Self::Own>) -> Self::Undo;
+    fn take_undo(&mut self, own: Option<Self::Own>, only: &EngineOnly) -> Self::Undo;
 
     /// Puts back what was before an event.
-    fn roll_back(&mut self, undo: &Self::Undo);
+    fn roll_back(&mut self, undo: &Self::Undo, only: &EngineOnly);
 
     /// What an event changed.
     ///
@@ -84,7 +85,7 @@ pub trait Node: Serializable + Clone + Default {
 
     /// The tables, to be written in slices.
     #[doc(hidden)]
-    fn slices(&mut self) -> Vec<&mut dyn Slices>;
+    fn slices(&mut self, only: &EngineOnly) -> Vec<Sliced<'_>>;
 
     /// Visits every object of every table.
     #[doc(hidden)]

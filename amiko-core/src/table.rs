@@ -1,15 +1,16 @@
 //! `Table<T>`: the big collections at the root of a state.
 //!
 //! Invariant: between two calls of [`Table::take_undo`] every object that was touched has its old version in the undo
-//! log, so that rolling back costs what was touched and not what is there.
+//! log, so that rolling back costs what was touched and not what is there. Only an engine ends or undoes an event.
 
+use crate::engine_only::EngineOnly;
 use crate::id::{Id, Key, Object};
 use crate::references::Touched;
 use crate::serializable::{
     Change, Hole, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary,
     WriteError, Writer,
 };
-use crate::slices::{Frozen, Slices};
+use crate::slices::{Frozen, Sliced, Slices};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -25,8 +26,9 @@ pub struct Table<T: Object> {
     objects: Objects<T>,
     order: BTreeSet<T::Key>,
     undo: Vec<(T::Key, Option<Arc<T>>)>,
-    /// The engine has ended an event with this very table, and not with one that it was copied from.
-    known: bool,
+    /// The engine that has ended an event with this very table, and not with one that it was copied from. Without one
+    /// nothing can be undone, and nothing is kept for that.
+    engine: Option<u64>,
     /// Of a snapshot under way: what it still needs.
     frozen: Option<Box<Frozen<T>>>,
 }
@@ -63,14 +65,14 @@ impl<T: Object> TableUndo<T> {
 
 impl<T: Object> Default for Table<T> {
     fn default() -> Self {
-        Self { objects: HashMap::default(), order: BTreeSet::new(), undo: Vec::new(), known: false, frozen: None }
+        Self { objects: HashMap::default(), order: BTreeSet::new(), undo: Vec::new(), engine: None, frozen: None }
     }
 }
 
 /// Shares the objects; the undo log stays with the original.
 impl<T: Object> Clone for Table<T> {
     fn clone(&self) -> Self {
-        Self { objects: self.objects.clone(), order: self.order.clone(), undo: Vec::new(), known: false, frozen: None }
+        Self { objects: self.objects.clone(), order: self.order.clone(), undo: Vec::new(), engine: None, frozen: None }
     }
 }
 
@@ -129,7 +131,7 @@ impl<T: Object> Table<T> {
         if new {
             self.order.insert(id.key().clone());
         }
-        self.undo.push((id.key().clone(), old));
+        self.keep(id.key(), old);
         new
     }
 
@@ -137,7 +139,7 @@ impl<T: Object> Table<T> {
     pub fn remove(&mut self, id: &Id<T>) -> bool {
         let Some(old) = self.objects.remove(id.key()) else { return false };
         self.order.remove(id.key());
-        self.undo.push((id.key().clone(), Some(old)));
+        self.keep(id.key(), Some(old));
         true
     }
 
@@ -145,20 +147,30 @@ impl<T: Object> Table<T> {
     pub(crate) fn replace(&mut self, id: &Id<T>, object: T) -> bool {
         let Some(place) = self.objects.get_mut(id.key()) else { return false };
         let old = std::mem::replace(place, Arc::new(object));
-        self.undo.push((id.key().clone(), Some(old)));
+        self.keep(id.key(), Some(old));
         true
     }
 
     /// Changes an object in place: a copy of it, if the old version is kept anywhere.
     pub fn get_mut(&mut self, id: &Id<T>) -> Option<&mut T> {
         let object = self.objects.get_mut(id.key())?;
-        self.undo.push((id.key().clone(), Some(Arc::clone(object))));
+        if self.engine.is_some() {
+            self.undo.push((id.key().clone(), Some(Arc::clone(object))));
+        }
         Some(Arc::make_mut(object))
     }
 
+    /// Takes note of what an event has touched.
+    fn keep(&mut self, key: &T::Key, old: Option<Arc<T>>) {
+        if self.engine.is_some() {
+            self.undo.push((key.clone(), old));
+        }
+    }
+
     /// Ends an event: hands over what was before it.
-    pub fn take_undo(&mut self) -> TableUndo<T> {
-        self.known = true;
+    #[doc(hidden)]
+    pub fn take_undo(&mut self, only: &EngineOnly) -> TableUndo<T> {
+        self.engine = Some(only.engine());
         let undo = TableUndo(std::mem::take(&mut self.undo));
         if let Some(frozen) = &mut self.frozen {
             frozen.keep(&undo);
@@ -166,14 +178,21 @@ impl<T: Object> Table<T> {
         undo
     }
 
-    /// Whether this is the table that the last event ended with: for the code that the derive writes.
+    /// Whether this is the table that the engine's last event ended with: for the code that the derive writes.
     #[doc(hidden)]
-    pub fn is_known(&self) -> bool {
-        self.known
+    pub fn is_known(&self, only: &EngineOnly) -> bool {
+        self.engine == Some(only.engine())
+    }
+
+    /// Lends the table, to be written in slices: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn sliced(&mut self, _only: &EngineOnly) -> Sliced<'_> {
+        Sliced(self)
     }
 
     /// Puts back what was before an event. Undone are the newest events first.
-    pub fn roll_back(&mut self, undo: &TableUndo<T>) {
+    #[doc(hidden)]
+    pub fn roll_back(&mut self, undo: &TableUndo<T>, _only: &EngineOnly) {
         for (key, old) in undo.0.iter().rev() {
             match old {
                 Some(object) => {
@@ -193,7 +212,7 @@ impl<T: Object> Table<T> {
     ///
     /// # Errors
     /// An object has no exact text.
-    pub fn difference_since(&self, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError> {
+    pub(crate) fn difference_since(&self, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError> {
         for (key, old) in undo.first_touches() {
             patch.entry(key, old, self.objects.get(key))?;
         }
@@ -227,7 +246,7 @@ impl<T: Object> Table<T> {
 
     /// Takes note of what a patch changes, if it is part of an event: while a journal is read back nothing is undone.
     fn touch(&mut self, key: &T::Key) {
-        if self.known {
+        if self.engine.is_some() {
             self.undo.push((key.clone(), self.objects.get(key).cloned()));
         }
     }
@@ -402,24 +421,24 @@ mod tests {
     proptest! {
         #[test]
         fn rolling_back_restores_bit_for_bit(before in prop::collection::vec(step(), 0..20), event in prop::collection::vec(step(), 0..20)) {
-            let mut table = Table::new();
+            let (mut table, only) = (Table::new(), EngineOnly::new());
             before.iter().for_each(|step| take(&mut table, step));
-            table.take_undo();
+            table.take_undo(&only);
             let old = crate::to_json(&table).unwrap();
             event.iter().for_each(|step| take(&mut table, step));
-            let undo = table.take_undo();
-            table.roll_back(&undo);
+            let undo = table.take_undo(&only);
+            table.roll_back(&undo, &only);
             prop_assert_eq!(crate::to_json(&table).unwrap(), old);
         }
 
         #[test]
         fn the_difference_leads_from_the_old_version_to_the_new(before in prop::collection::vec(step(), 0..20), event in prop::collection::vec(step(), 0..20)) {
-            let mut table = Table::new();
+            let (mut table, only) = (Table::new(), EngineOnly::new());
             before.iter().for_each(|step| take(&mut table, step));
-            table.take_undo();
+            table.take_undo(&only);
             let mut old = table.clone();
             event.iter().for_each(|step| take(&mut table, step));
-            let undo = table.take_undo();
+            let undo = table.take_undo(&only);
             let mut patch = Patch::new();
             table.difference_since(&undo, &mut patch).unwrap();
             let mut whole = Patch::new();

@@ -275,8 +275,8 @@ fn node(root: &Root) -> TokenStream {
                 }
             }
 
-            fn is_intact(&self) -> ::core::primitive::bool {
-                true #(&& self.#fields.is_known())*
+            fn is_intact(&self, only: &::amiko_core::derive::EngineOnly) -> ::core::primitive::bool {
+                true #(&& self.#fields.is_known(only))*
             }
 
             const STRONG: ::core::primitive::bool =
@@ -289,8 +289,10 @@ fn node(root: &Root) -> TokenStream {
                 false
             }
 
-            fn slices(&mut self) -> ::std::vec::Vec<&mut dyn ::amiko_core::derive::Slices> {
-                ::std::vec![#(&mut self.#fields),*]
+            fn slices(&mut self, only: &::amiko_core::derive::EngineOnly)
+                -> ::std::vec::Vec<::amiko_core::derive::Sliced<'_>>
+            {
+                ::std::vec![#(self.#fields.sliced(only)),*]
             }
 
             fn visit_objects(&self, visit: &mut dyn ::core::ops::FnMut(::amiko_core::derive::Touched<'_>)) {
@@ -309,12 +311,16 @@ fn node(root: &Root) -> TokenStream {
                 (#(::core::clone::Clone::clone(&self.#own_fields),)*)
             }
 
-            fn take_undo(&mut self, own: ::core::option::Option<Self::Own>) -> Self::Undo {
-                #undo { #(#fields: self.#fields.take_undo(),)* __own: own }
+            fn take_undo(
+                &mut self,
+                own: ::core::option::Option<Self::Own>,
+                only: &::amiko_core::derive::EngineOnly,
+            ) -> Self::Undo {
+                #undo { #(#fields: self.#fields.take_undo(only),)* __own: own }
             }
 
-            fn roll_back(&mut self, undo: &Self::Undo) {
-                #(self.#fields.roll_back(&undo.#fields);)*
+            fn roll_back(&mut self, undo: &Self::Undo, only: &::amiko_core::derive::EngineOnly) {
+                #(self.#fields.roll_back(&undo.#fields, only);)*
                 if let ::core::option::Option::Some((#(#own_fields,)*)) = &undo.__own {
                     #(::core::clone::Clone::clone_from(&mut self.#own_fields, #own_fields);)*
                 }

@@ -11,12 +11,13 @@ pub use connection::Connection;
 pub use resumption::{Conflict, Older, Standing};
 pub use timer::Timer;
 
+use crate::engine_only::EngineOnly;
 use crate::id::{Id, Key, Object};
 use crate::machine::Node;
 use crate::rejection::Rejection;
 use crate::sabotage::sabotaged;
 use crate::serializable::{Patch, WriteError, each_escaped};
-use crate::slices::Slices;
+use crate::slices::Sliced;
 use crate::table::{Table, TableUndo};
 use crate::time::Time;
 use std::collections::BTreeSet;
@@ -240,8 +241,8 @@ impl<N: Node> Dispatcher<N> {
     }
 
     /// The tables, to be written in slices.
-    pub(crate) fn slices(&mut self) -> [&mut dyn Slices; 2] {
-        [&mut self.timers, &mut self.connections]
+    pub(crate) fn slices(&mut self, only: &EngineOnly) -> [Sliced<'_>; 2] {
+        [self.timers.sliced(only), self.connections.sliced(only)]
     }
 
     /// Lends its tables.
@@ -262,11 +263,11 @@ impl<N: Node> Dispatcher<N> {
         self.lingering = self.connections.iter().filter_map(closing).collect();
     }
 
-    pub(crate) fn take_undo(&mut self) -> DispatcherUndo<N> {
-        DispatcherUndo { timers: self.timers.take_undo(), connections: self.connections.take_undo() }
+    pub(crate) fn take_undo(&mut self, only: &EngineOnly) -> DispatcherUndo<N> {
+        DispatcherUndo { timers: self.timers.take_undo(only), connections: self.connections.take_undo(only) }
     }
 
-    pub(crate) fn roll_back(&mut self, undo: &DispatcherUndo<N>) {
+    pub(crate) fn roll_back(&mut self, undo: &DispatcherUndo<N>, only: &EngineOnly) {
         for (key, old) in undo.timers.first_touches() {
             let id = Id::new(key.clone());
             if let Some(timer) = self.timers.get(&id) {
@@ -281,9 +282,9 @@ impl<N: Node> Dispatcher<N> {
             }
             self.lingering.extend(old.and_then(|connection| Some((connection.closing?, id))));
         }
-        self.timers.roll_back(&undo.timers);
+        self.timers.roll_back(&undo.timers, only);
         if !sabotaged("rollback_misses_a_table") {
-            self.connections.roll_back(&undo.connections);
+            self.connections.roll_back(&undo.connections, only);
         }
     }
 

@@ -113,10 +113,10 @@ impl<N: Node, S: Store> Engine<N, S> {
             .and_then(|()| self.guarded(|engine| engine.keep_edit(&patch, &undo)).map_err(EditError::Event));
         if let Err(error) = kept {
             self.abandon_snapshot();
-            self.event.dispatcher.roll_back(&undo.dispatcher);
+            self.event.dispatcher.roll_back(&undo.dispatcher, &self.only);
             self.event.dispatcher.order_deadlines();
             self.node = before;
-            drop(self.node.take_undo(None));
+            drop(self.node.take_undo(None, &self.only));
             return Err(error);
         }
         self.sequence += 1;

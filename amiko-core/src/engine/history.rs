@@ -4,6 +4,7 @@
 
 use super::Sequence;
 use crate::dispatcher::DispatcherUndo;
+use crate::engine_only::EngineOnly;
 use crate::machine::Node;
 use crate::serializable::Patch;
 use crate::time::Time;
@@ -59,14 +60,14 @@ impl<N: Node> History<N> {
     }
 
     /// The state at `version`, if it is the current one or still kept.
-    pub(super) fn state_at(&self, version: Sequence, current: Sequence, node: &N) -> Option<N> {
+    pub(super) fn state_at(&self, version: Sequence, current: Sequence, node: &N, only: &EngineOnly) -> Option<N> {
         let back = usize::try_from(current.checked_sub(version)?).ok()?;
         if back > self.versions.len() {
             return None;
         }
         let mut state = node.clone();
         for (version, _) in self.versions.iter().rev().take(back) {
-            state.roll_back(&version.state);
+            state.roll_back(&version.state, only);
         }
         Some(state)
     }

@@ -3,6 +3,7 @@
 //! Invariant: what can't be read or applied here is what an engine would refuse to open, and what it would open is good.
 
 use super::document::{Document, Restored, refused, write_document};
+use crate::engine_only::EngineOnly;
 use crate::machine::Node;
 use crate::references::StrongReferences;
 use crate::serializable::{Json, Lines, Reader, Writer, from_json};
@@ -98,6 +99,7 @@ struct Inspector<N: Node> {
     restored: Restored<N>,
     references: StrongReferences,
     last: Last<N>,
+    only: EngineOnly,
 }
 
 /// What was handed over last.
@@ -116,7 +118,12 @@ enum Last<N: Node> {
 
 impl<N: Node> Inspector<N> {
     fn new() -> Self {
-        Self { restored: Restored::Nothing, references: StrongReferences::default(), last: Last::Whole }
+        Self {
+            restored: Restored::Nothing,
+            references: StrongReferences::default(),
+            last: Last::Whole,
+            only: EngineOnly::new(),
+        }
     }
 }
 
@@ -125,7 +132,7 @@ impl<N: Node> Recovery for Inspector<N> {
         self.restored.snapshot(sequence, document)?;
         self.last = Last::Foreign;
         if let Restored::Typed(document) = &mut self.restored {
-            drop(document.state.take_undo(None));
+            drop(document.state.take_undo(None, &self.only));
             self.last = Last::Whole;
         }
         Ok(())
@@ -139,7 +146,7 @@ impl<N: Node> Recovery for Inspector<N> {
         self.restored.record(sequence, record)?;
         if let Restored::Typed(document) = &mut self.restored {
             let rejected = Reader::new(record).peek_field("rejected").map_err(refused)?.is_some();
-            self.last = Last::Record { before: document.state.take_undo(own), rejected };
+            self.last = Last::Record { before: document.state.take_undo(own, &self.only), rejected };
         }
         Ok(())
     }

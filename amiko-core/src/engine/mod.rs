@@ -29,6 +29,7 @@ pub use settings::{Entropy, Limits, Settings};
 pub(crate) use transaction::panic_text;
 
 use crate::dispatcher::{Arrival, Connection, Dispatcher, Due, Timer};
+use crate::engine_only::EngineOnly;
 use crate::id::Id;
 use crate::machine::{Hosts, Node, StateMachine};
 use crate::references::StrongReferences;
@@ -100,6 +101,7 @@ pub struct Rejected {
 pub struct Engine<N: Node, S: Store = Directory> {
     node: N,
     event: Event<N>,
+    only: EngineOnly,
     store: S,
     settings: Settings,
     sequence: Sequence,
@@ -169,6 +171,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         let mut engine = Self {
             node: document.state,
             event: Event::new(dispatcher, settings.limits.clone(), seed),
+            only: EngineOnly::new(),
             store,
             sequence: recovered.sequence,
             durable: recovered.sequence,
@@ -189,7 +192,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             settings,
         };
         // What was put into tables while the state was made isn't part of an event.
-        drop(engine.node.take_undo(None));
+        drop(engine.take_undo());
         engine.references = StrongReferences::of(&engine.node);
         if rewrite {
             engine.snapshot_at_once().map_err(EngineOpenError::Snapshot)?;
@@ -258,7 +261,7 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     /// The state as it was at a version, if that is still kept. Costs a copy of all pointers to objects.
     pub fn version(&self, version: Sequence) -> Option<N> {
-        self.history.state_at(version, self.sequence, &self.node)
+        self.history.state_at(version, self.sequence, &self.node, &self.only)
     }
 
     /// The last rejections, oldest first.

@@ -31,13 +31,13 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     /// Lets the machines handle the event that has begun. The outer error is one after which there is no way back.
     pub(super) fn handle(&mut self) -> Result<Result<(), Rejection>, EventError> {
-        let (node, event) = (&mut self.node, &mut self.event);
+        let (node, event, only) = (&mut self.node, &mut self.event, &self.only);
         // The state is put back as a whole when a handler panics, so nobody sees what it left half done.
         let outcome = catch_unwind(AssertUnwindSafe(|| router::run(node, event))).unwrap_or_else(|panic| {
             let rejection = Rejection::new(format!("a handler panicked: {}", panic_text(&*panic)));
             Err(rejection.with_chain(event.last_chain()))
         });
-        if !node.is_intact() {
+        if !node.is_intact(only) {
             // What was in the old table is gone from memory; on disk it is.
             return Err(self.poison("a handler put another table in the place of one of the node's"));
         }
@@ -152,12 +152,12 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     pub(super) fn take_undo(&mut self) -> Version<N> {
         let own = self.event.own.take();
-        Version { state: self.node.take_undo(own), dispatcher: self.event.dispatcher.take_undo() }
+        Version { state: self.node.take_undo(own, &self.only), dispatcher: self.event.dispatcher.take_undo(&self.only) }
     }
 
     pub(super) fn roll_back(&mut self, undo: &Version<N>) {
-        self.node.roll_back(&undo.state);
-        self.event.dispatcher.roll_back(&undo.dispatcher);
+        self.node.roll_back(&undo.state, &self.only);
+        self.event.dispatcher.roll_back(&undo.dispatcher, &self.only);
         self.event.outputs.clear();
     }
 
