@@ -26,7 +26,7 @@ pub trait Object: Serializable + Clone {
 }
 
 /// A type that names objects, and that has an exact text.
-pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
+pub trait Key: Clone + Ord + Hash + fmt::Debug + Send + Sync + 'static {
     /// The key as text: a key of a JSON object.
     fn encode(&self) -> Cow<'_, str>;
 

@@ -49,9 +49,9 @@ pub trait Node: Serializable + Clone + Default {
     /// What is told to whoever watches; [`Nothing`] by default.
     type Notice: Serializable;
     /// What the node was before one event.
-    type Undo: Default;
+    type Undo: Default + Send + Sync;
     /// The fields of the node that aren't tables, for a node that is a machine itself.
-    type Own;
+    type Own: Send + Sync;
 
     /// Hands a message to the object that it is for.
     ///

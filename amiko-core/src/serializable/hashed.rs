@@ -14,7 +14,7 @@ fn sorted<K: Ord, V, S>(map: &HashMap<K, V, S>) -> Vec<(&K, &V)> {
     entries
 }
 
-impl<K: Key, V: Serializable, S: BuildHasher + Default + 'static> Serializable for HashMap<K, V, S> {
+impl<K: Key, V: Serializable, S: BuildHasher + Default + Send + Sync + 'static> Serializable for HashMap<K, V, S> {
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_object()?;
         for (key, value) in sorted(self) {
@@ -64,7 +64,7 @@ impl<K: Key, V: Serializable, S: BuildHasher + Default + 'static> Serializable f
     }
 }
 
-impl<T: Serializable + Ord + Hash, S: BuildHasher + Default + 'static> Serializable for HashSet<T, S> {
+impl<T: Serializable + Ord + Hash, S: BuildHasher + Default + Send + Sync + 'static> Serializable for HashSet<T, S> {
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_array()?;
         for value in self.iter().collect::<BTreeSet<_>>() {
@@ -121,7 +121,7 @@ impl Serializable for bytes::Bytes {
 }
 
 /// Nothing is kept of it, so nothing is written.
-impl<T: 'static> Serializable for std::marker::PhantomData<T> {
+impl<T: Send + Sync + 'static> Serializable for std::marker::PhantomData<T> {
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.null();
         Ok(())

@@ -9,6 +9,7 @@ pub mod attributes {}
 mod codec;
 mod error;
 mod hashed;
+mod interior;
 mod json;
 mod migrate;
 mod patch;
@@ -44,6 +45,8 @@ pub(crate) use values::{apply_to_map, pointed_key, read_entries};
 #[doc(hidden)]
 pub use codec::{Probe, ProbeNative, ProbeNeither, ProbeSerde};
 #[doc(hidden)]
+pub use interior::{Interior, InteriorMutability, Unshared};
+#[doc(hidden)]
 pub use migrate::{check_version, lift};
 #[doc(hidden)]
 pub use polymorphic::{Registration, read_polymorphic, schema_of_polymorphic};
@@ -71,11 +74,20 @@ pub use serde::{deserialize, serialize};
 /// assert_eq!(error.to_string(), r#"x: expected an integer of 64 bits, found "three" (line 1, column 23)"#);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # No interior mutability
+/// An object changes through `&mut` only, after its old version was kept: a change through a shared reference would be
+/// neither undone nor written. So `Cell` and `RefCell` aren't fields, since values of such a type are `Send` and `Sync`,
+/// and `Mutex`, `RwLock`, `OnceLock` and atomics are refused as fields, also inside the containers of the standard library.
+///
+/// The compiler can't see them inside a type that implements this trait, or serde's, by hand or in another crate; nor in a
+/// field with `#[amiko(with = …)]` or `#[amiko(skip)]`, where only a cache that may be lost at any time has a place. An
+/// `Arc` is fine: its value is copied before it is changed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be part of a state or a message",
     note = "add `#[derive(Serializable)]` to `{Self}`"
 )]
-pub trait Serializable: Sized + 'static {
+pub trait Serializable: Sized + Send + Sync + 'static {
     /// Writes the value.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 /// What `#[amiko(polymorphic)]` puts in the place of `Serializable`, which can't be behind a `dyn`. Every class has it.
-pub trait Polymorphic: Any {
+pub trait Polymorphic: Any + Send + Sync {
     /// As [`Serializable::write`].
     ///
     /// # Errors
