@@ -23,6 +23,7 @@ mod table;
 mod context;
 mod engine_only;
 mod machine;
+mod panics;
 mod phases;
 mod rejection;
 mod router;

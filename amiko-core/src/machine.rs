@@ -30,7 +30,7 @@ pub trait StateMachine: Object {
     ///
     /// # Errors
     /// A rejection undoes the whole event, whatever other handlers have done in it. So does a panic, where the build
-    /// unwinds.
+    /// unwinds; a second one while the first unwinds ends the process.
     fn handle(&mut self, message: Self::Message, cx: &mut Context<'_, Self>) -> Result<(), Rejection>;
 }
 

@@ -27,7 +27,8 @@ pub struct Table<T: Object> {
     order: BTreeSet<T::Key>,
     undo: Vec<(T::Key, Option<Arc<T>>)>,
     /// The engine that has ended an event with this very table, and not with one that it was copied from. Without one
-    /// nothing can be undone, and nothing is kept for that.
+    /// nothing can be undone, and nothing is kept for that. None, too, while entries come and go: if a key panics meanwhile,
+    /// the table has no engine any more, which that one sees.
     engine: Option<u64>,
     /// Of a snapshot under way: what it still needs.
     frozen: Option<Box<Frozen<T>>>,
@@ -126,28 +127,38 @@ impl<T: Object> Table<T> {
 
     /// Puts an object in, and gives back whether there was none of this ID.
     pub fn insert(&mut self, id: &Id<T>, object: T) -> bool {
+        let (key, engine) = (id.key().clone(), self.engine.take());
         let old = self.objects.insert(id.key().clone(), Arc::new(object));
         let new = old.is_none();
         if new {
             self.order.insert(id.key().clone());
         }
-        self.keep(id.key(), old);
+        self.engine = engine;
+        self.keep(key, old);
         new
     }
 
     /// Takes an object out, and gives back whether there was one of this ID.
     pub fn remove(&mut self, id: &Id<T>) -> bool {
-        let Some(old) = self.objects.remove(id.key()) else { return false };
-        self.order.remove(id.key());
-        self.keep(id.key(), Some(old));
-        true
+        let (key, engine) = (id.key().clone(), self.engine.take());
+        let old = self.objects.remove(&key);
+        let found = old.is_some();
+        if found {
+            self.order.remove(&key);
+        }
+        self.engine = engine;
+        if found {
+            self.keep(key, old);
+        }
+        found
     }
 
     /// Puts another version of an object into its place, and gives back whether there was one.
     pub(crate) fn replace(&mut self, id: &Id<T>, object: T) -> bool {
-        let Some(place) = self.objects.get_mut(id.key()) else { return false };
+        let key = id.key().clone();
+        let Some(place) = self.objects.get_mut(&key) else { return false };
         let old = std::mem::replace(place, Arc::new(object));
-        self.keep(id.key(), Some(old));
+        self.keep(key, Some(old));
         true
     }
 
@@ -161,9 +172,9 @@ impl<T: Object> Table<T> {
     }
 
     /// Takes note of what an event has touched.
-    fn keep(&mut self, key: &T::Key, old: Option<Arc<T>>) {
+    fn keep(&mut self, key: T::Key, old: Option<Arc<T>>) {
         if self.engine.is_some() {
-            self.undo.push((key.clone(), old));
+            self.undo.push((key, old));
         }
     }
 

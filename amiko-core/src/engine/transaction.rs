@@ -5,20 +5,24 @@
 use super::cause::Cause;
 use super::history::Version;
 use super::{Engine, EventError, Rejected, Sequence, document};
-use crate::engine::Output;
+use crate::engine::{Output, Request};
 use crate::machine::Node;
+use crate::panics::catch;
 use crate::rejection::Rejection;
-use crate::router;
+use crate::router::{self, Event};
 use crate::store::Store;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::time::Time;
 
 impl<N: Node, S: Store> Engine<N, S> {
-    /// Runs the event that has begun to its end: commits it, or puts back what was before.
-    pub(super) fn run(&mut self, cause: &Cause<N>) -> Result<Sequence, EventError> {
-        if let Some(reason) = self.poisoned {
-            return Err(EventError::Poisoned { reason });
-        }
-        match self.handle()? {
+    /// Runs an event to its end, which begins with what `begin` does: commits it, or puts back what was before.
+    pub(super) fn run(
+        &mut self,
+        now: Time,
+        request: Option<Request>,
+        cause: &Cause<N>,
+        begin: impl FnOnce(&mut Event<N>),
+    ) -> Result<Sequence, EventError> {
+        match self.handle(now, request, begin)? {
             Ok(()) => self.commit(cause, None),
             Err(rejection) => {
                 let undo = self.take_undo();
@@ -29,17 +33,28 @@ impl<N: Node, S: Store> Engine<N, S> {
         }
     }
 
-    /// Lets the machines handle the event that has begun. The outer error is one after which there is no way back.
-    pub(super) fn handle(&mut self) -> Result<Result<(), Rejection>, EventError> {
-        let (node, event, only) = (&mut self.node, &mut self.event, &self.only);
+    /// Begins an event and lets the machines handle it. The outer error is one after which there is no way back.
+    pub(super) fn handle(
+        &mut self,
+        now: Time,
+        request: Option<Request>,
+        begin: impl FnOnce(&mut Event<N>),
+    ) -> Result<Result<(), Rejection>, EventError> {
+        let (node, event, only, next) = (&mut self.node, &mut self.event, &self.only, self.sequence + 1);
         // The state is put back as a whole when a handler panics, so nobody sees what it left half done.
-        let outcome = catch_unwind(AssertUnwindSafe(|| router::run(node, event))).unwrap_or_else(|panic| {
-            let rejection = Rejection::new(format!("a handler panicked: {}", panic_text(&*panic)));
-            Err(rejection.with_chain(event.last_chain()))
+        let handled = catch(|| {
+            event.begin(now, next, request);
+            begin(event);
+            router::run(node, event)
+        });
+        let outcome = handled.unwrap_or_else(|text| {
+            Err(Rejection::new(format!("a handler panicked: {text}")).with_chain(event.last_chain()))
         });
         if !node.is_intact(only) {
             // What was in the old table is gone from memory; on disk it is.
-            return Err(self.poison("a handler put another table in the place of one of the node's"));
+            return Err(
+                self.poison("a handler put another table in the place of one of the node's, or panicked inside one")
+            );
         }
         Ok(outcome)
     }
@@ -47,7 +62,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// Checks what the event changed, gives it to the store, and makes it a version.
     pub(super) fn commit(&mut self, cause: &Cause<N>, rejected: Option<&str>) -> Result<Sequence, EventError> {
         let undo = self.take_undo();
-        match self.guarded(|engine| engine.log(cause, rejected, &undo)) {
+        match self.log(cause, rejected, &undo) {
             Ok(false) => {}
             Ok(true) => {
                 self.sequence += 1;
@@ -88,11 +103,13 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     /// Appends the difference to the journal, if there is one.
     fn log(&mut self, cause: &Cause<N>, rejected: Option<&str>, undo: &Version<N>) -> Result<bool, EventError> {
-        if rejected.is_none() {
-            self.node.check(&undo.state).map_err(EventError::Rejected)?;
-        }
-        self.begin_record(cause, rejected)?;
-        self.find_difference(undo)?;
+        self.guarded(|engine| {
+            if rejected.is_none() {
+                engine.node.check(&undo.state).map_err(EventError::Rejected)?;
+            }
+            engine.begin_record(cause, rejected)?;
+            engine.find_difference(undo)
+        })?;
         if self.patch.operations() == 0 {
             return Ok(false);
         }
@@ -100,21 +117,23 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(true)
     }
 
-    /// Where code of the application runs that isn't a handler: its check, and how its objects are written.
+    /// Where code of the application runs that isn't a handler, and that changes nothing: its check, and how its objects are
+    /// written.
     pub(super) fn guarded<T>(
         &mut self,
         check: impl FnOnce(&mut Self) -> Result<T, EventError>,
     ) -> Result<T, EventError> {
-        catch_unwind(AssertUnwindSafe(|| check(self))).unwrap_or_else(|panic| {
-            Err(EventError::Rejected(Rejection::new(format!("a check panicked: {}", panic_text(&*panic)))))
-        })
+        catch(|| check(self))
+            .unwrap_or_else(|text| Err(EventError::Rejected(Rejection::new(format!("a check panicked: {text}")))))
     }
 
     /// What an event would change, held against every check.
     pub(super) fn try_difference(&mut self, undo: &Version<N>) -> Result<String, EventError> {
-        self.node.check(&undo.state).map_err(EventError::Rejected)?;
-        self.patch.clear();
-        self.find_difference(undo)?;
+        self.guarded(|engine| {
+            engine.node.check(&undo.state).map_err(EventError::Rejected)?;
+            engine.patch.clear();
+            engine.find_difference(undo)
+        })?;
         let changes = self.references.check(&self.node, &undo.state).map_err(EventError::Rejected)?;
         self.references.revert(changes);
         Ok(self.patch.to_json())
@@ -172,13 +191,5 @@ impl<N: Node, S: Store> Engine<N, S> {
     pub(super) fn poison(&mut self, reason: &'static str) -> EventError {
         self.poisoned = Some(reason);
         EventError::Poisoned { reason }
-    }
-}
-
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(text), _) => text,
-        (_, Some(text)) => text,
-        _ => "without a message",
     }
 }
