@@ -4,7 +4,7 @@
 
 use crate::scan::contains;
 use crate::serializable::{
-    Patch, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer, decode_key,
+    Kept, Patch, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer, decode_key,
 };
 use std::borrow::Cow;
 use std::fmt;
@@ -41,6 +41,11 @@ pub trait Key: Clone + Ord + Hash + fmt::Debug + Send + Sync + 'static {
         "key".into()
     }
 
+    /// Bytes on the heap that the key keeps, roughly; see [`Serializable::weight`].
+    fn weight_of_key(&self) -> usize {
+        self.with_text(str::len)
+    }
+
     /// Visits the key, if it is an ID.
     fn reference(&self, _visit: &mut dyn FnMut(Reference<'_>)) {}
 
@@ -54,6 +59,11 @@ pub trait Key: Clone + Ord + Hash + fmt::Debug + Send + Sync + 'static {
 impl Key for String {
     fn called() -> String {
         "text".into()
+    }
+
+    #[inline]
+    fn weight_of_key(&self) -> usize {
+        self.len()
     }
 
     fn encode(&self) -> Cow<'_, str> {
@@ -92,6 +102,10 @@ pub fn with_hex<R>(first: &str, bytes: &[u8], lend: impl FnOnce(&str) -> R) -> R
 
 /// The key of what there is only one of: the node itself.
 impl Key for () {
+    fn weight_of_key(&self) -> usize {
+        0
+    }
+
     fn encode(&self) -> Cow<'_, str> {
         Cow::Borrowed("")
     }
@@ -102,6 +116,11 @@ impl Key for () {
 }
 
 impl<const N: usize> Key for [u8; N] {
+    #[inline]
+    fn weight_of_key(&self) -> usize {
+        0
+    }
+
     fn encode(&self) -> Cow<'_, str> {
         Cow::Owned(self.with_text(str::to_owned))
     }
@@ -120,6 +139,11 @@ macro_rules! integer_keys {
         impl Key for $type {
             fn called() -> String {
                 "integer".into()
+            }
+
+            #[inline]
+            fn weight_of_key(&self) -> usize {
+                0
             }
 
             fn encode(&self) -> Cow<'_, str> {
@@ -253,11 +277,21 @@ impl<T: Object> Serializable for Id<T> {
     fn schema(_: &mut Schema) -> String {
         format!("ID of a {}", T::KIND)
     }
+
+    #[inline]
+    fn weight(&self, kept: Kept) -> usize {
+        if kept == Kept::Alone { self.0.weight_of_key() } else { 0 }
+    }
 }
 
 impl<T: Object> Key for Id<T> {
     fn called() -> String {
         format!("ID of a {}", T::KIND)
+    }
+
+    #[inline]
+    fn weight_of_key(&self) -> usize {
+        self.0.weight_of_key()
     }
 
     fn reference(&self, visit: &mut dyn FnMut(Reference<'_>)) {

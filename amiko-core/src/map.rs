@@ -9,8 +9,9 @@
 mod compare;
 
 use crate::id::Key;
+use crate::serializable::whole;
 use crate::serializable::{
-    Change, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
+    Change, Kept, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
 };
 use compare::compare;
 use std::cmp::Ordering;
@@ -447,7 +448,24 @@ impl<K: Key, V: Serializable + Clone> Serializable for Map<K, V> {
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        compare(&old.root, &self.root, |key, old, new| patch.entry(key, old, new))
+        compare(&old.root, &self.root, |key, old, new| {
+            // Also of what was only copied, on the way to what has changed.
+            if let Some(old) = old {
+                patch.free(size_of::<Node<K, V>>() + key.weight_of_key() + old.weight(Kept::Alone));
+            }
+            patch.entry(key, old, new)
+        })
+    }
+
+    fn weight(&self, kept: Kept) -> usize {
+        match kept {
+            // A copy is one pointer.
+            Kept::Alone => 0,
+            Kept::Shared => self
+                .iter()
+                .map(|(key, value)| size_of::<Node<K, V>>() - size_of::<V>() + key.weight_of_key() + whole(value))
+                .sum(),
+        }
     }
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {

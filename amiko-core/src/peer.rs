@@ -3,7 +3,7 @@
 //! Invariant: names and texts only. Whether somebody has the key that they say is proven by the runtime's transport, and
 //! what follows from it is decided by the application.
 
-use crate::serializable::{Patch, ReadError, Reader, Schema, Serializable, Summary, WriteError, Writer};
+use crate::serializable::{Kept, Patch, ReadError, Reader, Schema, Serializable, Summary, WriteError, Writer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -70,6 +70,11 @@ impl Serializable for PublicKey {
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         self.0.difference(&old.0, patch)
+    }
+
+    #[inline]
+    fn weight(&self, _: Kept) -> usize {
+        0
     }
 
     fn summarize(&self, out: &mut Summary) {

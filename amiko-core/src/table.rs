@@ -7,8 +7,8 @@ use crate::engine_only::EngineOnly;
 use crate::id::{Id, Key, Object};
 use crate::references::Touched;
 use crate::serializable::{
-    Change, Hole, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary,
-    WriteError, Writer,
+    Change, Hole, Kept, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema, Serializable,
+    Summary, WriteError, Writer,
 };
 use crate::slices::{Frozen, Sliced, Slices};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -51,15 +51,20 @@ impl<T: Object> TableUndo<T> {
 
     /// Each touched key once, with the object from before the event.
     pub fn first_touches(&self) -> impl Iterator<Item = (&T::Key, Option<&Arc<T>>)> {
+        self.touches().filter_map(|(first, key, old)| first.then_some((key, old)))
+    }
+
+    /// Each touch, whether it is the first one of its key, and the object from before it.
+    fn touches(&self) -> impl Iterator<Item = (bool, &T::Key, Option<&Arc<T>>)> {
         /// Up to so many, looking at those before is quicker than a set of them.
         const FEW: usize = 8;
         let mut seen = (self.0.len() > FEW).then(|| HashSet::with_hasher(foldhash::fast::RandomState::default()));
-        self.0.iter().enumerate().filter_map(move |(index, (key, old))| {
+        self.0.iter().enumerate().map(move |(index, (key, old))| {
             let first = match &mut seen {
                 Some(seen) => seen.insert(key),
                 None => self.0[..index].iter().all(|(earlier, _)| earlier != key),
             };
-            first.then_some((key, old.as_ref()))
+            (first, key, old.as_ref())
         })
     }
 }
@@ -153,12 +158,12 @@ impl<T: Object> Table<T> {
         found
     }
 
-    /// Puts another version of an object into its place, and gives back whether there was one.
+    /// Puts another version of an object into its place, in an event, and gives back whether there was one.
     pub(crate) fn replace(&mut self, id: &Id<T>, object: T) -> bool {
         let key = id.key().clone();
         let Some(place) = self.objects.get_mut(&key) else { return false };
         let old = std::mem::replace(place, Arc::new(object));
-        self.keep(key, Some(old));
+        self.undo.push((key, Some(old)));
         true
     }
 
@@ -180,8 +185,12 @@ impl<T: Object> Table<T> {
 
     /// Ends an event: hands over what was before it.
     #[doc(hidden)]
+    #[inline]
     pub fn take_undo(&mut self, only: &EngineOnly) -> TableUndo<T> {
         self.engine = Some(only.engine());
+        if self.undo.is_empty() {
+            return TableUndo::default();
+        }
         let undo = TableUndo(std::mem::take(&mut self.undo));
         if let Some(frozen) = &mut self.frozen {
             frozen.keep(&undo);
@@ -224,9 +233,15 @@ impl<T: Object> Table<T> {
     /// # Errors
     /// An object has no exact text.
     pub(crate) fn difference_since(&self, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError> {
-        for (key, old) in undo.first_touches() {
-            patch.entry(key, old, self.objects.get(key))?;
+        for (first, key, old) in undo.touches() {
+            if first {
+                patch.entry(key, old, self.objects.get(key))?;
+            } else if let Some(old) = old {
+                // A version that was made and replaced within the event is kept too.
+                patch.free_copy(&**old);
+            }
         }
+        patch.free(size_of_val(undo.0.as_slice()));
         Ok(())
     }
 
@@ -352,6 +367,11 @@ impl<T: Object> Serializable for Table<T> {
 
     fn schema(schema: &mut Schema) -> String {
         format!("table of {}", T::schema(schema))
+    }
+
+    fn weight(&self, kept: Kept) -> usize {
+        let own = if kept == Kept::Alone { self.len() * size_of::<(T::Key, T::Key, Arc<T>)>() } else { 0 };
+        own + self.objects.values().map(|object| object.weight(kept)).sum::<usize>()
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {

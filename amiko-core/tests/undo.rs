@@ -62,7 +62,11 @@ impl StateMachine for Root {
             }
             Act::Assign => self.items = Table::new(),
             Act::CloneIt => self.items = self.items.clone(),
-            Act::Swap => mem::swap(&mut self.items, &mut [(Id::new("x"), Item { value: 7 })].into_iter().collect()),
+            Act::Swap => {
+                let mut other = [(Id::new("x"), Item { value: 7 })].into_iter().collect();
+                mem::swap(&mut self.items, &mut other);
+                drop(other);
+            }
             Act::Take => drop(mem::take(&mut self.items)),
             Act::TakeAndPutBack => {
                 let mut items = mem::take(&mut self.items);

@@ -182,6 +182,16 @@ fn envelope(root: &Root) -> TokenStream {
 
         #[automatically_derived]
         impl ::amiko_core::Serializable for #name {
+            fn weight(&self, kept: ::amiko_core::serializable::Kept) -> ::core::primitive::usize {
+                match self {
+                    #(Self::#variants(id, message) => {
+                        ::amiko_core::Serializable::weight(id, kept) + ::amiko_core::Serializable::weight(message, kept)
+                    })*
+                    #(Self::#machine(message) => ::amiko_core::Serializable::weight(message, kept),)*
+                    #none
+                }
+            }
+
             fn write(&self, out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
                 match self {
                     #(Self::#variants(id, message) => {
@@ -229,7 +239,7 @@ fn node(root: &Root) -> TokenStream {
     let own_types: Vec<&Type> = own.iter().map(|own| &own.ty).collect();
     let written = own.iter().map(|own| {
         let (field, name) = (&own.field, &own.name);
-        (!own.skip).then(|| quote!(patch.field(#name, #field, &self.#field)?;))
+        (!own.skip).then(|| quote!(patch.free_copy(#field); patch.field(#name, #field, &self.#field)?;))
     });
     let nothing = quote!(::amiko_core::Nothing);
     let or_nothing = |ty: &Option<Type>| ty.as_ref().map_or_else(|| nothing.clone(), |ty| quote!(#ty));

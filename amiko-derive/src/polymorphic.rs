@@ -103,7 +103,12 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
                 if (**self).difference_object((**old).as_any(), patch)? {
                     return ::core::result::Result::Ok(());
                 }
+                patch.free((**old).weight_of_object(::amiko_core::serializable::Kept::Shared));
                 patch.replace(self)
+            }
+
+            fn weight(&self, kept: ::amiko_core::serializable::Kept) -> ::core::primitive::usize {
+                (**self).weight_of_object(kept)
             }
 
             fn apply(&mut self, pointer: ::amiko_core::Pointer<'_>, change: ::amiko_core::Change<'_, '_>)

@@ -194,6 +194,11 @@ impl Generator<'_> {
                 }
             }
 
+            #[inline]
+            fn weight(&self, _: ::amiko_core::serializable::Kept) -> ::core::primitive::usize {
+                0
+            }
+
             fn summarize(&self, out: &mut ::amiko_core::serializable::Summary) {
                 out.text(::amiko_core::Serializable::class(self).unwrap_or_default());
             }
@@ -210,7 +215,15 @@ impl Generator<'_> {
         let write = shapes.iter().map(|shape| arm(shape, self.write_shape(shape, shapes)));
         let read = self.read(shapes);
         let difference = shapes.iter().map(|shape| self.difference_shape(shape));
-        let other = (shapes.len() > 1).then(|| quote!(_ => patch.replace(self),));
+        let other = (shapes.len() > 1).then(|| {
+            quote! {
+                _ => {
+                    patch.free(::amiko_core::Serializable::weight(old, ::amiko_core::serializable::Kept::Shared));
+                    patch.replace(self)
+                }
+            }
+        });
+        let weight = shapes.iter().map(|shape| arm(shape, self.weigh_shape(shape)));
         let apply = shapes.iter().map(|shape| arm(shape, self.apply_shape(shape)));
         let people = self.people_methods(shapes);
         let none = shapes.is_empty().then(|| quote!(_ => match *self {},));
@@ -231,6 +244,12 @@ impl Generator<'_> {
                 -> ::core::result::Result<(), ::amiko_core::WriteError>
             {
                 match (self, old) { #(#difference)* #other }
+            }
+
+            #[allow(unused_variables)]
+            #[inline]
+            fn weight(&self, kept: ::amiko_core::serializable::Kept) -> ::core::primitive::usize {
+                match self { #(#weight)* #none }
             }
 
             fn apply(&mut self, pointer: ::amiko_core::Pointer<'_>, change: ::amiko_core::Change<'_, '_>)
@@ -493,6 +512,15 @@ impl Generator<'_> {
                 ::core::result::Result::Ok(())
             }
         }
+    }
+
+    fn weigh_shape(&self, shape: &Shape) -> TokenStream {
+        let fields = shape.written().map(|field| {
+            let binding = &field.binding;
+            self.call(field, "weight", &quote!(#binding, kept))
+        });
+        let kept = shape.keep.iter().map(|Field { binding, .. }| quote!(#binding.weight(kept)));
+        quote!(0 #(+ #fields)* #(+ #kept)*)
     }
 
     fn apply_shape(&self, shape: &Shape) -> TokenStream {

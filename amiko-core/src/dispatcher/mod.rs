@@ -288,7 +288,12 @@ impl<N: Node> Dispatcher<N> {
         }
     }
 
+    #[inline]
     pub(crate) fn difference_since(&self, undo: &DispatcherUndo<N>, patch: &mut Patch) -> Result<(), WriteError> {
+        // Most events touch neither.
+        if undo.timers.is_empty() && undo.connections.is_empty() {
+            return Ok(());
+        }
         patch.table("/timers", &self.timers, &undo.timers)?;
         patch.table("/connections", &self.connections, &undo.connections)
     }

@@ -6,10 +6,10 @@
 use super::cause::Cause;
 use super::document::Document;
 use super::history::Version;
+use super::transaction::panicked;
 use super::{Engine, EventError, Sequence};
 use crate::machine::Node;
 use crate::panics::catch;
-use crate::rejection::Rejection;
 use crate::serializable::{Patch, ReadError, Reader, Serializable, WriteError, apply_patch};
 use crate::store::Store;
 use crate::time::Time;
@@ -112,7 +112,9 @@ impl<N: Node, S: Store> Engine<N, S> {
             let agreed = patch.operations() > 0 && agree(&patch.to_json());
             Ok(agreed.then(|| (patch, self.node.clone(), self.node.own())))
         });
-        let Some((patch, before, own)) = begun.unwrap_or_else(|text| Err(EditError::Event(panicked(&text))))? else {
+        let Some((patch, before, own)) =
+            begun.unwrap_or_else(|text| Err(EditError::Event(EventError::Rejected(panicked("the edit", &text)))))?
+        else {
             return Ok(None);
         };
         self.event.begin(now, self.sequence + 1, None);
@@ -174,12 +176,11 @@ impl<N: Node, S: Store> Engine<N, S> {
         let Document { state, timers, connections } = document;
         self.node = state;
         self.event.dispatcher.put_tables(timers, connections);
-        applied.map_or_else(|text| Err(EditError::Event(panicked(&text))), |applied| applied.map_err(EditError::Read))
+        applied.map_or_else(
+            |text| Err(EditError::Event(EventError::Rejected(panicked("the edit", &text)))),
+            |applied| applied.map_err(EditError::Read),
+        )
     }
-}
-
-fn panicked(text: &str) -> EventError {
-    EventError::Rejected(Rejection::new(format!("the edit panicked: {text}")))
 }
 
 /// A field of a document, as it stands there.

@@ -179,7 +179,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             sealed: Sealed::new(),
             unreleased: HashMap::new(),
             compaction: Compaction::default(),
-            history: History::new(settings.history),
+            history: History::new(settings.history, settings.history_bytes),
             references: StrongReferences::default(),
             rejections: VecDeque::new(),
             torn: recovered.torn,
@@ -241,7 +241,8 @@ impl<N: Node, S: Store> Engine<N, S> {
         &self.damaged
     }
 
-    /// The last versions, oldest first: what made each of them, and when.
+    /// The last versions, oldest first: what made each of them, and when. As many as [`Settings::history`] and
+    /// [`Settings::history_bytes`] allow.
     pub fn history(&self) -> impl DoubleEndedIterator<Item = &HistoryEntry> {
         self.history.entries()
     }

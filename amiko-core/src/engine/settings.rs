@@ -81,6 +81,9 @@ pub struct Settings {
     pub entropy: Entropy,
     /// Versions that are kept in memory. Default 1,000.
     pub history: usize,
+    /// Bytes of the versions that are kept in memory: their records, and what their events have changed or removed. What
+    /// doesn't fit isn't kept, the newest one included. Default 64 MiB.
+    pub history_bytes: usize,
     /// Rejections that are kept in memory. Default 100.
     pub rejections: usize,
     /// A new snapshot is made when the journal is this many times as large as the last one. Default 2.
@@ -98,6 +101,7 @@ impl Default for Settings {
             limits: Limits::default(),
             entropy: Entropy::System,
             history: 1_000,
+            history_bytes: 64 << 20,
             rejections: 100,
             snapshot_ratio: 2,
             snapshot_minimum: 1 << 20,

@@ -47,9 +47,10 @@ impl<N: Node, S: Store> Engine<N, S> {
             begin(event);
             router::run(node, event)
         });
-        let outcome = handled.unwrap_or_else(|text| {
-            Err(Rejection::new(format!("a handler panicked: {text}")).with_chain(event.last_chain()))
-        });
+        let outcome = match handled {
+            Ok(outcome) => outcome,
+            Err(text) => Err(panicked("a handler", &text).with_chain(event.last_chain())),
+        };
         if !node.is_intact(only) {
             // What was in the old table is gone from memory; on disk it is.
             return Err(
@@ -123,8 +124,10 @@ impl<N: Node, S: Store> Engine<N, S> {
         &mut self,
         check: impl FnOnce(&mut Self) -> Result<T, EventError>,
     ) -> Result<T, EventError> {
-        catch(|| check(self))
-            .unwrap_or_else(|text| Err(EventError::Rejected(Rejection::new(format!("a check panicked: {text}")))))
+        match catch(|| check(self)) {
+            Ok(outcome) => outcome,
+            Err(text) => Err(EventError::Rejected(panicked("a check", &text))),
+        }
     }
 
     /// What an event would change, held against every check.
@@ -192,4 +195,9 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.poisoned = Some(reason);
         EventError::Poisoned { reason }
     }
+}
+
+#[cold]
+pub(super) fn panicked(who: &str, text: &str) -> Rejection {
+    Rejection::new(format!("{who} panicked: {text}"))
 }

@@ -21,10 +21,16 @@ impl<N: Node, S: Store> Engine<N, S> {
         if let Some(reason) = self.poisoned {
             return Err(EventError::Poisoned { reason });
         }
-        catch(|| act(self)).unwrap_or_else(|text| {
-            self.note(&Rejection::new(format!("a panic that can't be undone: {text}")));
-            Err(self.poison("code of the application panicked where nothing can be undone"))
-        })
+        match catch(|| act(self)) {
+            Ok(outcome) => outcome,
+            Err(text) => Err(self.give_up_memory(&text)),
+        }
+    }
+
+    #[cold]
+    fn give_up_memory(&mut self, text: &str) -> EventError {
+        self.note(&Rejection::new(format!("a panic that can't be undone: {text}")));
+        self.poison("code of the application panicked where nothing can be undone")
     }
 
     /// Sends a message to an object, after the timers that are due.

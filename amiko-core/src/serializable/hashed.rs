@@ -3,7 +3,10 @@
 //! Invariant: the order of a hash never reaches a text: entries are written in the order of their keys.
 
 use super::values::{apply_to_map, read_entries};
-use super::{Change, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer};
+use super::weight::of_elements;
+use super::{
+    Change, Kept, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
+};
 use crate::id::Key;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
@@ -39,6 +42,12 @@ impl<K: Key, V: Serializable, S: BuildHasher + Default + Send + Sync + 'static> 
             patch.entry(key, old.get(key), Some(new))?;
         }
         Ok(())
+    }
+
+    fn weight(&self, kept: Kept) -> usize {
+        let own = if kept == Kept::Alone { self.len() * size_of::<(K, V)>() } else { 0 };
+        let keys: usize = if kept == Kept::Alone { self.keys().map(Key::weight_of_key).sum() } else { 0 };
+        own + keys + of_elements(self.values(), kept)
     }
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
@@ -94,6 +103,11 @@ impl<T: Serializable + Ord + Hash, S: BuildHasher + Default + Send + Sync + 'sta
     fn schema(schema: &mut Schema) -> String {
         format!("set of {}", T::schema(schema))
     }
+
+    fn weight(&self, kept: Kept) -> usize {
+        let own = if kept == Kept::Alone { self.len() * size_of::<T>() } else { 0 };
+        own + of_elements(self, kept)
+    }
 }
 
 #[cfg(feature = "bytes")]
@@ -108,7 +122,16 @@ impl Serializable for bytes::Bytes {
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        if self == old { Ok(()) } else { patch.replace(self) }
+        if self == old {
+            return Ok(());
+        }
+        patch.free(old.len());
+        patch.replace(self)
+    }
+
+    fn weight(&self, kept: Kept) -> usize {
+        // A copy shares the bytes.
+        if kept == Kept::Shared { self.len() } else { 0 }
     }
 
     fn summarize(&self, out: &mut Summary) {
@@ -141,6 +164,10 @@ impl<T: Send + Sync + 'static> Serializable for std::marker::PhantomData<T> {
 
     fn difference(&self, _: &Self, _: &mut Patch) -> Result<(), WriteError> {
         Ok(())
+    }
+
+    fn weight(&self, _: Kept) -> usize {
+        0
     }
 
     fn schema(_: &mut Schema) -> String {

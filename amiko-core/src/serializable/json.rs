@@ -3,7 +3,10 @@
 //! Invariant: a number keeps every digit and an object the order of its fields, so that what isn't touched is written as it
 //! was read.
 
-use super::{Change, Patch, Pointer, Problem, ReadError, ReadLimits, Reader, Schema, Serializable, WriteError, Writer};
+use super::weight::of_elements;
+use super::{
+    Change, Kept, Patch, Pointer, Problem, ReadError, ReadLimits, Reader, Schema, Serializable, WriteError, Writer,
+};
 use std::collections::HashSet;
 
 /// Any JSON value.
@@ -208,7 +211,22 @@ impl std::fmt::Display for Json {
     }
 }
 
+/// The bytes of a member of an object, without what its value has on the heap.
+fn field_weight(name: &str) -> usize {
+    size_of::<(String, Json)>() + name.len()
+}
+
 impl Serializable for Json {
+    fn weight(&self, kept: Kept) -> usize {
+        match self {
+            _ if kept == Kept::Shared => 0,
+            Self::Null | Self::Bool(_) => 0,
+            Self::Number(text) | Self::String(text) => text.len(),
+            Self::Array(values) => values.weight(kept),
+            Self::Object(fields) => fields.iter().map(|(name, value)| field_weight(name) + value.weight(kept)).sum(),
+        }
+    }
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         match self {
             Self::Null => out.null(),
@@ -278,6 +296,14 @@ impl UnknownFields {
     /// The names of the fields.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// As [`Serializable::weight`]: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn weight(&self, kept: Kept) -> usize {
+        let names: usize =
+            if kept == Kept::Alone { self.0.iter().map(|(name, _)| field_weight(name)).sum() } else { 0 };
+        names + of_elements(self.0.iter().map(|(_, value)| value), kept)
     }
 
     /// Takes a field: for the code that the derive writes.

@@ -21,6 +21,7 @@ mod secret;
 mod serde;
 mod summary;
 mod values;
+mod weight;
 mod writer;
 
 pub use codec::{Codec, Native, Serde};
@@ -33,6 +34,7 @@ pub use reference::Reference;
 pub use schema::Schema;
 pub use secret::Secret;
 pub use summary::{Summary, SummaryLimits, summary, summary_with};
+pub use weight::Kept;
 #[doc(hidden)]
 pub use writer::Hole;
 pub use writer::{Lines, Secrets, Text, Writer};
@@ -41,6 +43,7 @@ pub(crate) use patch::each_escaped;
 pub use patch::replace_whole;
 pub(crate) use reader::{decode_key, shorten};
 pub(crate) use values::{apply_to_map, pointed_key, read_entries};
+pub(crate) use weight::whole;
 
 #[doc(hidden)]
 pub use codec::{Probe, ProbeNative, ProbeNeither, ProbeSerde};
@@ -132,7 +135,20 @@ pub trait Serializable: Sized + Send + Sync + 'static {
         let (mut before, mut after) = (Writer::new(), Writer::new());
         old.write(&mut before)?;
         self.write(&mut after)?;
-        if before.as_str() == after.as_str() { Ok(()) } else { patch.replace(self) }
+        if before.as_str() == after.as_str() {
+            return Ok(());
+        }
+        patch.free(old.weight(Kept::Shared));
+        patch.replace(self)
+    }
+
+    /// Bytes on the heap that an old version of the value keeps, roughly: the history lets go of versions by their weight. The
+    /// cost should be nothing, or at most that of a copy.
+    ///
+    /// What versions share ([`Kept::Shared`]) is asked for only when the value is gone for good. For what changes inside a
+    /// value, a [`difference`](Serializable::difference) that shares anything says it by [`Patch::free`].
+    fn weight(&self, kept: Kept) -> usize {
+        weight::of_text(kept, |out| self.write(out))
     }
 
     /// The other side of [`Serializable::difference`]: changes what `pointer` names.
@@ -161,6 +177,11 @@ pub trait Serializable: Sized + Send + Sync + 'static {
     /// Describes the type, and enters its classes into the schema; gives back what a field of this type is called.
     fn schema(_schema: &mut Schema) -> String {
         "custom".into()
+    }
+
+    #[doc(hidden)]
+    fn weight_of_slice(slice: &[Self], kept: Kept) -> usize {
+        weight::of_elements(slice, kept)
     }
 
     #[doc(hidden)]

@@ -2,7 +2,7 @@
 //!
 //! Invariant: applied to the old version, the difference gives the new one.
 
-use super::{Codec, Place, Problem, ReadError, Reader, Serializable, WriteError, Writer};
+use super::{Codec, Kept, Place, Problem, ReadError, Reader, Serializable, WriteError, Writer};
 use crate::id::{Key, Object};
 use crate::scan::contains;
 use crate::table::{Table, TableUndo};
@@ -64,6 +64,8 @@ pub struct Patch {
     /// Where in the text the operations begin: before them may be the rest of a record.
     start: usize,
     operations: usize,
+    /// Bytes that only the old version keeps.
+    freed: usize,
 }
 
 /// How far inside a journal record the value of an operation is: record, patch, operation.
@@ -89,6 +91,24 @@ impl Patch {
         self.out.clear();
         self.start = 0;
         self.operations = 0;
+        self.freed = 0;
+    }
+
+    /// Takes note of memory that only the old version keeps from now on; see [`Serializable::weight`].
+    #[inline]
+    pub fn free(&mut self, bytes: usize) {
+        self.freed = self.freed.saturating_add(bytes);
+    }
+
+    /// Takes note of an old version of a field that is kept as a whole: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn free_copy<T: Serializable>(&mut self, old: &T) {
+        self.free(size_of::<T>() + old.weight(Kept::Alone));
+    }
+
+    /// What was taken note of.
+    pub(crate) fn freed(&self) -> usize {
+        self.freed
     }
 
     /// Begins anew, as a part of a text that begins with this.
@@ -206,7 +226,7 @@ impl Patch {
         key.with_text(|segment| match (old, new) {
             (Some(old), Some(new)) => self.field(segment, old, new),
             (None, Some(new)) => self.add(segment, new),
-            (Some(_), None) => self.remove(segment),
+            (Some(old), None) => self.remove_value(segment, old),
             (None, None) => Ok(()),
         })
     }
@@ -280,6 +300,13 @@ impl Patch {
     /// None: a result like that of the others.
     pub fn remove(&mut self, segment: &str) -> Result<(), WriteError> {
         self.within(segment, |patch| patch.operation("{\"op\":\"remove\",\"path\":\"", "\"", |_| Ok(())))
+    }
+
+    /// The same, where it is known what is gone. Apart, since most entries change and stay.
+    #[inline(never)]
+    fn remove_value<T: Serializable>(&mut self, segment: &str, old: &T) -> Result<(), WriteError> {
+        self.free(old.weight(Kept::Shared));
+        self.remove(segment)
     }
 
     /// Writes what comes before the path, the path, what comes after it, and the value.

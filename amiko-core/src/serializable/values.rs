@@ -3,18 +3,40 @@
 //! Invariant: each either comes back exactly or is refused; none has a second form.
 
 use super::patch::replace_whole;
+use super::weight::of_elements;
+use super::weight::whole;
 use super::{
-    Change, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
+    Change, Kept, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError,
+    Writer,
 };
 use crate::id::Key;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+/// The methods of a type that keeps nothing on the heap.
+macro_rules! weightless {
+    () => {
+        #[inline]
+        fn weight(&self, _: Kept) -> usize {
+            0
+        }
+
+        #[inline]
+        fn weight_of_slice(_: &[Self], _: Kept) -> usize {
+            0
+        }
+    };
+}
+
 /// The methods of a type that is compared and replaced as a whole.
 macro_rules! whole {
     () => {
         fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-            if self == old { Ok(()) } else { patch.replace(self) }
+            if self == old {
+                return Ok(());
+            }
+            patch.free(old.weight(Kept::Shared));
+            patch.replace(self)
         }
     };
 }
@@ -85,6 +107,8 @@ macro_rules! integers {
             }
 
             whole!();
+
+            weightless!();
         }
     )*};
 }
@@ -120,6 +144,8 @@ impl Serializable for u8 {
 
     whole!();
 
+    weightless!();
+
     fn write_slice(slice: &[Self], out: &mut Writer) -> Result<(), WriteError> {
         out.bytes(slice);
         Ok(())
@@ -149,6 +175,8 @@ impl Serializable for bool {
     }
 
     whole!();
+
+    weightless!();
 }
 
 impl Serializable for f64 {
@@ -168,6 +196,8 @@ impl Serializable for f64 {
         // By bits: 0.0 and -0.0 are equal, but not the same.
         if self.to_bits() == old.to_bits() { Ok(()) } else { patch.replace(self) }
     }
+
+    weightless!();
 }
 
 impl Serializable for String {
@@ -189,6 +219,11 @@ impl Serializable for String {
     }
 
     whole!();
+
+    #[inline]
+    fn weight(&self, kept: Kept) -> usize {
+        if kept == Kept::Alone { self.len() } else { 0 }
+    }
 }
 
 impl Serializable for () {
@@ -210,6 +245,8 @@ impl Serializable for () {
     }
 
     whole!();
+
+    weightless!();
 }
 
 impl<T: Serializable> Serializable for Option<T> {
@@ -255,8 +292,16 @@ impl<T: Serializable> Serializable for Option<T> {
         match (self, old) {
             (None, None) => Ok(()),
             (Some(new), Some(old)) if !new.is_null() => new.difference(old, patch),
-            _ => patch.replace(self),
+            _ => {
+                patch.free(old.weight(Kept::Shared));
+                patch.replace(self)
+            }
         }
+    }
+
+    #[inline]
+    fn weight(&self, kept: Kept) -> usize {
+        self.as_ref().map_or(0, |value| value.weight(kept))
     }
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
@@ -273,13 +318,27 @@ impl<T: Serializable> Serializable for Box<T> {
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         (**self).difference(old, patch)
     }
+
+    #[inline]
+    fn weight(&self, kept: Kept) -> usize {
+        (**self).weight(kept) + if kept == Kept::Alone { size_of::<T>() } else { 0 }
+    }
 }
 
 impl<T: Serializable + Clone> Serializable for Arc<T> {
     pointer!(T, Arc::new, Arc::make_mut);
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        if Arc::ptr_eq(self, old) { Ok(()) } else { (**self).difference(old, patch) }
+        if Arc::ptr_eq(self, old) {
+            return Ok(());
+        }
+        patch.free(size_of::<T>() + (**old).weight(Kept::Alone));
+        (**self).difference(old, patch)
+    }
+
+    #[inline]
+    fn weight(&self, kept: Kept) -> usize {
+        if kept == Kept::Shared { whole(&**self) } else { 0 }
     }
 }
 
@@ -313,7 +372,17 @@ impl<T: Serializable> Serializable for Vec<T> {
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        if T::difference_of_slice(self, old, patch)? { Ok(()) } else { patch.replace(self) }
+        if T::difference_of_slice(self, old, patch)? {
+            return Ok(());
+        }
+        patch.free(old.weight(Kept::Shared));
+        patch.replace(self)
+    }
+
+    #[inline]
+    fn weight(&self, kept: Kept) -> usize {
+        let own = if kept == Kept::Alone { size_of_val(self.as_slice()) } else { 0 };
+        own + T::weight_of_slice(self, kept)
     }
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
@@ -365,6 +434,11 @@ impl<T: Serializable, const N: usize> Serializable for [T; N] {
         if T::difference_of_slice(self, old, patch)? { Ok(()) } else { patch.replace(self) }
     }
 
+    #[inline]
+    fn weight(&self, kept: Kept) -> usize {
+        T::weight_of_slice(self, kept)
+    }
+
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
         let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
         self[index(&segment, N)?].apply(rest, change)
@@ -396,6 +470,12 @@ impl<T: Serializable> Serializable for VecDeque<T> {
 
     fn schema(schema: &mut Schema) -> String {
         T::schema_of_slice(schema)
+    }
+
+    fn weight(&self, kept: Kept) -> usize {
+        let (front, back) = self.as_slices();
+        let own = if kept == Kept::Alone { self.len() * size_of::<T>() } else { 0 };
+        own + T::weight_of_slice(front, kept) + T::weight_of_slice(back, kept)
     }
 }
 
@@ -435,6 +515,11 @@ impl<T: Serializable + Ord> Serializable for BTreeSet<T> {
     }
 
     whole!();
+
+    fn weight(&self, kept: Kept) -> usize {
+        let own = if kept == Kept::Alone { self.len() * size_of::<T>() } else { 0 };
+        own + of_elements(self, kept)
+    }
 }
 
 /// Reads the entries of an object that is a map; for each of the containers that are one.
@@ -532,6 +617,12 @@ impl<K: Key, V: Serializable> Serializable for BTreeMap<K, V> {
         Ok(())
     }
 
+    fn weight(&self, kept: Kept) -> usize {
+        let own = if kept == Kept::Alone { self.len() * size_of::<(K, V)>() } else { 0 };
+        let keys: usize = if kept == Kept::Alone { self.keys().map(Key::weight_of_key).sum() } else { 0 };
+        own + keys + of_elements(self.values(), kept)
+    }
+
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
         apply_to_map(self, pointer, change, |map, key, value| drop(map.insert(key, value)), Self::remove, Self::get_mut)
     }
@@ -566,6 +657,10 @@ macro_rules! tuples {
 
             fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
                 $(self.$index.references(visit);)+
+            }
+
+            fn weight(&self, kept: Kept) -> usize {
+                0 $(+ self.$index.weight(kept))+
             }
 
             fn schema(schema: &mut Schema) -> String {
