@@ -16,7 +16,7 @@ const PIECE: usize = 256 << 10;
 const SLICE: usize = 16 << 10;
 
 /// Where a snapshot is.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) enum Compaction {
     /// There is none.
     #[default]
@@ -27,7 +27,6 @@ pub(super) enum Compaction {
     Given,
 }
 
-#[derive(Debug)]
 pub(super) struct Slicing {
     /// The document without what is in its tables.
     outline: String,

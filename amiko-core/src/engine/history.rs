@@ -10,6 +10,7 @@ use crate::machine::Node;
 use crate::serializable::Patch;
 use crate::time::Time;
 use std::collections::VecDeque;
+use std::fmt;
 
 /// What leads from one version back to the one before it.
 pub(super) struct Version<N: Node> {
@@ -18,7 +19,7 @@ pub(super) struct Version<N: Node> {
 }
 
 /// What made a version.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HistoryEntry {
     /// The version.
@@ -27,6 +28,18 @@ pub struct HistoryEntry {
     pub time: Time,
     /// The record in the journal, as JSON: `cause` says who asked for it, `patch` what it changed.
     pub record: String,
+}
+
+/// Hides the record, which has secrets in it.
+impl fmt::Debug for HistoryEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, time, record } = self;
+        f.debug_struct("HistoryEntry")
+            .field("version", version)
+            .field("time", time)
+            .field("bytes", &record.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// A version that is past, and what it takes to get back to the one before it.

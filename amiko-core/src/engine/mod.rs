@@ -45,6 +45,7 @@ use document::Restored;
 use history::History;
 use output::Sealed;
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use sync::UnderWay;
 
@@ -126,6 +127,17 @@ pub struct Engine<N: Node, S: Store = Directory> {
     patch: Patch,
     /// Bytes of the last record.
     record: usize,
+}
+
+/// Says where it stands, and nothing of the state.
+impl<N: Node, S: Store> fmt::Debug for Engine<N, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("sequence", &self.sequence)
+            .field("durable", &self.durable)
+            .field("poisoned", &self.poisoned)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<N: Node, S: Store> Engine<N, S> {

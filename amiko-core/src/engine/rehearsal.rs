@@ -6,11 +6,22 @@ use super::{Engine, EventError, Output};
 use crate::machine::Node;
 use crate::store::Store;
 use crate::time::Time;
+use std::fmt;
 
 /// What an event would do.
 pub struct Rehearsal<N: Node> {
     difference: String,
     outputs: Vec<Output<N>>,
+}
+
+/// Hides what would change and be sent, which may have secrets in it.
+impl<N: Node> fmt::Debug for Rehearsal<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rehearsal")
+            .field("bytes", &self.difference.len())
+            .field("outputs", &self.outputs)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<N: Node> Rehearsal<N> {

@@ -8,6 +8,7 @@ use super::{
     Change, Kept, Patch, Pointer, Problem, ReadError, ReadLimits, Reader, Schema, Serializable, WriteError, Writer,
 };
 use std::collections::HashSet;
+use std::fmt;
 
 /// Any JSON value.
 ///
@@ -205,9 +206,9 @@ impl Json {
 }
 
 /// The JSON text, in one line.
-impl std::fmt::Display for Json {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&super::to_json(self).map_err(|_| std::fmt::Error)?)
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&super::to_json(self).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -289,8 +290,15 @@ impl Serializable for Json {
 /// The fields of a class that this program doesn't know: `#[amiko(unknown = "keep")]`.
 ///
 /// What a newer program has written survives a round trip through an older one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct UnknownFields(Vec<(String, Json)>);
+
+/// The names only: nobody here knows which of the values are secrets.
+impl fmt::Debug for UnknownFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
 
 impl UnknownFields {
     /// The names of the fields.

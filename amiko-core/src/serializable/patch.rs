@@ -7,6 +7,7 @@ use crate::id::{Key, Object};
 use crate::scan::contains;
 use crate::table::{Table, TableUndo};
 use std::borrow::Cow;
+use std::fmt;
 
 /// The JSON Patch (RFC 6902) that leads from one version of a value to another: field by field, entry by entry.
 ///
@@ -48,7 +49,7 @@ pub fn apply<T: Serializable + Clone>(value: &T, patch: &str) -> Result<T, ReadE
 }
 
 /// Collects the operations `add`, `replace` and `remove` that lead from an old version to a new one.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Patch {
     /// The JSON Pointer (RFC 6901) of the value that is compared, as it stands in a JSON string; without the last ones
     /// of `fields`.
@@ -66,6 +67,14 @@ pub struct Patch {
     operations: usize,
     /// Bytes that only the old version keeps.
     freed: usize,
+}
+
+/// Hides the values, which may have secrets in them.
+impl fmt::Debug for Patch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (operations, bytes) = (self.operations, self.as_str().len());
+        f.debug_struct("Patch").field("operations", &operations).field("bytes", &bytes).finish_non_exhaustive()
+    }
 }
 
 /// How far inside a journal record the value of an operation is: record, patch, operation.

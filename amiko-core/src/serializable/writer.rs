@@ -5,6 +5,7 @@
 
 use super::{ReadLimits, WriteError};
 use crate::scan::{is_plain, plain};
+use std::fmt;
 
 /// Which characters stand for themselves in a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,7 +39,7 @@ pub enum Secrets {
 }
 
 /// Writes JSON into a `String`.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Writer {
     out: String,
     text: Text,
@@ -49,6 +50,13 @@ pub struct Writer {
     first: bool,
     /// Where tables that are written in slices have been left out, if they are to be.
     holes: Option<Vec<Hole>>,
+}
+
+/// Hides the text, which may have secrets in it.
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("bytes", &self.out.len()).field("depth", &self.depth).finish_non_exhaustive()
+    }
 }
 
 /// Where the entries of a table belong: for the code that the derive writes.
