@@ -4,8 +4,8 @@
 
 use crate::scan::contains;
 use crate::serializable::{
-    IntoKey, Key, Patch, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer, by, same_key,
-    schema::quoted, write_key,
+    IntoKey, Kept, Key, Patch, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer, by,
+    same_key, schema::quoted, write_key,
 };
 use std::borrow::Cow;
 use std::fmt;
@@ -185,6 +185,11 @@ impl<T: Object> Serializable for Id<T> {
     fn schema(_: &mut Schema) -> String {
         <Self as Key>::called()
     }
+
+    #[inline]
+    fn weight(&self, kept: Kept) -> usize {
+        if kept == Kept::Alone { self.0.weight_of_key() } else { 0 }
+    }
 }
 
 impl<T: Object> Key for Id<T> {
@@ -192,6 +197,11 @@ impl<T: Object> Key for Id<T> {
 
     fn called() -> String {
         format!("ID of a {}{}", quoted(T::KIND), by::<T::Key>())
+    }
+
+    #[inline]
+    fn weight_of_key(&self) -> usize {
+        self.0.weight_of_key()
     }
 
     fn reference(&self, visit: &mut dyn FnMut(Reference<'_>)) {

@@ -21,7 +21,9 @@ mod slices;
 mod table;
 
 mod context;
+mod engine_only;
 mod machine;
+mod panics;
 mod phases;
 mod rejection;
 mod router;
@@ -73,11 +75,12 @@ pub mod prelude {
 /// What the derives use. Not part of the interface: it changes without notice.
 #[doc(hidden)]
 pub mod derive {
+    pub use crate::engine_only::EngineOnly;
     pub use crate::id::{Keyed, NoKey};
     pub use crate::machine::{peek_kind, read_envelope, write_envelope};
     pub use crate::references::{Touched, has_strong};
     pub use crate::router::{deliver, deliver_to_node};
-    pub use crate::slices::Slices;
+    pub use crate::slices::Sliced;
 
     /// Whether two texts differ, at compile time.
     pub const fn differ(one: &str, other: &str) -> bool {

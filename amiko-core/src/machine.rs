@@ -3,6 +3,7 @@
 //! Invariant: an object is changed by its own handler only; everything else reaches it as a message.
 
 use crate::context::Context;
+use crate::engine_only::EngineOnly;
 use crate::id::{Id, Object};
 use crate::references::{Name, Referrers, Touched};
 use crate::rejection::Rejection;
@@ -10,7 +11,7 @@ use crate::router::Event;
 use crate::serializable::{
     Key, Patch, ReadError, Reader, Reference, Schema, Serializable, WriteError, Writer, write_value,
 };
-use crate::slices::Slices;
+use crate::slices::Sliced;
 use crate::table::Table;
 
 /// An object that handles messages.
@@ -31,7 +32,7 @@ pub trait StateMachine: Object {
     ///
     /// # Errors
     /// A rejection undoes the whole event, whatever other handlers have done in it. So does a panic, where the build
-    /// unwinds.
+    /// unwinds; a second one while the first unwinds ends the process.
     fn handle(&mut self, message: Self::Message, cx: &mut Context<'_, Self>) -> Result<(), Rejection>;
 }
 
@@ -50,9 +51,9 @@ pub trait Node: Serializable + Clone + Default {
     /// What is told to whoever watches; [`Nothing`] by default.
     type Notice: Serializable;
     /// What the node was before one event.
-    type Undo: Default;
+    type Undo: Default + Send + Sync;
     /// The fields of the node that aren't tables, for a node that is a machine itself.
-    type Own;
+    type Own: Send + Sync;
 
     /// Hands a message to the object that it is for.
     ///
@@ -61,16 +62,16 @@ pub trait Node: Serializable + Clone + Default {
     fn deliver(&mut self, envelope: Self::Envelope, event: &mut Event<Self>) -> Result<(), Rejection>;
 
     /// Whether every table is the one that it was: a handler may change what is in it, but put no other in its place.
-    fn is_intact(&self) -> bool;
+    fn is_intact(&self, only: &EngineOnly) -> bool;
 
     /// A copy of the fields that aren't tables, taken before the node's own handler changes them.
     fn own(&self) -> Self::Own;
 
     /// Ends an event: hands over what was before it, of which `own` was kept if the node handled a message itself.
-    fn take_undo(&mut self, own: Option<Self::Own>) -> Self::Undo;
+    fn take_undo(&mut self, own: Option<Self::Own>, only: &EngineOnly) -> Self::Undo;
 
     /// Puts back what was before an event.
-    fn roll_back(&mut self, undo: &Self::Undo);
+    fn roll_back(&mut self, undo: &Self::Undo, only: &EngineOnly);
 
     /// What an event changed.
     ///
@@ -99,7 +100,7 @@ pub trait Node: Serializable + Clone + Default {
 
     /// The tables, to be written in slices.
     #[doc(hidden)]
-    fn slices(&mut self) -> Vec<&mut dyn Slices>;
+    fn slices(&mut self, only: &EngineOnly) -> Vec<Sliced<'_>>;
 
     /// Visits every object of every table.
     #[doc(hidden)]

@@ -9,8 +9,8 @@
 mod compare;
 
 use crate::serializable::{
-    Change, Codec, Entries, Key, Native, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary,
-    WriteError, Writer, apply_to_map, read_entries, same_key, whole_value, write_key,
+    Change, Codec, Entries, Kept, Key, Native, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable,
+    Summary, WriteError, Writer, apply_to_map, read_entries, same_key, whole_value, write_key,
 };
 use compare::compare;
 use std::cmp::Ordering;
@@ -454,6 +454,10 @@ impl<K: Key, V: Clone, C: Codec<V>> Codec<Map<K, V>> for Entries<C> {
 
     fn difference(&self, new: &Map<K, V>, old: &Map<K, V>, patch: &mut Patch) -> Result<(), WriteError> {
         compare(&old.root, &new.root, |old, new| {
+            // Also of what was only copied, on the way to what has changed.
+            if let Some((key, old)) = old {
+                patch.free(size_of::<Node<K, V>>() + key.weight_of_key() + self.0.weight(old, Kept::Alone));
+            }
             let add = |patch: &mut Patch, key: &K, value: &V| {
                 key.with_text(|key| patch.add_with(key, |out| self.0.write(value, out)))
             };
@@ -470,6 +474,20 @@ impl<K: Key, V: Clone, C: Codec<V>> Codec<Map<K, V>> for Entries<C> {
                 (None, None) => Ok(()),
             }
         })
+    }
+
+    fn weight(&self, map: &Map<K, V>, kept: Kept) -> usize {
+        match kept {
+            // A copy is one pointer.
+            Kept::Alone => 0,
+            Kept::Shared => map
+                .iter()
+                .map(|(key, value)| {
+                    let inside = self.0.weight(value, Kept::Alone) + self.0.weight(value, Kept::Shared);
+                    size_of::<Node<K, V>>() + key.weight_of_key() + inside
+                })
+                .sum(),
+        }
     }
 
     fn apply(&self, map: &mut Map<K, V>, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
@@ -507,6 +525,10 @@ impl<K: Key, V: Serializable + Clone> Serializable for Map<K, V> {
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         Entries(Native).difference(self, old, patch)
+    }
+
+    fn weight(&self, kept: Kept) -> usize {
+        Entries(Native).weight(self, kept)
     }
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {

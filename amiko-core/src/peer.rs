@@ -3,7 +3,9 @@
 //! Invariant: names and texts only. Whether somebody has the key that they say is proven by the runtime's transport, and
 //! what follows from it is decided by the application.
 
-use crate::serializable::{Key, Patch, ReadError, Reader, Schema, Serializable, Summary, WriteError, Writer, exact};
+use crate::serializable::{
+    Kept, Key, Patch, ReadError, Reader, Schema, Serializable, Summary, WriteError, Writer, exact,
+};
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
@@ -73,6 +75,11 @@ impl Serializable for PublicKey {
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         self.0.difference(&old.0, patch)
+    }
+
+    #[inline]
+    fn weight(&self, _: Kept) -> usize {
+        0
     }
 
     fn summarize(&self, out: &mut Summary) {

@@ -20,7 +20,7 @@ enum Step<N: Node> {
     Change(Change<N>),
 }
 
-type Change<N> = Box<dyn FnOnce(&mut N, &mut Dispatcher<N>) -> Result<(), Rejection>>;
+type Change<N> = Box<dyn FnOnce(&mut N, &mut Dispatcher<N>) -> Result<(), Rejection> + Send + Sync>;
 
 /// A delivery that has begun: enough to name it in a rejection.
 struct Trace {

@@ -11,9 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// A table that can be written in slices: for the code that the derive writes.
+/// A table that is lent to the engine, to be written in slices: for the code that the derive writes.
 #[doc(hidden)]
-pub trait Slices {
+pub struct Sliced<'t>(pub(crate) &'t mut dyn Slices);
+
+/// A table that can be written in slices.
+pub(crate) trait Slices {
     /// Begins: from now on this is table number `table` of a snapshot, as it is now.
     fn freeze(&mut self, table: usize);
 

@@ -1,15 +1,16 @@
 //! `Table<T>`: the big collections at the root of a state.
 //!
 //! Invariant: between two calls of [`Table::take_undo`] every object that was touched has its old version in the undo
-//! log, so that rolling back costs what was touched and not what is there.
+//! log, so that rolling back costs what was touched and not what is there. Only an engine ends or undoes an event.
 
+use crate::engine_only::EngineOnly;
 use crate::id::{Id, Keyed, Object};
 use crate::references::Touched;
 use crate::serializable::{
-    Change, Hole, Key, Native, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema,
+    Change, Hole, Kept, Key, Native, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema,
     Serializable, Summary, WriteError, Writer, by, same_key, write_key, write_value,
 };
-use crate::slices::{Frozen, Slices};
+use crate::slices::{Frozen, Sliced, Slices};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -25,8 +26,10 @@ pub struct Table<T: Keyed> {
     objects: Objects<T>,
     order: BTreeSet<T::Key>,
     undo: Vec<(T::Key, Option<Arc<T>>)>,
-    /// The engine has ended an event with this very table, and not with one that it was copied from.
-    known: bool,
+    /// The engine that has ended an event with this very table, and not with one that it was copied from. Without one
+    /// nothing can be undone, and nothing is kept for that. None, too, while entries come and go: if a key panics meanwhile,
+    /// the table has no engine any more, which that one sees.
+    engine: Option<u64>,
     /// Of a snapshot under way: what it still needs.
     frozen: Option<Box<Frozen<T>>>,
 }
@@ -48,29 +51,34 @@ impl<T: Keyed> TableUndo<T> {
 
     /// Each touched key once, with the object from before the event.
     pub fn first_touches(&self) -> impl Iterator<Item = (&T::Key, Option<&Arc<T>>)> {
+        self.touches().filter_map(|(first, key, old)| first.then_some((key, old)))
+    }
+
+    /// Each touch, whether it is the first one of its key, and the object from before it.
+    fn touches(&self) -> impl Iterator<Item = (bool, &T::Key, Option<&Arc<T>>)> {
         /// Up to so many, looking at those before is quicker than a set of them.
         const FEW: usize = 8;
         let mut seen = (self.0.len() > FEW).then(|| HashSet::with_hasher(foldhash::fast::RandomState::default()));
-        self.0.iter().enumerate().filter_map(move |(index, (key, old))| {
+        self.0.iter().enumerate().map(move |(index, (key, old))| {
             let first = match &mut seen {
                 Some(seen) => seen.insert(key),
                 None => self.0[..index].iter().all(|(earlier, _)| earlier != key),
             };
-            first.then_some((key, old.as_ref()))
+            (first, key, old.as_ref())
         })
     }
 }
 
 impl<T: Keyed> Default for Table<T> {
     fn default() -> Self {
-        Self { objects: HashMap::default(), order: BTreeSet::new(), undo: Vec::new(), known: false, frozen: None }
+        Self { objects: HashMap::default(), order: BTreeSet::new(), undo: Vec::new(), engine: None, frozen: None }
     }
 }
 
 /// Shares the objects; the undo log stays with the original.
 impl<T: Keyed> Clone for Table<T> {
     fn clone(&self) -> Self {
-        Self { objects: self.objects.clone(), order: self.order.clone(), undo: Vec::new(), known: false, frozen: None }
+        Self { objects: self.objects.clone(), order: self.order.clone(), undo: Vec::new(), engine: None, frozen: None }
     }
 }
 
@@ -133,43 +141,67 @@ impl<T: Object> Table<T> {
             self.insert(id, object);
             return false;
         }
+        let (key, engine) = (id.key().clone(), self.engine.take());
         let old = self.objects.insert(id.key().clone(), Arc::new(object));
         let new = old.is_none();
         if new {
             self.order.insert(id.key().clone());
         }
-        self.undo.push((id.key().clone(), old));
+        self.engine = engine;
+        self.keep(key, old);
         new
     }
 
     /// Takes an object out, and gives back whether there was one of this ID.
     pub fn remove(&mut self, id: &Id<T>) -> bool {
-        let Some(old) = self.objects.remove(id.key()) else { return false };
-        self.order.remove(id.key());
-        self.undo.push((id.key().clone(), Some(old)));
-        true
+        let (key, engine) = (id.key().clone(), self.engine.take());
+        let old = self.objects.remove(&key);
+        let found = old.is_some();
+        if found {
+            self.order.remove(&key);
+        }
+        self.engine = engine;
+        if found {
+            self.keep(key, old);
+        }
+        found
     }
 
-    /// Puts another version of an object into its place, and gives back whether there was one.
+    /// Puts another version of an object into its place, in an event, and gives back whether there was one.
     pub(crate) fn replace(&mut self, id: &Id<T>, object: T) -> bool {
-        let Some(place) = self.objects.get_mut(id.key()) else { return false };
+        let key = id.key().clone();
+        let Some(place) = self.objects.get_mut(&key) else { return false };
         let old = std::mem::replace(place, Arc::new(object));
-        self.undo.push((id.key().clone(), Some(old)));
+        self.undo.push((key, Some(old)));
         true
     }
 
     /// Changes an object in place: a copy of it, if the old version is kept anywhere.
     pub fn get_mut(&mut self, id: &Id<T>) -> Option<&mut T> {
         let object = self.objects.get_mut(id.key())?;
-        self.undo.push((id.key().clone(), Some(Arc::clone(object))));
+        if self.engine.is_some() {
+            self.undo.push((id.key().clone(), Some(Arc::clone(object))));
+        }
         Some(Arc::make_mut(object))
     }
 }
 
 impl<T: Keyed> Table<T> {
+    /// Takes note of what an event has touched.
+    fn keep(&mut self, key: T::Key, old: Option<Arc<T>>) {
+        if self.engine.is_some() {
+            self.undo.push((key, old));
+        }
+    }
+
     /// Ends an event: hands over what was before it.
-    pub fn take_undo(&mut self) -> TableUndo<T> {
-        self.known = true;
+    #[doc(hidden)]
+    #[inline]
+    pub fn take_undo(&mut self, only: &EngineOnly) -> TableUndo<T> {
+        self.engine = Some(only.engine());
+        if self.undo.is_empty() {
+            return TableUndo::default();
+        }
         let undo = TableUndo(std::mem::take(&mut self.undo));
         if let Some(frozen) = &mut self.frozen {
             frozen.keep(&undo);
@@ -177,14 +209,21 @@ impl<T: Keyed> Table<T> {
         undo
     }
 
-    /// Whether this is the table that the last event ended with: for the code that the derive writes.
+    /// Whether this is the table that the engine's last event ended with: for the code that the derive writes.
     #[doc(hidden)]
-    pub fn is_known(&self) -> bool {
-        self.known
+    pub fn is_known(&self, only: &EngineOnly) -> bool {
+        self.engine == Some(only.engine())
+    }
+
+    /// Lends the table, to be written in slices: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn sliced(&mut self, _only: &EngineOnly) -> Sliced<'_> {
+        Sliced(self)
     }
 
     /// Puts back what was before an event. Undone are the newest events first.
-    pub fn roll_back(&mut self, undo: &TableUndo<T>) {
+    #[doc(hidden)]
+    pub fn roll_back(&mut self, undo: &TableUndo<T>, _only: &EngineOnly) {
         for (key, old) in undo.0.iter().rev() {
             match old {
                 Some(object) => {
@@ -204,11 +243,18 @@ impl<T: Keyed> Table<T> {
     ///
     /// # Errors
     /// An object has no exact text.
-    pub fn difference_since(&self, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError>
+    pub(crate) fn difference_since(&self, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError>
     where
         T: Clone,
     {
-        for (key, old) in undo.first_touches() {
+        for (first, key, old) in undo.touches() {
+            if !first {
+                if let Some(old) = old {
+                    // A version that was made and replaced within the event is kept too.
+                    patch.free_copy(&**old);
+                }
+                continue;
+            }
             match (self.objects.get_key_value(key), old) {
                 // An equal key with another text has taken its place.
                 (Some((now, object)), Some(_)) if !same_key(key, now) => {
@@ -218,6 +264,7 @@ impl<T: Keyed> Table<T> {
                 (now, old) => patch.entry(now.map_or(key, |(now, _)| now), old, now.map(|(_, object)| object))?,
             }
         }
+        patch.free(size_of_val(undo.0.as_slice()));
         Ok(())
     }
 
@@ -248,7 +295,7 @@ impl<T: Keyed> Table<T> {
 
     /// Takes note of what a patch changes, if it is part of an event: while a journal is read back nothing is undone.
     fn touch(&mut self, key: &T::Key) {
-        if self.known {
+        if self.engine.is_some() {
             self.undo.push((key.clone(), self.objects.get(key).cloned()));
         }
     }
@@ -359,6 +406,11 @@ impl<T: Keyed + Clone> Serializable for Table<T> {
         format!("table of {}{}", T::schema(schema), by::<T::Key>())
     }
 
+    fn weight(&self, kept: Kept) -> usize {
+        let own = if kept == Kept::Alone { self.len() * size_of::<(T::Key, T::Key, Arc<T>)>() } else { 0 };
+        own + self.objects.values().map(|object| object.weight(kept)).sum::<usize>()
+    }
+
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         let has = |table: &Self, key: &T::Key| {
             table.objects.get_key_value(key).is_some_and(|(other, _)| same_key(key, other))
@@ -440,24 +492,24 @@ mod tests {
     proptest! {
         #[test]
         fn rolling_back_restores_bit_for_bit(before in prop::collection::vec(step(), 0..20), event in prop::collection::vec(step(), 0..20)) {
-            let mut table = Table::new();
+            let (mut table, only) = (Table::new(), EngineOnly::new());
             before.iter().for_each(|step| take(&mut table, step));
-            table.take_undo();
+            table.take_undo(&only);
             let old = crate::to_json(&table).unwrap();
             event.iter().for_each(|step| take(&mut table, step));
-            let undo = table.take_undo();
-            table.roll_back(&undo);
+            let undo = table.take_undo(&only);
+            table.roll_back(&undo, &only);
             prop_assert_eq!(crate::to_json(&table).unwrap(), old);
         }
 
         #[test]
         fn the_difference_leads_from_the_old_version_to_the_new(before in prop::collection::vec(step(), 0..20), event in prop::collection::vec(step(), 0..20)) {
-            let mut table = Table::new();
+            let (mut table, only) = (Table::new(), EngineOnly::new());
             before.iter().for_each(|step| take(&mut table, step));
-            table.take_undo();
+            table.take_undo(&only);
             let mut old = table.clone();
             event.iter().for_each(|step| take(&mut table, step));
-            let undo = table.take_undo();
+            let undo = table.take_undo(&only);
             let mut patch = Patch::new();
             table.difference_since(&undo, &mut patch).unwrap();
             let mut whole = Patch::new();

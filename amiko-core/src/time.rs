@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing in this crate reads a clock.
 
-use crate::serializable::{Key, Patch, ReadError, Reader, Schema, Serializable, WriteError, Writer};
+use crate::serializable::{Kept, Key, Patch, ReadError, Reader, Schema, Serializable, WriteError, Writer};
 use std::borrow::Cow;
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -69,6 +69,11 @@ impl Serializable for Time {
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         self.0.difference(&old.0, patch)
+    }
+
+    #[inline]
+    fn weight(&self, _: Kept) -> usize {
+        0
     }
 
     fn schema(_: &mut Schema) -> String {

@@ -198,6 +198,17 @@ fn envelope(root: &Root) -> TokenStream {
         impl ::amiko_core::Serializable for #name {
             const EXACT: ::core::primitive::bool = true;
 
+            fn weight(&self, __kept: ::amiko_core::serializable::Kept) -> ::core::primitive::usize {
+                match self {
+                    #(Self::#variants(__id, __message) => {
+                        ::amiko_core::Serializable::weight(__id, __kept)
+                            + ::amiko_core::Serializable::weight(__message, __kept)
+                    })*
+                    #(Self::#machine(__message) => ::amiko_core::Serializable::weight(__message, __kept),)*
+                    #none
+                }
+            }
+
             fn write(&self, __out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
                 match self {
                     #(Self::#variants(__id, __message) => {
@@ -282,7 +293,10 @@ fn node(root: &Root) -> TokenStream {
         match (is_kept(field), field.skip) {
             (true, _) => quote!(self.#member.difference(#before, __patch)?;),
             (false, true) => TokenStream::new(),
-            (false, false) => quote!(__patch.field_with(&#codec, #piece, #before, &self.#member)?;),
+            (false, false) => quote! {
+                __patch.free_copy_with(&#codec, #before);
+                __patch.field_with(&#codec, #piece, #before, &self.#member)?;
+            },
         }
     });
     let referring: Vec<&&Field> = every.iter().filter(|field| !field.skip).collect();
@@ -341,8 +355,8 @@ fn node(root: &Root) -> TokenStream {
                 }
             }
 
-            fn is_intact(&self) -> ::core::primitive::bool {
-                true #(&& self.#fields.is_known())*
+            fn is_intact(&self, only: &::amiko_core::derive::EngineOnly) -> ::core::primitive::bool {
+                true #(&& self.#fields.is_known(only))*
             }
 
             fn strong_kinds() -> ::std::vec::Vec<&'static ::core::primitive::str> {
@@ -389,8 +403,10 @@ fn node(root: &Root) -> TokenStream {
                 false
             }
 
-            fn slices(&mut self) -> ::std::vec::Vec<&mut dyn ::amiko_core::derive::Slices> {
-                ::std::vec![#(&mut self.#fields),*]
+            fn slices(&mut self, only: &::amiko_core::derive::EngineOnly)
+                -> ::std::vec::Vec<::amiko_core::derive::Sliced<'_>>
+            {
+                ::std::vec![#(self.#fields.sliced(only)),*]
             }
 
             fn visit_objects(&self, __visit: &mut dyn ::core::ops::FnMut(::amiko_core::derive::Touched<'_>)) {
@@ -409,12 +425,16 @@ fn node(root: &Root) -> TokenStream {
                 (#(::core::clone::Clone::clone(&self.#own_fields),)*)
             }
 
-            fn take_undo(&mut self, __own: ::core::option::Option<Self::Own>) -> Self::Undo {
-                #undo { #(#fields: self.#fields.take_undo(),)* __own: __own }
+            fn take_undo(
+                &mut self,
+                __own: ::core::option::Option<Self::Own>,
+                __only: &::amiko_core::derive::EngineOnly,
+            ) -> Self::Undo {
+                #undo { #(#fields: self.#fields.take_undo(__only),)* __own: __own }
             }
 
-            fn roll_back(&mut self, __undo: &Self::Undo) {
-                #(self.#fields.roll_back(&__undo.#fields);)*
+            fn roll_back(&mut self, __undo: &Self::Undo, __only: &::amiko_core::derive::EngineOnly) {
+                #(self.#fields.roll_back(&__undo.#fields, __only);)*
                 if let ::core::option::Option::Some((#(#own_bindings,)*)) = &__undo.__own {
                     #(::core::clone::Clone::clone_from(&mut self.#own_fields, #own_bindings);)*
                 }
@@ -503,14 +523,13 @@ fn ties(root: &Root) -> TokenStream {
     quote!(#(#hosts)* #(#keeps)* #machine #distinct)
 }
 
-/// Fails to compile where two classes of machines have one kind: their envelopes and timers would be taken for each other's.
+/// Fails to compile where two classes have one kind: their envelopes, timers and references would be taken for each other's.
 fn distinct_kinds(root: &Root) -> TokenStream {
     let node = &root.ident;
-    let machines: Vec<_> = root.machines().collect();
     let mut pairs = Vec::new();
-    for (index, one) in machines.iter().enumerate() {
+    for (index, one) in root.tables.iter().enumerate() {
         let (ty, variant) = (&one.ty, &one.variant);
-        for other in machines.iter().skip(index + 1) {
+        for other in root.tables.iter().skip(index + 1) {
             let (other, second) = (&other.ty, &other.variant);
             let message = format!(
                 "`{variant}` and `{second}` are of one kind: give one another with `#[amiko(kind = \"name\")]`"

@@ -108,7 +108,14 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
                 if #polymorphic::difference_object(&**self, #polymorphic::as_any(&**__old), __patch)? {
                     return ::core::result::Result::Ok(());
                 }
+                __patch.free(::amiko_core::serializable::Polymorphic::weight_of_object(
+                    &**__old, ::amiko_core::serializable::Kept::Shared,
+                ));
                 __patch.replace(self)
+            }
+
+            fn weight(&self, __kept: ::amiko_core::serializable::Kept) -> ::core::primitive::usize {
+                ::amiko_core::serializable::Polymorphic::weight_of_object(&**self, __kept)
             }
 
             fn apply(&mut self, __pointer: ::amiko_core::Pointer<'_>, __change: ::amiko_core::Change<'_, '_>)

@@ -254,6 +254,11 @@ impl Generator<'_> {
                 }
             }
 
+            #[inline]
+            fn weight(&self, _: ::amiko_core::serializable::Kept) -> ::core::primitive::usize {
+                0
+            }
+
             fn summarize(&self, __out: &mut ::amiko_core::serializable::Summary) {
                 __out.text(::amiko_core::Serializable::class(self).unwrap_or_default());
             }
@@ -270,7 +275,15 @@ impl Generator<'_> {
         let write = shapes.iter().map(|shape| arm(shape, self.write_shape(shape, shapes)));
         let read = self.read(shapes);
         let difference = shapes.iter().map(|shape| self.difference_shape(shape));
-        let other = (shapes.len() > 1).then(|| quote!(_ => __patch.replace(self),));
+        let other = (shapes.len() > 1).then(|| {
+            quote! {
+                _ => {
+                    __patch.free(::amiko_core::Serializable::weight(__old, ::amiko_core::serializable::Kept::Shared));
+                    __patch.replace(self)
+                }
+            }
+        });
+        let weight = shapes.iter().map(|shape| arm(shape, self.weigh_shape(shape)));
         let apply = shapes.iter().map(|shape| arm(shape, self.apply_shape(shape)));
         let people = self.people_methods(shapes);
         let none = shapes.is_empty().then(|| quote!(_ => match *self {},));
@@ -289,6 +302,12 @@ impl Generator<'_> {
                 -> ::core::result::Result<(), ::amiko_core::WriteError>
             {
                 match (self, __old) { #(#difference)* #other }
+            }
+
+            #[allow(unused_variables)]
+            #[inline]
+            fn weight(&self, __kept: ::amiko_core::serializable::Kept) -> ::core::primitive::usize {
+                match self { #(#weight)* #none }
             }
 
             fn apply(&mut self, __pointer: ::amiko_core::Pointer<'_>, __change: ::amiko_core::Change<'_, '_>)
@@ -555,6 +574,15 @@ impl Generator<'_> {
                 ::core::result::Result::Ok(())
             }
         }
+    }
+
+    fn weigh_shape(&self, shape: &Shape) -> TokenStream {
+        let fields = shape.written().map(|field| {
+            let binding = &field.binding;
+            self.call(field, "weight", &quote!(#binding, __kept))
+        });
+        let kept = shape.keep.iter().map(|Field { binding, .. }| quote!(#binding.weight(__kept)));
+        quote!(0 #(+ #fields)* #(+ #kept)*)
     }
 
     fn apply_shape(&self, shape: &Shape) -> TokenStream {

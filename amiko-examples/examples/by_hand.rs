@@ -51,8 +51,6 @@ mod by_hand {
     const FIELDS: &[&str] = &["owner", "nickname", "balance", "holds", "pin"];
 
     impl Serializable for Account {
-        const STRONG: bool = true;
-
         fn class(&self) -> Option<&'static str> {
             Some("Account")
         }
@@ -147,6 +145,7 @@ mod by_hand {
         }
 
         fn schema(schema: &mut Schema) -> String {
+            schema.strong();
             schema.class::<Self>("Account", 1, |fields| {
                 let ty = Id::<Owner>::schema(fields.schema);
                 fields.field("owner", &ty, false);

@@ -11,13 +11,14 @@ pub use connection::Connection;
 pub use resumption::{Conflict, Older, Standing};
 pub use timer::Timer;
 
+use crate::engine_only::EngineOnly;
 use crate::id::{Id, Object};
 use crate::machine::Node;
 use crate::references::Touched;
 use crate::rejection::Rejection;
 use crate::sabotage::sabotaged;
 use crate::serializable::{Key, Patch, WriteError, each_escaped};
-use crate::slices::Slices;
+use crate::slices::Sliced;
 use crate::table::{Table, TableUndo};
 use crate::time::Time;
 use std::collections::BTreeSet;
@@ -31,8 +32,8 @@ pub(crate) struct DispatcherUndo<N: Node> {
 
 impl<N: Node> DispatcherUndo<N> {
     /// What was before an event of these tables.
-    pub(crate) fn of(timers: &mut Table<Timer<N>>, connections: &mut Table<Connection<N>>) -> Self {
-        Self { timers: timers.take_undo(), connections: connections.take_undo() }
+    pub(crate) fn of(timers: &mut Table<Timer<N>>, connections: &mut Table<Connection<N>>, only: &EngineOnly) -> Self {
+        Self { timers: timers.take_undo(only), connections: connections.take_undo(only) }
     }
 
     /// Visits everything that the event touched in these tables.
@@ -259,8 +260,8 @@ impl<N: Node> Dispatcher<N> {
     }
 
     /// The tables, to be written in slices.
-    pub(crate) fn slices(&mut self) -> [&mut dyn Slices; 2] {
-        [&mut self.timers, &mut self.connections]
+    pub(crate) fn slices(&mut self, only: &EngineOnly) -> [Sliced<'_>; 2] {
+        [self.timers.sliced(only), self.connections.sliced(only)]
     }
 
     /// Lends its tables.
@@ -281,11 +282,11 @@ impl<N: Node> Dispatcher<N> {
         self.lingering = self.connections.iter().filter_map(closing).collect();
     }
 
-    pub(crate) fn take_undo(&mut self) -> DispatcherUndo<N> {
-        DispatcherUndo::of(&mut self.timers, &mut self.connections)
+    pub(crate) fn take_undo(&mut self, only: &EngineOnly) -> DispatcherUndo<N> {
+        DispatcherUndo::of(&mut self.timers, &mut self.connections, only)
     }
 
-    pub(crate) fn roll_back(&mut self, undo: &DispatcherUndo<N>) {
+    pub(crate) fn roll_back(&mut self, undo: &DispatcherUndo<N>, only: &EngineOnly) {
         for (key, old) in undo.timers.first_touches() {
             let id = Id::new(key.clone());
             if let Some(timer) = self.timers.get(&id) {
@@ -300,9 +301,9 @@ impl<N: Node> Dispatcher<N> {
             }
             self.lingering.extend(old.and_then(|connection| Some((connection.closing?, id))));
         }
-        self.timers.roll_back(&undo.timers);
+        self.timers.roll_back(&undo.timers, only);
         if !sabotaged("rollback_misses_a_table") {
-            self.connections.roll_back(&undo.connections);
+            self.connections.roll_back(&undo.connections, only);
         }
     }
 
@@ -311,7 +312,12 @@ impl<N: Node> Dispatcher<N> {
         undo.visit_touched(&self.timers, &self.connections, visit);
     }
 
+    #[inline]
     pub(crate) fn difference_since(&self, undo: &DispatcherUndo<N>, patch: &mut Patch) -> Result<(), WriteError> {
+        // Most events touch neither.
+        if undo.timers.is_empty() && undo.connections.is_empty() {
+            return Ok(());
+        }
         patch.table("/timers", &self.timers, &undo.timers)?;
         patch.table("/connections", &self.connections, &undo.connections)
     }
@@ -321,9 +327,10 @@ impl<N: Node> Dispatcher<N> {
 fn timer_id<N: Node, M: Object>(owner: &Id<M>, name: &str) -> Id<Timer<N>> {
     owner.key().with_text(|owner| {
         let mut key = String::with_capacity(M::KIND.len() + owner.len() + name.len() + 2);
-        key.push_str(M::KIND);
+        // Escaped like segments of a JSON Pointer: a slash in a kind or a key can't make one owner's timers look like
+        // another's. The name comes last, and may hold anything.
+        each_escaped(M::KIND, |piece| key.push_str(piece));
         key.push('/');
-        // Escaped like a segment of a JSON Pointer: a slash in a key can't make one owner's timers look like another's.
         each_escaped(owner, |piece| key.push_str(piece));
         key.push('/');
         key.push_str(name);

@@ -3,7 +3,8 @@
 use crate::Serializable;
 use crate::dispatcher::{Connection, Standing, Timer};
 use crate::id::Id;
-use crate::machine::Node;
+use crate::machine::{Envelope, Node};
+use std::fmt;
 
 /// What an event began with, as it stands in the journal.
 #[derive(Clone, Serializable)]
@@ -48,4 +49,23 @@ pub enum Cause<N: Node> {
         /// Which one.
         connection: Id<Connection<N>>,
     },
+}
+
+/// Names kinds and classes, and hides what was said.
+impl<N: Node> fmt::Debug for Cause<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let class = |envelope: &N::Envelope| envelope.message_class().unwrap_or("a message");
+        match self {
+            Self::Command { envelope } => write!(f, "Command({} to {})", class(envelope), envelope.kind()),
+            Self::Message { connection, index, envelope: Some(envelope) } => {
+                write!(f, "Message({connection}, {index}, {} to {})", class(envelope), envelope.kind())
+            }
+            Self::Message { connection, index, envelope: None } => write!(f, "Message({connection}, {index})"),
+            Self::Timer { timer } => write!(f, "Timer({timer})"),
+            Self::Confirmation { connection, index } => write!(f, "Confirmation({connection}, {index})"),
+            Self::Conflict { connection, theirs } => write!(f, "Conflict({connection}, {theirs})"),
+            Self::Edit => f.write_str("Edit"),
+            Self::Lingered { connection } => write!(f, "Lingered({connection})"),
+        }
+    }
 }

@@ -4,9 +4,10 @@
 
 use super::{Engine, SyncError, document};
 use crate::dispatcher::Dispatcher;
+use crate::engine_only::EngineOnly;
 use crate::machine::Node;
 use crate::serializable::{Hole, Lines, Writer};
-use crate::slices::Slices;
+use crate::slices::Sliced;
 use crate::store::{Store, StoreError};
 
 /// Bytes of the text that are given to the store at once.
@@ -15,7 +16,7 @@ const PIECE: usize = 256 << 10;
 const SLICE: usize = 16 << 10;
 
 /// Where a snapshot is.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) enum Compaction {
     /// There is none.
     #[default]
@@ -26,7 +27,6 @@ pub(super) enum Compaction {
     Given,
 }
 
-#[derive(Debug)]
 pub(super) struct Slicing {
     /// The document without what is in its tables.
     outline: String,
@@ -85,9 +85,8 @@ impl<N: Node, S: Store> Engine<N, S> {
     }
 
     fn begin_snapshot(&mut self) -> Result<(), SyncError> {
-        for (table, slices) in tables(&mut self.node, &mut self.event.dispatcher).into_iter().enumerate() {
-            slices.freeze(table);
-        }
+        let tables = tables(&mut self.node, &mut self.event.dispatcher, &self.only);
+        tables.into_iter().enumerate().for_each(|(number, Sliced(table))| table.freeze(number));
         let out = Writer::new().with_lines(Lines::PerEntry).with_holes();
         let (timers, connections) = (self.event.dispatcher.timers(), self.event.dispatcher.connections());
         let mut out =
@@ -107,7 +106,8 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// Writes some `length` bytes. An error that the buffer is full leaves everything as it is.
     fn write_slices(&mut self, length: usize) -> Result<(), SyncError> {
         let Compaction::Writing(slicing) = &mut self.compaction else { return Ok(()) };
-        if slicing.write(&mut self.node, &mut self.event.dispatcher, &mut self.store, length)? {
+        let mut tables = tables(&mut self.node, &mut self.event.dispatcher, &self.only);
+        if slicing.write(&mut tables, &mut self.store, length)? {
             self.compaction = Compaction::Given;
         }
         Ok(())
@@ -129,7 +129,8 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     /// Lets the tables forget what they keep for a snapshot.
     pub(super) fn abandon_snapshot(&mut self) {
-        tables(&mut self.node, &mut self.event.dispatcher).into_iter().for_each(Slices::thaw);
+        let tables = tables(&mut self.node, &mut self.event.dispatcher, &self.only);
+        tables.into_iter().for_each(|Sliced(table)| table.thaw());
         self.compaction = Compaction::Idle;
     }
 
@@ -142,13 +143,7 @@ impl<N: Node, S: Store> Engine<N, S> {
 
 impl Slicing {
     /// Writes some `length` bytes. Gives back whether the store has everything now.
-    fn write<N: Node, S: Store>(
-        &mut self,
-        node: &mut N,
-        dispatcher: &mut Dispatcher<N>,
-        store: &mut S,
-        length: usize,
-    ) -> Result<bool, SyncError> {
+    fn write<S: Store>(&mut self, tables: &mut [Sliced<'_>], store: &mut S, length: usize) -> Result<bool, SyncError> {
         let mut left = length;
         loop {
             let complete = self.hole == self.holes.len() && self.at == self.outline.len();
@@ -169,8 +164,8 @@ impl Slicing {
                 self.piece.raw(&self.outline[self.at..end]);
                 self.at = end;
             } else if let Some(&hole) = self.holes.get(self.hole) {
-                let done = match tables(node, dispatcher).into_iter().nth(hole.table) {
-                    Some(table) => table
+                let done = match tables.get_mut(hole.table) {
+                    Some(Sliced(table)) => table
                         .write_slice(hole, &mut self.piece, left.min(PIECE.saturating_sub(before)))
                         .map_err(SyncError::Write)?,
                     None => true,
@@ -183,8 +178,8 @@ impl Slicing {
 }
 
 /// All tables of the document.
-fn tables<'t, N: Node>(node: &'t mut N, dispatcher: &'t mut Dispatcher<N>) -> Vec<&'t mut dyn Slices> {
-    let mut tables = node.slices();
-    tables.extend(dispatcher.slices());
+fn tables<'t, N: Node>(node: &'t mut N, dispatcher: &'t mut Dispatcher<N>, only: &EngineOnly) -> Vec<Sliced<'t>> {
+    let mut tables = node.slices(only);
+    tables.extend(dispatcher.slices(only));
     tables
 }

@@ -5,6 +5,7 @@
 
 use super::cause::Cause;
 use crate::dispatcher::{Connection, DispatcherUndo, Timer};
+use crate::engine_only::EngineOnly;
 use crate::machine::Node;
 use crate::serializable::{
     Change, Json, Patch, Pointer, Problem, ReadError, Reader, Schema, Serializable, WriteError, Writer, apply_patch,
@@ -32,8 +33,8 @@ impl<N: Node> Document<N> {
     }
 
     /// Ends an event of the tables beside the state: hands over what was before it.
-    pub(super) fn take_undo_beside(&mut self) -> DispatcherUndo<N> {
-        DispatcherUndo::of(&mut self.timers, &mut self.connections)
+    pub(super) fn take_undo_beside(&mut self, only: &EngineOnly) -> DispatcherUndo<N> {
+        DispatcherUndo::of(&mut self.timers, &mut self.connections, only)
     }
 }
 

@@ -6,8 +6,10 @@
 use super::cause::Cause;
 use super::document::Document;
 use super::history::Version;
+use super::transaction::panicked;
 use super::{Engine, EventError, Sequence};
 use crate::machine::Node;
+use crate::panics::catch;
 use crate::serializable::{Patch, ReadError, Reader, Serializable, WriteError, apply_patch};
 use crate::store::Store;
 use crate::time::Time;
@@ -95,28 +97,37 @@ impl<N: Node, S: Store> Engine<N, S> {
         now: Time,
         agree: impl FnOnce(&str) -> bool,
     ) -> Result<Option<Sequence>, EditError> {
-        if let Some(reason) = self.poisoned {
-            return Err(EditError::Event(EventError::Poisoned { reason }));
-        }
-        let edited = self.read_edited(document)?;
-        let patch = self.edited_difference(&edited).map_err(EditError::Write)?;
-        if patch.operations() == 0 || !agree(&patch.to_json()) {
+        self.enter(|engine| Ok(engine.take_edited(document, now, agree))).map_err(EditError::Event).flatten()
+    }
+
+    fn take_edited(
+        &mut self,
+        document: &str,
+        now: Time,
+        agree: impl FnOnce(&str) -> bool,
+    ) -> Result<Option<Sequence>, EditError> {
+        // Nothing has begun until all of this is there.
+        let begun = catch(|| {
+            let patch = self.edited_difference(&self.read_edited(document)?).map_err(EditError::Write)?;
+            let agreed = patch.operations() > 0 && agree(&patch.to_json());
+            Ok(agreed.then(|| (patch, self.node.clone(), self.node.own())))
+        });
+        let Some((patch, before, own)) =
+            begun.unwrap_or_else(|text| Err(EditError::Event(EventError::Rejected(panicked("the edit", &text)))))?
+        else {
             return Ok(None);
-        }
-        let before = self.node.clone();
+        };
         self.event.begin(now, self.sequence + 1, None);
-        self.event.own = Some(self.node.own());
+        self.event.own = Some(own);
         let applied = self.apply_to_document(&patch.to_json());
         let undo = self.take_undo();
-        let kept = applied
-            .map_err(EditError::Read)
-            .and_then(|()| self.guarded(|engine| engine.keep_edit(&patch, &undo)).map_err(EditError::Event));
+        let kept = applied.and_then(|()| self.keep_edit(&patch, &undo).map_err(EditError::Event));
         if let Err(error) = kept {
             self.abandon_snapshot();
-            self.event.dispatcher.roll_back(&undo.dispatcher);
+            self.event.dispatcher.roll_back(&undo.dispatcher, &self.only);
             self.event.dispatcher.order_deadlines();
             self.node = before;
-            drop(self.node.take_undo(None));
+            drop(self.node.take_undo(None, &self.only));
             self.renew_shadow();
             return Err(error);
         }
@@ -126,8 +137,10 @@ impl<N: Node, S: Store> Engine<N, S> {
     }
 
     fn keep_edit(&mut self, patch: &Patch, undo: &Version<N>) -> Result<(), EventError> {
-        self.node.check(&undo.state).map_err(EventError::Rejected)?;
-        self.begin_record(&Cause::Edit, None)?;
+        self.guarded(|engine| {
+            engine.node.check(&undo.state).map_err(EventError::Rejected)?;
+            engine.begin_record(&Cause::Edit, None)
+        })?;
         self.patch.append(patch);
         self.append(false, undo)
     }
@@ -157,14 +170,17 @@ impl<N: Node, S: Store> Engine<N, S> {
     }
 
     /// Changes state, timers and connections, with undo logs as in any event.
-    fn apply_to_document(&mut self, patch: &str) -> Result<(), ReadError> {
+    fn apply_to_document(&mut self, patch: &str) -> Result<(), EditError> {
         let (timers, connections) = self.event.dispatcher.take_tables();
         let mut document = Document { state: mem::take(&mut self.node), timers, connections };
-        let applied = apply_patch(&mut document, &mut Reader::new(patch));
+        let applied = catch(|| apply_patch(&mut document, &mut Reader::new(patch)));
         let Document { state, timers, connections } = document;
         self.node = state;
         self.event.dispatcher.put_tables(timers, connections);
-        applied
+        applied.map_or_else(
+            |text| Err(EditError::Event(EventError::Rejected(panicked("the edit", &text)))),
+            |applied| applied.map_err(EditError::Read),
+        )
     }
 }
 

@@ -1,13 +1,16 @@
 //! The last versions, in memory.
 //!
-//! Invariant: a version costs what its event changed: the undo log of the event, and its record.
+//! Invariant: a version costs what its event changed: the undo log of the event, and its record. All of them together take
+//! no more bytes than they may.
 
 use super::Sequence;
 use crate::dispatcher::DispatcherUndo;
+use crate::engine_only::EngineOnly;
 use crate::machine::Node;
 use crate::serializable::Patch;
 use crate::time::Time;
 use std::collections::VecDeque;
+use std::fmt;
 
 /// What leads from one version back to the one before it.
 pub(super) struct Version<N: Node> {
@@ -16,7 +19,7 @@ pub(super) struct Version<N: Node> {
 }
 
 /// What made a version.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HistoryEntry {
     /// The version.
@@ -27,47 +30,102 @@ pub struct HistoryEntry {
     pub record: String,
 }
 
+/// Hides the record, which has secrets in it.
+impl fmt::Debug for HistoryEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, time, record } = self;
+        f.debug_struct("HistoryEntry")
+            .field("version", version)
+            .field("time", time)
+            .field("bytes", &record.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A version that is past, and what it takes to get back to the one before it.
+struct Past<N: Node> {
+    undo: Version<N>,
+    entry: HistoryEntry,
+    bytes: usize,
+}
+
 pub(super) struct History<N: Node> {
-    versions: VecDeque<(Version<N>, HistoryEntry)>,
+    /// Oldest first, without a gap up to the present version; none where that one wasn't kept.
+    versions: VecDeque<Past<N>>,
     limit: usize,
+    limit_bytes: usize,
+    /// Of all of them.
+    bytes: usize,
 }
 
 impl<N: Node> History<N> {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { versions: VecDeque::new(), limit }
+    pub(super) fn new(limit: usize, limit_bytes: usize) -> Self {
+        Self { versions: VecDeque::new(), limit, limit_bytes, bytes: 0 }
     }
 
     pub(super) fn push(&mut self, undo: Version<N>, version: Sequence, time: Time, record: &mut Patch) {
-        // The oldest one's memory serves the newest.
-        let oldest = if self.versions.len() >= self.limit { self.versions.pop_front() } else { None };
         if self.limit == 0 {
             return;
         }
-        let mut entry = oldest.map(|(_, entry)| entry).unwrap_or_default();
+        let mut entry = HistoryEntry { version, time, record: String::new() };
+        if self.versions.len() >= self.limit
+            && let Some(oldest) = self.versions.pop_front()
+        {
+            // Its memory serves the newest.
+            self.bytes = self.bytes.saturating_sub(oldest.bytes);
+            entry.record = oldest.entry.record;
+        }
+        let freed = record.freed();
         record.exchange(&mut entry.record);
-        (entry.version, entry.time) = (version, time);
-        self.versions.push_back((undo, entry));
+        shrink(&mut entry.record);
+        let bytes = size_of::<Past<N>>().saturating_add(entry.record.capacity()).saturating_add(freed);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.versions.push_back(Past { undo, entry, bytes });
+        if self.bytes > self.limit_bytes {
+            self.fit();
+        }
+    }
+
+    /// Lets go of the oldest ones until the rest fits.
+    #[cold]
+    fn fit(&mut self) {
+        while self.bytes > self.limit_bytes
+            && let Some(past) = self.versions.pop_front()
+        {
+            self.bytes = if self.versions.is_empty() { 0 } else { self.bytes.saturating_sub(past.bytes) };
+        }
     }
 
     pub(super) fn entries(&self) -> impl DoubleEndedIterator<Item = &HistoryEntry> {
-        self.versions.iter().map(|(_, entry)| entry)
+        self.versions.iter().map(|past| &past.entry)
     }
 
     /// Forgets all versions but the current one.
     pub(super) fn clear(&mut self) {
+        self.bytes = 0;
         self.versions.clear();
     }
 
     /// The state at `version`, if it is the current one or still kept.
-    pub(super) fn state_at(&self, version: Sequence, current: Sequence, node: &N) -> Option<N> {
+    pub(super) fn state_at(&self, version: Sequence, current: Sequence, node: &N, only: &EngineOnly) -> Option<N> {
         let back = usize::try_from(current.checked_sub(version)?).ok()?;
         if back > self.versions.len() {
             return None;
         }
         let mut state = node.clone();
-        for (version, _) in self.versions.iter().rev().take(back) {
-            state.roll_back(&version.state);
+        for past in self.versions.iter().rev().take(back) {
+            state.roll_back(&past.undo.state, only);
         }
         Some(state)
+    }
+}
+
+/// Gives back memory that a far longer record has needed.
+#[inline]
+fn shrink(record: &mut String) {
+    /// Bytes that aren't worth it.
+    const LITTLE: usize = 4 << 10;
+    if record.capacity() > LITTLE && record.capacity() / 4 > record.len() {
+        record.shrink_to_fit();
     }
 }

@@ -4,6 +4,7 @@
 
 use super::document::{Document, Restored, refused, write_document};
 use crate::dispatcher::DispatcherUndo;
+use crate::engine_only::EngineOnly;
 use crate::machine::Node;
 use crate::references::{StrongReferences, Touched};
 use crate::serializable::{Json, Lines, Reader, Writer, from_json};
@@ -99,6 +100,7 @@ struct Inspector<N: Node> {
     restored: Restored<N>,
     references: StrongReferences,
     last: Last<N>,
+    only: EngineOnly,
 }
 
 /// What was handed over last.
@@ -119,7 +121,12 @@ enum Last<N: Node> {
 
 impl<N: Node> Inspector<N> {
     fn new() -> Self {
-        Self { restored: Restored::Nothing, references: StrongReferences::default(), last: Last::Whole }
+        Self {
+            restored: Restored::Nothing,
+            references: StrongReferences::default(),
+            last: Last::Whole,
+            only: EngineOnly::new(),
+        }
     }
 }
 
@@ -128,8 +135,8 @@ impl<N: Node> Recovery for Inspector<N> {
         self.restored.snapshot(sequence, document)?;
         self.last = Last::Foreign;
         if let Restored::Typed(document) = &mut self.restored {
-            drop(document.state.take_undo(None));
-            drop(document.take_undo_beside());
+            drop(document.state.take_undo(None, &self.only));
+            drop(document.take_undo_beside(&self.only));
             self.last = Last::Whole;
         }
         Ok(())
@@ -143,8 +150,8 @@ impl<N: Node> Recovery for Inspector<N> {
         self.restored.record(sequence, record)?;
         if let Restored::Typed(document) = &mut self.restored {
             let rejected = Reader::new(record).peek_field("rejected").map_err(refused)?.is_some();
-            let beside = document.take_undo_beside();
-            self.last = Last::Record { before: document.state.take_undo(own), beside, rejected };
+            let beside = document.take_undo_beside(&self.only);
+            self.last = Last::Record { before: document.state.take_undo(own, &self.only), beside, rejected };
         }
         Ok(())
     }

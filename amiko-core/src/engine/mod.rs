@@ -17,6 +17,7 @@ mod settings;
 mod shadow;
 mod sync;
 mod transaction;
+mod ways_in;
 
 pub use cause::Cause;
 pub use edit::EditError;
@@ -26,17 +27,16 @@ pub use inspection::{repair, verify};
 pub use output::{Output, Request};
 pub use rehearsal::Rehearsal;
 pub use settings::{Entropy, Limits, Settings};
-#[cfg(feature = "sim")]
-pub(crate) use transaction::panic_text;
 
-use crate::dispatcher::{Arrival, Connection, Dispatcher, Due, Timer};
+use crate::dispatcher::{Connection, Dispatcher, Timer};
+use crate::engine_only::EngineOnly;
 use crate::id::{Id, Object};
-use crate::machine::{Hosts, Node, StateMachine};
+use crate::machine::Node;
 use crate::references::{Name, Referrers, StrongReferences};
 use crate::rejection::Rejection;
 use crate::router::Event;
 use crate::sabotage::sabotaged;
-use crate::serializable::{Key, Lines, Patch, Secrets, WriteError, Writer, shorten};
+use crate::serializable::{Key, Lines, Patch, Secrets, WriteError, Writer};
 use crate::store::{Damaged, Directory, Store, Torn};
 use crate::table::Table;
 use crate::time::Time;
@@ -46,6 +46,7 @@ use document::Restored;
 use history::History;
 use output::Sealed;
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use sync::UnderWay;
 
@@ -101,6 +102,7 @@ pub struct Rejected {
 pub struct Engine<N: Node, S: Store = Directory> {
     node: N,
     event: Event<N>,
+    only: EngineOnly,
     store: S,
     settings: Settings,
     sequence: Sequence,
@@ -128,6 +130,17 @@ pub struct Engine<N: Node, S: Store = Directory> {
     patch: Patch,
     /// Bytes of the last record.
     record: usize,
+}
+
+/// Says where it stands, and nothing of the state.
+impl<N: Node, S: Store> fmt::Debug for Engine<N, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("sequence", &self.sequence)
+            .field("durable", &self.durable)
+            .field("poisoned", &self.poisoned)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<N: Node, S: Store> Engine<N, S> {
@@ -172,6 +185,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         let mut engine = Self {
             node: document.state,
             event: Event::new(dispatcher, settings.limits.clone(), seed),
+            only: EngineOnly::new(),
             store,
             sequence: recovered.sequence,
             durable: recovered.sequence,
@@ -180,7 +194,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             sealed: Sealed::new(),
             unreleased: HashMap::new(),
             compaction: Compaction::default(),
-            history: History::new(settings.history),
+            history: History::new(settings.history, settings.history_bytes),
             references: StrongReferences::default(),
             rejections: VecDeque::new(),
             shadow: None,
@@ -193,7 +207,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             settings,
         };
         // What was put into tables while the state was made isn't part of an event.
-        drop(engine.node.take_undo(None));
+        drop(engine.take_undo());
         let dispatcher = &engine.event.dispatcher;
         engine.references = StrongReferences::of(&engine.node, dispatcher.timers(), dispatcher.connections());
         engine.renew_shadow();
@@ -245,7 +259,8 @@ impl<N: Node, S: Store> Engine<N, S> {
         &self.damaged
     }
 
-    /// The last versions, oldest first: what made each of them, and when.
+    /// The last versions, oldest first: what made each of them, and when. As many as [`Settings::history`] and
+    /// [`Settings::history_bytes`] allow.
     pub fn history(&self) -> impl DoubleEndedIterator<Item = &HistoryEntry> {
         self.history.entries()
     }
@@ -264,7 +279,7 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     /// The state as it was at a version, if that is still kept. Costs a copy of all pointers to objects.
     pub fn version(&self, version: Sequence) -> Option<N> {
-        self.history.state_at(version, self.sequence, &self.node)
+        self.history.state_at(version, self.sequence, &self.node, &self.only)
     }
 
     /// What has this ID in it, strong or not: objects, the node's own fields, timers, and outboxes. Walks everything.
@@ -320,157 +335,6 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// When the next timer is due.
     pub fn next_due(&self) -> Option<Time> {
         self.event.dispatcher.next_due()
-    }
-
-    /// Sends a message to an object, after the timers that are due.
-    ///
-    /// # Errors
-    /// The event was rejected, and nothing of it happened; or the store failed.
-    pub fn send<M>(&mut self, to: &Id<M>, message: M::Message, now: Time) -> Result<Sequence, EventError>
-    where
-        M: StateMachine<Node = N>,
-        N: Hosts<M>,
-    {
-        self.command(N::envelope(to.clone(), message), None, now)
-    }
-
-    /// The same for an envelope, with the request that the handlers' replies are for.
-    ///
-    /// # Errors
-    /// As [`Engine::send`].
-    pub fn command(
-        &mut self,
-        envelope: N::Envelope,
-        request: Option<Request>,
-        now: Time,
-    ) -> Result<Sequence, EventError> {
-        self.tick(now)?;
-        self.event.begin(now, self.sequence + 1, request);
-        self.event.deliver(envelope.clone());
-        self.run(&Cause::Command { envelope })
-    }
-
-    /// Takes a message from a peer, after the timers that are due: what it means to the node, or why it means nothing.
-    /// It acts once: repeated, it is only confirmed again. Rejected, it is used up all the same.
-    ///
-    /// # Errors
-    /// The message was rejected; messages before it are missing; or the store failed.
-    pub fn receive(
-        &mut self,
-        connection: &Id<Connection<N>>,
-        index: u64,
-        message: Result<N::Envelope, Rejection>,
-        now: Time,
-    ) -> Result<Sequence, EventError> {
-        self.tick(now)?;
-        let confirm = || Output::Confirm { connection: connection.clone(), index };
-        match self.event.dispatcher.arrival(connection, index) {
-            None => return Err(EventError::NoConnection { connection: connection.key().clone() }),
-            Some(Arrival::Gap(missing)) => return Err(EventError::Gap { missing }),
-            Some(Arrival::Future) => {
-                let expected = self.connection(connection).map_or(0, |connection| connection.received);
-                return Err(EventError::Future { index, expected });
-            }
-            Some(Arrival::Repeated) => {
-                self.sealed.seal(self.sequence, [confirm()]);
-                return Ok(self.sequence);
-            }
-            Some(Arrival::Next) => {}
-        }
-        let cause = |envelope| Cause::Message { connection: connection.clone(), index, envelope };
-        let (cause, used_up) = (cause(message.as_ref().ok().cloned()), cause(None));
-        let begin = |event: &mut Event<N>, sequence| {
-            event.begin(now, sequence, None);
-            event.dispatcher.advance(connection);
-            event.output(confirm());
-        };
-        begin(&mut self.event, self.sequence + 1);
-        match message {
-            Ok(envelope) => self.event.deliver(envelope),
-            Err(rejection) => self.event.fail(rejection),
-        }
-        self.run_or_use_up(&cause, &used_up, begin)
-    }
-
-    /// A peer has everything up to and including this message.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub fn confirm(&mut self, connection: &Id<Connection<N>>, index: u64, now: Time) -> Result<Sequence, EventError> {
-        let Some(state) = self.connection(connection) else {
-            return Err(EventError::NoConnection { connection: connection.key().clone() });
-        };
-        let sent = self.first_unreleased(connection).unwrap_or(state.sent);
-        if index >= sent {
-            return Err(EventError::NeverSent { index, sent });
-        }
-        if state.first_unconfirmed() > index {
-            return Ok(self.sequence);
-        }
-        self.event.begin(now, self.sequence + 1, None);
-        if self.event.dispatcher.confirm(connection, index) {
-            self.event.output(Output::Closed { connection: connection.clone() });
-        }
-        self.run(&Cause::Confirmation { connection: connection.clone(), index })
-    }
-
-    /// Fires the timers that are due, in the order of their deadlines, at most [`Limits::due`] of them. A timer whose
-    /// message is rejected is used up; see [`Engine::rejections`].
-    ///
-    /// # Errors
-    /// The store failed.
-    pub fn tick(&mut self, now: Time) -> Result<Sequence, EventError> {
-        if let Some(reason) = self.poisoned {
-            return Err(EventError::Poisoned { reason });
-        }
-        for _ in 0..self.settings.limits.due {
-            let Some(due) = self.event.dispatcher.due(now) else { break };
-            // What is rejected is noted among the rejections, and used up.
-            if let Err(EventError::Store(error)) = self.fire(due, now) {
-                return Err(EventError::Store(error));
-            }
-        }
-        Ok(self.sequence)
-    }
-
-    fn fire(&mut self, due: Due<N>, now: Time) -> Result<Sequence, EventError> {
-        match due {
-            Due::Timer(timer) => {
-                let envelope = self.event.dispatcher.timers().get(&timer).map(|timer| timer.envelope.clone());
-                let begin = |event: &mut Event<N>, sequence| {
-                    event.begin(now, sequence, None);
-                    event.dispatcher.remove_timer(&timer);
-                };
-                begin(&mut self.event, self.sequence + 1);
-                envelope.into_iter().for_each(|envelope| self.event.deliver(envelope));
-                let cause = Cause::Timer { timer: timer.clone() };
-                self.run_or_use_up(&cause, &cause, begin)
-            }
-            Due::Connection(connection) => {
-                self.event.begin(now, self.sequence + 1, None);
-                self.event.dispatcher.drop_connection(&connection);
-                self.event.output(Output::Closed { connection: connection.clone() });
-                self.run(&Cause::Lingered { connection })
-            }
-        }
-    }
-
-    /// Runs the event that has begun. If it is rejected, a second one only takes note of what came in, so that nothing
-    /// poisonous comes back for ever. That one is small whatever came in: neither its message nor all of its reason is in it.
-    fn run_or_use_up(
-        &mut self,
-        cause: &Cause<N>,
-        used_up: &Cause<N>,
-        begin: impl Fn(&mut Event<N>, Sequence),
-    ) -> Result<Sequence, EventError> {
-        let error = match self.run(cause) {
-            Err(error @ (EventError::Rejected(_) | EventError::Write(_) | EventError::TooLong { .. })) => error,
-            outcome => return outcome,
-        };
-        begin(&mut self.event, self.sequence + 1);
-        let reason = shorten(&error.to_string());
-        self.commit(used_up, Some(&reason))?;
-        Err(error)
     }
 
     /// The whole document as text, as a snapshot of this version holds it.

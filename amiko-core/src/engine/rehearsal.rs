@@ -6,11 +6,22 @@ use super::{Engine, EventError, Output};
 use crate::machine::Node;
 use crate::store::Store;
 use crate::time::Time;
+use std::fmt;
 
 /// What an event would do.
 pub struct Rehearsal<N: Node> {
     difference: String,
     outputs: Vec<Output<N>>,
+}
+
+/// Hides what would change and be sent, which may have secrets in it.
+impl<N: Node> fmt::Debug for Rehearsal<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rehearsal")
+            .field("bytes", &self.difference.len())
+            .field("outputs", &self.outputs)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<N: Node> Rehearsal<N> {
@@ -55,15 +66,14 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// # Errors
     /// Those that the command would have.
     pub fn dry_run(&mut self, envelope: N::Envelope, now: Time) -> Result<Rehearsal<N>, EventError> {
-        if let Some(reason) = self.poisoned {
-            return Err(EventError::Poisoned { reason });
-        }
-        self.event.begin(now, self.sequence + 1, None);
-        self.event.deliver(envelope);
-        let outcome = self.handle()?;
+        self.enter(|engine| engine.rehearse(envelope, now))
+    }
+
+    fn rehearse(&mut self, envelope: N::Envelope, now: Time) -> Result<Rehearsal<N>, EventError> {
+        let outcome = self.handle(now, None, |event| event.deliver(envelope))?;
         let undo = self.take_undo();
         let tried = match outcome {
-            Ok(()) => self.guarded(|engine| engine.try_difference(&undo)),
+            Ok(()) => self.try_difference(&undo),
             Err(rejection) => Err(EventError::Rejected(rejection)),
         };
         let outputs = std::mem::take(&mut self.event.outputs);

@@ -33,6 +33,15 @@ impl<N: Node, S: Store> Engine<N, S> {
         theirs: Standing,
         now: Time,
     ) -> Result<Option<Conflict>, EventError> {
+        self.enter(|engine| engine.take_standing(connection, theirs, now))
+    }
+
+    fn take_standing(
+        &mut self,
+        connection: &Id<Connection<N>>,
+        theirs: Standing,
+        now: Time,
+    ) -> Result<Option<Conflict>, EventError> {
         let (Some(ours), Some(state)) = (self.standing(connection), self.connection(connection)) else {
             return Err(EventError::NoConnection { connection: connection.key().clone() });
         };
@@ -41,14 +50,13 @@ impl<N: Node, S: Store> Engine<N, S> {
         }
         let Some(older) = ours.older(&theirs) else {
             if let Some(last) = theirs.received.checked_sub(1) {
-                self.confirm(connection, last, now)?;
+                self.take_confirmation(connection, last, now)?;
             }
             return Ok(None);
         };
         let conflict = Conflict { found: now, older, ours, theirs };
-        self.event.begin(now, self.sequence + 1, None);
-        self.event.dispatcher.set_conflict(connection, Some(conflict));
-        self.run(&Cause::Conflict { connection: connection.clone(), theirs })?;
+        let cause = Cause::Conflict { connection: connection.clone(), theirs };
+        self.run(now, None, &cause, |event| event.dispatcher.set_conflict(connection, Some(conflict)))?;
         Ok(Some(conflict))
     }
 }

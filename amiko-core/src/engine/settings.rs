@@ -81,6 +81,9 @@ pub struct Settings {
     pub entropy: Entropy,
     /// Versions that are kept in memory. Default 1,000.
     pub history: usize,
+    /// Bytes of the versions that are kept in memory: their records, and what their events have changed or removed. What
+    /// doesn't fit isn't kept, the newest one included. Default 64 MiB.
+    pub history_bytes: usize,
     /// Rejections that are kept in memory. Default 100.
     pub rejections: usize,
     /// Every record is read back into a second state before it is kept, and what it leads to is compared with the state: for
@@ -101,6 +104,7 @@ impl Default for Settings {
             limits: Limits::default(),
             entropy: Entropy::System,
             history: 1_000,
+            history_bytes: 64 << 20,
             rejections: 100,
             check_records: cfg!(debug_assertions),
             snapshot_ratio: 2,

@@ -20,11 +20,11 @@ impl<N: Node, S: Store> Engine<N, S> {
         let refused = |reason: String| EventError::Write(WriteError::unreadable(reason));
         let read = read_record(&mut *shadow, &mut Reader::new(self.patch.whole()));
         read.map_err(|error| refused(format!("its record isn't read back: {}", error.reason())))?;
-        drop(shadow.state.take_undo(None));
-        drop(shadow.take_undo_beside());
+        drop(shadow.state.take_undo(None, &self.only));
+        drop(shadow.take_undo_beside(&self.only));
         self.compare_objects(&shadow, undo).map_err(refused)?;
         if N::old_references(&undo.state, &mut |_| {}) {
-            let own = shadow.state.take_undo(Some(self.node.own()));
+            let own = shadow.state.take_undo(Some(self.node.own()), &self.only);
             let mut patch = Patch::new();
             shadow.state.difference_since(&own, &mut patch).map_err(EventError::Write)?;
             if patch.operations() > 0 {
@@ -56,8 +56,8 @@ impl<N: Node, S: Store> Engine<N, S> {
             let (timers, connections) = (dispatcher.timers().clone(), dispatcher.connections().clone());
             let mut shadow = Document { state: self.node.clone(), timers, connections };
             // From now on its tables take note of what is touched, as those of the engine do.
-            drop(shadow.state.take_undo(None));
-            drop(shadow.take_undo_beside());
+            drop(shadow.state.take_undo(None, &self.only));
+            drop(shadow.take_undo_beside(&self.only));
             self.shadow = Some(Box::new(shadow));
         }
     }

@@ -5,21 +5,25 @@
 use super::cause::Cause;
 use super::history::Version;
 use super::{Engine, EventError, Rejected, Sequence, document};
-use crate::engine::Output;
+use crate::engine::{Output, Request};
 use crate::machine::Node;
+use crate::panics::catch;
 use crate::references::{ReferenceChanges, Touched};
 use crate::rejection::Rejection;
-use crate::router;
+use crate::router::{self, Event};
 use crate::store::Store;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::time::Time;
 
 impl<N: Node, S: Store> Engine<N, S> {
-    /// Runs the event that has begun to its end: commits it, or puts back what was before.
-    pub(super) fn run(&mut self, cause: &Cause<N>) -> Result<Sequence, EventError> {
-        if let Some(reason) = self.poisoned {
-            return Err(EventError::Poisoned { reason });
-        }
-        match self.handle()? {
+    /// Runs an event to its end, which begins with what `begin` does: commits it, or puts back what was before.
+    pub(super) fn run(
+        &mut self,
+        now: Time,
+        request: Option<Request>,
+        cause: &Cause<N>,
+        begin: impl FnOnce(&mut Event<N>),
+    ) -> Result<Sequence, EventError> {
+        match self.handle(now, request, begin)? {
             Ok(()) => self.commit(cause, None),
             Err(rejection) => {
                 let undo = self.take_undo();
@@ -30,17 +34,29 @@ impl<N: Node, S: Store> Engine<N, S> {
         }
     }
 
-    /// Lets the machines handle the event that has begun. The outer error is one after which there is no way back.
-    pub(super) fn handle(&mut self) -> Result<Result<(), Rejection>, EventError> {
-        let (node, event) = (&mut self.node, &mut self.event);
+    /// Begins an event and lets the machines handle it. The outer error is one after which there is no way back.
+    pub(super) fn handle(
+        &mut self,
+        now: Time,
+        request: Option<Request>,
+        begin: impl FnOnce(&mut Event<N>),
+    ) -> Result<Result<(), Rejection>, EventError> {
+        let (node, event, only, next) = (&mut self.node, &mut self.event, &self.only, self.sequence + 1);
         // The state is put back as a whole when a handler panics, so nobody sees what it left half done.
-        let outcome = catch_unwind(AssertUnwindSafe(|| router::run(node, event))).unwrap_or_else(|panic| {
-            let rejection = Rejection::new(format!("a handler panicked: {}", panic_text(&*panic)));
-            Err(rejection.with_chain(event.last_chain()))
+        let handled = catch(|| {
+            event.begin(now, next, request);
+            begin(event);
+            router::run(node, event)
         });
-        if !node.is_intact() {
+        let outcome = match handled {
+            Ok(outcome) => outcome,
+            Err(text) => Err(panicked("a handler", &text).with_chain(event.last_chain())),
+        };
+        if !node.is_intact(only) {
             // What was in the old table is gone from memory; on disk it is.
-            return Err(self.poison("a handler put another table in the place of one of the node's"));
+            return Err(
+                self.poison("a handler put another table in the place of one of the node's, or panicked inside one")
+            );
         }
         Ok(outcome)
     }
@@ -48,7 +64,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// Checks what the event changed, gives it to the store, and makes it a version.
     pub(super) fn commit(&mut self, cause: &Cause<N>, rejected: Option<&str>) -> Result<Sequence, EventError> {
         let undo = self.take_undo();
-        match self.guarded(|engine| engine.log(cause, rejected, &undo)) {
+        match self.log(cause, rejected, &undo) {
             Ok(false) => {}
             Ok(true) => {
                 self.sequence += 1;
@@ -89,11 +105,13 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     /// Appends the difference to the journal, if there is one.
     fn log(&mut self, cause: &Cause<N>, rejected: Option<&str>, undo: &Version<N>) -> Result<bool, EventError> {
-        if rejected.is_none() {
-            self.node.check(&undo.state).map_err(EventError::Rejected)?;
-        }
-        self.begin_record(cause, rejected)?;
-        self.find_difference(undo)?;
+        self.guarded(|engine| {
+            if rejected.is_none() {
+                engine.node.check(&undo.state).map_err(EventError::Rejected)?;
+            }
+            engine.begin_record(cause, rejected)?;
+            engine.find_difference(undo)
+        })?;
         if self.patch.operations() == 0 {
             return Ok(false);
         }
@@ -101,21 +119,25 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(true)
     }
 
-    /// Where code of the application runs that isn't a handler: its check, and how its objects are written.
+    /// Where code of the application runs that isn't a handler, and that changes nothing: its check, and how its objects are
+    /// written.
     pub(super) fn guarded<T>(
         &mut self,
         check: impl FnOnce(&mut Self) -> Result<T, EventError>,
     ) -> Result<T, EventError> {
-        catch_unwind(AssertUnwindSafe(|| check(self))).unwrap_or_else(|panic| {
-            Err(EventError::Rejected(Rejection::new(format!("a check panicked: {}", panic_text(&*panic)))))
-        })
+        match catch(|| check(self)) {
+            Ok(outcome) => outcome,
+            Err(text) => Err(EventError::Rejected(panicked("a check", &text))),
+        }
     }
 
     /// What an event would change, held against every check.
     pub(super) fn try_difference(&mut self, undo: &Version<N>) -> Result<String, EventError> {
-        self.node.check(&undo.state).map_err(EventError::Rejected)?;
-        self.patch.clear();
-        self.find_difference(undo)?;
+        self.guarded(|engine| {
+            engine.node.check(&undo.state).map_err(EventError::Rejected)?;
+            engine.patch.clear();
+            engine.find_difference(undo)
+        })?;
         let changes = self.check_references(undo)?;
         self.references.revert(changes);
         Ok(self.patch.to_json())
@@ -164,12 +186,12 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     pub(super) fn take_undo(&mut self) -> Version<N> {
         let own = self.event.own.take();
-        Version { state: self.node.take_undo(own), dispatcher: self.event.dispatcher.take_undo() }
+        Version { state: self.node.take_undo(own, &self.only), dispatcher: self.event.dispatcher.take_undo(&self.only) }
     }
 
     pub(super) fn roll_back(&mut self, undo: &Version<N>) {
-        self.node.roll_back(&undo.state);
-        self.event.dispatcher.roll_back(&undo.dispatcher);
+        self.node.roll_back(&undo.state, &self.only);
+        self.event.dispatcher.roll_back(&undo.dispatcher, &self.only);
         self.event.outputs.clear();
         self.renew_shadow();
     }
@@ -188,10 +210,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     }
 }
 
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(text), _) => text,
-        (_, Some(text)) => text,
-        _ => "without a message",
-    }
+#[cold]
+pub(super) fn panicked(who: &str, text: &str) -> Rejection {
+    Rejection::new(format!("{who} panicked: {text}"))
 }

@@ -3,7 +3,7 @@
 //! Invariant: whichever way a field goes, it comes back exactly or is refused while writing.
 
 use super::{
-    Change, Json, Key, Patch, Pointer, ReadError, Reader, Reference, Schema, Secrets, Serializable, Summary,
+    Change, Json, Kept, Key, Patch, Pointer, ReadError, Reader, Reference, Schema, Secrets, Serializable, Summary,
     WriteError, Writer, serde,
 };
 use crate::map::Map;
@@ -67,7 +67,16 @@ pub trait Codec<T> {
         let (mut before, mut after) = (Writer::new(), Writer::new());
         self.write(old, &mut before)?;
         self.write(new, &mut after)?;
-        if before.as_str() == after.as_str() { Ok(()) } else { patch.replace_with(|out| self.write(new, out)) }
+        if before.as_str() == after.as_str() {
+            return Ok(());
+        }
+        patch.free(self.weight(old, Kept::Shared));
+        patch.replace_with(|out| self.write(new, out))
+    }
+
+    /// As [`Serializable::weight`].
+    fn weight(&self, value: &T, kept: Kept) -> usize {
+        super::weight::of_text(kept, |out| self.write(value, out))
     }
 
     /// As [`Serializable::apply`].
@@ -116,6 +125,11 @@ impl<T: Serializable> Codec<T> for Native {
     #[inline]
     fn difference(&self, new: &T, old: &T, patch: &mut Patch) -> Result<(), WriteError> {
         new.difference(old, patch)
+    }
+
+    #[inline]
+    fn weight(&self, value: &T, kept: Kept) -> usize {
+        value.weight(kept)
     }
 
     fn apply(&self, value: &mut T, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {

@@ -4,9 +4,10 @@
 
 use super::key::Key;
 use super::values::{apply_to_map, read_entries, same_key, write_key};
+use super::weight::of_elements;
 use super::{
-    Change, Native, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
-    replace_whole,
+    Change, Kept, Native, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError,
+    Writer, replace_whole,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
@@ -17,7 +18,7 @@ fn sorted<K: Ord, V, S>(map: &HashMap<K, V, S>) -> Vec<(&K, &V)> {
     entries
 }
 
-impl<K: Key, V: Serializable, S: BuildHasher + Default + 'static> Serializable for HashMap<K, V, S> {
+impl<K: Key, V: Serializable, S: BuildHasher + Default + Send + Sync + 'static> Serializable for HashMap<K, V, S> {
     const EXACT: bool = K::EXACT && V::EXACT;
 
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
@@ -47,6 +48,12 @@ impl<K: Key, V: Serializable, S: BuildHasher + Default + 'static> Serializable f
         Ok(())
     }
 
+    fn weight(&self, kept: Kept) -> usize {
+        let own = if kept == Kept::Alone { self.len() * size_of::<(K, V)>() } else { 0 };
+        let keys: usize = if kept == Kept::Alone { self.keys().map(Key::weight_of_key).sum() } else { 0 };
+        own + keys + of_elements(self.values(), kept)
+    }
+
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
         let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
         let insert = |map: &mut Self, key, value| drop(map.insert(key, value));
@@ -72,7 +79,7 @@ impl<K: Key, V: Serializable, S: BuildHasher + Default + 'static> Serializable f
     }
 }
 
-impl<T: Serializable + Ord + Hash, S: BuildHasher + Default + 'static> Serializable for HashSet<T, S> {
+impl<T: Serializable + Ord + Hash, S: BuildHasher + Default + Send + Sync + 'static> Serializable for HashSet<T, S> {
     const EXACT: bool = T::EXACT;
 
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
@@ -100,6 +107,11 @@ impl<T: Serializable + Ord + Hash, S: BuildHasher + Default + 'static> Serializa
     fn schema(schema: &mut Schema) -> String {
         format!("set of {}", T::schema(schema))
     }
+
+    fn weight(&self, kept: Kept) -> usize {
+        let own = if kept == Kept::Alone { self.len() * size_of::<T>() } else { 0 };
+        own + of_elements(self, kept)
+    }
 }
 
 #[cfg(feature = "bytes")]
@@ -116,7 +128,16 @@ impl Serializable for bytes::Bytes {
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        if self == old { Ok(()) } else { patch.replace(self) }
+        if self == old {
+            return Ok(());
+        }
+        patch.free(old.len());
+        patch.replace(self)
+    }
+
+    fn weight(&self, kept: Kept) -> usize {
+        // A copy shares the bytes.
+        if kept == Kept::Shared { self.len() } else { 0 }
     }
 
     fn summarize(&self, out: &mut Summary) {
@@ -151,6 +172,10 @@ impl<T: Send + Sync + 'static> Serializable for std::marker::PhantomData<T> {
 
     fn difference(&self, _: &Self, _: &mut Patch) -> Result<(), WriteError> {
         Ok(())
+    }
+
+    fn weight(&self, _: Kept) -> usize {
+        0
     }
 
     fn schema(_: &mut Schema) -> String {

@@ -3,8 +3,12 @@
 //! Invariant: a number keeps every digit and an object the order of its fields, so that what isn't touched is written as it
 //! was read.
 
-use super::{Change, Patch, Pointer, Problem, ReadError, ReadLimits, Reader, Schema, Serializable, WriteError, Writer};
+use super::weight::of_elements;
+use super::{
+    Change, Kept, Patch, Pointer, Problem, ReadError, ReadLimits, Reader, Schema, Serializable, WriteError, Writer,
+};
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 /// Any JSON value.
 ///
@@ -217,8 +221,8 @@ impl Json {
 /// The JSON text, in one line.
 ///
 /// What no reader would take is shown as what is wrong with it, in angle brackets.
-impl std::fmt::Display for Json {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match super::to_json(self) {
             Ok(text) => f.write_str(&text),
             Err(error) => write!(f, "<{error}>"),
@@ -226,7 +230,22 @@ impl std::fmt::Display for Json {
     }
 }
 
+/// The bytes of a member of an object, without what its value has on the heap.
+fn field_weight(name: &str) -> usize {
+    size_of::<(String, Json)>() + name.len()
+}
+
 impl Serializable for Json {
+    fn weight(&self, kept: Kept) -> usize {
+        match self {
+            _ if kept == Kept::Shared => 0,
+            Self::Null | Self::Bool(_) => 0,
+            Self::Number(text) | Self::String(text) => text.len(),
+            Self::Array(values) => values.weight(kept),
+            Self::Object(fields) => fields.iter().map(|(name, value)| field_weight(name) + value.weight(kept)).sum(),
+        }
+    }
+
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         match self {
             Self::Null => out.null(),
@@ -346,13 +365,28 @@ pub(super) fn entries_difference(
 /// The fields of a class that this program doesn't know: `#[amiko(unknown = "keep")]`.
 ///
 /// What a newer program has written survives a round trip through an older one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct UnknownFields(Vec<(String, Json)>);
+
+/// The names only: nobody here knows which of the values are secrets.
+impl fmt::Debug for UnknownFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
 
 impl UnknownFields {
     /// The names of the fields.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// As [`Serializable::weight`]: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn weight(&self, kept: Kept) -> usize {
+        let names: usize =
+            if kept == Kept::Alone { self.0.iter().map(|(name, _)| field_weight(name)).sum() } else { 0 };
+        names + of_elements(self.0.iter().map(|(_, value)| value), kept)
     }
 
     /// Takes a field: for the code that the derive writes.

@@ -50,7 +50,7 @@ pub use composite::{Joined, Parts, called_key, readable_key, split_key};
     label = "expected a key, like `String`, `u64` or `Id<_>`",
     note = "if `{Self}` is yours, add `#[derive(Key)]` to it: it may be a struct of keys, or an enum of names"
 )]
-pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
+pub trait Key: Clone + Ord + Hash + fmt::Debug + Send + Sync + 'static {
     /// Whether two such keys are known to be equal only if their texts are, and to be read back as they are. Of others that is
     /// looked at each time.
     #[doc(hidden)]
@@ -68,6 +68,11 @@ pub trait Key: Clone + Ord + Hash + fmt::Debug + 'static {
     /// What such keys are called in a schema, which is how a change of their form is noticed.
     fn called() -> String {
         "key".into()
+    }
+
+    /// Bytes on the heap that the key keeps, roughly; see [`Serializable::weight`](super::Serializable::weight).
+    fn weight_of_key(&self) -> usize {
+        self.with_text(str::len)
     }
 
     /// Visits the key, if it is an ID.
@@ -143,6 +148,11 @@ impl<K: Key + From<String>> IntoKey<K> for Cow<'_, str> {
 impl Key for String {
     const EXACT: bool = true;
 
+    #[inline]
+    fn weight_of_key(&self) -> usize {
+        self.len()
+    }
+
     fn called() -> String {
         "text".into()
     }
@@ -185,6 +195,10 @@ pub fn with_hex<R>(first: &str, bytes: &[u8], lend: impl FnOnce(&str) -> R) -> R
 impl Key for () {
     const EXACT: bool = true;
 
+    fn weight_of_key(&self) -> usize {
+        0
+    }
+
     fn encode(&self) -> Cow<'_, str> {
         Cow::Borrowed("")
     }
@@ -196,6 +210,11 @@ impl Key for () {
 
 impl<const N: usize> Key for [u8; N] {
     const EXACT: bool = true;
+
+    #[inline]
+    fn weight_of_key(&self) -> usize {
+        0
+    }
 
     fn encode(&self) -> Cow<'_, str> {
         Cow::Owned(self.with_text(str::to_owned))
@@ -237,6 +256,11 @@ macro_rules! integer_keys {
     ($($type:ty),*) => {$(
         impl Key for $type {
             const EXACT: bool = true;
+
+            #[inline]
+            fn weight_of_key(&self) -> usize {
+                0
+            }
 
             fn called() -> String {
                 "integer".into()

@@ -11,6 +11,7 @@ pub mod attributes {}
 mod codec;
 mod error;
 mod hashed;
+mod interior;
 mod json;
 mod key;
 mod migrate;
@@ -24,6 +25,7 @@ mod secret;
 mod serde;
 mod summary;
 mod values;
+mod weight;
 mod writer;
 
 pub use codec::{Codec, Entries, Native, Serde};
@@ -38,6 +40,7 @@ pub use reference::Reference;
 pub use schema::Schema;
 pub use secret::Secret;
 pub use summary::{Summary, SummaryLimits, summary, summary_with};
+pub use weight::Kept;
 #[doc(hidden)]
 pub use writer::Hole;
 pub use writer::{Lines, Secrets, Text, Writer};
@@ -50,6 +53,8 @@ pub(crate) use values::{apply_to_map, pointed_key, read_entries, same_key, write
 
 #[doc(hidden)]
 pub use codec::{Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde};
+#[doc(hidden)]
+pub use interior::{Interior, InteriorMutability, Unshared};
 #[doc(hidden)]
 pub use key::{Joined, Parts, called_key, readable_key, split_key};
 #[doc(hidden)]
@@ -86,11 +91,20 @@ pub use serde::{deserialize, serialize};
 /// assert_eq!(error.to_string(), r#"x: expected an integer of 64 bits, found "three" (line 1, column 23)"#);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # No interior mutability
+/// An object changes through `&mut` only, after its old version was kept: a change through a shared reference would be
+/// neither undone nor written. So `Cell` and `RefCell` aren't fields, since values of such a type are `Send` and `Sync`,
+/// and `Mutex`, `RwLock`, `OnceLock` and atomics are refused as fields, also inside the containers of the standard library.
+///
+/// The compiler can't see them inside a type that implements this trait, or serde's, by hand or in another crate; nor in a
+/// field with `#[amiko(with = …)]` or `#[amiko(skip)]`, where only a cache that may be lost at any time has a place. An
+/// `Arc` is fine: its value is copied before it is changed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be part of a state or a message",
     note = "add `#[derive(Serializable)]` to `{Self}`"
 )]
-pub trait Serializable: Sized + 'static {
+pub trait Serializable: Sized + Send + Sync + 'static {
     /// Writes the value.
     ///
     /// # Errors
@@ -135,6 +149,15 @@ pub trait Serializable: Sized + 'static {
         difference_of_text(self, old, patch)
     }
 
+    /// Bytes on the heap that an old version of the value keeps, roughly: the history lets go of versions by their weight. The
+    /// cost should be nothing, or at most that of a copy.
+    ///
+    /// What versions share ([`Kept::Shared`]) is asked for only when the value is gone for good. For what changes inside a
+    /// value, a [`difference`](Serializable::difference) that shares anything says it by [`Patch::free`].
+    fn weight(&self, kept: Kept) -> usize {
+        weight::of_text(kept, |out| self.write(out))
+    }
+
     /// The other side of [`Serializable::difference`]: changes what `pointer` names.
     ///
     /// # Errors
@@ -168,6 +191,11 @@ pub trait Serializable: Sized + 'static {
         // Nothing is known of it, so they are looked for.
         schema.strong();
         "custom".into()
+    }
+
+    #[doc(hidden)]
+    fn weight_of_slice(slice: &[Self], kept: Kept) -> usize {
+        weight::of_elements(slice, kept)
     }
 
     #[doc(hidden)]
@@ -234,7 +262,11 @@ pub(crate) fn difference_of_text<T: Serializable>(new: &T, old: &T, patch: &mut 
     let (mut before, mut after) = (Writer::new(), Writer::new());
     old.write(&mut before)?;
     new.write(&mut after)?;
-    if before.as_str() == after.as_str() { Ok(()) } else { patch.replace(new) }
+    if before.as_str() == after.as_str() {
+        return Ok(());
+    }
+    patch.free(old.weight(Kept::Shared));
+    patch.replace(new)
 }
 
 /// Reads the elements of an array.

@@ -3,11 +3,12 @@
 //! Invariant: applied to the old version, the difference gives the new one.
 
 use super::key::Key;
-use super::{Codec, Place, Problem, ReadError, Reader, Serializable, WriteError, Writer, write_value};
+use super::{Codec, Kept, Place, Problem, ReadError, Reader, Serializable, WriteError, Writer, write_value};
 use crate::id::Keyed;
 use crate::scan::contains;
 use crate::table::{Table, TableUndo};
 use std::borrow::Cow;
+use std::fmt;
 
 /// The JSON Patch (RFC 6902) that leads from one version of a value to another: field by field, entry by entry.
 ///
@@ -49,7 +50,7 @@ pub fn apply<T: Serializable + Clone>(value: &T, patch: &str) -> Result<T, ReadE
 }
 
 /// Collects the operations `add`, `replace` and `remove` that lead from an old version to a new one.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Patch {
     /// The JSON Pointer (RFC 6901) of the value that is compared, as it stands in a JSON string; without the last ones
     /// of `fields`.
@@ -65,6 +66,16 @@ pub struct Patch {
     /// Where in the text the operations begin: before them may be the rest of a record.
     start: usize,
     operations: usize,
+    /// Bytes that only the old version keeps.
+    freed: usize,
+}
+
+/// Hides the values, which may have secrets in them.
+impl fmt::Debug for Patch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (operations, bytes) = (self.operations, self.as_str().len());
+        f.debug_struct("Patch").field("operations", &operations).field("bytes", &bytes).finish_non_exhaustive()
+    }
 }
 
 /// How far inside a journal record the value of an operation is: record, patch, operation.
@@ -90,6 +101,30 @@ impl Patch {
         self.out.clear();
         self.start = 0;
         self.operations = 0;
+        self.freed = 0;
+    }
+
+    /// Takes note of memory that only the old version keeps from now on; see [`Serializable::weight`].
+    #[inline]
+    pub fn free(&mut self, bytes: usize) {
+        self.freed = self.freed.saturating_add(bytes);
+    }
+
+    /// Takes note of an old version of a field that is kept as a whole: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn free_copy<T: Serializable>(&mut self, old: &T) {
+        self.free(size_of::<T>() + old.weight(Kept::Alone));
+    }
+
+    /// The same of a field that goes the way of a codec: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn free_copy_with<T, C: Codec<T>>(&mut self, codec: &C, old: &T) {
+        self.free(size_of::<T>() + codec.weight(old, Kept::Alone));
+    }
+
+    /// What was taken note of.
+    pub(crate) fn freed(&self) -> usize {
+        self.freed
     }
 
     /// Begins anew, as a part of a text of at most so many bytes that begins with this.
@@ -215,7 +250,7 @@ impl Patch {
         key.with_text(|segment| match (old, new) {
             (Some(old), Some(new)) => self.field(segment, old, new),
             (None, Some(new)) => self.add(segment, new),
-            (Some(_), None) => self.remove(segment),
+            (Some(old), None) => self.remove_value(segment, old),
             (None, None) => Ok(()),
         })
     }
@@ -300,6 +335,13 @@ impl Patch {
     /// None: a result like that of the others.
     pub fn remove(&mut self, segment: &str) -> Result<(), WriteError> {
         self.within(segment, |patch| patch.operation("{\"op\":\"remove\",\"path\":\"", "\"", |_| Ok(())))
+    }
+
+    /// The same, where it is known what is gone. Apart, since most entries change and stay.
+    #[inline(never)]
+    fn remove_value<T: Serializable>(&mut self, segment: &str, old: &T) -> Result<(), WriteError> {
+        self.free(old.weight(Kept::Shared));
+        self.remove(segment)
     }
 
     /// Writes what comes before the path, the path, what comes after it, and the value.

@@ -3,7 +3,8 @@
 //! Invariant: one class name stands for one type behind a trait; two of one name are refused at the first use.
 
 use super::{
-    Change, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
+    Change, Kept, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError,
+    Writer,
 };
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
@@ -11,7 +12,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 /// What `#[amiko(polymorphic)]` puts in the place of `Serializable`, which can't be behind a `dyn`. Every class has it.
-pub trait Polymorphic: Any {
+pub trait Polymorphic: Any + Send + Sync {
     /// As [`Serializable::write`].
     ///
     /// # Errors
@@ -29,6 +30,8 @@ pub trait Polymorphic: Any {
     fn apply_object(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError>;
     /// As [`Serializable::references`].
     fn references_object(&self, visit: &mut dyn FnMut(Reference<'_>));
+    /// As [`Serializable::weight`], with the object itself.
+    fn weight_of_object(&self, kept: Kept) -> usize;
     /// As [`Serializable::summarize`].
     fn summarize_object(&self, out: &mut Summary);
     /// As [`Serializable::class`].
@@ -55,6 +58,10 @@ impl<T: Serializable> Polymorphic for T {
 
     fn references_object(&self, visit: &mut dyn FnMut(Reference<'_>)) {
         self.references(visit);
+    }
+
+    fn weight_of_object(&self, kept: Kept) -> usize {
+        self.weight(kept) + if kept == Kept::Alone { size_of::<T>() } else { 0 }
     }
 
     fn summarize_object(&self, out: &mut Summary) {

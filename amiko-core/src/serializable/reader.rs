@@ -9,6 +9,7 @@ mod escapes;
 use super::{Place, Problem, ReadError};
 use crate::scan::{digits, plain};
 use std::borrow::Cow;
+use std::fmt;
 
 /// What a reader accepts at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub enum Unknown {
 }
 
 /// Reads JSON from a `str`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Reader<'a> {
     input: &'a str,
     at: usize,
@@ -51,6 +52,18 @@ pub struct Reader<'a> {
     first: bool,
     limits: ReadLimits,
     unknown: Unknown,
+}
+
+/// Hides the text, which may have secrets in it.
+impl fmt::Debug for Reader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { input, at, depth, .. } = self;
+        f.debug_struct("Reader")
+            .field("bytes", &input.len())
+            .field("at", at)
+            .field("depth", depth)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Reader<'a> {

@@ -2,7 +2,9 @@
 //!
 //! Invariant: a secret is written to disk and to its peer, and nowhere else.
 
-use super::{Change, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer};
+use super::{
+    Change, Kept, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
+};
 use std::fmt;
 
 /// A value that no log and no screen shows: its `Debug` hides it. On disk and on the wire it is what it is; a writer with
@@ -62,6 +64,10 @@ impl<T: Serializable> Serializable for Secret<T> {
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         self.0.difference(&old.0, patch)
+    }
+
+    fn weight(&self, kept: Kept) -> usize {
+        self.0.weight(kept)
     }
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {

@@ -4,19 +4,40 @@
 
 use super::key::Key;
 use super::patch::replace_whole;
+use super::weight::of_elements;
+use super::weight::whole;
 use super::{
-    Change, Codec, Native, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary,
+    Change, Codec, Kept, Native, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary,
     WriteError, Writer,
 };
 use crate::sabotage::sabotaged;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+/// The methods of a type that keeps nothing on the heap.
+macro_rules! weightless {
+    () => {
+        #[inline]
+        fn weight(&self, _: Kept) -> usize {
+            0
+        }
+
+        #[inline]
+        fn weight_of_slice(_: &[Self], _: Kept) -> usize {
+            0
+        }
+    };
+}
+
 /// The methods of a type that is compared and replaced as a whole; for types whose values are equal only if their texts are.
 macro_rules! whole {
     () => {
         fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-            if self == old { Ok(()) } else { patch.replace(self) }
+            if self == old {
+                return Ok(());
+            }
+            patch.free(old.weight(Kept::Shared));
+            patch.replace(self)
         }
     };
 }
@@ -91,6 +112,8 @@ macro_rules! integers {
             }
 
             whole!();
+
+            weightless!();
         }
     )*};
 }
@@ -128,6 +151,8 @@ impl Serializable for u8 {
 
     whole!();
 
+    weightless!();
+
     fn write_slice(slice: &[Self], out: &mut Writer) -> Result<(), WriteError> {
         out.bytes(slice);
         Ok(())
@@ -159,6 +184,8 @@ impl Serializable for bool {
     }
 
     whole!();
+
+    weightless!();
 }
 
 impl Serializable for f64 {
@@ -180,6 +207,8 @@ impl Serializable for f64 {
         // By bits: 0.0 and -0.0 are equal, but not the same.
         if self.to_bits() == old.to_bits() { Ok(()) } else { patch.replace(self) }
     }
+
+    weightless!();
 }
 
 impl Serializable for String {
@@ -203,6 +232,11 @@ impl Serializable for String {
     }
 
     whole!();
+
+    #[inline]
+    fn weight(&self, kept: Kept) -> usize {
+        if kept == Kept::Alone { self.len() } else { 0 }
+    }
 }
 
 impl Serializable for () {
@@ -226,6 +260,8 @@ impl Serializable for () {
     }
 
     whole!();
+
+    weightless!();
 }
 
 impl<T: Serializable> Serializable for Option<T> {
@@ -273,8 +309,16 @@ impl<T: Serializable> Serializable for Option<T> {
         match (self, old) {
             (None, None) => Ok(()),
             (Some(new), Some(old)) if !new.is_null() => new.difference(old, patch),
-            _ => patch.replace(self),
+            _ => {
+                patch.free(old.weight(Kept::Shared));
+                patch.replace(self)
+            }
         }
+    }
+
+    #[inline]
+    fn weight(&self, kept: Kept) -> usize {
+        self.as_ref().map_or(0, |value| value.weight(kept))
     }
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
@@ -291,13 +335,27 @@ impl<T: Serializable> Serializable for Box<T> {
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         (**self).difference(old, patch)
     }
+
+    #[inline]
+    fn weight(&self, kept: Kept) -> usize {
+        (**self).weight(kept) + if kept == Kept::Alone { size_of::<T>() } else { 0 }
+    }
 }
 
 impl<T: Serializable + Clone> Serializable for Arc<T> {
     pointer!(T, Arc::new, Arc::make_mut);
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        if Arc::ptr_eq(self, old) { Ok(()) } else { (**self).difference(old, patch) }
+        if Arc::ptr_eq(self, old) {
+            return Ok(());
+        }
+        patch.free(size_of::<T>() + (**old).weight(Kept::Alone));
+        (**self).difference(old, patch)
+    }
+
+    #[inline]
+    fn weight(&self, kept: Kept) -> usize {
+        if kept == Kept::Shared { whole(&**self) } else { 0 }
     }
 }
 
@@ -333,7 +391,17 @@ impl<T: Serializable> Serializable for Vec<T> {
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        if T::difference_of_slice(self, old, patch)? { Ok(()) } else { patch.replace(self) }
+        if T::difference_of_slice(self, old, patch)? {
+            return Ok(());
+        }
+        patch.free(old.weight(Kept::Shared));
+        patch.replace(self)
+    }
+
+    #[inline]
+    fn weight(&self, kept: Kept) -> usize {
+        let own = if kept == Kept::Alone { size_of_val(self.as_slice()) } else { 0 };
+        own + T::weight_of_slice(self, kept)
     }
 
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
@@ -387,6 +455,11 @@ impl<T: Serializable, const N: usize> Serializable for [T; N] {
         if T::difference_of_slice(self, old, patch)? { Ok(()) } else { patch.replace(self) }
     }
 
+    #[inline]
+    fn weight(&self, kept: Kept) -> usize {
+        T::weight_of_slice(self, kept)
+    }
+
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
         let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
         self[index(&segment, N)?].apply(rest, change)
@@ -421,6 +494,12 @@ impl<T: Serializable> Serializable for VecDeque<T> {
 
     fn schema(schema: &mut Schema) -> String {
         format!("list of {}", T::schema(schema))
+    }
+
+    fn weight(&self, kept: Kept) -> usize {
+        let (front, back) = self.as_slices();
+        let own = if kept == Kept::Alone { self.len() * size_of::<T>() } else { 0 };
+        own + T::weight_of_slice(front, kept) + T::weight_of_slice(back, kept)
     }
 }
 
@@ -467,6 +546,11 @@ impl<T: Serializable + Ord> Serializable for BTreeSet<T> {
 
     fn schema(schema: &mut Schema) -> String {
         format!("set of {}", T::schema(schema))
+    }
+
+    fn weight(&self, kept: Kept) -> usize {
+        let own = if kept == Kept::Alone { self.len() * size_of::<T>() } else { 0 };
+        own + of_elements(self, kept)
     }
 }
 
@@ -587,6 +671,12 @@ impl<K: Key, V: Serializable> Serializable for BTreeMap<K, V> {
         Ok(())
     }
 
+    fn weight(&self, kept: Kept) -> usize {
+        let own = if kept == Kept::Alone { self.len() * size_of::<(K, V)>() } else { 0 };
+        let keys: usize = if kept == Kept::Alone { self.keys().map(Key::weight_of_key).sum() } else { 0 };
+        own + keys + of_elements(self.values(), kept)
+    }
+
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
         let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
         let insert = |map: &mut Self, key, value| drop(map.insert(key, value));
@@ -625,6 +715,10 @@ macro_rules! tuples {
 
             fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
                 $(self.$index.references(visit);)+
+            }
+
+            fn weight(&self, kept: Kept) -> usize {
+                0 $(+ self.$index.weight(kept))+
             }
 
             fn schema(schema: &mut Schema) -> String {

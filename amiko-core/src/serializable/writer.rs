@@ -8,6 +8,7 @@ mod path;
 use super::{ReadLimits, Reader, WriteError};
 use crate::sabotage::sabotaged;
 use crate::scan::{is_plain, plain};
+use std::fmt;
 
 /// Which characters stand for themselves in a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,7 +45,6 @@ pub enum Secrets {
 ///
 /// Methods that write a string can't fail on the spot: one that is longer than a reader takes is noted, and said by
 /// [`Writer::finish`].
-#[derive(Debug)]
 pub struct Writer {
     out: String,
     text: Text,
@@ -74,6 +74,13 @@ impl Default for Writer {
             limit: usize::MAX,
             fault: None,
         }
+    }
+}
+
+/// Hides the text, which may have secrets in it.
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("bytes", &self.out.len()).field("depth", &self.depth).finish_non_exhaustive()
     }
 }
 

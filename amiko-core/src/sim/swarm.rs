@@ -4,11 +4,11 @@
 
 use super::world::World;
 use super::{FaultKind, Trace};
+use crate::panics::catch;
 use crate::protocol::Protocol;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How much of a trace is shown with a failure.
 const SHOWN: usize = 120;
@@ -122,8 +122,7 @@ fn attempt<P: Protocol>(
     mut world: World<P>,
     scenario: &impl Fn(&mut World<P>) -> Result<(), String>,
 ) -> (World<P>, Result<(), String>) {
-    let outcome = catch_unwind(AssertUnwindSafe(|| scenario(&mut world)));
-    let outcome = outcome.unwrap_or_else(|panic| Err(format!("a panic: {}", crate::engine::panic_text(&*panic))));
+    let outcome = catch(|| scenario(&mut world)).unwrap_or_else(|text| Err(format!("a panic: {text}")));
     (world, outcome)
 }
 

@@ -91,8 +91,8 @@ impl Table {
         let old = std::fs::read_to_string(document).unwrap_or_default();
         let begin = "<!-- written by `cargo test -p amiko-core --test places` -->\n";
         let end = "<!-- end -->\n";
-        let (before, rest) = old.split_once(begin).expect("the beginning of the table");
-        let (found, after) = rest.split_once(end).expect("the end of the table");
+        let (before, rest) = old.split_once(begin).unwrap();
+        let (found, after) = rest.split_once(end).unwrap();
         let expected = self.text();
         if std::env::var_os("AMIKO_BLESS").is_some_and(|value| value == "1") {
             std::fs::write(document, format!("{before}{begin}{expected}{end}{after}")).unwrap();

@@ -1,7 +1,7 @@
 //! The token that commits a payment, and the names that follow from it.
 
 use super::Network;
-use amiko_core::serializable::{Patch, ReadError, Reader, WriteError, Writer};
+use amiko_core::serializable::{Patch, ReadError, Reader, Schema, WriteError, Writer};
 use amiko_core::{Key, Rejection, Secret, Serializable};
 use ripemd::Ripemd160;
 use sha2::{Digest, Sha256};
@@ -91,6 +91,11 @@ impl Serializable for TransactionId {
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         if self == old { Ok(()) } else { patch.replace(self) }
     }
+
+    // It names no object.
+    fn schema(_: &mut Schema) -> String {
+        "custom".into()
+    }
 }
 
 /// One half of a route as a channel knows it: `1` and the transaction on the payer's side, `0` and it on the payee's.
@@ -144,5 +149,10 @@ impl Serializable for RouteId {
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         if self == old { Ok(()) } else { patch.replace(self) }
+    }
+
+    // It names no object.
+    fn schema(_: &mut Schema) -> String {
+        "custom".into()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Invitation, Link, Payee};
 use amiko_core::prelude::*;
+use amiko_core::serializable::Schema;
 use amiko_core::{PeerAddress, PublicKey, ReadError, Reader, WriteError, Writer};
 use std::fmt;
 use std::str::FromStr;
@@ -181,6 +182,11 @@ macro_rules! as_text {
             fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
                 let before = input.clone();
                 input.text()?.parse().map_err(|error: UrlError| before.invalid(error.to_string()))
+            }
+
+            // It names no object.
+            fn schema(_: &mut Schema) -> String {
+                "custom".into()
             }
         }
     )*};

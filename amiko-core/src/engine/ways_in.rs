@@ -1,0 +1,230 @@
+//! The ways in: commands, messages and confirmations of peers, and timers.
+//!
+//! Invariant: no panic gets out, and none leaves anything half done: the event is undone, or the engine is over.
+
+use super::cause::Cause;
+use super::{Engine, EventError, Output, Request, Sequence};
+use crate::dispatcher::{Arrival, Connection, Due};
+use crate::id::Id;
+use crate::machine::{Hosts, Node, StateMachine};
+use crate::panics::catch;
+use crate::rejection::Rejection;
+use crate::router::Event;
+use crate::serializable::shorten;
+use crate::store::Store;
+use crate::time::Time;
+
+impl<N: Node, S: Store> Engine<N, S> {
+    /// Lets something in. Handlers and checks that panic are undone further in; whatever else panics, like an old object
+    /// when it is dropped, or a key in the middle of a table, leaves behind what nobody can know.
+    pub(super) fn enter<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, EventError>) -> Result<T, EventError> {
+        if let Some(reason) = self.poisoned {
+            return Err(EventError::Poisoned { reason });
+        }
+        match catch(|| act(self)) {
+            Ok(outcome) => outcome,
+            Err(text) => Err(self.give_up_memory(&text)),
+        }
+    }
+
+    #[cold]
+    fn give_up_memory(&mut self, text: &str) -> EventError {
+        self.note(&Rejection::new(format!("a panic that can't be undone: {text}")));
+        self.poison("code of the application panicked where nothing can be undone")
+    }
+
+    /// Sends a message to an object, after the timers that are due.
+    ///
+    /// # Errors
+    /// The event was rejected, and nothing of it happened; or the store failed.
+    pub fn send<M>(&mut self, to: &Id<M>, message: M::Message, now: Time) -> Result<Sequence, EventError>
+    where
+        M: StateMachine<Node = N>,
+        N: Hosts<M>,
+    {
+        self.enter(|engine| engine.take_command(N::envelope(to.clone(), message), None, now))
+    }
+
+    /// The same for an envelope, with the request that the handlers' replies are for.
+    ///
+    /// # Errors
+    /// As [`Engine::send`].
+    pub fn command(
+        &mut self,
+        envelope: N::Envelope,
+        request: Option<Request>,
+        now: Time,
+    ) -> Result<Sequence, EventError> {
+        self.enter(|engine| engine.take_command(envelope, request, now))
+    }
+
+    fn take_command(
+        &mut self,
+        envelope: N::Envelope,
+        request: Option<Request>,
+        now: Time,
+    ) -> Result<Sequence, EventError> {
+        self.fire_due(now)?;
+        let cause = Cause::Command { envelope };
+        self.run(now, request, &cause, |event| deliver(event, &cause))
+    }
+
+    /// Takes a message from a peer, after the timers that are due: what it means to the node, or why it means nothing.
+    /// It acts once: repeated, it is only confirmed again. Rejected, it is used up all the same.
+    ///
+    /// # Errors
+    /// The message was rejected; messages before it are missing; or the store failed.
+    pub fn receive(
+        &mut self,
+        connection: &Id<Connection<N>>,
+        index: u64,
+        message: Result<N::Envelope, Rejection>,
+        now: Time,
+    ) -> Result<Sequence, EventError> {
+        self.enter(|engine| engine.take_message(connection, index, message, now))
+    }
+
+    fn take_message(
+        &mut self,
+        connection: &Id<Connection<N>>,
+        index: u64,
+        message: Result<N::Envelope, Rejection>,
+        now: Time,
+    ) -> Result<Sequence, EventError> {
+        self.fire_due(now)?;
+        let confirm = || Output::Confirm { connection: connection.clone(), index };
+        match self.event.dispatcher.arrival(connection, index) {
+            None => return Err(EventError::NoConnection { connection: connection.key().clone() }),
+            Some(Arrival::Gap(missing)) => return Err(EventError::Gap { missing }),
+            Some(Arrival::Future) => {
+                let expected = self.connection(connection).map_or(0, |connection| connection.received);
+                return Err(EventError::Future { index, expected });
+            }
+            Some(Arrival::Repeated) => {
+                self.sealed.seal(self.sequence, [confirm()]);
+                return Ok(self.sequence);
+            }
+            Some(Arrival::Next) => {}
+        }
+        let (envelope, refused) = match message {
+            Ok(envelope) => (Some(envelope), None),
+            Err(rejection) => (None, Some(rejection)),
+        };
+        let cause = |envelope| Cause::Message { connection: connection.clone(), index, envelope };
+        let (cause, used_up) = (cause(envelope), cause(None));
+        let advance = |event: &mut Event<N>| {
+            event.dispatcher.advance(connection);
+            event.output(confirm());
+        };
+        let begin = |event: &mut Event<N>| {
+            deliver(event, &cause);
+            refused.into_iter().for_each(|rejection| event.fail(rejection));
+        };
+        self.run_or_use_up(now, &cause, &used_up, begin, advance)
+    }
+
+    /// A peer has everything up to and including this message.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn confirm(&mut self, connection: &Id<Connection<N>>, index: u64, now: Time) -> Result<Sequence, EventError> {
+        self.enter(|engine| engine.take_confirmation(connection, index, now))
+    }
+
+    pub(super) fn take_confirmation(
+        &mut self,
+        connection: &Id<Connection<N>>,
+        index: u64,
+        now: Time,
+    ) -> Result<Sequence, EventError> {
+        let Some(state) = self.connection(connection) else {
+            return Err(EventError::NoConnection { connection: connection.key().clone() });
+        };
+        let sent = self.first_unreleased(connection).unwrap_or(state.sent);
+        if index >= sent {
+            return Err(EventError::NeverSent { index, sent });
+        }
+        if state.first_unconfirmed() > index {
+            return Ok(self.sequence);
+        }
+        let cause = Cause::Confirmation { connection: connection.clone(), index };
+        self.run(now, None, &cause, |event| {
+            if event.dispatcher.confirm(connection, index) {
+                event.output(Output::Closed { connection: connection.clone() });
+            }
+        })
+    }
+
+    /// Fires the timers that are due, in the order of their deadlines, at most [`Limits::due`] of them. A timer whose
+    /// message is rejected is used up; see [`Engine::rejections`].
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn tick(&mut self, now: Time) -> Result<Sequence, EventError> {
+        self.enter(|engine| engine.fire_due(now))
+    }
+
+    fn fire_due(&mut self, now: Time) -> Result<Sequence, EventError> {
+        for _ in 0..self.settings.limits.due {
+            let Some(due) = self.event.dispatcher.due(now) else { break };
+            // What is rejected is noted among the rejections, and used up.
+            if let Err(error @ (EventError::Store(_) | EventError::Poisoned { .. })) = self.fire(due, now) {
+                return Err(error);
+            }
+        }
+        Ok(self.sequence)
+    }
+
+    fn fire(&mut self, due: Due<N>, now: Time) -> Result<Sequence, EventError> {
+        match due {
+            Due::Timer(timer) => {
+                let cause = Cause::Timer { timer: timer.clone() };
+                let begin = |event: &mut Event<N>| {
+                    let envelope = event.dispatcher.timers().get(&timer).map(|timer| timer.envelope.clone());
+                    envelope.into_iter().for_each(|envelope| event.deliver(envelope));
+                };
+                let remove = |event: &mut Event<N>| event.dispatcher.remove_timer(&timer);
+                self.run_or_use_up(now, &cause, &cause, begin, remove)
+            }
+            Due::Connection(connection) => {
+                let cause = Cause::Lingered { connection: connection.clone() };
+                self.run(now, None, &cause, |event| {
+                    event.dispatcher.drop_connection(&connection);
+                    event.output(Output::Closed { connection: connection.clone() });
+                })
+            }
+        }
+    }
+
+    /// Runs an event. If it is rejected, a second one only takes note of what came in, so that nothing poisonous comes
+    /// back for ever. That one is small whatever came in: neither its message nor all of its reason is in it.
+    fn run_or_use_up(
+        &mut self,
+        now: Time,
+        cause: &Cause<N>,
+        used_up: &Cause<N>,
+        begin: impl FnOnce(&mut Event<N>),
+        take_note: impl Fn(&mut Event<N>),
+    ) -> Result<Sequence, EventError> {
+        let outcome = self.run(now, None, cause, |event| {
+            begin(event);
+            take_note(event);
+        });
+        let error = match outcome {
+            Err(error @ (EventError::Rejected(_) | EventError::Write(_) | EventError::TooLong { .. })) => error,
+            outcome => return outcome,
+        };
+        self.event.begin(now, self.sequence + 1, None);
+        take_note(&mut self.event);
+        let reason = shorten(&error.to_string());
+        self.commit(used_up, Some(&reason))?;
+        Err(error)
+    }
+}
+
+/// Hands over a copy of what was asked; the journal gets the original.
+fn deliver<N: Node>(event: &mut Event<N>, cause: &Cause<N>) {
+    if let Cause::Command { envelope } | Cause::Message { envelope: Some(envelope), .. } = cause {
+        event.deliver(envelope.clone());
+    }
+}
