@@ -6,6 +6,7 @@
 mod containers;
 mod elements;
 mod positions;
+mod random;
 mod table;
 mod world;
 
@@ -24,4 +25,9 @@ fn an_object_keeps_its_promises_in_every_place_or_is_refused_there() {
     println!("{holds} cells hold, {refused} are refused, {broken} are broken");
     assert_eq!(broken, 0, "see the table above");
     table.compare(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/places.md"));
+}
+
+#[test]
+fn whatever_happens_memory_journal_snapshot_and_differences_agree() {
+    random::look();
 }

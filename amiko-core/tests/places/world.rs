@@ -10,27 +10,34 @@ use amiko_core::store::Memory;
 
 #[derive(Clone, Serializable)]
 #[amiko(key = u8)]
-struct Slot {
+pub struct Slot {
     place: Box<dyn Place>,
 }
 
 #[derive(Clone, Default, Serializable, Node)]
 #[amiko(machine, network = Parcel)]
-struct World {
+pub struct World {
     #[amiko(objects)]
     slots: Table<Slot>,
     #[amiko(objects)]
     owners: Table<Owner>,
 }
 
+impl World {
+    /// What was put into the world last.
+    pub fn place(&self) -> Option<Box<dyn Place>> {
+        self.slots.get(&Id::new(1)).map(|slot| slot.place.clone())
+    }
+}
+
 /// What is sent to a peer.
 #[derive(Clone, Serializable)]
-struct Parcel {
+pub struct Parcel {
     place: Box<dyn Place>,
 }
 
 #[derive(Clone, Serializable)]
-enum Act {
+pub enum Act {
     Put { place: Box<dyn Place> },
     Later { place: Box<dyn Place> },
     Send { place: Box<dyn Place> },
@@ -57,16 +64,16 @@ impl StateMachine for World {
     }
 }
 
-type Worlds = Engine<World, Memory>;
+pub type Worlds = Engine<World, Memory>;
 
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.entropy = Entropy::Seed([7; 32]);
     settings.check_records = true;
     settings
 }
 
-fn open() -> Worlds {
+pub fn open() -> Worlds {
     let mut world = Worlds::open(Memory::new(), settings()).unwrap();
     for number in 0..4 {
         act(&mut world, Act::Hire { owner: format!("owner {number}") }).unwrap();
@@ -74,7 +81,7 @@ fn open() -> Worlds {
     world
 }
 
-fn act(world: &mut Worlds, act: Act) -> Result<(), String> {
+pub fn act(world: &mut Worlds, act: Act) -> Result<(), String> {
     let sent = world.send(&Id::new(()), act, Time::from_secs(1));
     sent.map(drop).map_err(|error| std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string))
 }
@@ -139,7 +146,7 @@ fn live(row: &Row, which: Which) -> Result<Worlds, String> {
 }
 
 /// What is found after a crash.
-fn reopen(world: Worlds) -> Result<Worlds, String> {
+pub fn reopen(world: Worlds) -> Result<Worlds, String> {
     Worlds::open(world.into_store().crash(), settings()).map_err(|error| format!("{error:?}"))
 }
 
