@@ -99,7 +99,7 @@ fn several_keys_are_joined() {
     let painted = Painted(Colour::Grey, slot(7, "nuts"), (1, Id::new("top")));
     assert_eq!(painted.encode(), "!!!grey/7~1nuts/1~1top");
     assert_eq!(Slot::called(), "key Slot of integer, key Sku of text");
-    let parts = "(key Colour of red, dark-blue, !grey, türkis), (key Slot of integer, key Sku of text), (key of integer, ID of a shelf)";
+    let parts = "(key Colour of red, dark-blue, !grey, türkis), (key Slot of integer, key Sku of text), (key of integer, ID of a shelf by key Sku of text)";
     assert_eq!(Painted::called(), format!("key Place of {parts}"));
 
     let mut found = Vec::new();

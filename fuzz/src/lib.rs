@@ -1,5 +1,6 @@
 //! The document that both targets share: one class with fields of many shapes.
 
+pub mod gate;
 pub mod line;
 pub mod message;
 pub mod net;
@@ -196,9 +197,10 @@ mod tests {
     /// A target and what it is.
     type Target = (&'static str, fn(&[u8]));
 
-    const TARGETS: [Target; 6] = [
+    const TARGETS: [Target; 7] = [
         ("reader", super::reader),
         ("patch", super::patch),
+        ("gate", super::gate::gate),
         ("handshake", super::net::handshake),
         ("frame", super::net::frame),
         ("line", super::line::line),

@@ -128,7 +128,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             self.event.dispatcher.order_deadlines();
             self.node = before;
             drop(self.node.take_undo(None, &self.only));
-            self.renew_shadow();
+            self.try_to_renew_shadow();
             return Err(error);
         }
         self.sequence += 1;

@@ -7,6 +7,7 @@ use super::history::Version;
 use super::{Engine, EventError};
 use crate::dispatcher::DispatcherUndo;
 use crate::machine::Node;
+use crate::panics::catch;
 use crate::references::Touched;
 use crate::serializable::{Patch, Polymorphic, Reader, WriteError, Writer};
 use crate::store::Store;
@@ -49,7 +50,13 @@ impl<N: Node, S: Store> Engine<N, S> {
         }
     }
 
-    /// Begins anew with the state as it is, after an event was undone or the state was changed by hand.
+    /// Begins anew, after an event was undone. Where that panics, the next event that is undone tries again: until then nothing is
+    /// compared.
+    pub(super) fn try_to_renew_shadow(&mut self) {
+        drop(catch(|| self.renew_shadow()));
+    }
+
+    /// Begins anew with the state as it is.
     pub(super) fn renew_shadow(&mut self) {
         if self.settings.check_records && self.shadow.is_none() {
             let dispatcher = &self.event.dispatcher;

@@ -172,7 +172,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         if found > limit && !used_up {
             return Err(EventError::TooLong { limit });
         }
-        let shadow = self.check_record(undo)?;
+        let shadow = self.guarded(|engine| engine.check_record(undo))?;
         let changes = self.check_references(undo)?;
         self.record = found;
         let record = self.patch.whole();
@@ -193,7 +193,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.node.roll_back(&undo.state, &self.only);
         self.event.dispatcher.roll_back(&undo.dispatcher, &self.only);
         self.event.outputs.clear();
-        self.renew_shadow();
+        self.try_to_renew_shadow();
     }
 
     pub(super) fn note(&mut self, rejection: &Rejection) {

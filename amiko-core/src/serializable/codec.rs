@@ -198,6 +198,12 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> for Serde {
     fn schema(&self, schema: &mut Schema) -> String {
         serde::schema::<T>(schema)
     }
+
+    fn weight(&self, value: &T, kept: Kept) -> usize {
+        // Its text, without a look whether that can be read back.
+        let json = serde::to_tree(value, Secrets::Written);
+        json.map_or(0, |json| super::weight::of_text(kept, |out| json.write(out)))
+    }
 }
 
 /// The way of a [`Map`] whose values go this way: entry by entry, so that its cost follows the change.
