@@ -45,6 +45,7 @@ pub(crate) use document::Document;
 use document::Restored;
 use history::History;
 use output::Sealed;
+use shadow::Shadow;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -119,7 +120,7 @@ pub struct Engine<N: Node, S: Store = Directory> {
     references: StrongReferences,
     rejections: VecDeque<Rejected>,
     /// What a restart would lead to, if that is to be looked at.
-    shadow: Option<Box<Document<N>>>,
+    shadow: Option<Box<Shadow<N>>>,
     torn: Option<Torn>,
     damaged: Vec<Damaged>,
     /// Nothing is acknowledged any more: what is in memory may not be what is on disk.

@@ -5,29 +5,49 @@
 use super::document::{Document, read_record};
 use super::history::Version;
 use super::{Engine, EventError};
-use crate::dispatcher::DispatcherUndo;
 use crate::machine::Node;
 use crate::panics::catch;
 use crate::references::Touched;
 use crate::serializable::{Patch, Polymorphic, Reader, WriteError, Writer};
 use crate::store::Store;
+use std::collections::HashMap;
+
+/// The second state, and which objects of it are too long to be compared each time.
+pub(super) struct Shadow<N: Node> {
+    document: Document<N>,
+    /// Bytes of all records so far.
+    read: usize,
+    /// Of each long object: the length of its text, and how far the records were when it was compared last.
+    long: HashMap<String, (usize, usize)>,
+}
+
+impl<N: Node> Shadow<N> {
+    /// Whether an object is to be compared now. A long one is only when the records have become longer by a part of its own
+    /// length, so that comparing it again and again doesn't cost more than it is worth.
+    fn looks_at(&self, name: &str) -> bool {
+        /// What is read of the records for each so many bytes of an object.
+        const PART: usize = 16;
+        self.long.get(name).is_none_or(|(length, then)| (self.read - then) * PART >= *length)
+    }
+}
 
 impl<N: Node, S: Store> Engine<N, S> {
     /// Reads the record of the event back, where [`Settings::check_records`](super::Settings) says so, and compares what it leads
     /// to with what the event has led to. Costs what the event has touched, and all of the node's own fields where it has
     /// touched them.
-    pub(super) fn check_record(&mut self, undo: &Version<N>) -> Result<Option<Box<Document<N>>>, EventError> {
+    pub(super) fn check_record(&mut self, undo: &Version<N>) -> Result<Option<Box<Shadow<N>>>, EventError> {
         let Some(mut shadow) = self.shadow.take() else { return Ok(None) };
         let refused = |reason: String| EventError::Write(WriteError::unreadable(reason));
-        let read = read_record(&mut *shadow, &mut Reader::new(self.patch.whole()));
+        let read = read_record(&mut shadow.document, &mut Reader::new(self.patch.whole()));
+        shadow.read += self.patch.whole().len();
         read.map_err(|error| refused(format!("its record isn't read back: {}", error.reason())))?;
-        drop(shadow.state.take_undo(None, &self.only));
-        drop(shadow.take_undo_beside(&self.only));
-        self.compare_objects(&shadow, undo).map_err(refused)?;
+        drop(shadow.document.state.take_undo(None, &self.only));
+        drop(shadow.document.take_undo_beside(&self.only));
+        self.compare_objects(&mut shadow, undo).map_err(refused)?;
         if N::old_references(&undo.state, &mut |_| {}) {
-            let own = shadow.state.take_undo(Some(self.node.own()), &self.only);
+            let own = shadow.document.state.take_undo(Some(self.node.own()), &self.only);
             let mut patch = Patch::new();
-            shadow.state.difference_since(&own, &mut patch).map_err(EventError::Write)?;
+            shadow.document.state.difference_since(&own, &mut patch).map_err(EventError::Write)?;
             if patch.operations() > 0 {
                 return Err(refused(format!("its record leads to other fields of the node: {}", patch.to_json())));
             }
@@ -35,19 +55,23 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(Some(shadow))
     }
 
-    /// Compares every object that the event has touched.
-    fn compare_objects(&self, shadow: &Document<N>, undo: &Version<N>) -> Result<(), String> {
+    /// Compares the objects that the event has touched.
+    fn compare_objects(&self, shadow: &mut Shadow<N>, undo: &Version<N>) -> Result<(), String> {
         let dispatcher = &self.event.dispatcher;
-        let here = texts::<N>(&self.node, &undo.state, |visit| dispatcher.visit_touched(&undo.dispatcher, visit));
-        let there = texts::<N>(&shadow.state, &undo.state, |visit| {
-            DispatcherUndo::visit_touched(&undo.dispatcher, &shadow.timers, &shadow.connections, visit);
-        });
-        match here.iter().zip(&there).find(|(here, there)| here != there) {
-            None => Ok(()),
-            Some(((name, here), (_, there))) => {
-                Err(format!("its record leads to another {name}: expected {here}, found {there}"))
-            }
+        let here =
+            texts::<N>(&self.node, &undo.state, shadow, |visit| dispatcher.visit_touched(&undo.dispatcher, visit));
+        let Document { state, timers, connections } = &shadow.document;
+        let beside = |visit: &mut dyn FnMut(Touched<'_>)| undo.dispatcher.visit_touched(timers, connections, visit);
+        let there = texts::<N>(state, &undo.state, shadow, beside);
+        if let Some(((name, here), (_, there))) = here.iter().zip(&there).find(|(here, there)| here != there) {
+            return Err(format!("its record leads to another {name}: expected {here}, found {there}"));
         }
+        /// Bytes of an object that is compared each time.
+        const SHORT: usize = 64 << 10;
+        for (name, text) in here.into_iter().filter(|(_, text)| text.len() > SHORT) {
+            shadow.long.insert(name, (text.len(), shadow.read));
+        }
+        Ok(())
     }
 
     /// Begins anew, after an event was undone. Where that panics, the next event that is undone tries again: until then nothing is
@@ -61,21 +85,28 @@ impl<N: Node, S: Store> Engine<N, S> {
         if self.settings.check_records && self.shadow.is_none() {
             let dispatcher = &self.event.dispatcher;
             let (timers, connections) = (dispatcher.timers().clone(), dispatcher.connections().clone());
-            let mut shadow = Document { state: self.node.clone(), timers, connections };
+            let mut document = Document { state: self.node.clone(), timers, connections };
             // From now on its tables take note of what is touched, as those of the engine do.
-            drop(shadow.state.take_undo(None, &self.only));
-            drop(shadow.take_undo_beside(&self.only));
-            self.shadow = Some(Box::new(shadow));
+            drop(document.state.take_undo(None, &self.only));
+            drop(document.take_undo_beside(&self.only));
+            self.shadow = Some(Box::new(Shadow { document, read: 0, long: HashMap::new() }));
         }
     }
 }
 
-/// The names of all objects that an event has touched, with their texts.
-fn texts<N: Node>(node: &N, undo: &N::Undo, beside: impl FnOnce(&mut dyn FnMut(Touched<'_>))) -> Vec<(String, String)> {
+/// The names of the objects that an event has touched and that are to be compared, with their texts.
+fn texts<N: Node>(
+    node: &N,
+    undo: &N::Undo,
+    shadow: &Shadow<N>,
+    beside: impl FnOnce(&mut dyn FnMut(Touched<'_>)),
+) -> Vec<(String, String)> {
     let mut texts = Vec::new();
     let mut visit = |touched: Touched<'_>| {
-        let text = touched.new.map_or_else(|| "nothing".into(), text_of);
-        texts.push((format!("{} {}", touched.kind, touched.key.escape_debug()), text));
+        let name = format!("{} {}", touched.kind, touched.key.escape_debug());
+        if shadow.looks_at(&name) {
+            texts.push((name, touched.new.map_or_else(|| "nothing".into(), text_of)));
+        }
     };
     node.visit_touched(undo, &mut visit);
     beside(&mut visit);

@@ -23,14 +23,8 @@ enum Step {
 }
 
 fn content() -> impl Strategy<Value = Content> {
-    let which = prop::sample::select(vec![
-        Which::Bytes,
-        Which::Plain,
-        Which::Card,
-        Which::Claim,
-        Which::Mood,
-        Which::Deep,
-    ]);
+    let which =
+        prop::sample::select(vec![Which::Bytes, Which::Plain, Which::Card, Which::Claim, Which::Mood, Which::Deep]);
     // Some are nested as deep as a reader takes, or deeper; of the owners there are four.
     let number = prop_oneof![9 => 0..4_u64, 1 => 100..130_u64];
     let name = prop_oneof![2 => "[ab]", 1 => "[!/~\"\\\\\u{0}-\u{7f}é😀]{0,4}"];
