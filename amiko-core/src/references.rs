@@ -104,16 +104,24 @@ impl StrongReferences {
 
     /// Takes over what an event changed, if every strong reference then resolves. `beside` visits what it touched of the
     /// tables beside the node.
+    #[inline]
     pub(crate) fn check<N: Node>(
         &mut self,
         node: &N,
         undo: &N::Undo,
         beside: impl FnOnce(&mut dyn FnMut(Touched<'_>)),
     ) -> Result<ReferenceChanges, Rejection> {
+        // Most nodes have none anywhere.
+        if self.kinds.is_empty() { Ok(ReferenceChanges::default()) } else { self.check_all(node, undo, beside) }
+    }
+
+    fn check_all<N: Node>(
+        &mut self,
+        node: &N,
+        undo: &N::Undo,
+        beside: impl FnOnce(&mut dyn FnMut(Touched<'_>)),
+    ) -> Result<ReferenceChanges, Rejection> {
         let mut changes = ReferenceChanges::default();
-        if self.kinds.is_empty() {
-            return Ok(changes);
-        }
         let mut removed = Vec::new();
         let mut visit = |touched: Touched<'_>| {
             let (mut old, mut new) = (BTreeSet::new(), BTreeSet::new());

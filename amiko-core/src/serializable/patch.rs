@@ -94,7 +94,7 @@ impl Patch {
 
     /// Forgets the operations and keeps the memory.
     pub fn clear(&mut self) {
-        self.path.clear();
+        self.path.truncate(0);
         self.fields.clear();
         self.pushed = 0;
         self.level = 0;
@@ -164,7 +164,9 @@ impl Patch {
     /// Hands over the text that it is a part of, and takes the memory of another one for the next.
     pub(crate) fn exchange(&mut self, text: &mut String) {
         self.out.exchange(text);
-        self.clear();
+        // The rest is cleared when the next one begins.
+        self.out.truncate(0);
+        self.operations = 0;
         // One without any gets as much as the last one needed, and a little more, so that it doesn't grow in steps.
         self.out.reserve(text.len().next_power_of_two());
     }

@@ -58,7 +58,7 @@ pub struct Writer {
     /// Bytes of the whole text at most.
     limit: usize,
     /// The first thing that no reader takes, and where it begins.
-    fault: Option<(usize, WriteError)>,
+    fault: Option<Box<(usize, WriteError)>>,
 }
 
 impl Default for Writer {
@@ -175,14 +175,20 @@ impl Writer {
     }
 
     /// What became of a value that was written from `start` on, with the place in it that is at fault.
+    #[inline]
     pub(crate) fn outcome(&mut self, start: usize, written: Result<(), WriteError>) -> Result<(), WriteError> {
+        if self.fault.is_none() && written.is_ok() { Ok(()) } else { Err(self.failed(start, written)) }
+    }
+
+    #[cold]
+    fn failed(&mut self, start: usize, written: Result<(), WriteError>) -> WriteError {
         let (at, error) = match (self.fault.take(), written) {
-            (None, Ok(())) => return Ok(()),
-            (Some(fault), _) => fault,
+            (Some(fault), _) => *fault,
             (None, Err(error)) => (self.out.len(), error),
+            (None, Ok(())) => (self.out.len(), WriteError::unreadable("expected a value, found none")),
         };
         let text = self.out.get(start..at).unwrap_or_default();
-        Err(error.at(&path::of_the_end(text)))
+        error.at(&path::of_the_end(text))
     }
 
     /// Lets somebody write a value who may write anything, and sees to it that it is one that a reader takes: JSON, no deeper
@@ -203,25 +209,26 @@ impl Writer {
         let Err(error) = input.check().and_then(|()| input.end()) else { return Ok(()) };
         let at = start + usize::try_from(error.place().byte).unwrap_or(usize::MAX).min(text.len());
         let error = WriteError::unreadable(error.problem());
-        self.fault.get_or_insert((at, error.clone()));
+        self.note(at, error.clone());
         Err(error)
     }
 
     /// The same with at most this many bytes: what would be longer is refused before it is put together.
+    #[inline]
     pub(crate) fn set_limit(&mut self, bytes: usize) {
         self.limit = bytes;
     }
 
     #[cold]
     fn note(&mut self, at: usize, error: WriteError) {
-        self.fault.get_or_insert((at, error));
+        self.fault.get_or_insert_with(|| Box::new((at, error)));
     }
 
     /// Notes that the text is too long, and keeps it from growing.
     #[cold]
     fn cut(&mut self) -> WriteError {
         let error = WriteError::TooLong { limit: self.limit };
-        self.fault.get_or_insert((self.out.len(), error.clone()));
+        self.note(self.out.len(), error.clone());
         let end = (0..=self.limit).rev().find(|end| self.out.is_char_boundary(*end)).unwrap_or(0);
         self.out.truncate(end);
         error
@@ -233,7 +240,9 @@ impl Writer {
         self.depth = 0;
         self.first = false;
         self.limit = usize::MAX;
-        self.fault = None;
+        if self.fault.is_some() {
+            self.fault = None;
+        }
     }
 
     /// Makes room for so many bytes more.
@@ -395,6 +404,18 @@ impl Writer {
     /// Writes a JSON string, as it is but for what JSON escapes.
     #[inline]
     pub fn string(&mut self, value: &str) {
+        /// Bytes of a string that is within every limit, whatever has to be escaped in it.
+        const SHORT: usize = 1 << 20;
+        if value.len() > SHORT {
+            return self.long_string(value);
+        }
+        self.out.push('"');
+        self.push_escaped(value);
+        self.out.push('"');
+    }
+
+    #[cold]
+    fn long_string(&mut self, value: &str) {
         let start = self.out.len();
         if value.len() > self.room() {
             return self.too_long(start);
