@@ -6,12 +6,14 @@
 //! The tree is an AVL tree (Adelson-Velsky and Landis, 1962) with shared nodes: a change copies the path to it, unless
 //! nobody else holds that path.
 
+mod build;
 mod compare;
 
 use crate::serializable::{
     Change, Codec, Entries, Kept, Key, Native, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable,
     Summary, WriteError, Writer, apply_to_map, read_entries, same_key, whole_value, write_key,
 };
+use build::Builder;
 use compare::compare;
 use std::cmp::Ordering;
 use std::fmt;
@@ -346,58 +348,6 @@ impl<'m, K, V> Iterator for Iter<'m, K, V> {
         self.descend(&node.right);
         Some((&node.key, &node.value))
     }
-}
-
-/// Collects the entries of a new map. As long as their keys come in order, which is how they are written, the tree is
-/// built at the end in one go instead of being balanced again and again.
-struct Builder<K, V> {
-    ordered: Vec<(K, V)>,
-    map: Map<K, V>,
-}
-
-impl<K: Ord + Clone, V: Clone> Builder<K, V> {
-    fn new() -> Self {
-        Self { ordered: Vec::new(), map: Map::new() }
-    }
-
-    /// Whether the key is a new one.
-    fn insert(&mut self, key: K, value: V) -> bool {
-        if self.map.is_empty() {
-            if self.ordered.last().is_none_or(|(last, _)| *last < key) {
-                if self.ordered.is_empty() {
-                    // Most maps inside objects are small: this one isn't moved while it grows.
-                    self.ordered.reserve(8);
-                }
-                self.ordered.push((key, value));
-                return true;
-            }
-            self.map = Map::from_ordered(std::mem::take(&mut self.ordered));
-        }
-        self.map.insert(key, value).is_none()
-    }
-
-    fn finish(self) -> Map<K, V> {
-        if self.map.is_empty() { Map::from_ordered(self.ordered) } else { self.map }
-    }
-}
-
-impl<K, V> Map<K, V> {
-    fn from_ordered(entries: Vec<(K, V)>) -> Self {
-        let length = entries.len();
-        Self { root: from_ordered(&mut entries.into_iter(), length), length }
-    }
-}
-
-/// The tree of the next so many entries. Halves of equal size, give or take one, have heights that differ by at most one.
-fn from_ordered<K, V>(entries: &mut impl Iterator<Item = (K, V)>, length: usize) -> Link<K, V> {
-    if length == 0 {
-        return None;
-    }
-    let left = from_ordered(entries, length / 2);
-    let Some((key, value)) = entries.next() else { return left };
-    let right = from_ordered(entries, length - length / 2 - 1);
-    let height = 1 + height(&left).max(height(&right));
-    Some(Arc::new(Node { key, value, height, left, right }))
 }
 
 impl<K: Ord + Clone, V: Clone> FromIterator<(K, V)> for Map<K, V> {

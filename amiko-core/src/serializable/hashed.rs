@@ -3,7 +3,7 @@
 //! Invariant: the order of a hash never reaches a text: entries are written in the order of their keys.
 
 use super::key::Key;
-use super::values::{apply_to_map, read_entries, same_key, write_key};
+use super::maps::{apply_to_map, read_entries, same_key, write_key};
 use super::weight::of_elements;
 use super::{
     Change, Kept, Native, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError,

@@ -14,6 +14,7 @@ mod hashed;
 mod interior;
 mod json;
 mod key;
+mod maps;
 mod migrate;
 mod names;
 mod patch;
@@ -46,10 +47,10 @@ pub use writer::Hole;
 pub use writer::{Lines, Secrets, Text, Writer};
 
 pub(crate) use key::exact;
+pub(crate) use maps::{apply_to_map, pointed_key, read_entries, same_key, write_key};
 pub use patch::replace_whole;
 pub(crate) use patch::{each_escaped, whole_value};
 pub(crate) use reader::{decode_key, shorten};
-pub(crate) use values::{apply_to_map, pointed_key, read_entries, same_key, write_key};
 
 #[doc(hidden)]
 pub use codec::{Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde};

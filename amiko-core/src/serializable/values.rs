@@ -2,16 +2,13 @@
 //!
 //! Invariant: each either comes back exactly or is refused; none has a second form.
 
-use super::key::Key;
 use super::patch::replace_whole;
-use super::weight::of_elements;
-use super::weight::whole;
+use super::weight::{of_elements, whole};
 use super::{
-    Change, Codec, Kept, Native, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary,
-    WriteError, Writer,
+    Change, Kept, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
 };
 use crate::sabotage::sabotaged;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// The methods of a type that keeps nothing on the heap.
@@ -551,136 +548,6 @@ impl<T: Serializable + Ord> Serializable for BTreeSet<T> {
     fn weight(&self, kept: Kept) -> usize {
         let own = if kept == Kept::Alone { self.len() * size_of::<T>() } else { 0 };
         own + of_elements(self, kept)
-    }
-}
-
-/// Reads the entries of an object that is a map; for each of the containers that are one.
-pub(crate) fn read_entries<K: Key, V, C: Codec<V>>(
-    codec: &C,
-    input: &mut Reader<'_>,
-    mut insert: impl FnMut(K, V) -> bool,
-) -> Result<(), ReadError> {
-    input.begin_object()?;
-    while let Some(text) = input.key()? {
-        let key = read_key(&text, input)?;
-        let value = codec.read(input).map_err(|error| error.within(text.clone()))?;
-        if !insert(key, value) {
-            return Err(input.error(Problem::Duplicate { field: super::shorten(&text) }));
-        }
-    }
-    Ok(())
-}
-
-pub(crate) fn read_key<K: Key>(text: &str, input: &Reader<'_>) -> Result<K, ReadError> {
-    K::decode(text).map_err(|expected| {
-        let found = format!("{:?}", super::shorten(text));
-        input.error(Problem::Expected { expected: format!("{expected} as a key").into(), found })
-    })
-}
-
-/// Writes the key of an entry, if it is the one that its text is read as.
-#[inline]
-pub(crate) fn write_key<K: Key>(key: &K, write: impl FnOnce(&str)) -> Result<(), WriteError> {
-    key.with_text(|text| {
-        if !K::EXACT && K::decode(text).as_ref() != Ok(key) {
-            return Err(WriteError::unreadable(format!("expected a key that is read back as it is, found {text:?}")));
-        }
-        write(text);
-        Ok(())
-    })
-}
-
-/// Whether two keys have the same text: of two that are equal, only the text says whether one has taken the other's place.
-#[inline]
-pub(crate) fn same_key<K: Key>(one: &K, other: &K) -> bool {
-    K::EXACT || one.with_text(|one| other.with_text(|other| one == other))
-}
-
-/// Applies a change to an entry of a map; for each of the containers that are one.
-pub(crate) fn apply_to_map<M, K: Key, V, C: Codec<V>>(
-    codec: &C,
-    map: &mut M,
-    (segment, rest): (&str, Pointer<'_>),
-    change: Change<'_, '_>,
-    insert: impl FnOnce(&mut M, K, V),
-    remove: impl FnOnce(&mut M, &K) -> Option<V>,
-    get_mut: impl for<'m> FnOnce(&'m mut M, &K) -> Option<&'m mut V>,
-) -> Result<(), ReadError> {
-    let key: K = pointed_key(segment)?;
-    let missing = || Pointer::no_such_path(segment);
-    match change {
-        Change::Add(input) if rest.split().is_none() => {
-            insert(map, key, codec.read(input)?);
-            Ok(())
-        }
-        Change::Remove if rest.split().is_none() => remove(map, &key).map(drop).ok_or_else(missing),
-        deeper => codec.apply(get_mut(map, &key).ok_or_else(missing)?, rest, deeper),
-    }
-}
-
-/// The key that a segment of a pointer names.
-pub(crate) fn pointed_key<K: Key>(segment: &str) -> Result<K, ReadError> {
-    K::decode(segment).map_err(|_| Pointer::no_such_path(segment))
-}
-
-impl<K: Key, V: Serializable> Serializable for BTreeMap<K, V> {
-    const EXACT: bool = K::EXACT && V::EXACT;
-
-    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-        out.begin_object()?;
-        for (key, value) in self {
-            write_key(key, |key| out.map_key(key))?;
-            value.write(out)?;
-        }
-        out.end_object();
-        Ok(())
-    }
-
-    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        let mut map = Self::new();
-        read_entries(&Native, input, |key, value| map.insert(key, value).is_none())?;
-        Ok(map)
-    }
-
-    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
-        for (key, value) in self {
-            key.reference(visit);
-            value.references(visit);
-        }
-    }
-
-    fn summarize(&self, out: &mut Summary) {
-        out.collection(self.len(), self, |out, (key, value)| {
-            out.entry(&key.encode());
-            value.summarize(out);
-        });
-    }
-
-    fn schema(schema: &mut Schema) -> String {
-        format!("map of {} to {}", K::called(), V::schema(schema))
-    }
-
-    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        let has = |map: &Self, key: &K| map.get_key_value(key).is_some_and(|(other, _)| same_key(key, other));
-        for (key, old) in old.iter().filter(|(key, _)| !has(self, key)) {
-            patch.entry(key, Some(old), None)?;
-        }
-        for (key, new) in self {
-            patch.entry(key, old.get(key).filter(|_| has(old, key)), Some(new))?;
-        }
-        Ok(())
-    }
-
-    fn weight(&self, kept: Kept) -> usize {
-        let own = if kept == Kept::Alone { self.len() * size_of::<(K, V)>() } else { 0 };
-        let keys: usize = if kept == Kept::Alone { self.keys().map(Key::weight_of_key).sum() } else { 0 };
-        own + keys + of_elements(self.values(), kept)
-    }
-
-    fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
-        let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
-        let insert = |map: &mut Self, key, value| drop(map.insert(key, value));
-        apply_to_map(&Native, self, (&segment, rest), change, insert, Self::remove, Self::get_mut)
     }
 }
 

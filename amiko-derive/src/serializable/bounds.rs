@@ -23,7 +23,7 @@ pub(super) fn bounded(class: &Class) -> Generics {
     let defaults: Vec<_> = defaults.map(|field| &field.ty).collect();
     let bounds = generics.make_where_clause();
     for parameter in &parameters {
-        bounds.predicates.push(parse_quote!(#parameter: 'static));
+        bounds.predicates.push(parse_quote!(#parameter: ::core::marker::Send + ::core::marker::Sync + 'static));
     }
     for ty in needed {
         bounds.predicates.push(parse_quote!(#ty: ::amiko_core::Serializable));
