@@ -208,6 +208,8 @@ fn however_deep_a_value_of_serde_is_nested_it_comes_back_or_is_refused() {
         }
     }
     assert!(refusals.iter().all(|refusals| (5..24).contains(refusals)), "{refusals:?}");
+    // Nor does anything walk into what was put together by hand until there is no stack left.
+    refused(Act::Keep { value: nested(2_000) }, "expected at most 128 levels of nesting");
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod compound;
 mod key;
 mod text;
 
-use super::super::{Json, Secrets, WriteError, from_json, to_json};
+use super::super::{Json, ReadLimits, Secrets, WriteError, from_json, to_json};
 use super::class::{CLASS, HIDDEN, NAME, REFERENCES, TEXT};
 use super::names::{self, Order};
 use compound::{Elements, Entries, Fields};
@@ -31,6 +31,8 @@ pub(super) struct Walk {
     pub(super) classes: RefCell<BTreeSet<String>>,
     /// The length of the shortest container of which it isn't known what its order means, if it is of any consequence.
     pub(super) unknown_order: Cell<Option<usize>>,
+    /// How deep it is inside the value: no deeper than a reader goes, whatever somebody has put together.
+    depth: Cell<u32>,
 }
 
 impl Walk {
@@ -105,7 +107,16 @@ fn grow<T: ?Sized + Serialize>(walk: &Walk, value: &T) -> Result<Grown, WriteErr
             format!("expected a value, found {ty}, which can be changed without anybody noticing: write the value");
         return Err(WriteError::unreadable(reason));
     }
-    value.serialize(Tree { walk, ty })
+    const LIMIT: u32 = ReadLimits::DEFAULT.depth;
+    let depth = walk.depth.get();
+    // Of what is inside, only some makes a level of JSON: a pointer, say, doesn't. Nothing of it goes as deep as this.
+    if depth > 4 * LIMIT {
+        return Err(WriteError::TooDeep { limit: LIMIT });
+    }
+    walk.depth.set(depth + 1);
+    let grown = value.serialize(Tree { walk, ty });
+    walk.depth.set(depth);
+    grown
 }
 
 /// A serializer that makes [`Json`].
