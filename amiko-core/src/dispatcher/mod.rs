@@ -32,6 +32,7 @@ pub(crate) struct DispatcherUndo<N: Node> {
 
 impl<N: Node> DispatcherUndo<N> {
     /// What was before an event of these tables.
+    #[inline]
     pub(crate) fn of(timers: &mut Table<Timer<N>>, connections: &mut Table<Connection<N>>, only: &EngineOnly) -> Self {
         Self { timers: timers.take_undo(only), connections: connections.take_undo(only) }
     }

@@ -63,6 +63,7 @@ impl<N: Node> History<N> {
         Self { versions: VecDeque::new(), limit, limit_bytes, bytes: 0 }
     }
 
+    #[inline]
     pub(super) fn push(&mut self, undo: Version<N>, version: Sequence, time: Time, record: &mut Patch) {
         if self.limit == 0 {
             return;

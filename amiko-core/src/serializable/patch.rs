@@ -128,6 +128,7 @@ impl Patch {
     }
 
     /// Begins anew, as a part of a text of at most so many bytes that begins with this.
+    #[inline]
     pub(crate) fn begin_inside(
         &mut self,
         limit: usize,
