@@ -24,6 +24,7 @@ mod context;
 mod engine_only;
 mod machine;
 mod panics;
+mod per_type;
 mod phases;
 mod rejection;
 mod router;

@@ -6,12 +6,14 @@
 use crate::dispatcher::{Connection, Timer};
 use crate::id::Object;
 use crate::machine::Node;
+use crate::per_type::PerType;
 use crate::rejection::Rejection;
 use crate::serializable::{Polymorphic, Reference, Schema, Serializable};
 use crate::table::Table;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 /// The kind and the key of an object, as text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,7 +48,7 @@ const NODE: &str = "node";
 #[derive(Default)]
 pub(crate) struct StrongReferences {
     /// The kinds that can have strong references anywhere in them: the others aren't looked at.
-    kinds: Vec<&'static str>,
+    kinds: Arc<[&'static str]>,
     index: BTreeMap<Name, BTreeSet<Name>>,
 }
 
@@ -65,9 +67,10 @@ pub fn has_strong(describe: impl FnOnce(&mut Schema) -> String) -> bool {
     schema.has_strong()
 }
 
-impl StrongReferences {
-    /// The index of a whole node, and of the tables beside it.
-    pub(crate) fn of<N: Node>(node: &N, timers: &Table<Timer<N>>, connections: &Table<Connection<N>>) -> Self {
+/// The kinds of a node, and of what is beside it, that can have strong references.
+fn kinds_of<N: Node>() -> Arc<[&'static str]> {
+    static KNOWN: PerType<Arc<[&'static str]>> = PerType::new();
+    KNOWN.of::<N>(|| {
         let mut kinds = N::strong_kinds();
         if has_strong(Timer::<N>::schema) {
             kinds.push(Timer::<N>::KIND);
@@ -75,7 +78,14 @@ impl StrongReferences {
         if has_strong(Connection::<N>::schema) {
             kinds.push(Connection::<N>::KIND);
         }
-        let mut index = Self { kinds, index: BTreeMap::new() };
+        kinds.into()
+    })
+}
+
+impl StrongReferences {
+    /// The index of a whole node, and of the tables beside it.
+    pub(crate) fn of<N: Node>(node: &N, timers: &Table<Timer<N>>, connections: &Table<Connection<N>>) -> Self {
+        let mut index = Self { kinds: kinds_of::<N>(), index: BTreeMap::new() };
         if index.kinds.is_empty() {
             return index;
         }

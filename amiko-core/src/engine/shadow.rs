@@ -22,12 +22,10 @@ pub(super) struct Shadow<N: Node> {
 }
 
 impl<N: Node> Shadow<N> {
-    /// Whether an object is to be compared now. A long one is only when the records have become longer by a part of its own
-    /// length, so that comparing it again and again doesn't cost more than it is worth.
+    /// Whether an object is to be compared now. A long one is only when the records have become longer by its own length, so
+    /// that comparing it costs no more than reading them.
     fn looks_at(&self, name: &str) -> bool {
-        /// What is read of the records for each so many bytes of an object.
-        const PART: usize = 16;
-        self.long.get(name).is_none_or(|(length, then)| (self.read - then) * PART >= *length)
+        self.long.get(name).is_none_or(|(length, then)| self.read - then >= *length)
     }
 }
 

@@ -4,12 +4,12 @@
 
 use super::Serializable;
 use crate::machine::Node;
+use crate::per_type::PerType;
 use sha2::{Digest, Sha256};
 use std::any::TypeId;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{OnceLock, PoisonError, RwLock};
 
 /// The classes that a value can be made of.
 #[derive(Debug, Default)]
@@ -193,14 +193,8 @@ pub fn describe_node<N: Node>() -> String {
 
 /// The SHA-256 of the schema, in hex. It is put together once for each type.
 pub fn fingerprint<T: Serializable>() -> String {
-    static KNOWN: OnceLock<RwLock<HashMap<TypeId, String>>> = OnceLock::new();
-    let known = KNOWN.get_or_init(RwLock::default);
-    let found = known.read().unwrap_or_else(PoisonError::into_inner).get(&TypeId::of::<T>()).cloned();
-    found.unwrap_or_else(|| {
-        let fingerprint = hex::encode(Sha256::digest(describe::<T>()));
-        known.write().unwrap_or_else(PoisonError::into_inner).insert(TypeId::of::<T>(), fingerprint.clone());
-        fingerprint
-    })
+    static KNOWN: PerType<String> = PerType::new();
+    KNOWN.of::<T>(|| hex::encode(Sha256::digest(describe::<T>())))
 }
 
 /// Compares the schema of a type with a file that is checked in: one line in a test.

@@ -2,10 +2,11 @@
 
 use super::super::{Schema, Serializable};
 use super::trace::{Traced, trace};
+use crate::per_type::PerType;
 use serde_core::de::DeserializeOwned;
-use std::any::{TypeId, type_name};
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::any::type_name;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Begins what a class says of itself in the error that it gives to a tracer.
 const MARK: &str = "$amiko::private::Schema\n";
@@ -43,14 +44,8 @@ pub(super) fn passed(error: &str) -> Option<Passed> {
 
 /// Looks at a type once, and remembers what it has seen.
 fn traced<T: DeserializeOwned + 'static>() -> Arc<Traced> {
-    static SEEN: OnceLock<RwLock<HashMap<TypeId, Arc<Traced>>>> = OnceLock::new();
-    let seen = SEEN.get_or_init(RwLock::default);
-    let known = seen.read().unwrap_or_else(PoisonError::into_inner).get(&TypeId::of::<T>()).cloned();
-    known.unwrap_or_else(|| {
-        let traced = Arc::new(trace::<T>());
-        seen.write().unwrap_or_else(PoisonError::into_inner).insert(TypeId::of::<T>(), Arc::clone(&traced));
-        traced
-    })
+    static SEEN: PerType<Arc<Traced>> = PerType::new();
+    SEEN.of::<T>(|| Arc::new(trace::<T>()))
 }
 
 /// The classes that can be seen behind a type.
