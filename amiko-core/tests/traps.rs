@@ -600,3 +600,187 @@ fn errors_of_writing_name_the_place() {
     let EventError::Write(error) = meters.send(&Id::new(()), Read {}, now()).unwrap_err() else { panic!() };
     assert_eq!(error.to_string(), "state.readings.a/b[1]: expected a finite number, found NaN: JSON can't hold it");
 }
+
+mod behind_serde {
+    use super::*;
+    use serde::{Deserialize, Serialize};
+
+    fn settings() -> Settings {
+        let mut settings = Settings::default();
+        settings.check_records = false;
+        settings
+    }
+
+    #[derive(Clone, Serializable)]
+    #[amiko(key = String)]
+    struct Owner {}
+
+    #[derive(Clone, Serializable)]
+    struct Login {
+        #[amiko(secret)]
+        password: Secret<u64>,
+    }
+
+    #[derive(Clone, Serialize, Deserialize)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        None,
+        In(Login),
+    }
+
+    #[derive(Clone, Serialize, Deserialize)]
+    struct Flat {
+        id: u8,
+        #[serde(flatten)]
+        login: Option<Login>,
+    }
+
+    #[derive(Clone, Serializable)]
+    struct Holder<T> {
+        value: T,
+    }
+
+    #[derive(Clone, Serializable)]
+    struct Hidden {
+        tagged: Option<Tagged>,
+        flat: Option<Flat>,
+    }
+
+    #[test]
+    fn a_class_that_serde_puts_where_it_cannot_be_seen_is_refused() {
+        let login = || Login { password: Secret::new(777_777) };
+        for hidden in [
+            Hidden { tagged: Some(Tagged::In(login())), flat: None },
+            Hidden { tagged: None, flat: Some(Flat { id: 1, login: Some(login()) }) },
+        ] {
+            let error = to_json(&hidden).unwrap_err().to_string();
+            assert!(error.contains("expected a class where it can be seen"), "{error}");
+        }
+        let seen = Hidden { tagged: Some(Tagged::None), flat: Some(Flat { id: 1, login: None }) };
+        assert!(to_json(&seen).is_ok());
+    }
+
+    /// Refuses to be empty, also halfway.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(try_from = "BTreeMap<String, u8>", into = "BTreeMap<String, u8>")]
+    struct FullMap(BTreeMap<String, u8>);
+
+    impl TryFrom<BTreeMap<String, u8>> for FullMap {
+        type Error = &'static str;
+
+        fn try_from(map: BTreeMap<String, u8>) -> Result<Self, &'static str> {
+            if map.is_empty() { Err("empty") } else { Ok(Self(map)) }
+        }
+    }
+
+    impl From<FullMap> for BTreeMap<String, u8> {
+        fn from(map: FullMap) -> Self {
+            map.0
+        }
+    }
+
+    #[derive(Clone, Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct BlockHashes(Vec<String>);
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Name {
+        Number(u32),
+        Text(String),
+    }
+
+    #[derive(Clone, Serializable)]
+    struct Named {
+        full: FullMap,
+        hashes: BlockHashes,
+        names: IndexMap<String, u64>,
+        first: Name,
+    }
+
+    #[test]
+    fn what_only_looks_like_a_map_or_a_hash_is_replaced_and_kept_in_its_order() {
+        let named = |key: &str, hashes: [&str; 2], names: u64| Named {
+            full: FullMap([(key.to_owned(), 1)].into()),
+            hashes: BlockHashes(hashes.map(str::to_owned).to_vec()),
+            names: (0..40).map(|number| (number.to_string(), number * names)).collect(),
+            first: Name::Text("1".into()),
+        };
+        let (old, new) = (named("a", ["b", "a"], 1), named("b", ["a", "b"], 2));
+        let patch = amiko_core::serializable::diff(&old, &new).unwrap();
+        // Of many entries the whole is replaced: each operation reads all of it.
+        assert_eq!(patch.matches("\"op\"").count(), 3, "{patch}");
+        let led = amiko_core::serializable::apply(&old, &patch).unwrap();
+        assert_eq!(to_json(&led).unwrap(), to_json(&new).unwrap());
+        assert!(to_json(&old).unwrap().contains(r#""hashes":["b","a"]"#));
+        let keys = IndexMap::from([(Name::Number(1), 1_u8)]);
+        #[derive(Serializable)]
+        struct Keys {
+            keys: IndexMap<Name, u8>,
+        }
+        assert!(to_json(&Keys { keys }).is_err(), "it is read back as a text");
+    }
+
+    impl Eq for Name {}
+
+    impl Hash for Name {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            format!("{self:?}").hash(state);
+        }
+    }
+
+    /// A class in itself, behind serde.
+    #[derive(Clone, Serializable)]
+    struct Tree {
+        children: IndexMap<String, Tree>,
+        weights: Vec<(f32, Tree)>,
+    }
+
+    #[test]
+    fn a_class_may_contain_itself_behind_serde() {
+        let leaf = || Tree { children: IndexMap::new(), weights: Vec::new() };
+        let tree = Tree { children: IndexMap::from([("left".to_owned(), leaf())]), weights: vec![(0.5, leaf())] };
+        let text = to_json(&tree).unwrap();
+        assert_eq!(to_json(&from_json::<Tree>(&text).unwrap()).unwrap(), text);
+        assert!(schema::describe::<Tree>().contains("children: map of text to class Tree"));
+    }
+
+    /// Written as its field, which is strong.
+    #[derive(Clone, Serializable)]
+    #[amiko(transparent)]
+    struct Claim(#[amiko(strong)] Id<Owner>);
+
+    #[derive(Clone, Default, Serializable, Node)]
+    #[amiko(machine)]
+    struct Court {
+        plain: Option<Holder<u8>>,
+        claims: Option<Holder<Claim>>,
+        #[amiko(objects)]
+        owners: Table<Owner>,
+    }
+
+    #[derive(Clone, Serializable)]
+    struct Put {
+        id: String,
+    }
+
+    impl StateMachine for Court {
+        type Node = Self;
+        type Message = Put;
+
+        fn handle(&mut self, put: Put, _: &mut Context<'_, Self>) -> Result<(), Rejection> {
+            self.claims = Some(Holder { value: Claim(Id::new(put.id)) });
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_strong_reference_is_seen_in_whatever_is_written_as_its_field_and_in_any_use_of_a_generic_class() {
+        let mut court = Engine::<Court, _>::open(Memory::new(), settings()).unwrap();
+        let error = court.send(&Id::new(()), Put { id: "ann".into() }, now()).unwrap_err();
+        assert_eq!(error.to_string(), "expected owner ann, to which node refers, found none");
+        // Both uses of the generic class are described.
+        let text = schema::describe::<Court>();
+        assert!(text.contains("value: unsigned integer of 8 bits") && text.contains("value: ID of a owner"), "{text}");
+    }
+}

@@ -53,19 +53,19 @@ impl Schema {
     pub fn class<T: 'static>(&mut self, name: &str, version: u32, describe: impl FnOnce(&mut Fields<'_>)) -> String {
         let id = TypeId::of::<T>();
         let called = format!("class {}", quoted(name));
-        if let Some(class) = self.classes.get_mut(name) {
-            if !class.types.contains(&id) {
-                class.types.push(id);
-            }
+        // Entered before its fields, so that a class may contain itself.
+        let class =
+            self.classes.entry(name.to_owned()).or_insert_with(|| Class { types: Vec::new(), lines: Vec::new() });
+        if class.types.contains(&id) {
             return called;
         }
-        // Entered before its fields, so that a class may contain itself.
-        self.classes.insert(name.to_owned(), Class { types: vec![id], lines: Vec::new() });
+        class.types.push(id);
         let mut fields = Fields { schema: self, lines: vec![format!("{called}, version {version}")] };
         describe(&mut fields);
         let lines = fields.lines;
-        if let Some(class) = self.classes.get_mut(name) {
-            class.lines = lines;
+        // Another type of the same name, as of a class with other parameters, is described beside the first.
+        if let Some(class) = self.classes.get_mut(name).filter(|class| class.lines != lines) {
+            class.lines.extend(lines);
         }
         called
     }

@@ -69,8 +69,10 @@ impl Generator<'_> {
                 };
             };
             let schema = self.call(field, "schema", &quote!(__schema));
+            let strong = field.strong.then(|| quote!(__schema.strong();));
             return quote! {
                 fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
+                    #strong
                     #schema
                 }
             };
@@ -79,7 +81,9 @@ impl Generator<'_> {
             Some(field) => {
                 let variant = shape.variant.as_ref().map(|variant| variant.unraw().to_string());
                 let schema = self.call(field, "schema", &quote!(__fields.schema));
+                let strong = field.strong.then(|| quote!(__fields.schema.strong();));
                 quote! {
+                    #strong
                     let __ty = #schema;
                     __fields.field(#variant, &__ty, false);
                 }

@@ -6,6 +6,7 @@
 
 use super::super::{Json, Key, Reader, Secret, Secrets, Serializable, Unknown, WriteError, Writer, from_json, to_json};
 use super::schema;
+use super::tree::{aside, is_walking};
 use crate::id::{Id, Object};
 use crate::map::Map;
 use crate::peer::PublicKey;
@@ -54,6 +55,12 @@ struct Seen<'v, T>(&'v T);
 impl<T: Serializable> Serialize for Seen<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
+            if is_walking() {
+                return Err(ser::Error::custom(format!(
+                    "expected a class where it can be seen, found {} in a variant with a tag inside, in a flattened field, or as text: write `#[derive(Serializable)]` instead of serde's",
+                    std::any::type_name::<T>()
+                )));
+            }
             let text = text_of(self.0).map_err(ser::Error::custom)?;
             return Json::parse(&text).map_err(ser::Error::custom)?.serialize(serializer);
         }
@@ -71,7 +78,8 @@ struct Face<'v, T>(&'v T, fn(&T) -> Result<String, WriteError>);
 
 impl<T> Serialize for Face<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&(self.1)(self.0).map_err(ser::Error::custom)?)
+        let text = aside(|| (self.1)(self.0)).map_err(ser::Error::custom)?;
+        serializer.serialize_str(&text)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::sabotage::sabotaged;
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// The JSON of a serde value, refused where reading it back would give something else.
 pub(in super::super) fn to_exact_json<T: Serialize + DeserializeOwned + 'static>(
@@ -20,7 +21,7 @@ pub(in super::super) fn to_exact_json<T: Serialize + DeserializeOwned + 'static>
 
 fn exact<T: Serialize + DeserializeOwned + 'static>(value: &T) -> Result<Grown, WriteError> {
     let walk = Walk::new(Secrets::Written);
-    let Grown { mut json, shape, map } = walk.through(value)?;
+    let Grown { mut json, shape } = walk.through(value)?;
     see_classes::<T>(&walk)?;
     for _ in 0..times_to_look(walk.unknown_order.get()) {
         let back: T = read(json.clone(), Unknown::Deny).map_err(|error| WriteError::unreadable(error.reason()))?;
@@ -29,7 +30,7 @@ fn exact<T: Serialize + DeserializeOwned + 'static>(value: &T) -> Result<Grown, 
             return Err(WriteError::unreadable("reading it back gives another value"));
         }
     }
-    Ok(Grown { json, shape, map })
+    Ok(Grown { json, shape })
 }
 
 /// How many times a value is read back: once, and where a container may be a hash whose order came out the same by chance, until
@@ -132,12 +133,15 @@ pub(in super::super) fn difference<T: Serialize + DeserializeOwned + 'static>(
     patch: &mut Patch,
 ) -> Result<(), WriteError> {
     // Most values haven't changed.
-    if to_tree(new, Secrets::Written)? == to_tree(old, Secrets::Written)? {
+    let (now, before) = (Walk::new(Secrets::Written).through(new)?, Walk::new(Secrets::Written).through(old)?);
+    if now.shape == before.shape && now.json == before.json {
         return Ok(());
     }
     let (new, old) = (exact(new)?, exact(old)?);
     match (&new.json, &old.json) {
-        (Json::Object(entries), Json::Object(before)) if new.map && old.map && is_map(std::any::type_name::<T>()) => {
+        (Json::Object(entries), Json::Object(before))
+            if is_map(std::any::type_name::<T>()) && few_differ(entries, before) =>
+        {
             entries_difference(entries, before, patch, |patch, name, old, new| {
                 if old == new { Ok(()) } else { patch.within(name, |patch| patch.replace(new)) }
             })
@@ -145,6 +149,14 @@ pub(in super::super) fn difference<T: Serialize + DeserializeOwned + 'static>(
         (new, old) if new == old => Ok(()),
         (new, _) => patch.replace(new),
     }
+}
+
+/// Whether a map has changed in so few entries that they are worth an operation each: whoever applies one reads the whole map.
+fn few_differ(new: &[(String, Json)], old: &[(String, Json)]) -> bool {
+    const FEW: usize = 8;
+    let before: HashMap<&String, &Json> = old.iter().map(|(name, value)| (name, value)).collect();
+    let same = new.iter().filter(|(name, value)| before.get(name) == Some(&value)).count();
+    (new.len() - same).max(old.len() - same) <= FEW
 }
 
 /// Reads a serde value.

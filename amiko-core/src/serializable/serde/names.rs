@@ -19,13 +19,35 @@ pub(super) enum Order {
     Unknown,
 }
 
-/// Whether a type of this name says that it is a map.
+/// Maps of which any entry may come and go, whatever the others are: no check of their own stands behind their reading.
+const MAPS: [&str; 4] = [
+    "std::collections::hash::map::HashMap",
+    "alloc::collections::btree::map::BTreeMap",
+    "hashbrown::map::HashMap",
+    "indexmap::map::IndexMap",
+];
+const SETS: [&str; 3] =
+    ["std::collections::hash::set::HashSet", "alloc::collections::btree::set::BTreeSet", "hashbrown::set::HashSet"];
+const KEPT: [&str; 9] = [
+    "indexmap::map::IndexMap",
+    "indexmap::set::IndexSet",
+    "alloc::vec::Vec",
+    "alloc::collections::vec_deque::VecDeque",
+    "alloc::collections::linked_list::LinkedList",
+    "alloc::collections::binary_heap::BinaryHeap",
+    "smallvec::SmallVec",
+    "arrayvec::arrayvec::ArrayVec",
+    "serde_json::",
+];
+
+/// Whether a type of this name is a map that is known to be nothing else.
 pub(super) fn is_map(type_name: &str) -> bool {
-    itself(type_name).1.contains("Map")
+    let path = itself(type_name).split('<').next().unwrap_or_default();
+    MAPS.contains(&path)
 }
 
-/// The name of what a type is in the end, behind whatever points at it; and its last segment.
-fn itself(type_name: &str) -> (&str, &str) {
+/// The name of what a type is in the end, behind whatever points at it.
+fn itself(type_name: &str) -> &str {
     let mut name = type_name;
     loop {
         name = name.trim_start_matches(['&', '*', ' ']);
@@ -34,18 +56,19 @@ fn itself(type_name: &str) -> (&str, &str) {
         // What only points at a value has the order of the value.
         match name.strip_prefix(path).and_then(|rest| rest.strip_prefix('<')) {
             Some(inside) if matches!(segment, "Box" | "Arc" | "Rc" | "Cow") => name = inside,
-            _ => return (name, segment),
+            _ => return name,
         }
     }
 }
 
 /// What the type of this name, as `std::any::type_name` gives it, says of its order.
 pub(super) fn order(type_name: &str) -> Order {
-    let (name, segment) = itself(type_name);
-    const KEPT: [&str; 9] = ["Vec", "Index", "Linked", "List", "Deque", "Array", "Ordered", "Heap", "["];
-    if KEPT.iter().any(|part| segment.contains(part)) || name.starts_with("serde_json::") {
+    let name = itself(type_name);
+    let path = name.split('<').next().unwrap_or_default();
+    if name.starts_with('[') || KEPT.iter().any(|kept| path == *kept || kept.ends_with("::") && path.starts_with(kept))
+    {
         Order::Kept
-    } else if segment.contains("Hash") || segment.contains("BTree") {
+    } else if MAPS.contains(&path) || SETS.contains(&path) {
         Order::Sorted
     } else {
         Order::Unknown
@@ -77,8 +100,12 @@ mod tests {
         assert_eq!(order(type_name::<[u8]>()), Order::Kept);
         assert_eq!(order(type_name::<LinkedList<u8>>()), Order::Kept);
         assert_eq!(order(type_name::<indexmap::IndexMap<String, u8>>()), Order::Kept);
-        assert_eq!(order("hashlink::linked_hash_map::LinkedHashMap<u8, u8>"), Order::Kept);
-        assert_eq!(order("shop::Tags"), Order::Unknown);
+        assert_eq!(order(type_name::<smallvec::SmallVec<[u8; 2]>>()), Order::Kept);
+        assert_eq!(order(type_name::<serde_json::Value>()), Order::Kept);
+        // Whatever a type of somebody else is called.
+        assert_eq!(order("chain::BlockHashes"), Order::Unknown);
+        assert_eq!(order("shop::TagList"), Order::Unknown);
+        assert!(is_map(type_name::<indexmap::IndexMap<u8, u8>>()) && !is_map("shop::FullMap"));
     }
 
     #[test]

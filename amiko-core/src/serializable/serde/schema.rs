@@ -1,10 +1,11 @@
 //! What a type of serde looks like, as far as it shows that to whoever reads it.
 
 use super::super::{Schema, Serializable};
-use super::trace::{Traced, trace};
+use super::trace::{Traced, trace, without_modules};
 use crate::per_type::PerType;
 use serde_core::de::DeserializeOwned;
-use std::any::type_name;
+use std::any::{TypeId, type_name};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -45,7 +46,24 @@ pub(super) fn passed(error: &str) -> Option<Passed> {
 /// Looks at a type once, and remembers what it has seen.
 fn traced<T: DeserializeOwned + 'static>() -> Arc<Traced> {
     static SEEN: PerType<Arc<Traced>> = PerType::new();
-    SEEN.of::<T>(|| Arc::new(trace::<T>()))
+    thread_local! {
+        /// The types that are being looked at: a class behind one of them may have it in it again.
+        static INSIDE: RefCell<Vec<TypeId>> = const { RefCell::new(Vec::new()) };
+    }
+    let id = TypeId::of::<T>();
+    if INSIDE.with_borrow(|inside| inside.contains(&id)) {
+        return Arc::new(Traced {
+            called: without_modules(type_name::<T>()),
+            containers: Vec::new(),
+            classes: Vec::new(),
+        });
+    }
+    SEEN.of::<T>(|| {
+        INSIDE.with_borrow_mut(|inside| inside.push(id));
+        let traced = Arc::new(trace::<T>());
+        INSIDE.with_borrow_mut(|inside| inside.pop());
+        traced
+    })
 }
 
 /// The classes that can be seen behind a type.

@@ -136,7 +136,7 @@ impl Trace {
 }
 
 /// `indexmap::map::IndexMap<alloc::string::String, u8>` as `IndexMap<String, u8>`.
-fn without_modules(type_name: &str) -> String {
+pub(super) fn without_modules(type_name: &str) -> String {
     let mut short = String::new();
     let mut segment = String::new();
     let mut characters = type_name.chars().peekable();

@@ -31,6 +31,8 @@ pub(super) struct Walk {
     pub(super) classes: RefCell<BTreeSet<String>>,
     /// The length of the shortest container of which it isn't known what its order means, if it is of any consequence.
     pub(super) unknown_order: Cell<Option<usize>>,
+    /// Keys that weren't shown.
+    hidden_keys: Cell<usize>,
     /// How deep it is inside the value: no deeper than a reader goes, whatever somebody has put together.
     depth: Cell<u32>,
 }
@@ -46,6 +48,7 @@ impl Walk {
 
     /// Walks through a value.
     pub(super) fn through<T: Serialize>(&self, value: &T) -> Result<Grown, WriteError> {
+        let _walking = Walking::begin();
         grow(self, value)
     }
 
@@ -64,19 +67,56 @@ impl Walk {
     }
 }
 
+thread_local! {
+    /// How many walks this thread is in.
+    static WALKS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// As long as this is there, a class that isn't asked by one of our serializers is one that a walk can't see: serde has put it
+/// into a serializer of its own, as it does for variants with a tag inside and for flattened fields.
+struct Walking;
+
+impl Walking {
+    fn begin() -> Self {
+        WALKS.set(WALKS.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Walking {
+    fn drop(&mut self) {
+        WALKS.set(WALKS.get() - 1);
+    }
+}
+
+/// Lets a class speak for itself: what it does with serde while it writes itself is no part of the walk.
+pub(super) fn aside<T>(speak: impl FnOnce() -> T) -> T {
+    struct Back(usize);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            WALKS.set(self.0);
+        }
+    }
+    let _back = Back(WALKS.replace(0));
+    speak()
+}
+
+/// Whether this thread walks through a value of serde.
+pub(super) fn is_walking() -> bool {
+    WALKS.get() > 0
+}
+
 /// What became of a value.
 pub(super) struct Grown {
     pub(super) json: Json,
     /// Of which types of serde's data model it is made, by FNV-1a (Fowler, Noll and Vo): the same text may be another value, as
     /// with variants of an untagged enum that overlap.
     pub(super) shape: u64,
-    /// It is a map: an object of which any entry may come and go.
-    pub(super) map: bool,
 }
 
 impl Grown {
     fn of(json: Json, kind: &str) -> Self {
-        Self { json, shape: shape_of(kind, ""), map: false }
+        Self { json, shape: shape_of(kind, "") }
     }
 
     /// The same inside of something else.

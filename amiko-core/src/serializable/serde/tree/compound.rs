@@ -32,7 +32,7 @@ impl<'w> Elements<'w> {
     fn grown(mut self) -> Result<Grown, WriteError> {
         self.walk.arrange(self.order, &mut self.elements, text_of);
         let json = Json::Array(self.elements);
-        Ok(Grown { json: tagged(self.variant, json), shape: self.shape, map: false })
+        Ok(Grown { json: tagged(self.variant, json), shape: self.shape })
     }
 }
 
@@ -57,6 +57,8 @@ impl ser::SerializeMap for Entries<'_> {
     type Error = WriteError;
 
     fn serialize_key<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), WriteError> {
+        // Of which types it is made counts as well: 1 and "1" are the same text.
+        self.shape = beside(self.shape, grow(self.walk, value)?.shape);
         self.key = key(self.walk, value)?;
         Ok(())
     }
@@ -70,7 +72,7 @@ impl ser::SerializeMap for Entries<'_> {
 
     fn end(mut self) -> Result<Grown, WriteError> {
         self.walk.arrange(self.order, &mut self.entries, |(key, _)| key.clone());
-        Ok(Grown { json: Json::Object(self.entries), shape: self.shape, map: true })
+        Ok(Grown { json: Json::Object(self.entries), shape: self.shape })
     }
 }
 
@@ -102,10 +104,18 @@ impl<'w> Fields<'w> {
             (NUMBER, [(name, Json::String(text))]) if name == NUMBER => {
                 Json::number(text).map_err(WriteError::unreadable)?
             }
-            (RAW, [(name, Json::String(text))]) if name == RAW => Json::parse(text).map_err(WriteError::unreadable)?,
+            (RAW, [(name, Json::String(text))]) if name == RAW => {
+                let json = Json::parse(text).map_err(WriteError::unreadable)?;
+                if text_of(&json) != *text {
+                    return Err(WriteError::unreadable(
+                        "expected JSON without blanks and needless escapes, found some",
+                    ));
+                }
+                json
+            }
             _ => Json::Object(self.fields),
         };
-        Ok(Grown { json: tagged(self.variant, json), shape: self.shape, map: false })
+        Ok(Grown { json: tagged(self.variant, json), shape: self.shape })
     }
 }
 

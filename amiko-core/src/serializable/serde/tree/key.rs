@@ -1,9 +1,9 @@
 //! Keys of serde's maps, as text: what JSON has for them.
 
-use super::super::super::{Json, WriteError};
-use super::super::class::{CLASS, TEXT};
+use super::super::super::{Json, Secrets, WriteError};
+use super::super::class::{CLASS, HIDDEN, TEXT};
 use super::text::face;
-use super::{Walk, float, grow};
+use super::{Walk, float};
 use serde_core::ser::{Impossible, Serialize, Serializer};
 
 /// The text of a key.
@@ -74,9 +74,13 @@ impl Serializer for Key<'_> {
         if name != CLASS {
             return key(self.0, value);
         }
-        // References and names are noted in the same way as of a value.
-        grow(self.0, &Again(value))?;
-        match Json::parse(&face(value, TEXT)?).map_err(WriteError::unreadable)? {
+        let text = face(value, TEXT)?;
+        if self.0.secrets == Secrets::Hidden && text != face(value, HIDDEN)? {
+            // Two that aren't shown are still two.
+            self.0.hidden_keys.set(self.0.hidden_keys.get() + 1);
+            return Ok(format!("(secret {})", self.0.hidden_keys.get()));
+        }
+        match Json::parse(&text).map_err(WriteError::unreadable)? {
             Json::String(text) | Json::Number(text) => Ok(text),
             _ => no_text(),
         }
@@ -104,14 +108,5 @@ impl Serializer for Key<'_> {
         _: &T,
     ) -> Result<String, WriteError> {
         no_text()
-    }
-}
-
-/// The same class once more, as a value.
-struct Again<'v, T: ?Sized>(&'v T);
-
-impl<T: ?Sized + Serialize> Serialize for Again<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_newtype_struct(CLASS, self.0)
     }
 }
