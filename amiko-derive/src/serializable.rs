@@ -3,9 +3,10 @@
 mod bounds;
 pub(crate) mod keys;
 mod people;
+mod read;
 
 use crate::tokens::through;
-use crate::tree::{Class, Field, Kind, Missing, Shape, Unknown};
+use crate::tree::{Class, Field, Kind, Shape};
 use bounds::bounded;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
@@ -425,129 +426,6 @@ impl Generator<'_> {
             __out.end_object();
             ::core::result::Result::Ok(())
         }
-    }
-
-    fn read(&self, shapes: &[Shape]) -> TokenStream {
-        let current = match shapes {
-            [shape] if shape.variant.is_none() => self.read_shape(shape),
-            _ => self.read_variants(shapes),
-        };
-        let Class { ident, version, migrate: Some(migrate), .. } = self.class else { return current };
-        let name = ident.unraw().to_string();
-        quote! {
-            let __current = |__input: &mut ::amiko_core::Reader<'_>|
-                -> ::core::result::Result<Self, ::amiko_core::ReadError> { #current };
-            match ::amiko_core::derive::lift(__input, #name, #version, #migrate)? {
-                ::core::option::Option::Some(__lifted) => __lifted.read(__current),
-                ::core::option::Option::None => __current(__input),
-            }
-        }
-    }
-
-    fn read_variants(&self, shapes: &[Shape]) -> TokenStream {
-        let arms = shapes.iter().map(|shape| {
-            let read = self.read_shape(shape);
-            match shape.transparent() {
-                Some(Field { ty, .. }) => {
-                    quote!(__class if <#ty as ::amiko_core::Serializable>::is_class(__class) => #read,)
-                }
-                None => {
-                    let (name, aliases) = (&shape.class, &shape.aliases);
-                    quote!(#name #(| #aliases)* => ::amiko_core::derive::read_named(__input, |__input| #read),)
-                }
-            }
-        });
-        quote! {
-            match &*::amiko_core::derive::peek_name(__input)? {
-                #(#arms)*
-                __other => ::core::result::Result::Err(::amiko_core::derive::unknown_class::<Self>(__input, __other)),
-            }
-        }
-    }
-
-    fn read_shape(&self, shape: &Shape) -> TokenStream {
-        let path = path(shape);
-        if let Some(field) = shape.transparent() {
-            let member = &field.member;
-            let read = self.call(field, "read", &quote!(__input));
-            let others = shape.fields.iter().filter(|field| field.skip).map(|field| {
-                let member = &field.member;
-                quote!(#member: ::core::default::Default::default(),)
-            });
-            return quote!(#read.map(|__value| #path { #member: __value, #(#others)* }));
-        }
-        let (class, aliases, version) = (&shape.class, &shape.aliases, self.class.version);
-        let bindings = shape.written().map(|field| &field.binding);
-        let types = shape.written().map(|field| &field.ty);
-        let names: Vec<_> = shape.written().map(|field| &field.name).collect();
-        let input = local("input");
-        let arms = shape.written().map(|field| {
-            let Field { name, aliases, binding, ty, .. } = field;
-            let codec = self.codec(field);
-            quote_spanned! {ty.span()=>
-                #name #(| #aliases)* => ::amiko_core::derive::read_field_with(&#codec, &mut #binding, #name, #class, #input)?,
-            }
-        });
-        // In the order in which they are written, keys needn't be looked for; whatever is otherwise is left to the loop.
-        let in_order = shape.written().map(|field| {
-            let Field { name, binding, ty, .. } = field;
-            let (key, codec) = (keys::literal(name), self.codec(field));
-            quote_spanned! {ty.span()=>
-                if #input.known_key(#key) {
-                    ::amiko_core::derive::read_field_with(&#codec, &mut #binding, #name, #class, #input)?;
-                }
-            }
-        });
-        let values = shape.fields.iter().map(|field| self.field_value(field, shape));
-        let unknown = match (&shape.keep, self.class.unknown) {
-            (Some(Field { binding, .. }), _) => quote!(#binding.read_field(__other, __input)?),
-            (None, Some(Unknown::Ignore)) => quote!(::core::mem::drop(__input.skip()?)),
-            (None, Some(Unknown::Deny)) => quote!(__input.deny_field(__other, #class, &[#(#names),*])?),
-            (None, _) => quote!(__input.unknown_field(__other, #class, &[#(#names),*])?),
-        };
-        let keep = shape.keep.iter().map(
-            |Field { binding, .. }| quote!(let mut #binding = ::amiko_core::serializable::UnknownFields::default();),
-        );
-        quote! {{
-            let mut __class = false;
-            #(let mut #bindings: ::core::option::Option<#types> = ::core::option::Option::None;)*
-            #(#keep)*
-            __input.begin_object()?;
-            if __input.known_key("\"_class\":") {
-                ::amiko_core::derive::check_class(&mut __class, __input, &[#class #(, #aliases)*])?;
-            }
-            #(#in_order)*
-            while let ::core::option::Option::Some(__key) = __input.key()? {
-                match &*__key {
-                    "_class" => ::amiko_core::derive::check_class(&mut __class, __input, &[#class #(, #aliases)*])?,
-                    "_version" => ::amiko_core::derive::check_version(__input, #class, #version)?,
-                    #(#arms)*
-                    __other => #unknown,
-                }
-            }
-            ::amiko_core::derive::has_class(__class, #class, __input)?;
-            ::core::result::Result::Ok(#path { #(#values)* })
-        }}
-    }
-
-    fn field_value(&self, field: &Field, shape: &Shape) -> TokenStream {
-        let (member, binding, name, class) = (&field.member, &field.binding, &field.name, &shape.class);
-        if shape.keep.as_ref().is_some_and(|keep| keep.binding == field.binding) {
-            return quote!(#member: #binding,);
-        }
-        let value = match (&field.missing, field.skip) {
-            (Missing::Call(path), true) => quote!(#path()),
-            (_, true) => quote!(::core::default::Default::default()),
-            (Missing::Error, _) => {
-                let (codec, input) = (self.codec(field), local("input"));
-                quote_spanned! {field.ty.span()=>
-                    ::amiko_core::derive::take_field_with(&#codec, #binding, #name, #class, #input)?
-                }
-            }
-            (Missing::Default, _) => quote!(#binding.unwrap_or_default()),
-            (Missing::Call(path), _) => quote!(#binding.unwrap_or_else(#path)),
-        };
-        quote!(#member: #value,)
     }
 
     fn difference_shape(&self, shape: &Shape) -> TokenStream {
