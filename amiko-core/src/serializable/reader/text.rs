@@ -1,0 +1,68 @@
+//! Text and bytes: what a JSON string stands for, where one may begin with `!`.
+
+use super::{ReadError, Reader};
+use std::borrow::Cow;
+
+impl<'a> Reader<'a> {
+    /// Readable text: the other side of [`Writer::text`](super::Writer::text), and of
+    /// [`Writer::bytes`](super::Writer::bytes) where the bytes are UTF-8.
+    ///
+    /// # Errors
+    /// Something else comes next, or a `!` isn't followed by `!` or by `x` and hex.
+    #[inline]
+    pub fn text(&mut self) -> Result<Cow<'a, str>, ReadError> {
+        let start = self.at;
+        let string = self.string()?;
+        if !string.starts_with('!') {
+            return Ok(string);
+        }
+        match decode(string) {
+            Ok(Decoded::Text(text)) => Ok(text),
+            Ok(Decoded::Bytes(bytes)) => {
+                String::from_utf8(bytes).map(Cow::Owned).map_err(|_| self.expected_at(start, "text, not binary".into()))
+            }
+            Err(expected) => Err(self.expected_at(start, expected.into())),
+        }
+    }
+
+    /// Bytes: `!x` and hex; a readable string stands for its own bytes.
+    ///
+    /// # Errors
+    /// As [`Reader::text`].
+    pub fn bytes(&mut self) -> Result<Vec<u8>, ReadError> {
+        let start = self.at;
+        let string = self.string()?;
+        match decode(string) {
+            Ok(Decoded::Text(text)) => Ok(text.into_owned().into_bytes()),
+            Ok(Decoded::Bytes(bytes)) => Ok(bytes),
+            Err(expected) => Err(self.expected_at(start, expected.into())),
+        }
+    }
+}
+
+enum Decoded<'a> {
+    Text(Cow<'a, str>),
+    Bytes(Vec<u8>),
+}
+
+fn decode(string: Cow<'_, str>) -> Result<Decoded<'_>, &'static str> {
+    let Some(rest) = string.strip_prefix('!') else { return Ok(Decoded::Text(string)) };
+    if let Some(digits) = rest.strip_prefix('x') {
+        // const-hex also accepts a prefix `0x`, which isn't part of our format.
+        let good = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let bytes = if good { hex::decode(digits).ok() } else { None };
+        return bytes.map(Decoded::Bytes).ok_or("\"!x\" and an even number of hex digits");
+    }
+    if rest.starts_with('!') {
+        return Ok(Decoded::Text(Cow::Owned(rest.to_owned())));
+    }
+    Err("\"!x\" and hex, or \"!!\" and text")
+}
+
+/// Undoes the encoding of a key that was written by [`encode_key`].
+pub(crate) fn decode_key(key: &str) -> Result<Vec<u8>, &'static str> {
+    match decode(Cow::Borrowed(key))? {
+        Decoded::Text(text) => Ok(text.into_owned().into_bytes()),
+        Decoded::Bytes(bytes) => Ok(bytes),
+    }
+}
