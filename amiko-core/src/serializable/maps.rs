@@ -1,6 +1,7 @@
-//! `Serializable` for ordered maps of the standard library, and what every container that is a map shares.
+//! `Serializable` for the maps of the standard library, and what every container that is a map shares.
 //!
-//! Invariant: an entry is known by the text of its key, whatever the key's `Ord`, `Eq` or `Hash` says.
+//! Invariants: an entry is known by the text of its key, whatever the key's `Ord`, `Eq` or `Hash` says; the order of a hash
+//! never reaches a text.
 
 use super::key::Key;
 use super::patch::replace_whole;
@@ -9,7 +10,8 @@ use super::{
     Change, Codec, Kept, Native, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary,
     WriteError, Writer,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
 
 /// Reads the entries of an object that is a map; for each of the containers that are one.
 pub(crate) fn read_entries<K: Key, V, C: Codec<V>>(
@@ -80,63 +82,77 @@ pub(crate) fn pointed_key<K: Key>(segment: &str) -> Result<K, ReadError> {
     K::decode(segment).map_err(|_| Pointer::no_such_path(segment))
 }
 
-impl<K: Key, V: Serializable> Serializable for BTreeMap<K, V> {
-    const EXACT: bool = K::EXACT && V::EXACT;
+/// `Serializable` for a map of the standard library, and a function that gives its entries in the order of their keys.
+macro_rules! map {
+    ([$($parameters:tt)*] $map:ty, $in_order:path) => {
+        impl<$($parameters)*> Serializable for $map {
+            const EXACT: bool = K::EXACT && V::EXACT;
 
-    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-        out.begin_object()?;
-        for (key, value) in self {
-            write_key(key, |key| out.map_key(key))?;
-            value.write(out)?;
+            fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+                out.begin_object()?;
+                for (key, value) in $in_order(self) {
+                    write_key(key, |key| out.map_key(key))?;
+                    value.write(out)?;
+                }
+                out.end_object();
+                Ok(())
+            }
+
+            fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+                let mut map = Self::default();
+                read_entries(&Native, input, |key, value| map.insert(key, value).is_none())?;
+                Ok(map)
+            }
+
+            fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+                for (key, value) in $in_order(self) {
+                    key.reference(visit);
+                    value.references(visit);
+                }
+            }
+
+            fn summarize(&self, out: &mut Summary) {
+                out.collection(self.len(), $in_order(self), |out, (key, value)| {
+                    out.entry(&key.encode());
+                    value.summarize(out);
+                });
+            }
+
+            fn schema(schema: &mut Schema) -> String {
+                format!("map of {} to {}", K::called(), V::schema(schema))
+            }
+
+            fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+                let has = |map: &Self, key: &K| map.get_key_value(key).is_some_and(|(other, _)| same_key(key, other));
+                for (key, old) in $in_order(old).filter(|(key, _)| !has(self, key)) {
+                    patch.entry(key, Some(old), None)?;
+                }
+                for (key, new) in $in_order(self) {
+                    patch.entry(key, old.get(key).filter(|_| has(old, key)), Some(new))?;
+                }
+                Ok(())
+            }
+
+            fn weight(&self, kept: Kept) -> usize {
+                let own = if kept == Kept::Alone { self.len() * size_of::<(K, V)>() } else { 0 };
+                let keys: usize = if kept == Kept::Alone { self.keys().map(Key::weight_of_key).sum() } else { 0 };
+                own + keys + of_elements(self.values(), kept)
+            }
+
+            fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+                let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
+                let insert = |map: &mut Self, key, value| drop(map.insert(key, value));
+                apply_to_map(&Native, self, (&segment, rest), change, insert, Self::remove, Self::get_mut)
+            }
         }
-        out.end_object();
-        Ok(())
-    }
+    };
+}
 
-    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        let mut map = Self::new();
-        read_entries(&Native, input, |key, value| map.insert(key, value).is_none())?;
-        Ok(map)
-    }
+map!([K: Key, V: Serializable] BTreeMap<K, V>, BTreeMap::iter);
+map!([K: Key, V: Serializable, S: BuildHasher + Default + Send + Sync + 'static] HashMap<K, V, S>, sorted);
 
-    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
-        for (key, value) in self {
-            key.reference(visit);
-            value.references(visit);
-        }
-    }
-
-    fn summarize(&self, out: &mut Summary) {
-        out.collection(self.len(), self, |out, (key, value)| {
-            out.entry(&key.encode());
-            value.summarize(out);
-        });
-    }
-
-    fn schema(schema: &mut Schema) -> String {
-        format!("map of {} to {}", K::called(), V::schema(schema))
-    }
-
-    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        let has = |map: &Self, key: &K| map.get_key_value(key).is_some_and(|(other, _)| same_key(key, other));
-        for (key, old) in old.iter().filter(|(key, _)| !has(self, key)) {
-            patch.entry(key, Some(old), None)?;
-        }
-        for (key, new) in self {
-            patch.entry(key, old.get(key).filter(|_| has(old, key)), Some(new))?;
-        }
-        Ok(())
-    }
-
-    fn weight(&self, kept: Kept) -> usize {
-        let own = if kept == Kept::Alone { self.len() * size_of::<(K, V)>() } else { 0 };
-        let keys: usize = if kept == Kept::Alone { self.keys().map(Key::weight_of_key).sum() } else { 0 };
-        own + keys + of_elements(self.values(), kept)
-    }
-
-    fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
-        let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
-        let insert = |map: &mut Self, key, value| drop(map.insert(key, value));
-        apply_to_map(&Native, self, (&segment, rest), change, insert, Self::remove, Self::get_mut)
-    }
+fn sorted<K: Ord, V, S>(map: &HashMap<K, V, S>) -> impl Iterator<Item = (&K, &V)> {
+    let mut entries: Vec<_> = map.iter().collect();
+    entries.sort_unstable_by_key(|(key, _)| *key);
+    entries.into_iter()
 }

@@ -10,7 +10,6 @@ pub mod attributes {}
 
 mod codec;
 mod error;
-mod hashed;
 mod interior;
 mod json;
 mod key;
@@ -23,6 +22,7 @@ mod reader;
 mod reference;
 pub mod schema;
 mod secret;
+mod sequences;
 mod serde;
 mod summary;
 mod values;

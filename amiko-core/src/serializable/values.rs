@@ -3,12 +3,10 @@
 //! Invariant: each either comes back exactly or is refused; none has a second form.
 
 use super::patch::replace_whole;
-use super::weight::{of_elements, whole};
+use super::weight::whole;
 use super::{
     Change, Kept, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
 };
-use crate::sabotage::sabotaged;
-use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// The methods of a type that keeps nothing on the heap.
@@ -356,249 +354,71 @@ impl<T: Serializable + Clone> Serializable for Arc<T> {
     }
 }
 
-pub(super) fn index(segment: &str, length: usize) -> Result<usize, ReadError> {
-    let canonical = segment == "0" || !segment.starts_with(['0', '+']);
-    match segment.parse() {
-        Ok(index) if canonical && index < length => Ok(index),
-        _ => Err(Pointer::no_such_path(segment)),
-    }
-}
-
-impl<T: Serializable> Serializable for Vec<T> {
-    const EXACT: bool = T::EXACT;
+#[cfg(feature = "bytes")]
+impl Serializable for bytes::Bytes {
+    const EXACT: bool = true;
 
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-        T::write_slice(self, out)
+        out.bytes(self);
+        Ok(())
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        T::read_slice(input)
-    }
-
-    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
-        self.iter().for_each(|value| value.references(visit));
-    }
-
-    fn summarize(&self, out: &mut Summary) {
-        T::summarize_slice(self, out);
-    }
-
-    fn schema(schema: &mut Schema) -> String {
-        T::schema_of_slice(schema)
+        input.bytes().map(Self::from)
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        if T::difference_of_slice(self, old, patch)? {
+        if self == old {
             return Ok(());
         }
-        patch.free(old.weight(Kept::Shared));
+        patch.free(old.len());
         patch.replace(self)
     }
 
-    #[inline]
     fn weight(&self, kept: Kept) -> usize {
-        let own = if kept == Kept::Alone { size_of_val(self.as_slice()) } else { 0 };
-        own + T::weight_of_slice(self, kept)
-    }
-
-    fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
-        let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
-        let here = rest.split().is_none();
-        match change {
-            Change::Add(input) if here => {
-                let at = if segment == "-" { self.len() } else { index(&segment, self.len() + 1)? };
-                self.insert(at, T::read(input)?);
-                Ok(())
-            }
-            Change::Remove if here => {
-                self.remove(index(&segment, self.len())?);
-                Ok(())
-            }
-            deeper => {
-                let at = index(&segment, self.len())?;
-                self[at].apply(rest, deeper)
-            }
-        }
-    }
-}
-
-impl<T: Serializable, const N: usize> Serializable for [T; N] {
-    const EXACT: bool = T::EXACT;
-
-    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-        T::write_slice(self, out)
-    }
-
-    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        let before = input.clone();
-        let values = T::read_slice(input)?;
-        let length = values.len();
-        values.try_into().map_err(|_| before.invalid(format!("expected {N} elements or bytes, found {length}")))
-    }
-
-    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
-        self.iter().for_each(|value| value.references(visit));
+        // A copy shares the bytes.
+        if kept == Kept::Shared { self.len() } else { 0 }
     }
 
     fn summarize(&self, out: &mut Summary) {
-        T::summarize_slice(self, out);
+        out.text(&hex::encode(self));
     }
 
-    fn schema(schema: &mut Schema) -> String {
-        format!("{}, {N} of them", T::schema_of_slice(schema))
-    }
-
-    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        if T::difference_of_slice(self, old, patch)? { Ok(()) } else { patch.replace(self) }
-    }
-
-    #[inline]
-    fn weight(&self, kept: Kept) -> usize {
-        T::weight_of_slice(self, kept)
-    }
-
-    fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
-        let Some((segment, rest)) = pointer.split() else { return replace_whole(self, pointer, change) };
-        self[index(&segment, N)?].apply(rest, change)
+    fn schema(_: &mut Schema) -> String {
+        "bytes".into()
     }
 }
 
-impl<T: Serializable> Serializable for VecDeque<T> {
-    const EXACT: bool = T::EXACT;
+/// Nothing is kept of it, so nothing is written.
+impl<T: Send + Sync + 'static> Serializable for std::marker::PhantomData<T> {
+    const EXACT: bool = true;
 
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-        out.begin_array()?;
-        for value in self {
-            out.element();
-            value.write(out)?;
-        }
-        out.end_array();
+        out.null();
         Ok(())
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        // Not as a slice: bytes are an array of numbers here, as they are written.
-        super::read_elements(input).map(Self::from)
+        if input.null() { Ok(Self) } else { Err(input.expected("null")) }
     }
 
-    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
-        self.iter().for_each(|value| value.references(visit));
+    fn missing() -> Option<Self> {
+        Some(Self)
     }
 
-    fn summarize(&self, out: &mut Summary) {
-        out.collection(self.len(), self, |out, value| value.summarize(out));
+    fn is_null(&self) -> bool {
+        true
     }
 
-    fn schema(schema: &mut Schema) -> String {
-        format!("list of {}", T::schema(schema))
-    }
-
-    fn weight(&self, kept: Kept) -> usize {
-        let (front, back) = self.as_slices();
-        let own = if kept == Kept::Alone { self.len() * size_of::<T>() } else { 0 };
-        own + T::weight_of_slice(front, kept) + T::weight_of_slice(back, kept)
-    }
-}
-
-impl<T: Serializable + Ord> Serializable for BTreeSet<T> {
-    const EXACT: bool = T::EXACT;
-
-    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-        out.begin_array()?;
-        for value in self {
-            out.element();
-            value.write(out)?;
-        }
-        out.end_array();
+    fn difference(&self, _: &Self, _: &mut Patch) -> Result<(), WriteError> {
         Ok(())
     }
 
-    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        let mut set = Self::new();
-        input.begin_array()?;
-        while input.element()? {
-            let before = input.clone();
-            if !set.insert(T::read(input)?) {
-                return Err(before.invalid("expected each element of a set once, found one twice"));
-            }
-        }
-        Ok(set)
+    fn weight(&self, _: Kept) -> usize {
+        0
     }
 
-    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        if sabotaged("equality_decides") && self == old {
-            return Ok(());
-        }
-        // Whether elements are equal is for their type to say, and only their text says whether they are the same.
-        super::difference_of_text(self, old, patch)
+    fn schema(_: &mut Schema) -> String {
+        "nothing".into()
     }
-
-    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
-        self.iter().for_each(|value| value.references(visit));
-    }
-
-    fn summarize(&self, out: &mut Summary) {
-        out.collection(self.len(), self, |out, value| value.summarize(out));
-    }
-
-    fn schema(schema: &mut Schema) -> String {
-        format!("set of {}", T::schema(schema))
-    }
-
-    fn weight(&self, kept: Kept) -> usize {
-        let own = if kept == Kept::Alone { self.len() * size_of::<T>() } else { 0 };
-        own + of_elements(self, kept)
-    }
-}
-
-macro_rules! tuples {
-    ($($length:literal: $($name:ident $index:tt),+;)*) => {$(
-        impl<$($name: Serializable),+> Serializable for ($($name,)+) {
-            const EXACT: bool = true $(&& $name::EXACT)+;
-
-            fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-                out.begin_array()?;
-                $(
-                    out.element();
-                    self.$index.write(out)?;
-                )+
-                out.end_array();
-                Ok(())
-            }
-
-            fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-                input.begin_array()?;
-                let tuple = ($({
-                    if !input.element()? {
-                        return Err(input.invalid(concat!("expected an array of ", $length, " elements")));
-                    }
-                    $name::read(input).map_err(|error| error.within(concat!("[", $index, "]")))?
-                },)+);
-                if input.element()? {
-                    return Err(input.invalid(concat!("expected an array of ", $length, " elements")));
-                }
-                Ok(tuple)
-            }
-
-            fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
-                $(self.$index.references(visit);)+
-            }
-
-            fn weight(&self, kept: Kept) -> usize {
-                0 $(+ self.$index.weight(kept))+
-            }
-
-            fn schema(schema: &mut Schema) -> String {
-                let types = [$($name::schema(schema)),+];
-                format!("tuple of {}", types.join(", "))
-            }
-        }
-    )*};
-}
-
-tuples! {
-    1: A 0;
-    2: A 0, B 1;
-    3: A 0, B 1, C 2;
-    4: A 0, B 1, C 2, D 3;
 }
