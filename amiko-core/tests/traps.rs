@@ -9,7 +9,7 @@ use amiko_core::store::Memory;
 use amiko_core::{ReadError, Reader, WriteError, Writer};
 use indexmap::IndexMap;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::error::Error;
 use std::hash::{Hash, Hasher};
 
@@ -136,6 +136,41 @@ mod keys {
         club.sync().unwrap();
         let document = club.document().unwrap();
         assert_eq!(reopened(club).document().unwrap(), document);
+    }
+
+    /// A name whose order looks at its length alone, though it is equal only to itself.
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, Key, Serializable)]
+    #[amiko(transparent)]
+    struct ByLength(String);
+
+    impl PartialOrd for ByLength {
+        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+            Some(self.cmp(other))
+        }
+    }
+
+    impl Ord for ByLength {
+        fn cmp(&self, other: &Self) -> Ordering {
+            self.0.len().cmp(&other.0.len())
+        }
+    }
+
+    #[test]
+    fn a_hash_loses_nothing_that_an_order_calls_the_same() {
+        let names = ["bob", "ann", "jo", "eve"].map(|name| ByLength(name.into()));
+        // Each hash has a seed of its own, so the texts would be of different orders.
+        for _ in 0..8 {
+            let set: HashSet<ByLength> = names.iter().cloned().collect();
+            assert_eq!(to_json(&set).unwrap(), r#"["jo","ann","bob","eve"]"#);
+            assert_eq!(from_json::<HashSet<ByLength>>(&to_json(&set).unwrap()).unwrap(), set);
+            let map: HashMap<ByLength, u8> = names.iter().cloned().zip(1..).collect();
+            assert_eq!(to_json(&map).unwrap(), r#"{"jo":3,"ann":2,"bob":1,"eve":4}"#);
+            assert_eq!(from_json::<HashMap<ByLength, u8>>(&to_json(&map).unwrap()).unwrap(), map);
+        }
+        let twice = from_json::<HashSet<ByLength>>(r#"["jo","jo"]"#).unwrap_err();
+        assert!(twice.to_string().contains("found one twice"), "{twice}");
+        let wrong = from_json::<HashSet<ByLength>>(r#"["jo",7]"#).unwrap_err();
+        assert!(wrong.to_string().contains("[1]"), "{wrong}");
     }
 
     /// A key whose text is that of another one.

@@ -151,8 +151,9 @@ macro_rules! map {
 map!([K: Key, V: Serializable] BTreeMap<K, V>, BTreeMap::iter);
 map!([K: Key, V: Serializable, S: BuildHasher + Default + Send + Sync + 'static] HashMap<K, V, S>, sorted);
 
-fn sorted<K: Ord, V, S>(map: &HashMap<K, V, S>) -> impl Iterator<Item = (&K, &V)> {
+/// In the order of their keys' type; of their texts, where it makes no difference between two that are both in the map.
+fn sorted<K: Key, V, S>(map: &HashMap<K, V, S>) -> impl Iterator<Item = (&K, &V)> {
     let mut entries: Vec<_> = map.iter().collect();
-    entries.sort_unstable_by_key(|(key, _)| *key);
+    entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other).then_with(|| one.encode().cmp(&other.encode())));
     entries.into_iter()
 }

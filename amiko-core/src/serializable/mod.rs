@@ -212,13 +212,7 @@ pub trait Serializable: Sized + Send + Sync + 'static {
     /// A slice of such values: an array, but for bytes.
     #[doc(hidden)]
     fn write_slice(slice: &[Self], out: &mut Writer) -> Result<(), WriteError> {
-        out.begin_array()?;
-        for value in slice {
-            out.element();
-            value.write(out)?;
-        }
-        out.end_array();
-        Ok(())
+        write_elements(slice, out)
     }
 
     #[doc(hidden)]
@@ -268,6 +262,21 @@ pub(crate) fn difference_of_text<T: Serializable>(new: &T, old: &T, patch: &mut 
     }
     patch.free(old.weight(Kept::Shared));
     patch.replace(new)
+}
+
+/// Writes the elements of an array.
+#[inline]
+pub(crate) fn write_elements<'v, T: Serializable>(
+    values: impl IntoIterator<Item = &'v T>,
+    out: &mut Writer,
+) -> Result<(), WriteError> {
+    out.begin_array()?;
+    for value in values {
+        out.element();
+        value.write(out)?;
+    }
+    out.end_array();
+    Ok(())
 }
 
 /// Reads the elements of an array.

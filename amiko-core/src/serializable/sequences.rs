@@ -6,6 +6,7 @@ use super::patch::replace_whole;
 use super::weight::of_elements;
 use super::{
     Change, Kept, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
+    read_elements, to_json, write_elements,
 };
 use crate::sabotage::sabotaged;
 use std::collections::{BTreeSet, HashSet, VecDeque};
@@ -122,18 +123,12 @@ impl<T: Serializable> Serializable for VecDeque<T> {
     const EXACT: bool = T::EXACT;
 
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-        out.begin_array()?;
-        for value in self {
-            out.element();
-            value.write(out)?;
-        }
-        out.end_array();
-        Ok(())
+        write_elements(self, out)
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         // Not as a slice: bytes are an array of numbers here, as they are written.
-        super::read_elements(input).map(Self::from)
+        read_elements(input).map(Self::from)
     }
 
     fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
@@ -155,90 +150,66 @@ impl<T: Serializable> Serializable for VecDeque<T> {
     }
 }
 
-impl<T: Serializable + Ord> Serializable for BTreeSet<T> {
-    const EXACT: bool = T::EXACT;
+/// `Serializable` for a set of the standard library, and a function that gives its elements in order.
+macro_rules! set {
+    ([$($parameters:tt)*] $set:ty, $in_order:path) => {
+        impl<$($parameters)*> Serializable for $set {
+            const EXACT: bool = T::EXACT;
 
-    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-        out.begin_array()?;
-        for value in self {
-            out.element();
-            value.write(out)?;
-        }
-        out.end_array();
-        Ok(())
-    }
+            fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+                write_elements($in_order(self), out)
+            }
 
-    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        let mut set = Self::new();
-        input.begin_array()?;
-        while input.element()? {
-            let before = input.clone();
-            if !set.insert(T::read(input)?) {
-                return Err(before.invalid("expected each element of a set once, found one twice"));
+            fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+                let mut set = Self::default();
+                input.begin_array()?;
+                while input.element()? {
+                    let before = input.clone();
+                    let value = T::read(input).map_err(|error| error.within(format!("[{}]", set.len())))?;
+                    if !set.insert(value) {
+                        return Err(before.invalid("expected each element of a set once, found one twice"));
+                    }
+                }
+                Ok(set)
+            }
+
+            fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+                if sabotaged("equality_decides") && self == old {
+                    return Ok(());
+                }
+                // Whether elements are equal is for their type to say, and only their text says whether they are the same.
+                super::difference_of_text(self, old, patch)
+            }
+
+            fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
+                $in_order(self).for_each(|value| value.references(visit));
+            }
+
+            fn summarize(&self, out: &mut Summary) {
+                out.collection(self.len(), $in_order(self), |out, value| value.summarize(out));
+            }
+
+            fn schema(schema: &mut Schema) -> String {
+                format!("set of {}", T::schema(schema))
+            }
+
+            fn weight(&self, kept: Kept) -> usize {
+                let own = if kept == Kept::Alone { self.len() * size_of::<T>() } else { 0 };
+                own + of_elements(self, kept)
             }
         }
-        Ok(set)
-    }
-
-    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        if sabotaged("equality_decides") && self == old {
-            return Ok(());
-        }
-        // Whether elements are equal is for their type to say, and only their text says whether they are the same.
-        super::difference_of_text(self, old, patch)
-    }
-
-    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
-        self.iter().for_each(|value| value.references(visit));
-    }
-
-    fn summarize(&self, out: &mut Summary) {
-        out.collection(self.len(), self, |out, value| value.summarize(out));
-    }
-
-    fn schema(schema: &mut Schema) -> String {
-        format!("set of {}", T::schema(schema))
-    }
-
-    fn weight(&self, kept: Kept) -> usize {
-        let own = if kept == Kept::Alone { self.len() * size_of::<T>() } else { 0 };
-        own + of_elements(self, kept)
-    }
+    };
 }
 
-impl<T: Serializable + Ord + Hash, S: BuildHasher + Default + Send + Sync + 'static> Serializable for HashSet<T, S> {
-    const EXACT: bool = T::EXACT;
+set!([T: Serializable + Ord] BTreeSet<T>, BTreeSet::iter);
+set!([T: Serializable + Ord + Hash, S: BuildHasher + Default + Send + Sync + 'static] HashSet<T, S>, sorted);
 
-    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-        out.begin_array()?;
-        for value in self.iter().collect::<BTreeSet<_>>() {
-            out.element();
-            value.write(out)?;
-        }
-        out.end_array();
-        Ok(())
-    }
-
-    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        BTreeSet::read(input).map(|set| set.into_iter().collect())
-    }
-
-    fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
-        self.iter().for_each(|value| value.references(visit));
-    }
-
-    fn summarize(&self, out: &mut Summary) {
-        out.collection(self.len(), self.iter().collect::<BTreeSet<_>>(), |out, value| value.summarize(out));
-    }
-
-    fn schema(schema: &mut Schema) -> String {
-        format!("set of {}", T::schema(schema))
-    }
-
-    fn weight(&self, kept: Kept) -> usize {
-        let own = if kept == Kept::Alone { self.len() * size_of::<T>() } else { 0 };
-        own + of_elements(self, kept)
-    }
+/// In the order of their type; of their texts, where it makes no difference between two that are both in the set.
+fn sorted<T: Serializable + Ord, S>(set: &HashSet<T, S>) -> impl Iterator<Item = &T> {
+    let text = |value: &T| to_json(value).unwrap_or_default();
+    let mut values: Vec<_> = set.iter().collect();
+    values.sort_unstable_by(|one, other| one.cmp(other).then_with(|| text(one).cmp(&text(other))));
+    values.into_iter()
 }
 
 macro_rules! tuples {
