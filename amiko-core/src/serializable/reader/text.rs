@@ -4,8 +4,8 @@ use super::{ReadError, Reader};
 use std::borrow::Cow;
 
 impl<'a> Reader<'a> {
-    /// Readable text: the other side of [`Writer::text`](super::Writer::text), and of
-    /// [`Writer::bytes`](super::Writer::bytes) where the bytes are UTF-8.
+    /// Readable text: the other side of [`Writer::text`](crate::serializable::Writer::text), and of
+    /// [`Writer::bytes`](crate::serializable::Writer::bytes) where the bytes are UTF-8.
     ///
     /// # Errors
     /// Something else comes next, or a `!` isn't followed by `!` or by `x` and hex.
