@@ -12,60 +12,47 @@
 // The derives write paths that begin with `::amiko_core`, also when they are used in here.
 extern crate self as amiko_core;
 
-pub mod serializable;
-
-mod id;
-mod map;
-mod scan;
-mod slices;
-mod table;
-
-mod context;
-mod engine_only;
-mod machine;
 mod panics;
 mod per_type;
-mod phases;
 mod rejection;
-mod router;
 mod sabotage;
+
+pub mod serializable;
 mod time;
 
-mod dispatcher;
+pub mod tree;
+
+pub mod dispatcher;
+pub mod event;
+pub mod machine;
+
 pub mod engine;
-mod peer;
-mod protocol;
-mod references;
 pub mod store;
 
+pub mod conversation;
 #[cfg(feature = "sim")]
 pub mod sim;
 
 pub use amiko_derive::{Key, Node, Phases, Serializable, amiko};
-pub use context::Context;
+pub use conversation::{PeerAddress, PeerAddressError, Protocol, PublicKey, Welcome};
 pub use dispatcher::{Conflict, Connection, Older, Standing, Timer};
 pub use engine::Engine;
-pub use id::{Id, Object};
-pub use machine::{Envelope, Hosts, Keeps, Node, Nothing, StateMachine};
-pub use map::Map;
-pub use peer::{PeerAddress, PeerAddressError, PublicKey};
-pub use phases::Phases;
-pub use protocol::{Protocol, Welcome};
-pub use references::Name;
+pub use event::Event;
+pub use machine::{Context, Hosts, Node, Phases, StateMachine};
 pub use rejection::{Delivery, Rejection};
-pub use router::Event;
 #[doc(hidden)]
 pub use sabotage::sabotaged;
 pub use serializable::{
     Change, IntoKey, Key, Patch, Pointer, ReadError, Reader, Secret, Serializable, WriteError, Writer, apply_patch,
     from_json, to_json, with_hex,
 };
-pub use table::{Table, TableUndo};
 pub use time::{Time, secs};
+pub use tree::{Envelope, Id, Keeps, Map, Name, Nothing, Object, Table, TableUndo, Tree};
 
 /// What a user's module needs: `use amiko_core::prelude::*;`.
 pub mod prelude {
-    pub use crate::engine::{Engine, Output, Settings};
+    pub use crate::engine::{Engine, Settings};
+    pub use crate::event::Output;
     pub use crate::store::Directory;
     pub use crate::{
         Connection, Context, Id, Key, Map, Node, Phases, Rejection, Secret, Serializable, StateMachine, Table, Time,
@@ -76,12 +63,8 @@ pub mod prelude {
 /// What the derives use. Not part of the interface: it changes without notice.
 #[doc(hidden)]
 pub mod derive {
-    pub use crate::engine_only::EngineOnly;
-    pub use crate::id::{Keyed, NoKey};
-    pub use crate::machine::{peek_kind, read_envelope, write_envelope};
-    pub use crate::references::{Touched, has_strong};
-    pub use crate::router::{deliver, deliver_to_node};
-    pub use crate::slices::Sliced;
+    pub use crate::machine::{deliver, deliver_to_node, peek_kind, read_envelope, write_envelope};
+    pub use crate::tree::{EngineOnly, Keyed, NoKey, Sliced, Touched, Tree, has_strong};
 
     /// Whether two texts differ, at compile time.
     pub const fn differ(one: &str, other: &str) -> bool {
@@ -101,9 +84,10 @@ pub mod derive {
 
     pub use crate::serializable::{
         Joined, Native, Parts, Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde, Registration, called_key,
-        check_class, check_variant, check_version, deserialize, has_class, is_polymorphic_class, lift, lift_name,
-        peek_name, polymorphic_classes, read_field_with, read_name, read_named, read_polymorphic, readable_key,
-        replace_whole, schema_of_polymorphic, serialize, split_key, take_field_with, unknown_class, write_with,
+        check_class, check_variant, check_version, deserialize, difference_with, free_copy_with, has_class,
+        is_polymorphic_class, lift, lift_name, peek_name, polymorphic_classes, read_field_with, read_name, read_named,
+        read_polymorphic, readable_key, replace_whole, schema_of_polymorphic, serialize, split_key, take_field_with,
+        unknown_class, write_with,
     };
     pub use inventory;
 

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+crate::serializable::of_serde!([] Time);
+
 /// A moment: milliseconds since the beginning of 1970 in UTC, without leap seconds. In JSON it is that number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(u64);

@@ -2,7 +2,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use amiko_core::engine::{Cause, Output, Request, Settings};
+use amiko_core::engine::{Cause, Settings};
+use amiko_core::event::{Output, Request};
 use amiko_core::prelude::*;
 use amiko_core::serializable::{Lines, UnknownFields, diff};
 use amiko_core::store::{Memory, Store, Work};

@@ -5,7 +5,8 @@
 
 mod script;
 
-use amiko_core::engine::{Entropy, EventError, Limits, Request};
+use amiko_core::engine::{Entropy, EventError};
+use amiko_core::event::{Limits, Request};
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
 use script::*;

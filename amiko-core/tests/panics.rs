@@ -6,7 +6,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use amiko_core::engine::{EventError, Request, Settings};
+use amiko_core::engine::{EventError, Settings};
+use amiko_core::event::Request;
 use amiko_core::serializable::{Reference, replace_whole};
 use amiko_core::store::Memory;
 use amiko_core::{

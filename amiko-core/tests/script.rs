@@ -3,7 +3,8 @@
 
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
-use amiko_core::engine::{Entropy, EventError, Output};
+use amiko_core::engine::{Entropy, EventError};
+use amiko_core::event::Output;
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
 use amiko_core::{Envelope, Hosts};

@@ -4,7 +4,8 @@
 
 mod script;
 
-use amiko_core::engine::{Output, Rehearsal};
+use amiko_core::engine::Rehearsal;
+use amiko_core::event::Output;
 use amiko_core::store::{Directory, Memory, Store, Work};
 use amiko_core::{Engine, Node};
 use script::*;

@@ -361,7 +361,7 @@ mod strong {
         assert_eq!(error.to_string(), "expected owner 8, to which house 1 refers, found none");
         town.send(&node, Act::Hire { id: 7 }, now()).unwrap();
         town.send(&node, Act::Build { deed: held(7), other: Some(7) }, now()).unwrap();
-        assert_eq!(town.node().referrers(&Id::<Owner>::new(7)).len(), 1);
+        assert_eq!(amiko_core::tree::referrers(town.node(), &Id::<Owner>::new(7)).len(), 1);
     }
 }
 

@@ -294,8 +294,8 @@ fn node(root: &Root) -> TokenStream {
             (true, _) => quote!(self.#member.difference(#before, __patch)?;),
             (false, true) => TokenStream::new(),
             (false, false) => quote! {
-                __patch.free_copy_with(&#codec, #before);
-                __patch.field_with(&#codec, #piece, #before, &self.#member)?;
+                ::amiko_core::derive::free_copy_with(&#codec, #before, __patch);
+                ::amiko_core::derive::difference_with(&#codec, #piece, #before, &self.#member, __patch)?;
             },
         }
     });
@@ -333,16 +333,7 @@ fn node(root: &Root) -> TokenStream {
         }
 
         #[automatically_derived]
-        // A node without tables, or without fields of its own, leaves some of this empty.
-        #[allow(clippy::unused_unit)]
         impl ::amiko_core::Node for #node {
-            type Envelope = #envelope;
-            type Network = #network;
-            type Reply = #reply;
-            type Notice = #notice;
-            type Undo = #undo;
-            type Own = (#(#own_types,)*);
-
             fn deliver(&mut self, __envelope: Self::Envelope, __event: &mut ::amiko_core::Event<Self>)
                 -> ::core::result::Result<(), ::amiko_core::Rejection>
             {
@@ -353,6 +344,27 @@ fn node(root: &Root) -> TokenStream {
                     #(#envelope::#machine(__message) => ::amiko_core::derive::deliver_to_node(self, __message, __event),)*
                     #none
                 }
+            }
+
+            #check
+        }
+
+        #[automatically_derived]
+        // A node without tables, or without fields of its own, leaves some of this empty.
+        #[allow(clippy::unused_unit)]
+        impl ::amiko_core::Tree for #node {
+            type Envelope = #envelope;
+            type Network = #network;
+            type Reply = #reply;
+            type Notice = #notice;
+            type Undo = #undo;
+            type Own = (#(#own_types,)*);
+
+            fn contains(&self, __kind: &::core::primitive::str, __key: &::core::primitive::str) -> ::core::primitive::bool {
+                #(if __kind == <#types as ::amiko_core::derive::Keyed>::KIND {
+                    return self.#fields.contains_text(__key);
+                })*
+                false
             }
 
             fn is_intact(&self, only: &::amiko_core::derive::EngineOnly) -> ::core::primitive::bool {
@@ -396,13 +408,6 @@ fn node(root: &Root) -> TokenStream {
                 true
             }
 
-            fn contains(&self, __kind: &::core::primitive::str, __key: &::core::primitive::str) -> ::core::primitive::bool {
-                #(if __kind == <#types as ::amiko_core::derive::Keyed>::KIND {
-                    return self.#fields.contains_text(__key);
-                })*
-                false
-            }
-
             fn slices(&mut self, only: &::amiko_core::derive::EngineOnly)
                 -> ::std::vec::Vec<::amiko_core::derive::Sliced<'_>>
             {
@@ -443,14 +448,12 @@ fn node(root: &Root) -> TokenStream {
             fn difference_since(&self, __undo: &Self::Undo, __patch: &mut ::amiko_core::Patch)
                 -> ::core::result::Result<(), ::amiko_core::WriteError>
             {
-                #(__patch.table(#pieces, &self.#fields, &__undo.#fields)?;)*
+                #(self.#fields.difference_since(#pieces, &__undo.#fields, __patch)?;)*
                 if let ::core::option::Option::Some((#(#own_bindings,)*)) = &__undo.__own {
                     #(#written)*
                 }
                 ::core::result::Result::Ok(())
             }
-
-            #check
         }
     }
 }

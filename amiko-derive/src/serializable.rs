@@ -439,7 +439,7 @@ impl Generator<'_> {
         let fields = shape.written().map(|field| {
             let (piece, binding) = (keys::piece(&field.name), &field.binding);
             let (before, codec) = (format_ident!("__old{}", field.binding), self.codec(field));
-            quote_spanned!(field.ty.span()=> #patch.field_with(&#codec, #piece, #before, #binding)?;)
+            quote_spanned!(field.ty.span()=> ::amiko_core::derive::difference_with(&#codec, #piece, #before, #binding, #patch)?;)
         });
         let kept = shape.keep.iter().map(|Field { binding, .. }| {
             let before = format_ident!("__old{}", binding);

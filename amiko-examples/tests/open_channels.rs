@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use amiko_core::Protocol;
-use amiko_core::engine::{Engine, Entropy, Output, Settings};
+use amiko_core::engine::{Engine, Entropy, Settings};
+use amiko_core::event::Output;
 use amiko_core::prelude::*;
 use amiko_core::serializable::check_classes;
 use amiko_core::store::Memory;

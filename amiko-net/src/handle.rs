@@ -4,12 +4,12 @@
 
 use crate::error::{CommandError, Stopped};
 use amiko_core::store::Store;
-use amiko_core::{Engine, Node};
+use amiko_core::{Engine, Node, Tree};
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// What a caller waits for.
-pub(crate) type Answer<N> = oneshot::Sender<Result<Vec<<N as Node>::Reply>, CommandError>>;
+pub(crate) type Answer<N> = oneshot::Sender<Result<Vec<<N as Tree>::Reply>, CommandError>>;
 
 /// A question about the state, with the way for its answer inside.
 pub(crate) type Question<N, S> = Box<dyn FnOnce(&Engine<N, S>) + Send>;

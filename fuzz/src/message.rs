@@ -1,7 +1,8 @@
 //! A payment node with payments under way, whose neighbours say what the fuzzer wants.
 
 use amiko_core::Protocol;
-use amiko_core::engine::{Entropy, EventError, Output};
+use amiko_core::engine::{Entropy, EventError};
+use amiko_core::event::Output;
 use amiko_core::prelude::*;
 use amiko_core::serializable::{Json, Reader, Unknown};
 use amiko_core::store::Memory;

@@ -5,15 +5,14 @@
 
 use super::resumption::Conflict;
 use crate::Serializable;
-use crate::machine::Node;
-use crate::map::Map;
 use crate::time::Time;
+use crate::tree::{Map, Tree};
 use std::sync::Arc;
 
 /// A conversation with one peer; it outlives every socket.
 #[derive(Clone, Serializable)]
 #[amiko(key = String, kind = "connection")]
-pub struct Connection<N: Node> {
+pub struct Connection<N: Tree> {
     /// The address to dial, for the runtime; none where the peer dials.
     pub dial: Option<String>,
     /// How many messages of the peer have been processed: the number of the next one.
@@ -29,7 +28,7 @@ pub struct Connection<N: Node> {
     pub conflict: Option<Conflict>,
 }
 
-impl<N: Node> Connection<N> {
+impl<N: Tree> Connection<N> {
     /// The number of the first message that the peer hasn't confirmed; of the next one, if there is none.
     pub fn first_unconfirmed(&self) -> u64 {
         self.outbox.first_key_value().map_or(self.sent, |(index, _)| *index)
@@ -41,7 +40,7 @@ impl<N: Node> Connection<N> {
     }
 }
 
-impl<N: Node> Default for Connection<N> {
+impl<N: Tree> Default for Connection<N> {
     fn default() -> Self {
         Self { dial: None, received: 0, sent: 0, outbox: Map::new(), closing: None, conflict: None }
     }

@@ -11,26 +11,21 @@ pub use connection::Connection;
 pub use resumption::{Conflict, Older, Standing};
 pub use timer::Timer;
 
-use crate::engine_only::EngineOnly;
-use crate::id::{Id, Object};
-use crate::machine::Node;
-use crate::references::Touched;
 use crate::rejection::Rejection;
 use crate::sabotage::sabotaged;
 use crate::serializable::{Key, Patch, WriteError, each_escaped};
-use crate::slices::Sliced;
-use crate::table::{Table, TableUndo};
 use crate::time::Time;
+use crate::tree::{EngineOnly, Id, Object, Sliced, Table, TableUndo, Touched, Tree};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What the dispatcher was before one event.
-pub(crate) struct DispatcherUndo<N: Node> {
+pub(crate) struct DispatcherUndo<N: Tree> {
     timers: TableUndo<Timer<N>>,
     connections: TableUndo<Connection<N>>,
 }
 
-impl<N: Node> DispatcherUndo<N> {
+impl<N: Tree> DispatcherUndo<N> {
     /// What was before an event of these tables.
     #[inline]
     pub(crate) fn of(timers: &mut Table<Timer<N>>, connections: &mut Table<Connection<N>>, only: &EngineOnly) -> Self {
@@ -50,7 +45,7 @@ impl<N: Node> DispatcherUndo<N> {
 }
 
 /// Timers and connections, with the deadlines among them in order.
-pub(crate) struct Dispatcher<N: Node> {
+pub(crate) struct Dispatcher<N: Tree> {
     timers: Table<Timer<N>>,
     connections: Table<Connection<N>>,
     due: BTreeSet<(Time, Id<Timer<N>>)>,
@@ -58,7 +53,7 @@ pub(crate) struct Dispatcher<N: Node> {
 }
 
 /// What a deadline is of.
-pub(crate) enum Due<N: Node> {
+pub(crate) enum Due<N: Tree> {
     Timer(Id<Timer<N>>),
     Connection(Id<Connection<N>>),
 }
@@ -78,7 +73,7 @@ pub(crate) enum Arrival {
     Future,
 }
 
-impl<N: Node> Dispatcher<N> {
+impl<N: Tree> Dispatcher<N> {
     pub(crate) fn new(timers: Table<Timer<N>>, connections: Table<Connection<N>>) -> Self {
         let mut dispatcher = Self { timers, connections, due: BTreeSet::new(), lingering: BTreeSet::new() };
         dispatcher.order_deadlines();
@@ -319,13 +314,13 @@ impl<N: Node> Dispatcher<N> {
         if undo.timers.is_empty() && undo.connections.is_empty() {
             return Ok(());
         }
-        patch.table("/timers", &self.timers, &undo.timers)?;
-        patch.table("/connections", &self.connections, &undo.connections)
+        self.timers.difference_since("/timers", &undo.timers, patch)?;
+        self.connections.difference_since("/connections", &undo.connections, patch)
     }
 }
 
 /// `kind/key/name`, so that the timers of one owner stand side by side.
-fn timer_id<N: Node, M: Object>(owner: &Id<M>, name: &str) -> Id<Timer<N>> {
+fn timer_id<N: Tree, M: Object>(owner: &Id<M>, name: &str) -> Id<Timer<N>> {
     owner.key().with_text(|owner| {
         let mut key = String::with_capacity(M::KIND.len() + owner.len() + name.len() + 2);
         // Escaped like segments of a JSON Pointer: a slash in a kind or a key can't make one owner's timers look like

@@ -2,8 +2,8 @@
 
 use crate::Serializable;
 use crate::dispatcher::{Connection, Standing, Timer};
-use crate::id::Id;
-use crate::machine::{Envelope, Node};
+use crate::machine::Node;
+use crate::tree::{Envelope, Id};
 use std::fmt;
 
 /// What an event began with, as it stands in the journal.

@@ -4,11 +4,10 @@
 
 use super::{Engine, SyncError, document};
 use crate::dispatcher::Dispatcher;
-use crate::engine_only::EngineOnly;
 use crate::machine::Node;
 use crate::serializable::{Hole, Lines, Writer};
-use crate::slices::Sliced;
 use crate::store::{Store, StoreError};
+use crate::tree::{EngineOnly, Sliced};
 
 /// Bytes of the text that are given to the store at once.
 const PIECE: usize = 256 << 10;

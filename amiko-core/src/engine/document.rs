@@ -5,15 +5,16 @@
 
 use super::cause::Cause;
 use crate::dispatcher::{Connection, DispatcherUndo, Timer};
-use crate::engine_only::EngineOnly;
 use crate::machine::Node;
+use crate::per_type::PerType;
 use crate::serializable::{
     Change, Json, Patch, Pointer, Problem, ReadError, Reader, Schema, Serializable, WriteError, Writer, apply_patch,
     from_json, read_field, schema, take_field,
 };
 use crate::store::{Recovery, Refused};
-use crate::table::Table;
 use crate::time::Time;
+use crate::tree::{EngineOnly, Object, StrongReferences, Table, has_strong};
+use std::sync::Arc;
 
 /// The format of the files that this version writes.
 const FORMAT: u32 = 1;
@@ -241,4 +242,22 @@ pub(super) fn read_record<T: Serializable>(document: &mut T, input: &mut Reader<
         return Err(input.error(Problem::MissingField { field: "patch", class: "record" }));
     }
     input.end()
+}
+
+/// Who strongly refers to whom in a node and in the tables beside it.
+pub(super) fn references<N: Node>(
+    node: &N,
+    timers: &Table<Timer<N>>,
+    connections: &Table<Connection<N>>,
+) -> StrongReferences {
+    static KINDS: PerType<Arc<[&'static str]>> = PerType::new();
+    let kinds = KINDS.of::<N>(|| {
+        let timers = has_strong(Timer::<N>::schema).then_some(Timer::<N>::KIND);
+        let connections = has_strong(Connection::<N>::schema).then_some(Connection::<N>::KIND);
+        N::strong_kinds().into_iter().chain(timers).chain(connections).collect()
+    });
+    StrongReferences::of(node, kinds, |visit| {
+        timers.visit_objects(visit);
+        connections.visit_objects(visit);
+    })
 }

@@ -5,10 +5,10 @@
 
 use super::Sequence;
 use crate::dispatcher::DispatcherUndo;
-use crate::engine_only::EngineOnly;
 use crate::machine::Node;
 use crate::serializable::Patch;
 use crate::time::Time;
+use crate::tree::EngineOnly;
 use std::collections::VecDeque;
 use std::fmt;
 

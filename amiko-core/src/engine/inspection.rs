@@ -2,13 +2,12 @@
 //!
 //! Invariant: what can't be read or applied here is what an engine would refuse to open, and what it would open is good.
 
-use super::document::{Document, Restored, refused, write_document};
+use super::document::{Document, Restored, references, refused, write_document};
 use crate::dispatcher::DispatcherUndo;
-use crate::engine_only::EngineOnly;
 use crate::machine::Node;
-use crate::references::{StrongReferences, Touched};
 use crate::serializable::{Json, Lines, Reader, Writer, from_json};
 use crate::store::{self, Inspection, OpenError, Recovery, Refused, Repair, RepairError, Report};
+use crate::tree::{EngineOnly, StrongReferences, Touched};
 use std::path::Path;
 
 /// Checks every file of a directory that nobody has open, and changes none of them: checksums and numbers, that each
@@ -163,7 +162,7 @@ impl<N: Node> Inspection for Inspector<N> {
         match &self.last {
             Last::Foreign => Ok(()),
             Last::Whole => {
-                self.references = StrongReferences::of(&document.state, &document.timers, &document.connections);
+                self.references = references(&document.state, &document.timers, &document.connections);
                 self.references.resolve(&document.state).map_err(|rejection| rejection.to_string())
             }
             Last::Record { before, beside, rejected } => {

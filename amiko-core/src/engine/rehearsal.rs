@@ -2,7 +2,8 @@
 //!
 //! Invariant: afterwards the engine is as it was before, but for the rejections that it remembers.
 
-use super::{Engine, EventError, Output};
+use super::{Engine, EventError};
+use crate::event::Output;
 use crate::machine::Node;
 use crate::store::Store;
 use crate::time::Time;

@@ -5,10 +5,10 @@
 use super::cause::Cause;
 use super::{Engine, EventError};
 use crate::dispatcher::{Conflict, Connection, Standing};
-use crate::id::Id;
 use crate::machine::Node;
 use crate::store::Store;
 use crate::time::Time;
+use crate::tree::Id;
 
 impl<N: Node, S: Store> Engine<N, S> {
     /// Where this end of a connection stands, to be told to the peer; none if there is no such connection.

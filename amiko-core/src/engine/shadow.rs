@@ -7,9 +7,9 @@ use super::history::Version;
 use super::{Engine, EventError};
 use crate::machine::Node;
 use crate::panics::catch;
-use crate::references::Touched;
 use crate::serializable::{Patch, Polymorphic, Reader, WriteError, Writer};
 use crate::store::Store;
+use crate::tree::Touched;
 use std::collections::HashMap;
 
 /// The second state, and which objects of it are too long to be compared each time.

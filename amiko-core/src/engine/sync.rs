@@ -2,7 +2,8 @@
 //!
 //! Invariant: outputs leave in the order of their versions, and after a failure none of them does, now or later.
 
-use super::{Engine, Output, Sequence, SyncError};
+use super::{Engine, Sequence, SyncError};
+use crate::event::Output;
 use crate::machine::Node;
 use crate::sabotage::sabotaged;
 use crate::store::{Store, StoreError, Work};

@@ -5,14 +5,13 @@
 use super::cause::Cause;
 use super::history::Version;
 use super::{Engine, EventError, Rejected, Sequence, document};
-use crate::engine::{Output, Request};
-use crate::machine::Node;
+use crate::event::{Event, Output, Request};
+use crate::machine::{Node, router};
 use crate::panics::catch;
-use crate::references::{ReferenceChanges, Touched};
 use crate::rejection::Rejection;
-use crate::router::{self, Event};
 use crate::store::Store;
 use crate::time::Time;
+use crate::tree::{ReferenceChanges, Touched};
 
 impl<N: Node, S: Store> Engine<N, S> {
     /// Runs an event to its end, which begins with what `begin` does: commits it, or puts back what was before.

@@ -3,16 +3,16 @@
 //! Invariant: no panic gets out, and none leaves anything half done: the event is undone, or the engine is over.
 
 use super::cause::Cause;
-use super::{Engine, EventError, Output, Request, Sequence};
+use super::{Engine, EventError, Sequence};
 use crate::dispatcher::{Arrival, Connection, Due};
-use crate::id::Id;
+use crate::event::{Event, Output, Request};
 use crate::machine::{Hosts, Node, StateMachine};
 use crate::panics::catch;
 use crate::rejection::Rejection;
-use crate::router::Event;
 use crate::serializable::shorten;
 use crate::store::Store;
 use crate::time::Time;
+use crate::tree::Id;
 
 impl<N: Node, S: Store> Engine<N, S> {
     /// Lets something in. Handlers and checks that panic are undone further in; whatever else panics, like an old object

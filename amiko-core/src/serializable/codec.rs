@@ -3,10 +3,9 @@
 //! Invariant: whichever way a field goes, it comes back exactly or is refused while writing.
 
 use super::{
-    Change, Json, Kept, Key, Patch, Pointer, ReadError, Reader, Reference, Schema, Secrets, Serializable, Summary,
+    Change, Json, Kept, Patch, Pointer, ReadError, Reader, Reference, Schema, Secrets, Serializable, Summary,
     WriteError, Writer, serde,
 };
-use crate::map::Map;
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::marker::PhantomData;
@@ -84,7 +83,7 @@ pub trait Codec<T> {
     /// # Errors
     /// The path leads further in than there is anything, or the new value isn't one of the type.
     fn apply(&self, value: &mut T, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
-        let input = super::patch::whole_value(pointer, change)?;
+        let input = super::pointer::whole_value(pointer, change)?;
         *value = self.read(input)?;
         Ok(())
     }
@@ -101,6 +100,28 @@ pub trait Codec<T> {
     fn schema(&self, _schema: &mut Schema) -> String {
         "custom".into()
     }
+}
+
+/// Compares one field of a class, whose piece of the path is known beforehand: for the code that the derive writes.
+///
+/// # Errors
+/// The new value has no exact text.
+#[doc(hidden)]
+#[inline]
+pub fn difference_with<T, C: Codec<T>>(
+    codec: &C,
+    piece: &'static str,
+    old: &T,
+    new: &T,
+    patch: &mut Patch,
+) -> Result<(), WriteError> {
+    patch.within_field(piece, |patch| codec.difference(new, old, patch))
+}
+
+/// [`Patch::free_copy`] of a field that goes the way of a codec: for the code that the derive writes.
+#[doc(hidden)]
+pub fn free_copy_with<T, C: Codec<T>>(codec: &C, old: &T, patch: &mut Patch) {
+    patch.free(size_of::<T>() + codec.weight(old, Kept::Alone));
 }
 
 /// The way of types that are [`Serializable`].
@@ -180,7 +201,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> for Serde {
 
     fn apply(&self, value: &mut T, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
         if pointer.split().is_none() {
-            *value = self.read(super::patch::whole_value(pointer, change)?)?;
+            *value = self.read(super::pointer::whole_value(pointer, change)?)?;
             return Ok(());
         }
         let nowhere = |error: WriteError| Reader::new("").invalid(error.to_string());
@@ -206,7 +227,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> for Serde {
     }
 }
 
-/// The way of a [`Map`] whose values go this way: entry by entry, so that its cost follows the change.
+/// The way of a [`Map`](crate::Map) whose values go this way: entry by entry, so that its cost follows the change.
 #[derive(Debug, Clone, Copy)]
 pub struct Entries<C>(pub C);
 
@@ -240,8 +261,6 @@ pub trait ProbeMap {
         Entries(Serde)
     }
 }
-
-impl<K: Key, V: Serialize + DeserializeOwned + Clone + 'static> ProbeMap for &&Probe<Map<K, V>> {}
 
 #[doc(hidden)]
 pub trait ProbeSerde {

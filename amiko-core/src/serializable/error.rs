@@ -207,7 +207,7 @@ impl ReadError {
     #[must_use]
     pub fn within(mut self, segment: impl AsRef<str>) -> Self {
         // Keys come from outside: shortened, and safe on a terminal.
-        self.0.path.push(super::shorten(segment.as_ref()).escape_debug().to_string());
+        self.0.path.push(shorten(segment.as_ref()).escape_debug().to_string());
         self
     }
 
@@ -289,3 +289,9 @@ impl fmt::Display for ReadError {
 }
 
 impl std::error::Error for ReadError {}
+
+/// A name from outside, short enough for an error.
+pub(crate) fn shorten(name: &str) -> String {
+    const SHOWN: usize = 60;
+    if name.chars().count() <= SHOWN { name.into() } else { name.chars().take(SHOWN).chain(['…']).collect() }
+}

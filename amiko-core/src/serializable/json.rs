@@ -201,17 +201,16 @@ impl Json {
             }
             (object @ Self::Object(_), Change::Remove) if here => object.remove(segment).map(drop).ok_or_else(missing),
             (Self::Array(values), Change::Add(input)) if here => {
-                let at =
-                    if segment == "-" { values.len() } else { super::sequences::index(segment, values.len() + 1)? };
+                let at = if segment == "-" { values.len() } else { super::pointer::index(segment, values.len() + 1)? };
                 values.insert(at, Self::read(input)?);
                 Ok(())
             }
             (Self::Array(values), Change::Remove) if here => {
-                values.remove(super::sequences::index(segment, values.len())?);
+                values.remove(super::pointer::index(segment, values.len())?);
                 Ok(())
             }
             (Self::Array(values), deeper) => {
-                let at = super::sequences::index(segment, values.len())?;
+                let at = super::pointer::index(segment, values.len())?;
                 values[at].apply(rest, deeper)
             }
             (object, deeper) => object.get_mut(segment).ok_or_else(missing)?.apply(rest, deeper),

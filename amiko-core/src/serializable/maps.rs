@@ -4,7 +4,7 @@
 //! never reaches a text.
 
 use super::key::Key;
-use super::patch::replace_whole;
+use super::pointer::replace_whole;
 use super::weight::of_elements;
 use super::{
     Change, Codec, Kept, Native, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary,

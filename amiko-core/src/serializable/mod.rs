@@ -17,9 +17,11 @@ mod maps;
 mod migrate;
 mod names;
 mod patch;
+mod pointer;
 mod polymorphic;
 mod reader;
 mod reference;
+pub(crate) mod scan;
 pub mod schema;
 mod secret;
 mod sequences;
@@ -34,7 +36,8 @@ pub use error::{Place, Problem, ReadError, WriteError};
 pub use json::{Json, UnknownFields};
 pub(crate) use key::by;
 pub use key::{IntoKey, Key, with_hex};
-pub use patch::{Change, Patch, Pointer, apply, apply_patch, diff};
+pub use patch::{Patch, apply, apply_patch, diff};
+pub use pointer::{Change, Pointer, replace_whole};
 pub use polymorphic::{Polymorphic, PolymorphicError, check_classes};
 pub use reader::{ReadLimits, Reader, Unknown};
 pub use reference::Reference;
@@ -46,14 +49,15 @@ pub use weight::Kept;
 pub use writer::Hole;
 pub use writer::{Lines, Secrets, Text, Writer};
 
+pub(crate) use error::shorten;
 pub(crate) use key::exact;
 pub(crate) use maps::{apply_to_map, pointed_key, read_entries, same_key, write_key};
-pub use patch::replace_whole;
-pub(crate) use patch::{each_escaped, whole_value};
-pub(crate) use reader::{decode_key, shorten};
+pub(crate) use pointer::{each_escaped, whole_value};
+pub(crate) use reader::decode_key;
+pub(crate) use serde::of_serde;
 
 #[doc(hidden)]
-pub use codec::{Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde};
+pub use codec::{Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde, difference_with, free_copy_with};
 #[doc(hidden)]
 pub use interior::{Interior, InteriorMutability, Unshared};
 #[doc(hidden)]

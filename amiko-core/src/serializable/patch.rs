@@ -3,10 +3,9 @@
 //! Invariant: applied to the old version, the difference gives the new one.
 
 use super::key::Key;
-use super::{Codec, Kept, Place, Problem, ReadError, Reader, Serializable, WriteError, Writer, write_value};
-use crate::id::Keyed;
-use crate::scan::contains;
-use crate::table::{Table, TableUndo};
+use super::pointer::{Change, Pointer, each_escaped};
+use super::{Kept, Place, ReadError, Reader, Serializable, WriteError, Writer, write_value};
+use crate::serializable::scan::contains;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -116,12 +115,6 @@ impl Patch {
         self.free(size_of::<T>() + old.weight(Kept::Alone));
     }
 
-    /// The same of a field that goes the way of a codec: for the code that the derive writes.
-    #[doc(hidden)]
-    pub fn free_copy_with<T, C: Codec<T>>(&mut self, codec: &C, old: &T) {
-        self.free(size_of::<T>() + codec.weight(old, Kept::Alone));
-    }
-
     /// What was taken note of.
     pub(crate) fn freed(&self) -> usize {
         self.freed
@@ -201,7 +194,7 @@ impl Patch {
 
     /// Puts the fields on the way into the path, while something is compared.
     #[inline]
-    fn with_path<T>(&mut self, compare: impl FnOnce(&mut Self) -> T) -> T {
+    pub(crate) fn with_path<T>(&mut self, compare: impl FnOnce(&mut Self) -> T) -> T {
         if self.pushed == self.fields.len() {
             return compare(self);
         }
@@ -256,40 +249,6 @@ impl Patch {
             (Some(old), None) => self.remove_value(segment, old),
             (None, None) => Ok(()),
         })
-    }
-
-    /// Compares one field of a class, whose piece of the path is known beforehand: for the code that the derive writes.
-    ///
-    /// # Errors
-    /// The new value has no exact text.
-    #[doc(hidden)]
-    #[inline]
-    pub fn field_with<T, C: Codec<T>>(
-        &mut self,
-        codec: &C,
-        piece: &'static str,
-        old: &T,
-        new: &T,
-    ) -> Result<(), WriteError> {
-        self.within_field(piece, |patch| codec.difference(new, old, patch))
-    }
-
-    /// Compares one table of a node, whose piece of the path is known beforehand: for the code that the derive writes.
-    ///
-    /// # Errors
-    /// The new value has no exact text.
-    #[doc(hidden)]
-    pub fn table<T: Keyed + Clone>(
-        &mut self,
-        piece: &'static str,
-        table: &Table<T>,
-        undo: &TableUndo<T>,
-    ) -> Result<(), WriteError> {
-        if undo.is_empty() {
-            return Ok(());
-        }
-        // Something has changed, most likely, and most likely more than one object.
-        self.within_field(piece, |patch| patch.with_path(|patch| table.difference_since(undo, patch)))
     }
 
     /// The value has become this one.
@@ -386,86 +345,12 @@ impl Patch {
     }
 }
 
-/// Gives the pieces of a segment of a JSON Pointer, escaped as RFC 6901 wants it.
-pub(crate) fn each_escaped(mut segment: &str, mut push: impl FnMut(&str)) {
-    while let Some(at) = segment.find(['~', '/']) {
-        let (plain, special) = segment.split_at(at);
-        push(plain);
-        push(if special.starts_with('~') { "~0" } else { "~1" });
-        segment = &special[1..];
-    }
-    push(segment);
-}
-
 /// The same where the pointer stands in a JSON string.
 fn push_segment(path: &mut Writer, segment: &str) {
     if contains(segment.as_bytes(), 0x20, [b'"', b'\\', b'~', b'/']) {
         each_escaped(segment, |piece| path.push_escaped(piece));
     } else {
         path.raw(segment);
-    }
-}
-
-/// The rest of a JSON Pointer.
-#[derive(Debug, Clone, Copy)]
-pub struct Pointer<'p>(&'p str);
-
-impl<'p> Pointer<'p> {
-    /// The next segment, with its escapes undone, and what follows it; `None` where the pointer has arrived.
-    pub fn split(self) -> Option<(Cow<'p, str>, Pointer<'p>)> {
-        let rest = self.0.strip_prefix('/')?;
-        let (segment, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let segment = if segment.contains('~') {
-            // In this order, so that "~01" becomes "~1" and not "/".
-            Cow::Owned(segment.replace("~1", "/").replace("~0", "~"))
-        } else {
-            Cow::Borrowed(segment)
-        };
-        Some((segment, Pointer(rest)))
-    }
-
-    /// The error for a segment that isn't there.
-    pub fn no_such_path(segment: &str) -> ReadError {
-        ReadError::new(Problem::NoSuchPath { segment: super::shorten(segment) }, Place::default())
-    }
-}
-
-/// What an operation does to the value that its path names.
-#[derive(Debug)]
-pub enum Change<'r, 'a> {
-    /// A new entry, with its value.
-    Add(&'r mut Reader<'a>),
-    /// Another value.
-    Replace(&'r mut Reader<'a>),
-    /// The entry goes.
-    Remove,
-}
-
-/// Applies a change to a value as a whole: for types that have no parts of their own.
-///
-/// # Errors
-/// The pointer leads further, or the new value isn't one of the type.
-pub fn replace_whole<T: Serializable>(
-    value: &mut T,
-    pointer: Pointer<'_>,
-    change: Change<'_, '_>,
-) -> Result<(), ReadError> {
-    *value = T::read(whole_value(pointer, change)?)?;
-    Ok(())
-}
-
-/// What a change puts in the place of a value as a whole.
-pub(crate) fn whole_value<'r, 'a>(
-    pointer: Pointer<'_>,
-    change: Change<'r, 'a>,
-) -> Result<&'r mut Reader<'a>, ReadError> {
-    match (pointer.split(), change) {
-        (None, Change::Add(input) | Change::Replace(input)) => Ok(input),
-        (None, Change::Remove) => {
-            let reason = "expected an entry of a map, a table or an array to remove, found a field".into();
-            Err(ReadError::new(Problem::Invalid { reason }, Place::default()))
-        }
-        (Some((segment, _)), _) => Err(Pointer::no_such_path(&segment)),
     }
 }
 
@@ -492,14 +377,14 @@ fn apply_operation<T: Serializable>(target: &mut T, input: &mut Reader<'_>) -> R
     }
     let named = |error: ReadError| if error.place() == Place::default() { relocate(error, &start) } else { error };
     let outcome = match &*operation {
-        "remove" => target.apply(Pointer(&path), Change::Remove),
+        "remove" => target.apply(Pointer::new(&path), Change::Remove),
         "add" | "replace" => {
             match input.key()? {
                 Some(key) if key == "value" => {}
                 _ => return Err(start.expected("an operation with \"op\", \"path\" and \"value\" in this order")),
             }
             let change = if operation == "add" { Change::Add(input) } else { Change::Replace(input) };
-            target.apply(Pointer(&path), change)
+            target.apply(Pointer::new(&path), change)
         }
         _ => return Err(start.invalid("expected the operation add, replace or remove")),
     };

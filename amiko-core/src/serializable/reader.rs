@@ -9,8 +9,8 @@ mod text;
 
 pub(crate) use text::decode_key;
 
-use super::{Place, Problem, ReadError};
-use crate::scan::{digits, plain};
+use super::{Place, Problem, ReadError, shorten};
+use crate::serializable::scan::{digits, plain};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -537,10 +537,4 @@ impl<'a> Reader<'a> {
         self.blank();
         if self.at == self.input.len() { Ok(()) } else { Err(self.expected("the end of the text")) }
     }
-}
-
-/// A name from outside, short enough for an error.
-pub(crate) fn shorten(name: &str) -> String {
-    const SHOWN: usize = 60;
-    if name.chars().count() <= SHOWN { name.into() } else { name.chars().take(SHOWN).chain(['…']).collect() }
 }

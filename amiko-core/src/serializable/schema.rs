@@ -3,7 +3,6 @@
 //! Invariant: two schemas are the same text exactly if each program reads what the other has written.
 
 use super::Serializable;
-use crate::machine::Node;
 use crate::per_type::PerType;
 use sha2::{Digest, Sha256};
 use std::any::TypeId;
@@ -102,7 +101,7 @@ impl Schema {
         }
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let lines = self.classes.values().flat_map(|class| &class.lines);
         lines.fold(String::new(), |text, line| text + line + "\n")
     }
@@ -182,15 +181,6 @@ pub fn describe<T: Serializable>() -> String {
     if text.is_empty() { called + "\n" } else { text }
 }
 
-/// The same of a node, with the classes of all messages to its machines and to and from whoever is outside: those that timers and
-/// outboxes hold are on disk as well.
-pub fn describe_node<N: Node>() -> String {
-    let mut schema = Schema::default();
-    N::schema(&mut schema);
-    N::describe_messages(&mut schema);
-    schema.text()
-}
-
 /// The SHA-256 of the schema, in hex. It is put together once for each type.
 pub fn fingerprint<T: Serializable>() -> String {
     static KNOWN: PerType<String> = PerType::new();
@@ -216,18 +206,8 @@ pub fn check<T: Serializable>(lock: impl AsRef<Path>) -> Result<(), String> {
     compare(&schema, lock.as_ref())
 }
 
-/// The same for a node with its messages: what [`describe_node`] describes.
-///
-/// # Errors
-/// As [`check`].
-pub fn check_node<N: Node>(lock: impl AsRef<Path>) -> Result<(), String> {
-    let mut schema = Schema::default();
-    N::schema(&mut schema);
-    N::describe_messages(&mut schema);
-    compare(&schema, lock.as_ref())
-}
-
-fn compare(schema: &Schema, lock: &Path) -> Result<(), String> {
+/// Compares a schema with the file in which it is checked in; with `AMIKO_BLESS=1` writes it.
+pub(crate) fn compare(schema: &Schema, lock: &Path) -> Result<(), String> {
     let ambiguous = schema.ambiguous();
     if !ambiguous.is_empty() {
         return Err(format!("expected each class name once, found two types named {}", ambiguous.join(" and ")));

@@ -7,6 +7,8 @@ use super::{
 };
 use std::fmt;
 
+crate::serializable::of_serde!([T: Serializable] Secret<T>);
+
 /// A value that no log and no screen shows: its `Debug` hides it. On disk and on the wire it is what it is; a writer with
 /// [`Secrets::Hidden`](super::Secrets) leaves it out.
 ///

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the order of a hash never reaches a text.
 
-use super::patch::replace_whole;
+use super::pointer::{index, replace_whole};
 use super::weight::of_elements;
 use super::{
     Change, Kept, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
@@ -11,14 +11,6 @@ use super::{
 use crate::sabotage::sabotaged;
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
-
-pub(super) fn index(segment: &str, length: usize) -> Result<usize, ReadError> {
-    let canonical = segment == "0" || !segment.starts_with(['0', '+']);
-    match segment.parse() {
-        Ok(index) if canonical && index < length => Ok(index),
-        _ => Err(Pointer::no_such_path(segment)),
-    }
-}
 
 impl<T: Serializable> Serializable for Vec<T> {
     const EXACT: bool = T::EXACT;

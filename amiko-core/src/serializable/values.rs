@@ -2,7 +2,7 @@
 //!
 //! Invariant: each either comes back exactly or is refused; none has a second form.
 
-use super::patch::replace_whole;
+use super::pointer::replace_whole;
 use super::weight::whole;
 use super::{
     Change, Kept, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,

@@ -7,7 +7,7 @@ mod path;
 
 use super::{ReadLimits, Reader, WriteError};
 use crate::sabotage::sabotaged;
-use crate::scan::{is_plain, plain};
+use crate::serializable::scan::{is_plain, plain};
 use std::fmt;
 
 /// Which characters stand for themselves in a string.

@@ -4,11 +4,11 @@
 //! said; what is said on a socket whose other end is closed reaches nobody.
 
 use super::{NodeIndex, Random};
+use crate::conversation::PublicKey;
 use crate::dispatcher::{Connection, Standing};
-use crate::id::Id;
 use crate::machine::Node;
-use crate::peer::PublicKey;
 use crate::time::Time;
+use crate::tree::Id;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,8 +4,8 @@
 
 use super::world::World;
 use super::{FaultKind, Trace};
+use crate::conversation::Protocol;
 use crate::panics::catch;
-use crate::protocol::Protocol;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;

@@ -13,14 +13,15 @@ use super::faults::Faults;
 use super::network::{Network, Packet, SocketNumber};
 use super::trace::{Happening, Trace, TraceEntry};
 use super::{FaultKind, NodeIndex, Random, SimVfs};
+use crate::conversation::Protocol;
 use crate::dispatcher::Connection;
-use crate::engine::{Engine, EventError, Request, Settings};
-use crate::id::Id;
+use crate::engine::{Engine, EventError, Settings};
+use crate::event::Request;
 use crate::machine::Node;
-use crate::protocol::Protocol;
 use crate::serializable::{Json, Serializable, to_json};
 use crate::store::Directory;
 use crate::time::Time;
+use crate::tree::{Id, Tree};
 use disturbances::Remedy;
 pub use processes::StartError;
 use processes::{Power, open};
@@ -217,12 +218,12 @@ impl<P: Protocol> World<P> {
     }
 
     /// What the commands of a node were answered with, since this was asked last.
-    pub fn take_replies(&mut self, node: NodeIndex) -> Vec<<P::Node as Node>::Reply> {
+    pub fn take_replies(&mut self, node: NodeIndex) -> Vec<<P::Node as Tree>::Reply> {
         self.hosts.get_mut(node).map(|host| std::mem::take(&mut host.replies)).unwrap_or_default()
     }
 
     /// What the watchers of a node were told, since this was asked last.
-    pub fn take_notices(&mut self, node: NodeIndex) -> Vec<<P::Node as Node>::Notice> {
+    pub fn take_notices(&mut self, node: NodeIndex) -> Vec<<P::Node as Tree>::Notice> {
         self.hosts.get_mut(node).map(|host| std::mem::take(&mut host.notices)).unwrap_or_default()
     }
 
@@ -260,7 +261,7 @@ impl<P: Protocol> World<P> {
     ///
     /// # Errors
     /// The node rejects it. A node that is down has no connection to anybody.
-    pub fn command(&mut self, node: NodeIndex, envelope: <P::Node as Node>::Envelope) -> Result<(), EventError> {
+    pub fn command(&mut self, node: NodeIndex, envelope: <P::Node as Tree>::Envelope) -> Result<(), EventError> {
         let shown = self.trace.as_ref().map(|_| json(&envelope));
         let outcome = self.input(node, |engine, now| engine.command(envelope, Some(Request(0)), now));
         if let Some(envelope) = shown {

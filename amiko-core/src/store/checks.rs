@@ -4,7 +4,7 @@
 
 use super::error::StoreError;
 use super::format::{excerpt, excerpt_end, number};
-use crate::scan::contains;
+use crate::serializable::scan::contains;
 
 /// Bytes of records that may wait for a sync unless settings say otherwise: 64 MiB.
 pub(super) const BUFFER_LIMIT: u64 = 64 << 20;

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use super::Work;
 use super::error::{Failure, StoreError};
-use super::files::{Files, Retention};
+use super::files::Files;
 use super::journal::Segment;
+use super::retention::Retention;
 use super::snapshot;
 use super::vfs::Vfs;
 use crate::time::Time;

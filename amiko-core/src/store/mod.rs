@@ -57,6 +57,7 @@ mod journal;
 mod memory;
 mod recovery;
 mod repair;
+mod retention;
 mod snapshot;
 mod verify;
 mod vfs;
@@ -71,9 +72,9 @@ pub use archive::{Archive, NoWork};
 pub use directory::{Directory, DirectorySettings};
 pub use disk::{DirectoryDone, DirectoryWork};
 pub use error::{OpenError, RecoverError, StoreError};
-pub use files::Retention;
 pub use memory::{Memory, MemoryDone, MemoryWork};
 pub use repair::{Repair, RepairError, Repaired};
+pub use retention::Retention;
 pub use verify::{FileKind, FileReport, Finding, Inspection, Report, verify, verify_with_vfs};
 pub use vfs::{Access, LockError, OsVfs, Vfs, VfsFile};
 

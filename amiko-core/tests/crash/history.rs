@@ -3,7 +3,8 @@
 //! Invariant: `acknowledged` is the highest version that anybody outside an engine can rely upon.
 
 use crate::workload::*;
-use amiko_core::engine::{EventError, Output, SyncError};
+use amiko_core::engine::{EventError, SyncError};
+use amiko_core::event::Output;
 use amiko_core::sim::{Fate, SimVfs};
 use amiko_core::store::{DirectoryDone, StoreError, Work};
 use std::collections::HashMap;

@@ -2,7 +2,8 @@
 //!
 //! Invariant: the same seed gives the same events, and one call of the engine makes at most one version.
 
-use amiko_core::engine::{EngineOpenError, Entropy, EventError, Request, SyncError};
+use amiko_core::engine::{EngineOpenError, Entropy, EventError, SyncError};
+use amiko_core::event::Request;
 use amiko_core::prelude::*;
 use amiko_core::sim::{Random, SimVfs};
 use amiko_core::store::{DirectorySettings, OpenError, RecoverError, StoreError};

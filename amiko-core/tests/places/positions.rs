@@ -2,9 +2,9 @@
 
 use crate::elements::{Card, Claim, Deep, Element, Mood, Owner, Plain, SECRET};
 use crate::table::{Cell, Promise, Table as Found};
-use amiko_core::engine::{Entropy, Output, Request};
+use amiko_core::engine::Entropy;
+use amiko_core::event::{Output, Request};
 use amiko_core::prelude::*;
-use amiko_core::serializable::schema;
 use amiko_core::store::Memory;
 use amiko_core::{Hosts, Rejection};
 use std::collections::VecDeque;
@@ -216,7 +216,7 @@ macro_rules! node_of {
                 } else {
                     found.note(position, Promise::Order, Ok(Cell::Holds));
                 }
-                let schema = schema::describe_node::<World>();
+                let schema = amiko_core::tree::describe_node::<World>();
                 let class = stringify!($element);
                 let named = class == "u8" || schema.contains(&format!("class {class}, version 1\n"));
                 let outcome = if named { Ok(Cell::Holds) } else { Err(schema) };

@@ -1,6 +1,7 @@
 //! One node and its engine, and everything that comes out of it after one input.
 
-use amiko_core::engine::{Engine, Entropy, EventError, Output, Request, Settings};
+use amiko_core::engine::{Engine, Entropy, EventError, Settings};
+use amiko_core::event::{Output, Request};
 use amiko_core::prelude::*;
 use amiko_core::serializable::{Text, Writer};
 use amiko_core::store::Memory;

@@ -14,9 +14,10 @@ use crate::protocol::Protocol;
 use crate::settings::{Durability, NetSettings};
 use crate::socket::Signal;
 use crate::transport::{Tcp, Transport};
-use amiko_core::engine::{EventError, Output, Request, Sequence};
+use amiko_core::engine::{EventError, Sequence};
+use amiko_core::event::{Output, Request};
 use amiko_core::store::{Store, StoreError, Work};
-use amiko_core::{Connection, Engine, Id, Node, Time};
+use amiko_core::{Connection, Engine, Id, Node, Time, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -74,7 +75,7 @@ pub struct Runtime<P: Protocol, S: Store, T: Transport = Tcp> {
     /// By the number of the request.
     pending: BTreeMap<u64, Pending<P::Node>>,
     asked: Vec<Asked<P::Node, S>>,
-    watchers: Vec<mpsc::Sender<Arc<<P::Node as Node>::Notice>>>,
+    watchers: Vec<mpsc::Sender<Arc<<P::Node as Tree>::Notice>>>,
     requests: u64,
     /// The connections whose sockets may have something to send.
     ready: BTreeSet<String>,

@@ -15,7 +15,7 @@ use crate::transport::Transport;
 use crate::wire::{self, About, Frame};
 use amiko_core::engine::EventError;
 use amiko_core::store::Store;
-use amiko_core::{Connection, Id, Node, PublicKey, Rejection, Standing};
+use amiko_core::{Connection, Id, PublicKey, Rejection, Standing, Tree};
 use tokio::time::Instant;
 
 /// Who is at the other end of a new socket.
@@ -189,7 +189,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     async fn welcome(
         &mut self,
         key: Option<PublicKey>,
-        hello: <P::Node as Node>::Network,
+        hello: <P::Node as Tree>::Network,
     ) -> Result<Result<(Id<Connection<P::Node>>, Option<[u8; 4]>), Refusal>, RunError> {
         let Welcome { connection, dice, event } = match self.protocol.welcome(self.engine.node(), key, hello) {
             Ok(welcome) => welcome,

@@ -1,7 +1,8 @@
 //! Whether any class could read a text.
 
 use super::super::Problem;
-use super::{ReadError, Reader, shorten};
+use super::{ReadError, Reader};
+use crate::serializable::shorten;
 use std::borrow::Cow;
 use std::collections::HashSet;
 

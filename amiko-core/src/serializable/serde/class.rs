@@ -4,27 +4,13 @@
 //! inside of a newtype whose name nobody else uses: to any other format a newtype is what is in it, and ours know the name.
 //! They then say that what follows isn't for people, which no format says only halfway down, and get the class as its text.
 
-use super::super::{Json, Key, Reader, Secret, Secrets, Serializable, Unknown, WriteError, Writer, from_json, to_json};
-use super::schema;
-use super::tree::{aside, is_walking};
-use crate::id::{Id, Object};
-use crate::map::Map;
-use crate::peer::PublicKey;
-use crate::time::Time;
+use super::super::{Json, Reader, Secrets, Serializable, Unknown, WriteError, Writer, from_json, to_json};
+use super::passing::{CLASS, Given, GivenVisitor, HIDDEN, NAME, REFERENCES, TEXT, aside, is_walking, to_pass_on};
 use serde_core::Deserialize;
 use serde_core::de::{self, Deserializer, Visitor};
 use serde_core::ser::{self, Serialize, SerializeStruct, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
-
-/// The name of the newtype around a class.
-pub(super) const CLASS: &str = "$amiko::private::Class";
-
-/// What a serializer of ours can ask a class for: a field each, of which the others are never put together.
-pub(super) const NAME: &str = "name";
-pub(super) const TEXT: &str = "text";
-pub(super) const HIDDEN: &str = "hidden";
-pub(super) const REFERENCES: &str = "references";
 
 /// A value of ours in any format of serde: as an object in those that people read, else as its text.
 ///
@@ -106,14 +92,6 @@ fn references_of<T: Serializable>(value: &T) -> Result<String, WriteError> {
     to_json(&found)
 }
 
-/// What a deserializer of ours puts in the place of a class.
-pub(super) enum Given {
-    /// Its text, and what becomes of fields that it doesn't know.
-    Text(String, Unknown),
-    /// Nothing: the class is to say what it looks like, in its error.
-    Nothing,
-}
-
 struct ClassVisitor<T>(PhantomData<T>);
 
 impl<T: Serializable> ClassVisitor<T> {
@@ -141,7 +119,7 @@ impl<'de, T: Serializable> Visitor<'de> for ClassVisitor<T> {
         }
         match deserializer.deserialize_str(GivenVisitor)? {
             Given::Text(text, unknown) => Self::read(&text, unknown),
-            Given::Nothing => Err(de::Error::custom(schema::to_pass_on::<T>())),
+            Given::Nothing => Err(de::Error::custom(to_pass_on::<T>())),
         }
     }
 
@@ -160,75 +138,20 @@ impl<'de, T: Serializable> Visitor<'de> for ClassVisitor<T> {
     }
 }
 
-/// Takes over what a deserializer of ours gives.
-struct GivenVisitor;
-
-impl Visitor<'_> for GivenVisitor {
-    type Value = Given;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the text of a class")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Given, E> {
-        Ok(Given::Text(text.to_owned(), Unknown::Deny))
-    }
-
-    fn visit_bytes<E: de::Error>(self, text: &[u8]) -> Result<Given, E> {
-        let text = std::str::from_utf8(text).map_err(E::custom)?;
-        Ok(Given::Text(text.to_owned(), Unknown::Ignore))
-    }
-
-    fn visit_unit<E>(self) -> Result<Given, E> {
-        Ok(Given::Nothing)
-    }
-}
-
-/// A class where serde expects a value: what the visitor of a class is given.
-pub(super) struct ClassDeserializer<E>(pub(super) Given, pub(super) PhantomData<E>);
-
-impl<'de, E: de::Error> Deserializer<'de> for ClassDeserializer<E> {
-    type Error = E;
-
-    fn is_human_readable(&self) -> bool {
-        false
-    }
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        match &self.0 {
-            Given::Text(text, Unknown::Deny) => visitor.visit_str(text),
-            Given::Text(text, Unknown::Ignore) => visitor.visit_bytes(text.as_bytes()),
-            Given::Nothing => visitor.visit_unit(),
-        }
-    }
-
-    serde_core::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-/// Types of ours that serde has to carry where they stand in containers of other crates.
+/// A type of ours that serde has to carry where it stands in containers of other crates.
 macro_rules! of_serde {
-    ($([$($parameters:tt)*] $type:ty;)*) => {$(
-        impl<$($parameters)*> Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serialize(self, serializer)
+    ([$($parameters:tt)*] $type:ty) => {
+        impl<$($parameters)*> serde_core::Serialize for $type {
+            fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $crate::serializable::serialize(self, serializer)
             }
         }
 
-        impl<'de, $($parameters)*> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserialize(deserializer)
+        impl<'de, $($parameters)*> serde_core::Deserialize<'de> for $type {
+            fn deserialize<D: serde_core::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::serializable::deserialize(deserializer)
             }
         }
-    )*};
+    };
 }
-
-of_serde! {
-    [T: Object] Id<T>;
-    [K: Key, V: Serializable + Clone] Map<K, V>;
-    [T: Serializable] Secret<T>;
-    [] Time;
-    [] PublicKey;
-}
+pub(crate) use of_serde;

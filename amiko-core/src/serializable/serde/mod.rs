@@ -7,11 +7,13 @@ mod class;
 mod exact;
 mod json;
 mod names;
+mod passing;
 mod read;
 mod schema;
 mod trace;
 mod tree;
 
+pub(crate) use class::of_serde;
 pub use class::{deserialize, serialize};
 pub(super) use exact::{difference, from_json, references, to_exact_json, to_tree};
 pub(super) use schema::schema;

@@ -6,8 +6,8 @@ mod access;
 mod key;
 
 use super::super::{Json, Place, Problem, ReadError, Unknown, to_json};
-use super::class::{CLASS, ClassDeserializer, Given};
 use super::names::{NUMBER, RAW};
+use super::passing::{CLASS, ClassDeserializer, Given};
 use access::{Elements, Entries, Single, Variant};
 use serde_core::de::{self, Deserializer, IntoDeserializer, Visitor};
 use std::fmt;

@@ -1,6 +1,6 @@
 //! What a type of serde looks like, as far as it shows that to whoever reads it.
 
-use super::super::{Schema, Serializable};
+use super::super::Schema;
 use super::trace::{Traced, trace, without_modules};
 use crate::per_type::PerType;
 use serde_core::de::DeserializeOwned;
@@ -8,40 +8,6 @@ use std::any::{TypeId, type_name};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Begins what a class says of itself in the error that it gives to a tracer.
-const MARK: &str = "$amiko::private::Schema\n";
-
-/// A class that was met.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Passed {
-    /// The name of its type.
-    pub(super) type_name: String,
-    /// What a field of it is called in a schema.
-    pub(super) called: String,
-    /// Whether there is a strong reference in it.
-    strong: bool,
-    /// It and the classes in it, as a schema has them.
-    text: String,
-}
-
-/// What a class says of itself.
-pub(super) fn to_pass_on<T: Serializable>() -> String {
-    let mut schema = Schema::default();
-    let called = T::schema(&mut schema);
-    format!("{MARK}{}\n{}\n{called}\n{}", type_name::<T>(), schema.has_strong(), schema.text())
-}
-
-/// The other side of [`to_pass_on`].
-pub(super) fn passed(error: &str) -> Option<Passed> {
-    // Types of other crates may have put words around it.
-    let (_, said) = error.split_once(MARK)?;
-    let (type_name, rest) = said.split_once('\n')?;
-    let (strong, rest) = rest.split_once('\n')?;
-    let (called, text) = rest.split_once('\n')?;
-    let owned = str::to_owned;
-    Some(Passed { type_name: owned(type_name), called: owned(called), strong: strong == "true", text: owned(text) })
-}
 
 /// Looks at a type once, and remembers what it has seen.
 fn traced<T: DeserializeOwned + 'static>() -> Arc<Traced> {

@@ -6,9 +6,8 @@
 
 mod access;
 
-use super::class::{CLASS, ClassDeserializer, Given};
 use super::names::RAW;
-use super::schema::{Passed, passed};
+use super::passing::{CLASS, ClassDeserializer, Given, Passed, passed};
 use crate::panics::catch;
 use access::{Entry, Items, Struct, Variants};
 use serde_core::de::{self, DeserializeOwned, Deserializer, Visitor};

@@ -8,8 +8,9 @@ mod key;
 mod text;
 
 use super::super::{Json, ReadLimits, Secrets, WriteError, from_json, to_json};
-use super::class::{CLASS, HIDDEN, NAME, REFERENCES, TEXT};
 use super::names::{self, Order};
+use super::passing::Walking;
+use super::passing::{CLASS, HIDDEN, NAME, REFERENCES, TEXT};
 use compound::{Elements, Entries, Fields};
 use serde_core::ser::{self, Serialize, Serializer};
 use std::any::type_name;
@@ -65,45 +66,6 @@ impl Walk {
             self.unknown_order.set(Some(shortest));
         }
     }
-}
-
-thread_local! {
-    /// How many walks this thread is in.
-    static WALKS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// As long as this is there, a class that isn't asked by one of our serializers is one that a walk can't see: serde has put it
-/// into a serializer of its own, as it does for variants with a tag inside and for flattened fields.
-struct Walking;
-
-impl Walking {
-    fn begin() -> Self {
-        WALKS.set(WALKS.get() + 1);
-        Self
-    }
-}
-
-impl Drop for Walking {
-    fn drop(&mut self) {
-        WALKS.set(WALKS.get() - 1);
-    }
-}
-
-/// Lets a class speak for itself: what it does with serde while it writes itself is no part of the walk.
-pub(super) fn aside<T>(speak: impl FnOnce() -> T) -> T {
-    struct Back(usize);
-    impl Drop for Back {
-        fn drop(&mut self) {
-            WALKS.set(self.0);
-        }
-    }
-    let _back = Back(WALKS.replace(0));
-    speak()
-}
-
-/// Whether this thread walks through a value of serde.
-pub(super) fn is_walking() -> bool {
-    WALKS.get() > 0
 }
 
 /// What became of a value.

@@ -136,12 +136,13 @@ pub use exploration::{Exploration, Failure};
 pub use state::{Action, WorldState};
 pub use stateright;
 
+use crate::conversation::Protocol;
 use crate::engine::Document;
 use crate::machine::Node;
-use crate::protocol::Protocol;
 use crate::serializable::{WriteError, to_json};
 use crate::sim::NodeIndex;
 use crate::time::secs;
+use crate::tree::Tree;
 use node::{Input, Nodes};
 use stateright::{Model, Property};
 use std::fmt;
@@ -226,8 +227,8 @@ impl<P: Protocol> WorldModel<P> {
     pub fn command(
         &mut self,
         node: NodeIndex,
-        envelope: &<P::Node as Node>::Envelope,
-    ) -> Result<Vec<<P::Node as Node>::Reply>, SetupError> {
+        envelope: &<P::Node as Tree>::Envelope,
+    ) -> Result<Vec<<P::Node as Tree>::Reply>, SetupError> {
         let text = to_json(envelope).map_err(SetupError::Write)?.into();
         let before = self.initial.nodes.get_mut(node).ok_or(SetupError::NoNode { node })?;
         let input = Input::Command { envelope, text };
@@ -262,7 +263,7 @@ impl<P: Protocol> WorldModel<P> {
         &mut self,
         name: &str,
         node: NodeIndex,
-        envelope: <P::Node as Node>::Envelope,
+        envelope: <P::Node as Tree>::Envelope,
     ) -> Result<(), SetupError> {
         let text = to_json(&envelope).map_err(SetupError::Write)?.into();
         self.choices.push(Choice { name: name.to_owned(), node, envelope, text });

@@ -4,15 +4,16 @@
 //! production, and looked up whenever another state of the world has the same node in it: the states of a world are many,
 //! those of a single node are few.
 
+use crate::conversation::Protocol;
 use crate::dispatcher::{Connection, Standing};
-use crate::engine::{Document, Engine, Entropy, EventError, Output, Request, Settings};
-use crate::id::Id;
+use crate::engine::{Document, Engine, Entropy, EventError, Settings};
+use crate::event::{Output, Request};
 use crate::machine::Node;
-use crate::protocol::Protocol;
 use crate::serializable::{WriteError, to_json};
 use crate::sim::NodeIndex;
 use crate::store::Memory;
 use crate::time::Time;
+use crate::tree::Id;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::BuildHasher;

@@ -4,11 +4,10 @@
 
 use super::node::{Broken, NodeState};
 use crate::dispatcher::{Connection, Timer};
-use crate::id::Id;
 use crate::machine::Node;
 use crate::sim::NodeIndex;
-use crate::table::Table;
 use crate::time::Time;
+use crate::tree::{Id, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};

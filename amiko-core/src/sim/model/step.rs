@@ -5,14 +5,13 @@
 use super::node::{Broken, Input, Outcome};
 use super::state::{Action, WorldState};
 use super::{Choice, WorldModel};
+use crate::conversation::{PeerAddress, Protocol, PublicKey};
 use crate::dispatcher::Connection;
-use crate::id::Id;
-use crate::machine::Node;
-use crate::peer::{PeerAddress, PublicKey};
-use crate::protocol::Protocol;
 use crate::serializable::to_json;
 use crate::sim::NodeIndex;
 use crate::time::Time;
+use crate::tree::Id;
+use crate::tree::Tree;
 use std::sync::Arc;
 
 impl<P: Protocol> WorldModel<P> {
@@ -189,7 +188,7 @@ impl<P: Protocol> WorldModel<P> {
         state: &WorldState<P::Node>,
         node: NodeIndex,
         ours: &Id<Connection<P::Node>>,
-    ) -> Option<(NodeIndex, Id<Connection<P::Node>>, Option<<P::Node as Node>::Envelope>)> {
+    ) -> Option<(NodeIndex, Id<Connection<P::Node>>, Option<<P::Node as Tree>::Envelope>)> {
         let dialler = &state.nodes.get(node)?.document;
         let address = dialler.connections.get(ours)?.address()?;
         let (peer, proven) = self.reach(node, address)?;

@@ -5,7 +5,7 @@
 
 use super::sessions::{Alarm, SILENCE};
 use super::{World, processes::Power};
-use crate::protocol::Protocol;
+use crate::conversation::Protocol;
 use crate::sim::faults::{FaultKind, Faults, pause};
 use crate::sim::network::{Chances, Side, Socket, SocketNumber, Way};
 use crate::sim::trace::Happening;

@@ -3,9 +3,10 @@
 //! Invariant: a node that is down has no sockets and no engine, and its disk is what the way in which it ended has left.
 
 use super::{SimEngine, World};
+use crate::conversation::Protocol;
 use crate::dispatcher::Connection;
-use crate::engine::{Engine, EngineOpenError, Entropy, Output, Settings};
-use crate::protocol::Protocol;
+use crate::engine::{Engine, EngineOpenError, Entropy, Settings};
+use crate::event::Output;
 use crate::sim::network::Line;
 use crate::sim::trace::Happening;
 use crate::sim::{Fault, NodeIndex, SimVfs};

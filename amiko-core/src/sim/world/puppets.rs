@@ -3,14 +3,13 @@
 //! Invariant: a puppet says what a peer could say on a socket of its own, and nothing else: it can't answer for another node.
 
 use super::{Heard, World};
+use crate::conversation::{Protocol, PublicKey};
 use crate::dispatcher::{Connection, Standing};
 use crate::engine::EventError;
-use crate::id::Id;
-use crate::machine::Node;
-use crate::peer::PublicKey;
-use crate::protocol::Protocol;
 use crate::sim::network::{Line, Packet, Side};
 use crate::sim::{NodeIndex, SimVfs};
+use crate::tree::Id;
+use crate::tree::Tree;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -43,7 +42,7 @@ impl<P: Protocol> World<P> {
         puppet: NodeIndex,
         to: NodeIndex,
         key: Option<PublicKey>,
-        hello: <P::Node as Node>::Network,
+        hello: <P::Node as Tree>::Network,
     ) -> Option<u64> {
         let there = self.engine(to).is_some() && self.network.is_open(puppet, to);
         self.hosts.get(puppet).filter(|host| host.puppet.is_some() && there)?;
@@ -64,7 +63,7 @@ impl<P: Protocol> World<P> {
         &mut self,
         puppet: NodeIndex,
         socket: u64,
-        message: <P::Node as Node>::Network,
+        message: <P::Node as Tree>::Network,
     ) -> Result<(), EventError> {
         let none = || EventError::NoConnection { connection: format!("socket {socket} of node {puppet}") };
         let found = self.hosts.get_mut(puppet).and_then(|host| host.puppet.as_mut()?.0.get_mut(&socket));

@@ -5,16 +5,15 @@
 //! that breaks a rule costs its socket.
 
 use super::{Heard, World, json};
+use crate::conversation::{PeerAddress, Protocol, PublicKey, Welcome};
 use crate::dispatcher::{Connection, Standing};
 use crate::engine::EventError;
-use crate::id::Id;
 use crate::machine::Node;
-use crate::peer::{PeerAddress, PublicKey};
-use crate::protocol::{Protocol, Welcome};
 use crate::sim::network::{Line, Packet, Sent, Side, SocketNumber};
 use crate::sim::trace::{Happening, class};
 use crate::sim::{FaultKind, NodeIndex};
 use crate::time::Time;
+use crate::tree::{Id, Tree};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -307,7 +306,7 @@ impl<P: Protocol> World<P> {
         &mut self,
         node: NodeIndex,
         socket: SocketNumber,
-        hello: &<P::Node as Node>::Network,
+        hello: &<P::Node as Tree>::Network,
     ) -> Result<(), String> {
         // What waits for the disk may close this very connection, or confirm something on it.
         self.sync(node);
@@ -390,7 +389,7 @@ impl<P: Protocol> World<P> {
         node: NodeIndex,
         connection: &ConnectionId<P>,
         index: u64,
-        message: Arc<<P::Node as Node>::Network>,
+        message: Arc<<P::Node as Tree>::Network>,
     ) -> Result<(), String> {
         let Some(engine) = &self.host(node).engine else { return Ok(()) };
         let envelope = self.protocol.envelope(engine.node(), connection, (*message).clone());

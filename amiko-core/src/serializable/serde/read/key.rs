@@ -1,7 +1,7 @@
 //! Keys of serde's maps, which JSON has as text.
 
 use super::super::super::{Json, ReadError, Unknown, to_json};
-use super::super::class::{CLASS, ClassDeserializer, Given};
+use super::super::passing::{CLASS, ClassDeserializer, Given};
 use serde_core::de::{Deserializer, Error, IntoDeserializer, Visitor};
 use std::marker::PhantomData;
 

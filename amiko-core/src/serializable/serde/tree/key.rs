@@ -1,7 +1,7 @@
 //! Keys of serde's maps, as text: what JSON has for them.
 
 use super::super::super::{Json, Secrets, WriteError};
-use super::super::class::{CLASS, HIDDEN, TEXT};
+use super::super::passing::{CLASS, HIDDEN, TEXT};
 use super::text::face;
 use super::{Walk, float};
 use serde_core::ser::{Impossible, Serialize, Serializer};

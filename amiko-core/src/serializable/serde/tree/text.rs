@@ -1,7 +1,7 @@
 //! What a class says of itself, as text.
 
 use super::super::super::WriteError;
-use super::super::class::CLASS;
+use super::super::passing::CLASS;
 use serde_core::ser::{self, Impossible, Serialize, Serializer};
 
 /// Asks a class for one of its fields.

@@ -1,13 +1,9 @@
 //! What leaves the engine.
 //!
-//! Invariant: nobody outside the engine holds an [`Output`] before the commit that caused it is on disk. There is one
-//! way to get them, [`Engine::sync`](super::Engine::sync).
+//! Invariant: an output is a part of its event until the engine seals it: nobody else is given one before that.
 
 use crate::dispatcher::Connection;
-use crate::id::Id;
-use crate::machine::Node;
-use crate::sabotage::sabotaged;
-use std::collections::VecDeque;
+use crate::tree::{Id, Tree};
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,7 +12,7 @@ use std::sync::Arc;
 pub struct Request(pub u64);
 
 /// Something that a committed event wants to happen outside.
-pub enum Output<N: Node> {
+pub enum Output<N: Tree> {
     /// A message to a peer. It stays in the outbox until the peer confirms it.
     Transmit {
         /// Over which connection.
@@ -54,7 +50,7 @@ pub enum Output<N: Node> {
     Notice(N::Notice),
 }
 
-impl<N: Node> fmt::Debug for Output<N> {
+impl<N: Tree> fmt::Debug for Output<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Transmit { connection, index, .. } => write!(f, "Transmit({connection}, {index})"),
@@ -64,35 +60,5 @@ impl<N: Node> fmt::Debug for Output<N> {
             Self::Reply { request, .. } => write!(f, "Reply({})", request.0),
             Self::Notice(_) => f.write_str("Notice"),
         }
-    }
-}
-
-/// Outputs in the order of their commits, locked up until those are on disk.
-pub(super) struct Sealed<N: Node>(VecDeque<(u64, Output<N>)>);
-
-impl<N: Node> Sealed<N> {
-    pub(super) const fn new() -> Self {
-        Self(VecDeque::new())
-    }
-
-    pub(super) fn seal(&mut self, sequence: u64, outputs: impl IntoIterator<Item = Output<N>>) {
-        self.0.extend(outputs.into_iter().map(|output| (sequence, output)));
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Those whose commits are on disk, oldest first.
-    pub(super) fn release(&mut self, durable: u64) -> Vec<Output<N>> {
-        if sabotaged("confirm_before_sync") {
-            let is_confirmation = |output: &Output<N>| matches!(output, Output::Confirm { .. });
-            let (early, rest): (VecDeque<_>, _) =
-                self.0.drain(..).partition(|(sequence, output)| *sequence <= durable || is_confirmation(output));
-            self.0 = rest;
-            return early.into_iter().map(|(_, output)| output).collect();
-        }
-        let released = self.0.partition_point(|(sequence, _)| *sequence <= durable);
-        self.0.drain(..released).map(|(_, output)| output).collect()
     }
 }

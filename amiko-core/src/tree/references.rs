@@ -3,43 +3,15 @@
 //! Invariant: after every commit each strong reference names an object that is there. The index knows who refers to whom, so
 //! that the check costs what the event changed, also where an object goes.
 
-use crate::dispatcher::{Connection, Timer};
-use crate::id::Object;
-use crate::machine::Node;
-use crate::per_type::PerType;
+use super::id::Id;
+use super::id::Object;
+use super::node::Tree;
+use super::touched::{Name, Touched};
 use crate::rejection::Rejection;
-use crate::serializable::{Polymorphic, Reference, Schema, Serializable};
-use crate::table::Table;
+use crate::serializable::{Key, Polymorphic, Reference};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
-
-/// The kind and the key of an object, as text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name {
-    /// The kind.
-    pub kind: Cow<'static, str>,
-    /// The key, as text.
-    pub key: String,
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The node itself has no key.
-        let space = if self.key.is_empty() { "" } else { " " };
-        write!(f, "{}{space}{}", self.kind, self.key.escape_debug())
-    }
-}
-
-/// An object that an event touched, before and after it: for the code that the derive writes.
-#[doc(hidden)]
-pub struct Touched<'t> {
-    pub kind: &'static str,
-    pub key: Cow<'t, str>,
-    pub old: Option<&'t dyn Polymorphic>,
-    pub new: Option<&'t dyn Polymorphic>,
-}
 
 /// The kind of the node itself, whose own fields may refer to objects too.
 const NODE: &str = "node";
@@ -59,41 +31,22 @@ pub(crate) struct ReferenceChanges {
     new: Vec<(Name, Name)>,
 }
 
-/// Whether values of a type can have strong references anywhere in them: for the code that the derive writes.
-#[doc(hidden)]
-pub fn has_strong(describe: impl FnOnce(&mut Schema) -> String) -> bool {
-    let mut schema = Schema::default();
-    describe(&mut schema);
-    schema.has_strong()
-}
-
-/// The kinds of a node, and of what is beside it, that can have strong references.
-fn kinds_of<N: Node>() -> Arc<[&'static str]> {
-    static KNOWN: PerType<Arc<[&'static str]>> = PerType::new();
-    KNOWN.of::<N>(|| {
-        let mut kinds = N::strong_kinds();
-        if has_strong(Timer::<N>::schema) {
-            kinds.push(Timer::<N>::KIND);
-        }
-        if has_strong(Connection::<N>::schema) {
-            kinds.push(Connection::<N>::KIND);
-        }
-        kinds.into()
-    })
-}
-
 impl StrongReferences {
-    /// The index of a whole node, and of the tables beside it.
-    pub(crate) fn of<N: Node>(node: &N, timers: &Table<Timer<N>>, connections: &Table<Connection<N>>) -> Self {
-        let mut index = Self { kinds: kinds_of::<N>(), index: BTreeMap::new() };
+    /// The index of a whole node, and of what is kept beside it: `kinds` are those that can have strong references,
+    /// `beside` visits the objects.
+    pub(crate) fn of<N: Tree>(
+        node: &N,
+        kinds: Arc<[&'static str]>,
+        beside: impl FnOnce(&mut dyn FnMut(Touched<'_>)),
+    ) -> Self {
+        let mut index = Self { kinds, index: BTreeMap::new() };
         if index.kinds.is_empty() {
             return index;
         }
         let mut found = BTreeSet::new();
         let mut visit = |touched: Touched<'_>| index.add_pairs(&touched, touched.new, &mut found);
         node.visit_objects(&mut visit);
-        timers.visit_objects(&mut visit);
-        connections.visit_objects(&mut visit);
+        beside(&mut visit);
         if index.kinds.contains(&NODE) {
             found.extend(pairs_of(NODE, "", |visit| node.own_references(visit)));
         }
@@ -102,7 +55,7 @@ impl StrongReferences {
     }
 
     /// Whether every strong reference of a whole node resolves.
-    pub(crate) fn resolve<N: Node>(&self, node: &N) -> Result<(), Rejection> {
+    pub(crate) fn resolve<N: Tree>(&self, node: &N) -> Result<(), Rejection> {
         let dangling = self.index.iter().find(|(target, _)| !node.contains(&target.kind, &target.key));
         match dangling.and_then(|(target, owners)| Some((target, owners.first()?))) {
             None => Ok(()),
@@ -115,7 +68,7 @@ impl StrongReferences {
     /// Takes over what an event changed, if every strong reference then resolves. `beside` visits what it touched of the
     /// tables beside the node.
     #[inline]
-    pub(crate) fn check<N: Node>(
+    pub(crate) fn check<N: Tree>(
         &mut self,
         node: &N,
         undo: &N::Undo,
@@ -125,7 +78,7 @@ impl StrongReferences {
         if self.kinds.is_empty() { Ok(ReferenceChanges::default()) } else { self.check_all(node, undo, beside) }
     }
 
-    fn check_all<N: Node>(
+    fn check_all<N: Tree>(
         &mut self,
         node: &N,
         undo: &N::Undo,
@@ -222,7 +175,14 @@ fn pairs_of(
     pairs
 }
 
-/// Everything that refers to an object: for [`Node::referrers`] and [`Engine::referrers`](crate::Engine::referrers).
+/// The objects that have this ID in them, strong or not, and the node where its own fields have. Walks the whole node.
+pub fn referrers<N: Tree, T: Object>(node: &N, id: &Id<T>) -> Vec<Name> {
+    let mut referrers = Referrers { kind: T::KIND, key: &id.key().encode(), found: Vec::new() };
+    referrers.of_node(node);
+    referrers.found
+}
+
+/// Everything that refers to an object: for [`referrers`] and [`Engine::referrers`](crate::Engine::referrers).
 pub(crate) struct Referrers<'k> {
     pub(crate) kind: &'k str,
     pub(crate) key: &'k str,
@@ -230,7 +190,7 @@ pub(crate) struct Referrers<'k> {
 }
 
 impl Referrers<'_> {
-    pub(crate) fn of_node<N: Node>(&mut self, node: &N) {
+    pub(crate) fn of_node<N: Tree>(&mut self, node: &N) {
         self.look(NODE, "", |visit| node.own_references(visit));
         node.visit_objects(&mut |touched| self.of_object(touched));
     }

@@ -3,9 +3,9 @@
 //! Invariant: a frozen table still has, or was given by the events since, every object of the version that it was frozen
 //! at and that isn't written yet.
 
-use crate::id::Keyed;
+use super::{Objects, TableUndo};
 use crate::serializable::{Hole, WriteError, Writer, write_key, write_value};
-use crate::table::{Objects, TableUndo};
+use crate::tree::id::Keyed;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;

@@ -13,11 +13,18 @@ use crate::serializable::{
     Change, Codec, Entries, Kept, Key, Native, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable,
     Summary, WriteError, Writer, apply_to_map, read_entries, same_key, whole_value, write_key,
 };
+use crate::serializable::{Probe, ProbeMap, of_serde};
 use build::Builder;
 use compare::compare;
+use serde_core::Serialize;
+use serde_core::de::DeserializeOwned;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
+
+of_serde!([K: Key, V: Serializable + Clone] Map<K, V>);
+
+impl<K: Key, V: Serialize + DeserializeOwned + Clone + 'static> ProbeMap for &&Probe<Map<K, V>> {}
 
 type Link<K, V> = Option<Arc<Node<K, V>>>;
 

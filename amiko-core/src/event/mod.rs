@@ -1,48 +1,51 @@
-//! One event, from the message that came in to the last one that it led to.
+//! One event in progress: what is still to be done in it, what it has caused, and what it may take.
 //!
-//! Invariant: messages are delivered in the order in which they were sent, and no event takes more than
-//! [`Limits::steps`](crate::engine::Limits) of them.
+//! It has the dispatcher in it, whose changes are part of the event. Invariant: steps are taken in the order in which they
+//! were asked for, and no limit is passed without a rejection.
+
+mod limits;
+mod output;
+
+pub use limits::Limits;
+pub use output::{Output, Request};
 
 use crate::dispatcher::{Connection, Dispatcher};
-use crate::engine::{Limits, Output, Request};
-use crate::id::{Id, Object};
-use crate::machine::{Envelope, Keeps, Node, StateMachine};
 use crate::rejection::{Delivery, Rejection};
 use crate::time::Time;
-use crate::{context::Context, machine::Hosts};
+use crate::tree::{Id, Keeps, Object, Tree};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 
 /// What is to be done in an event, in order.
-enum Step<N: Node> {
+pub(crate) enum Step<N: Tree> {
     Deliver(N::Envelope),
     /// Creates or removes an object; boxed, since its class is known only to whoever asked.
     Change(Change<N>),
 }
 
-type Change<N> = Box<dyn FnOnce(&mut N, &mut Dispatcher<N>) -> Result<(), Rejection> + Send + Sync>;
+pub(crate) type Change<N> = Box<dyn FnOnce(&mut N, &mut Dispatcher<N>) -> Result<(), Rejection> + Send + Sync>;
 
 /// A delivery that has begun: enough to name it in a rejection.
-struct Trace {
-    kind: &'static str,
-    class: Option<&'static str>,
+pub(crate) struct Trace {
+    pub(crate) kind: &'static str,
+    pub(crate) class: Option<&'static str>,
     /// The delivery in whose handler this one was sent.
-    parent: Option<usize>,
+    pub(crate) parent: Option<usize>,
 }
 
 /// The event in progress, and the dispatcher, whose changes are part of it.
 ///
-/// Handlers see it through their [`Context`]; it is public for the code that the derive writes.
-pub struct Event<N: Node> {
+/// Handlers see it through their [`Context`](crate::machine::Context); it is public for the code that the derive writes.
+pub struct Event<N: Tree> {
     pub(crate) now: Time,
     pub(crate) request: Option<Request>,
     pub(crate) dispatcher: Dispatcher<N>,
     pub(crate) outputs: Vec<Output<N>>,
-    limits: Limits,
-    queue: VecDeque<(Option<usize>, Step<N>)>,
-    traces: Vec<Trace>,
+    pub(crate) limits: Limits,
+    pub(crate) queue: VecDeque<(Option<usize>, Step<N>)>,
+    pub(crate) traces: Vec<Trace>,
     /// The first limit that was broken: methods of the context don't fail, so it is kept until the handler returns.
-    fault: Option<Rejection>,
+    pub(crate) fault: Option<Rejection>,
     created: usize,
     /// The node's own fields, from before it first handled a message itself.
     pub(crate) own: Option<N::Own>,
@@ -53,7 +56,7 @@ pub struct Event<N: Node> {
     drawn: u64,
 }
 
-impl<N: Node> Event<N> {
+impl<N: Tree> Event<N> {
     pub(crate) fn new(dispatcher: Dispatcher<N>, limits: Limits, seed: [u8; 32]) -> Self {
         Self {
             now: Time::default(),
@@ -211,7 +214,7 @@ impl<N: Node> Event<N> {
     }
 
     /// The deliveries that led to this one, and this one.
-    fn chain(&self, last: Option<usize>) -> Vec<Delivery> {
+    pub(crate) fn chain(&self, last: Option<usize>) -> Vec<Delivery> {
         let mut chain = Vec::new();
         let mut next = last;
         while let Some(trace) = next.and_then(|index| self.traces.get(index)) {
@@ -221,76 +224,4 @@ impl<N: Node> Event<N> {
         chain.reverse();
         chain
     }
-}
-
-/// Takes steps until none is left.
-pub(crate) fn run<N: Node>(node: &mut N, event: &mut Event<N>) -> Result<(), Rejection> {
-    let mut steps = 0;
-    while let Some((parent, step)) = event.queue.pop_front() {
-        steps += 1;
-        if steps > event.limits.steps {
-            let limit = event.limits.steps;
-            let rejection = Rejection::new(format!("expected at most {limit} steps in one event, found more"));
-            return Err(rejection.with_chain(event.chain(parent)));
-        }
-        match step {
-            Step::Deliver(envelope) => {
-                let trace = Trace { kind: envelope.kind(), class: envelope.message_class(), parent };
-                event.traces.push(trace);
-                let outcome = node.deliver(envelope, event);
-                if let Err(rejection) = outcome.and_then(|()| event.fault.take().map_or(Ok(()), Err)) {
-                    return Err(rejection.with_chain(event.last_chain()));
-                }
-            }
-            Step::Change(change) => {
-                change(node, &mut event.dispatcher).map_err(|rejection| rejection.with_chain(event.chain(parent)))?;
-            }
-        }
-    }
-    event.fault.take().map_or(Ok(()), Err)
-}
-
-/// Hands a message to a machine in a table: for the code that the derive writes.
-///
-/// The handler works on a copy, so that it can read the whole node meanwhile; the copy takes the object's place when the
-/// handler has returned.
-///
-/// # Errors
-/// There is no such machine, or its handler rejects.
-#[doc(hidden)]
-pub fn deliver<M: StateMachine>(
-    node: &mut M::Node,
-    id: &Id<M>,
-    message: M::Message,
-    event: &mut Event<M::Node>,
-) -> Result<(), Rejection>
-where
-    M::Node: Hosts<M> + Keeps<M>,
-{
-    let Some(machine) = node.table().get(id) else {
-        return Err(Rejection::new(format!("expected {id}, found none")).addressed(id.to_string()));
-    };
-    let mut machine = machine.clone();
-    machine
-        .handle(message, &mut Context::new(event, Some(&*node), id))
-        .map_err(|rejection| rejection.addressed(id.to_string()))?;
-    node.table_mut().replace(id, machine);
-    Ok(())
-}
-
-/// Hands a message to the node itself: for the code that the derive writes.
-///
-/// # Errors
-/// Its handler rejects.
-#[doc(hidden)]
-pub fn deliver_to_node<N>(node: &mut N, message: N::Message, event: &mut Event<N>) -> Result<(), Rejection>
-where
-    N: StateMachine<Node = N> + Node,
-    N::Key: Default,
-{
-    let id = Id::new(N::Key::default());
-    if event.own.is_none() {
-        event.own = Some(node.own());
-    }
-    node.handle(message, &mut Context::new(event, None, &id))
 }

@@ -10,6 +10,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+crate::serializable::of_serde!([] PublicKey);
+
 /// Hex digits of a key.
 const DIGITS: usize = 64;
 

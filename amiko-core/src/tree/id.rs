@@ -2,7 +2,7 @@
 //!
 //! Invariant: an `Id<A>` can't be used where an `Id<B>` is wanted, though both are the same text on disk.
 
-use crate::scan::contains;
+use crate::serializable::scan::contains;
 use crate::serializable::{
     IntoKey, Kept, Key, Patch, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer, by,
     same_key, schema::quoted, write_key,
@@ -10,6 +10,8 @@ use crate::serializable::{
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+
+crate::serializable::of_serde!([T: Object] Id<T>);
 
 /// A class whose objects live in a [`Table`](crate::Table) and are named by an [`Id`].
 ///

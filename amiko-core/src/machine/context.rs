@@ -2,13 +2,12 @@
 //!
 //! Invariant: everything asked for here happens when the event commits, or not at all.
 
+use super::{Hosts, StateMachine};
 use crate::dispatcher::Connection;
-use crate::engine::Output;
-use crate::id::{Id, Object};
-use crate::machine::{Hosts, Keeps, Node, StateMachine};
+use crate::event::{Event, Output};
 use crate::rejection::Rejection;
-use crate::router::Event;
 use crate::time::Time;
+use crate::tree::{Id, Keeps, Object, Tree};
 
 /// What surrounds a handler: the rest of the node, to be read; and everything that it can ask for.
 ///
@@ -91,7 +90,7 @@ impl<'a, M: StateMachine> Context<'a, M> {
 
     /// Puts a message into the outbox of a connection. It stays there until the peer confirms it, whatever happens to
     /// the wire meanwhile. Without such a connection, or with a full outbox, the event is rejected.
-    pub fn transmit(&mut self, connection: &Id<Connection<M::Node>>, message: <M::Node as Node>::Network) {
+    pub fn transmit(&mut self, connection: &Id<Connection<M::Node>>, message: <M::Node as Tree>::Network) {
         self.event.transmit(connection, message);
     }
 
@@ -113,14 +112,14 @@ impl<'a, M: StateMachine> Context<'a, M> {
     }
 
     /// Answers the command that this event began with; nobody hears it if it began with something else.
-    pub fn reply(&mut self, reply: <M::Node as Node>::Reply) {
+    pub fn reply(&mut self, reply: <M::Node as Tree>::Reply) {
         if let Some(request) = self.event.request {
             self.event.output(Output::Reply { request, reply });
         }
     }
 
     /// Tells whoever watches the node.
-    pub fn notify(&mut self, notice: <M::Node as Node>::Notice) {
+    pub fn notify(&mut self, notice: <M::Node as Tree>::Notice) {
         self.event.output(Output::Notice(notice));
     }
 }

@@ -3,19 +3,23 @@
 //! Invariant: between two calls of [`Table::take_undo`] every object that was touched has its old version in the undo
 //! log, so that rolling back costs what was touched and not what is there. Only an engine ends or undoes an event.
 
-use crate::engine_only::EngineOnly;
-use crate::id::{Id, Keyed, Object};
-use crate::references::Touched;
+mod slices;
+
+pub use slices::Sliced;
+
+use super::engine_only::EngineOnly;
+use super::id::{Id, Keyed, Object};
+use super::touched::Touched;
 use crate::serializable::{
     Change, Hole, Kept, Key, Native, Patch, Pointer, Polymorphic, Problem, ReadError, Reader, Reference, Schema,
     Serializable, Summary, WriteError, Writer, by, same_key, write_key, write_value,
 };
-use crate::slices::{Frozen, Sliced, Slices};
+use slices::{Frozen, Slices};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) type Objects<T> = HashMap<<T as Keyed>::Key, Arc<T>, foldhash::fast::RandomState>;
+type Objects<T> = HashMap<<T as Keyed>::Key, Arc<T>, foldhash::fast::RandomState>;
 
 /// Objects of one class by their IDs: found by hash, iterated in the order of their keys.
 ///
@@ -239,11 +243,29 @@ impl<T: Keyed> Table<T> {
         }
     }
 
-    /// What changed since `undo` was begun, entry by entry: the cost follows the change.
+    /// Compares the table with what it was: `piece` is its piece of the path. For the code that the derive writes.
     ///
     /// # Errors
     /// An object has no exact text.
-    pub(crate) fn difference_since(&self, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError>
+    #[doc(hidden)]
+    pub fn difference_since(
+        &self,
+        piece: &'static str,
+        undo: &TableUndo<T>,
+        patch: &mut Patch,
+    ) -> Result<(), WriteError>
+    where
+        T: Clone,
+    {
+        if undo.is_empty() {
+            return Ok(());
+        }
+        // Something has changed, most likely, and most likely more than one object.
+        patch.within_field(piece, |patch| patch.with_path(|patch| self.entries_since(undo, patch)))
+    }
+
+    /// What has changed entry by entry: the cost follows the change.
+    fn entries_since(&self, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError>
     where
         T: Clone,
     {
@@ -511,7 +533,7 @@ mod tests {
             event.iter().for_each(|step| take(&mut table, step));
             let undo = table.take_undo(&only);
             let mut patch = Patch::new();
-            table.difference_since(&undo, &mut patch).unwrap();
+            table.entries_since(&undo, &mut patch).unwrap();
             let mut whole = Patch::new();
             table.difference(&old, &mut whole).unwrap();
             prop_assert_eq!(patch.operations(), whole.operations());

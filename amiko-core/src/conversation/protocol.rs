@@ -4,11 +4,11 @@
 //! on the same answers. Invariant: a protocol reads the node and never changes it; changes go through envelopes, like
 //! everything else.
 
+use crate::conversation::PublicKey;
 use crate::dispatcher::Connection;
-use crate::id::Id;
 use crate::machine::Node;
-use crate::peer::PublicKey;
 use crate::rejection::Rejection;
+use crate::tree::{Id, Tree};
 
 /// What an application tells the runtime about the conversations with its peers.
 ///
@@ -27,7 +27,7 @@ pub trait Protocol: 'static {
         node: &Self::Node,
         connection: &Id<Connection<Self::Node>>,
         dice: [u8; 4],
-    ) -> Result<<Self::Node as Node>::Network, Rejection>;
+    ) -> Result<<Self::Node as Tree>::Network, Rejection>;
 
     /// A peer dialled and said this first. `peer` is who it has proven to be; none where the transport proves nothing, or
     /// the peer didn't want to say.
@@ -38,7 +38,7 @@ pub trait Protocol: 'static {
         &self,
         node: &Self::Node,
         peer: Option<PublicKey>,
-        hello: <Self::Node as Node>::Network,
+        hello: <Self::Node as Tree>::Network,
     ) -> Result<Welcome<Self::Node>, Rejection>;
 
     /// What a message of a peer means to the node.
@@ -49,8 +49,8 @@ pub trait Protocol: 'static {
         &self,
         node: &Self::Node,
         connection: &Id<Connection<Self::Node>>,
-        message: <Self::Node as Node>::Network,
-    ) -> Result<<Self::Node as Node>::Envelope, Rejection>;
+        message: <Self::Node as Tree>::Network,
+    ) -> Result<<Self::Node as Tree>::Envelope, Rejection>;
 }
 
 /// What a hello means.

@@ -1,0 +1,132 @@
+//! A node as a tree: its tables, its own fields, and what an event has changed in them.
+//!
+//! Invariant: no code of an application ends an event, or undoes one: only who has an [`EngineOnly`] can.
+
+use super::engine_only::EngineOnly;
+use super::id::Object;
+use super::table::{Sliced, Table};
+use super::touched::Touched;
+use crate::serializable::{Patch, ReadError, Reader, Reference, Schema, Serializable, WriteError, Writer, schema};
+use std::path::Path;
+
+/// A node as data: its tables, its own fields, and what is said to it. The derive of `Node` writes it; an engine calls it.
+pub trait Tree: Serializable + Clone + Default {
+    /// A message with its destination: one variant for each kind of machine.
+    type Envelope: Envelope;
+    /// What is said to and by peers; [`Nothing`] by default.
+    type Network: Serializable + Clone;
+    /// What a command is answered with; [`Nothing`] by default.
+    type Reply: Serializable;
+    /// What is told to whoever watches; [`Nothing`] by default.
+    type Notice: Serializable;
+    /// What the node was before one event.
+    type Undo: Default + Send + Sync;
+    /// The fields of the node that aren't tables, for a node that is a machine itself.
+    type Own: Send + Sync;
+
+    /// Whether there is an object of this kind and key.
+    fn contains(&self, kind: &str, key: &str) -> bool;
+
+    /// Whether every table is the one that it was: a handler may change what is in it, but put no other in its place.
+    fn is_intact(&self, only: &EngineOnly) -> bool;
+
+    /// A copy of the fields that aren't tables, taken before the node's own handler changes them.
+    fn own(&self) -> Self::Own;
+
+    /// Ends an event: hands over what was before it, of which `own` was kept if the node handled a message itself.
+    fn take_undo(&mut self, own: Option<Self::Own>, only: &EngineOnly) -> Self::Undo;
+
+    /// Puts back what was before an event.
+    fn roll_back(&mut self, undo: &Self::Undo, only: &EngineOnly);
+
+    /// What an event changed.
+    ///
+    /// # Errors
+    /// A value has no exact text.
+    fn difference_since(&self, undo: &Self::Undo, patch: &mut Patch) -> Result<(), WriteError>;
+
+    /// The kinds of its objects that can have `#[amiko(strong)]` references anywhere in them; `node` for its own fields.
+    fn strong_kinds() -> Vec<&'static str>;
+
+    /// Describes the classes of everything that is said: to its machines, to peers, to callers, to watchers.
+    fn describe_messages(schema: &mut Schema);
+
+    /// Visits every ID in the fields that aren't tables.
+    fn own_references(&self, visit: &mut dyn FnMut(Reference<'_>));
+
+    /// The same of what they were before an event; false if it didn't touch them.
+    fn old_references(undo: &Self::Undo, visit: &mut dyn FnMut(Reference<'_>)) -> bool;
+
+    /// The tables, to be written in slices.
+    fn slices(&mut self, only: &EngineOnly) -> Vec<Sliced<'_>>;
+
+    /// Visits every object of every table.
+    fn visit_objects(&self, visit: &mut dyn FnMut(Touched<'_>));
+
+    /// Visits every object that an event touched.
+    fn visit_touched(&self, undo: &Self::Undo, visit: &mut dyn FnMut(Touched<'_>));
+}
+
+/// A node that keeps objects of class `T` in a table: written by the derive for each table.
+///
+/// It is a trait of its own because the node itself is a machine without a table.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no table of `{T}`",
+    note = "add `#[amiko(machines)] machines: Table<{T}>` to `{Self}`; the node's own handler reads through `self`"
+)]
+pub trait Keeps<T: Object>: Tree {
+    /// The table.
+    fn table(&self) -> &Table<T>;
+    /// The table, to be changed.
+    fn table_mut(&mut self) -> &mut Table<T>;
+}
+
+/// A message with its destination.
+pub trait Envelope: Serializable + Clone {
+    /// The kind of the object that it is for.
+    fn kind(&self) -> &'static str;
+    /// The class of the message, if it has one.
+    fn message_class(&self) -> Option<&'static str>;
+}
+
+/// A message that can't exist: what a node that has no peers says to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nothing {}
+
+impl Serializable for Nothing {
+    const EXACT: bool = true;
+
+    fn schema(_: &mut Schema) -> String {
+        // As it is in the schemas of older programs.
+        "custom".into()
+    }
+
+    fn write(&self, _: &mut Writer) -> Result<(), WriteError> {
+        match *self {}
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        Err(input.expected("nothing: this node has no such messages"))
+    }
+}
+
+/// What [`schema::describe`] says of a node, with the classes of all messages to its machines and to and from whoever is outside: those that timers and
+/// outboxes hold are on disk as well.
+pub fn describe_node<N: Tree>() -> String {
+    schema_of::<N>().text()
+}
+
+/// What [`schema::check`] is for a node: compares what [`describe_node`] says with a file that is checked in.
+///
+/// # Errors
+/// As [`schema::check`].
+pub fn check_node<N: Tree>(lock: impl AsRef<Path>) -> Result<(), String> {
+    schema::compare(&schema_of::<N>(), lock.as_ref())
+}
+
+fn schema_of<N: Tree>() -> Schema {
+    let mut schema = Schema::default();
+    N::schema(&mut schema);
+    N::describe_messages(&mut schema);
+    schema
+}

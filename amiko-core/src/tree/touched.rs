@@ -1,0 +1,41 @@
+//! Objects by name, and what an event has touched of them.
+//!
+//! Invariant: whoever is shown an object here sees it through a shared reference only.
+
+use crate::serializable::{Polymorphic, Schema};
+use std::borrow::Cow;
+use std::fmt;
+
+/// The kind and the key of an object, as text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name {
+    /// The kind.
+    pub kind: Cow<'static, str>,
+    /// The key, as text.
+    pub key: String,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The node itself has no key.
+        let space = if self.key.is_empty() { "" } else { " " };
+        write!(f, "{}{space}{}", self.kind, self.key.escape_debug())
+    }
+}
+
+/// An object that an event touched, before and after it: for the code that the derive writes.
+#[doc(hidden)]
+pub struct Touched<'t> {
+    pub kind: &'static str,
+    pub key: Cow<'t, str>,
+    pub old: Option<&'t dyn Polymorphic>,
+    pub new: Option<&'t dyn Polymorphic>,
+}
+
+/// Whether values of a type can have strong references anywhere in them: for the code that the derive writes.
+#[doc(hidden)]
+pub fn has_strong(describe: impl FnOnce(&mut Schema) -> String) -> bool {
+    let mut schema = Schema::default();
+    describe(&mut schema);
+    schema.has_strong()
+}
