@@ -80,21 +80,7 @@
 //!
 //! # On the wire
 //!
-//! One JSON object a line, at most [`NetSettings::line`] bytes and [`NetSettings::depth`] levels:
-//!
-//! | line | what it says |
-//! |---|---|
-//! | `{"index":null,"message":{…}}` | first line of whoever dialled: which connection this is |
-//! | `{"index":7,"message":{…}}` | message 7 of this connection, counted from 0, modulo 65,536 |
-//! | `{"received":7}` | all messages up to and including 7 have been processed, and that is on disk |
-//! | `{"resume":{"received":8,"first":3,"sent":5}}` | second line of whoever was dialled, answered with the same by whoever dialled: how many messages were received, which of its own is the first unconfirmed one, and how many it has sent, in full |
-//! | `{"ping":{…}}`, `{"pong":{…}}` | are you there, and yes; with the same numbers, so that a line that was lost is noticed |
-//!
-//! A message is sent again on each new socket until it is confirmed, in order, and acts once. Whoever dialled says where
-//! it stands when it has heard where the other one does: so neither can be judged by what it said before it was last met.
-//! If one has forgotten what it told the other, the connection isn't used any more; see
-//! [`Event::Conflict`]. With [`Dialect::ByIndex`] the last two rows are missing. A line that isn't one of
-//! these closes the socket; a message that the node doesn't understand, or rejects, is used up and the link goes on.
+//! One JSON object a line: see [`amiko_core::conversation`], whose conversations this crate carries over sockets.
 //!
 //! # Who is who
 //!
@@ -113,31 +99,25 @@
 //! Invariant of the crate: the outbox in the engine is the only queue of messages to a peer. A socket holds one batch of
 //! lines that is being written, and a number: how far into the outbox it has come.
 
-mod dial;
 mod disk;
 mod error;
-mod event;
-mod framing;
 mod handle;
-mod links;
 mod noise;
 mod places;
-mod protocol;
 mod rate;
 mod runtime;
-mod session;
 mod settings;
 mod socket;
+mod sockets;
 mod transport;
-mod wire;
 
-pub use error::{
-    BindError, CommandError, DialError, Disconnect, LineError, ProtocolError, Refusal, RunError, Stopped, Unsendable,
+pub use amiko_core::conversation::{
+    ConversationSettings, DialError, Dialect, Disconnect, Event, LineError, Protocol, ProtocolError, Refusal,
+    Unsendable, Welcome,
 };
-pub use event::{Event, Log};
+pub use error::{BindError, CommandError, RunError, Stopped};
 pub use handle::Handle;
 pub use noise::{Noise, NoiseError, NoiseStream, SecretKey};
-pub use protocol::{Protocol, Welcome};
 pub use runtime::Runtime;
-pub use settings::{Clock, Dialect, Durability, NetSettings};
+pub use settings::{Clock, Durability, Log, NetSettings};
 pub use transport::{Stream, Tcp, Transport};

@@ -3,8 +3,8 @@
 //! Invariant: each limit has a name, a default, and an error or an event that says that it was reached; none of them is
 //! taken as less than what the runtime needs to make progress.
 
-use crate::event::{Event, Log};
 use amiko_core::Time;
+use amiko_core::conversation::{ConversationSettings, Event};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,19 +27,8 @@ pub enum Durability {
     Never,
 }
 
-/// What is said on the wire besides messages and their confirmations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Dialect {
-    /// After the hello both sides say where they stand, and a side that hears nothing for a while asks whether the other
-    /// one is there.
-    #[default]
-    Amiko,
-    /// Nothing: a conversation is resumed by the numbers of its messages alone. A peer that has forgotten what it has
-    /// said, or heard, can't be told from one that missed a confirmation, and one that has gone only from one that owes
-    /// nothing. For peers that speak no other.
-    ByIndex,
-}
+/// Is told what happens on the network, from inside the event loop: it must be quick, and must not block.
+pub type Log = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// How a runtime works.
 ///
@@ -54,29 +43,11 @@ pub enum Dialect {
 pub struct NetSettings {
     /// Where peers dial; port 0 lets the operating system choose. Default: nowhere, this node only dials.
     pub listen: Option<SocketAddr>,
-    /// What is said besides messages and confirmations. Default: [`Dialect::Amiko`].
-    pub dialect: Dialect,
-    /// Bytes of one line, without its end. Default 64 KiB.
-    pub line: usize,
-    /// Levels of objects and arrays in one line. Default 32.
-    pub depth: u32,
-    /// Pause before a peer is dialled the second time; it doubles with each failure, and is shortened at random by up
-    /// to a half. Default 50 ms.
-    pub back_off_first: Duration,
-    /// The longest such pause. Default 30 s.
-    pub back_off_limit: Duration,
-    /// How long dialling may take; how long a peer may take to say who it is and where it stands, however many bytes and
-    /// lines that are; and how long the dice decide between two sockets of one connection. Default 5 s.
-    pub handshake: Duration,
-    /// Sockets at one time whose peers haven't said hello yet; one more, and the oldest is closed. Default 64.
-    pub strangers: usize,
+    /// How this node talks to its peers.
+    pub conversation: ConversationSettings,
     /// Sockets at one time that were dialled from one address (of IPv6, from one network of 64 bits); one more is closed.
     /// Default 1,024.
     pub sockets_per_address: usize,
-    /// How long a peer may say nothing, and one write may take, before its socket is given up and dialled anew. After half
-    /// of it the peer is asked whether it is there; by index alone, it counts only while the peer owes a confirmation.
-    /// Default 30 s.
-    pub silence: Duration,
     /// How long a socket that this side closes may take to send the rest and hear the peer close it too. Default 1 s.
     pub farewell: Duration,
     /// Lines from peers that wait for the node; while so many wait, nothing more is read. Default 1,024.
@@ -93,8 +64,6 @@ pub struct NetSettings {
     pub group: usize,
     /// What has to happen before anything leaves. Default: it is on disk.
     pub durability: Durability,
-    /// Bytes that are given to a socket at once; the line that goes beyond is the last. Default 64 KiB.
-    pub batch: usize,
     /// Notices that wait for one watcher; one more, and it is dropped. Default 1,024.
     pub notices: usize,
     /// Watchers at one time; one more gets an end instead of notices. Default 1,024.
@@ -109,15 +78,8 @@ impl Default for NetSettings {
     fn default() -> Self {
         Self {
             listen: None,
-            dialect: Dialect::Amiko,
-            line: 64 << 10,
-            depth: 32,
-            back_off_first: Duration::from_millis(50),
-            back_off_limit: Duration::from_secs(30),
-            handshake: Duration::from_secs(5),
-            strangers: 64,
+            conversation: ConversationSettings::default(),
             sockets_per_address: 1_024,
-            silence: Duration::from_secs(30),
             farewell: Duration::from_secs(1),
             inbound: 1_024,
             waiting: 128,
@@ -126,7 +88,6 @@ impl Default for NetSettings {
             calls: 1_024,
             group: 1_000,
             durability: Durability::Always,
-            batch: 64 << 10,
             notices: 1_024,
             watchers: 1_024,
             log: None,
@@ -136,7 +97,7 @@ impl Default for NetSettings {
 }
 
 impl NetSettings {
-    pub(crate) fn tell(&self, event: Event<'_>) {
+    pub(crate) fn tell(&self, event: &Event) {
         if let Some(log) = &self.log {
             log(event);
         }

@@ -3,13 +3,12 @@
 //! Invariant: a socket keeps at most one unfinished line, [`NetSettings::waiting`] lines that wait for the event loop, and
 //! two batches; it reads nothing while the loop has no room, or the peer has said more than it may.
 
-use crate::error::{DialError, Disconnect, ProtocolError};
-use crate::framing::Lines;
 use crate::places::Place;
 use crate::rate::Rate;
-use crate::settings::{Dialect, NetSettings};
+use crate::settings::NetSettings;
 use crate::transport::Transport;
 use amiko_core::PublicKey;
+use amiko_core::conversation::{Disconnect, Lines, ProtocolError, SocketId};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -18,20 +17,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Bytes that are read at once.
 const READ: usize = 16 << 10;
 
-/// The shortest silence that is waited for.
-const TICK: Duration = Duration::from_millis(1);
-
 /// The batch that is being written, and the last one of a socket that is to be closed.
 const BATCHES: usize = 2;
-
-/// Tells one socket or dialling from another, for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SocketId(pub(crate) u64);
 
 /// What the tasks tell the event loop.
 pub(crate) enum Signal<T: Transport> {
@@ -43,15 +35,13 @@ pub(crate) enum Signal<T: Transport> {
         error: io::Error,
     },
     Dialled {
-        connection: String,
-        dialling: SocketId,
-        outcome: Result<T::Stream, DialError>,
-    },
-    /// The first line of a peer that dialled, and who it has proven to be.
-    Hello {
         socket: SocketId,
-        key: Option<PublicKey>,
-        line: String,
+        outcome: io::Result<T::Stream>,
+    },
+    /// Who a peer that dialled has proven to be.
+    Proven {
+        socket: SocketId,
+        key: PublicKey,
     },
     Line {
         socket: SocketId,
@@ -63,42 +53,30 @@ pub(crate) enum Signal<T: Transport> {
     Written {
         socket: SocketId,
     },
-    /// The peer has said nothing for a while.
-    Silent {
-        socket: SocketId,
-    },
     /// The socket is gone.
     Ended {
         socket: SocketId,
-        reason: End,
+        reason: Disconnect,
     },
-}
-
-/// Why a socket is gone.
-pub(crate) enum End {
-    Disconnect(Disconnect),
-    /// The first lines didn't come in time, handshake and all.
-    NoHello,
 }
 
 /// What a socket is opened on.
 pub(crate) enum Opening<T: Transport> {
     /// This side dialled, and the handshake is over.
     Dialled(T::Stream),
-    /// A peer dialled. It has one deadline for the handshake and its first line together.
+    /// A peer dialled.
     Accepted { transport: Arc<T>, incoming: T::Incoming },
 }
 
 /// The loop's end of a socket. Dropped, the socket sends what it was given, closes, and waits a moment for the peer to
 /// close it too.
 pub(crate) struct Socket {
-    pub(crate) id: SocketId,
     batches: mpsc::Sender<Vec<u8>>,
     task: AbortHandle,
 }
 
 impl Socket {
-    /// Begins to read and to write. The peer has to say who it is, if it dialled, and where it stands, in time.
+    /// Begins to read and to write.
     pub(crate) fn open<T: Transport>(
         opening: Opening<T>,
         id: SocketId,
@@ -110,17 +88,15 @@ impl Socket {
         let (batches, queue) = mpsc::channel(BATCHES);
         let task = Task {
             id,
-            line: settings.line,
-            deadline: Instant::now() + settings.handshake,
-            resumes: settings.dialect == Dialect::Amiko,
-            silence: settings.silence.max(2 * TICK),
+            line: settings.conversation.line,
+            silence: settings.conversation.silence,
             waiting: Arc::new(Semaphore::new(settings.waiting.clamp(1, Semaphore::MAX_PERMITS))),
             rate: (settings.rate, settings.burst),
             _place: place,
             farewell: settings.farewell,
             signals: signals.clone(),
         };
-        Self { id, batches, task: tasks.spawn(task.run(opening, queue)) }
+        Self { batches, task: tasks.spawn(task.run(opening, queue)) }
     }
 
     /// Gives a batch to be written. The next one may follow when this one is [`Signal::Written`], but for a last one.
@@ -138,10 +114,7 @@ impl Socket {
 struct Task<T: Transport> {
     id: SocketId,
     line: usize,
-    /// Until when the peer has to have said who it is, and where it stands.
-    deadline: Instant,
-    /// Whether it has to say where it stands.
-    resumes: bool,
+    /// How long one write may take.
     silence: Duration,
     /// Lines of this peer that may wait.
     waiting: Arc<Semaphore>,
@@ -155,46 +128,37 @@ struct Task<T: Transport> {
 
 impl<T: Transport> Task<T> {
     async fn run(self, opening: Opening<T>, queue: mpsc::Receiver<Vec<u8>>) {
-        let mut lines = Lines::new(self.line);
-        let end = match self.begin(opening, &mut lines).await {
-            Ok(stream) => self.serve(stream, lines, queue).await,
-            Err(end) => Some(end),
+        let end = match self.begin(opening).await {
+            Ok(stream) => self.serve(stream, queue).await,
+            Err(error) => Some(error.into()),
         };
         if let Some(reason) = end {
             self.tell(Signal::Ended { socket: self.id, reason }).await;
         }
     }
 
-    /// Everything up to the first line of a peer that dialled.
-    async fn begin(&self, opening: Opening<T>, lines: &mut Lines) -> Result<T::Stream, End> {
+    /// The handshake of a peer that dialled. It may take as long as the conversation waits for a hello.
+    async fn begin(&self, opening: Opening<T>) -> io::Result<T::Stream> {
         let (transport, incoming) = match opening {
             Opening::Dialled(stream) => return Ok(stream),
             Opening::Accepted { transport, incoming } => (transport, incoming),
         };
-        let greeted = async {
-            let (mut stream, key) = transport.handshake(incoming).await?;
-            let line = self.read_line(&mut stream, lines).await?;
-            Ok((stream, key, line))
-        };
-        match timeout_at(self.deadline, greeted).await {
-            Ok(Ok((stream, key, line))) => {
-                self.tell(Signal::Hello { socket: self.id, key, line }).await;
-                Ok(stream)
-            }
-            Ok(Err(reason)) => Err(End::Disconnect(reason)),
-            Err(_) => Err(End::NoHello),
+        let (stream, key) = transport.handshake(incoming).await?;
+        if let Some(key) = key {
+            self.tell(Signal::Proven { socket: self.id, key }).await;
         }
+        Ok(stream)
     }
 
-    /// Gives why the socket is gone, or nothing if the loop wanted it so. The stream is closed by then.
-    async fn serve(&self, stream: T::Stream, lines: Lines, queue: mpsc::Receiver<Vec<u8>>) -> Option<End> {
+    /// Returns why the socket is gone, or nothing if the loop wanted it so. The stream is closed by then.
+    async fn serve(&self, stream: T::Stream, queue: mpsc::Receiver<Vec<u8>>) -> Option<Disconnect> {
         let (reader, writer) = tokio::io::split(stream);
-        let mut reading = pin!(self.read(reader, lines));
+        let mut reading = pin!(self.read(reader));
         let mut writing = pin!(self.write(writer, queue));
         tokio::select! {
-            end = &mut reading => Some(end),
+            reason = &mut reading => Some(reason),
             written = &mut writing => match written {
-                Err(reason) => Some(End::Disconnect(reason)),
+                Err(reason) => Some(reason),
                 Ok(()) => {
                     // Closed with something unread, TCP would take back what the peer hasn't read yet.
                     let _ = timeout(self.farewell, reading).await;
@@ -204,17 +168,13 @@ impl<T: Transport> Task<T> {
         }
     }
 
-    async fn read(&self, mut reader: impl AsyncRead + Unpin, mut lines: Lines) -> End {
+    async fn read(&self, mut reader: impl AsyncRead + Unpin) -> Disconnect {
+        let mut lines = Lines::new(self.line);
         let mut rate = Rate::new(self.rate.0, self.rate.1, Instant::now());
-        let mut resumes = self.resumes;
         loop {
-            let line = self.read_line(&mut reader, &mut lines);
-            let line = if resumes { timeout_at(self.deadline, line).await } else { Ok(line.await) };
-            resumes = false;
-            match line {
-                Ok(Ok(line)) => self.take(line, &mut rate).await,
-                Ok(Err(reason)) => return End::Disconnect(reason),
-                Err(_) => return End::NoHello,
+            match self.read_line(&mut reader, &mut lines).await {
+                Ok(line) => self.take(line, &mut rate).await,
+                Err(reason) => return reason,
             }
         }
     }
@@ -231,23 +191,16 @@ impl<T: Transport> Task<T> {
     }
 
     async fn read_line(&self, reader: &mut (impl AsyncRead + Unpin), lines: &mut Lines) -> Result<String, Disconnect> {
-        let alarm = self.silence / 2;
-        // A line that comes byte by byte is no sign of life.
-        let mut silent = Instant::now() + alarm;
         loop {
             match lines.next_line() {
                 Ok(Some(line)) => return Ok(line.to_owned()),
                 Ok(None) => {}
                 Err(error) => return Err(Disconnect::Protocol(ProtocolError::Line(error))),
             }
-            match timeout_at(silent, reader.read_buf(lines.room(READ))).await {
-                Err(_) => {
-                    self.tell(Signal::Silent { socket: self.id }).await;
-                    silent = Instant::now() + alarm;
-                }
-                Ok(Ok(0)) => return Err(Disconnect::Ended),
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => return Err(error.into()),
+            match reader.read_buf(lines.room(READ)).await {
+                Ok(0) => return Err(Disconnect::Ended),
+                Ok(_) => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }

@@ -122,7 +122,7 @@ fn a_handshake_has_one_deadline_however_many_bytes_and_lines_it_has() {
     ] {
         run(async {
             let mut settings = settings();
-            settings.handshake = Duration::from_millis(millis);
+            settings.conversation.handshake = Duration::from_millis(millis);
             let mut node = start(engine("x", None), settings).await;
             let mut raw = Raw::dial(node.address).await;
             if let Some(line) = begin {

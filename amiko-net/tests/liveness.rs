@@ -22,7 +22,7 @@ async fn listener() -> (TcpListener, String) {
 fn an_idle_peer_that_doesnt_answer_is_given_up() {
     run(async {
         let mut settings = settings();
-        settings.silence = QUICK;
+        settings.conversation.silence = QUICK;
         let mut node = start(engine("x", None), settings).await;
         let mut raw = Raw::resume(node.address, "x", [0, 0, 0], [0, 0, 0]).await;
         raw.expect(&stands("ping", [0, 0, 0])).await;
@@ -35,7 +35,7 @@ fn an_idle_peer_that_doesnt_answer_is_given_up() {
 fn an_idle_peer_that_answers_is_kept() {
     run(async {
         let mut settings = settings();
-        settings.silence = 4 * QUICK;
+        settings.conversation.silence = 4 * QUICK;
         let node = start(engine("x", None), settings).await;
         let mut raw = Raw::resume(node.address, "x", [0, 0, 0], [0, 0, 0]).await;
         for _ in 0..4 {
@@ -67,7 +67,7 @@ fn whoever_asks_is_answered_with_what_was_received_and_sent() {
 fn bytes_without_a_line_are_no_sign_of_life() {
     run(async {
         let mut settings = settings();
-        settings.silence = QUICK;
+        settings.conversation.silence = QUICK;
         let mut node = start(engine("x", None), settings).await;
         let raw = Raw::resume(node.address, "x", [0, 0, 0], [0, 0, 0]).await;
         let (_reading, mut writing) = raw.split();
@@ -88,8 +88,9 @@ const DIALS: u32 = 9;
 async fn dialled<F: Future<Output = ()>>(handshake: Duration, with: impl Fn(Raw) -> F) -> Duration {
     let (listener, address) = listener().await;
     let mut settings = settings();
-    settings.handshake = handshake;
-    (settings.back_off_first, settings.back_off_limit) = (Duration::from_millis(2), Duration::from_secs(10));
+    settings.conversation.handshake = handshake;
+    (settings.conversation.back_off_first, settings.conversation.back_off_limit) =
+        (Duration::from_millis(2), Duration::from_secs(10));
     let _node = start(engine("x", Some(address)), settings).await;
     let begun = Instant::now();
     for _ in 0..DIALS {
@@ -119,7 +120,7 @@ fn a_peer_that_doesnt_answer_is_named() {
     run(async {
         let (_listener, address) = listener().await;
         let mut settings = settings();
-        settings.handshake = Duration::from_millis(20);
+        settings.conversation.handshake = Duration::from_millis(20);
         let mut node = start(engine("x", Some(address)), settings).await;
         node.logged("expected the peer to say where it stands within 20ms").await;
     });
@@ -130,7 +131,8 @@ fn a_success_ends_the_row_of_failures() {
     run(async {
         let (listener, address) = listener().await;
         let mut settings = settings();
-        (settings.back_off_first, settings.back_off_limit) = (Duration::from_millis(1), Duration::from_secs(10));
+        (settings.conversation.back_off_first, settings.conversation.back_off_limit) =
+            (Duration::from_millis(1), Duration::from_secs(10));
         let _node = start(engine("x", Some(address)), settings).await;
         for _ in 0..9 {
             drop(listener.accept().await.unwrap());

@@ -212,7 +212,7 @@ fn a_peer_that_owes_a_confirmation_for_too_long_is_dialled_again() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut settings = by_index();
-        settings.silence = Duration::from_millis(20);
+        settings.conversation.silence = Duration::from_millis(20);
         let mut node = start(engine("x", Some(listener.local_addr().unwrap().to_string())), settings).await;
         node.say("x", 7).await;
         for _ in 0..2 {

@@ -167,7 +167,7 @@ fn whoever_doesnt_say_where_it_stands_once_loses_its_socket() {
                 raw.send(&line).await;
             }
             while raw.line().await.is_some() {}
-            let logged = node.logged("ProtocolError").await;
+            let logged = node.logged("protocol error").await;
             assert!(logged.contains(error), "{logged}");
             let mut raw = Raw::resume(node.address, "x", [0, 0, 0], [0, 0, 0]).await;
             raw.say(0, 7).await;

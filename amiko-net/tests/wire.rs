@@ -57,7 +57,7 @@ fn a_line_that_breaks_the_rules_closes_the_socket() {
             let mut raw = Raw::hello(node.address, "x").await;
             raw.send(line).await;
             raw.expect_end().await;
-            let logged = node.logged("ProtocolError").await;
+            let logged = node.logged("protocol error").await;
             assert!(logged.contains(error), "{logged}");
             // The connection goes on where it was.
             let mut raw = Raw::hello(node.address, "x").await;
@@ -114,7 +114,7 @@ fn a_stranger_has_to_say_hello_first() {
 fn a_stranger_that_says_nothing_is_sent_away() {
     run(async {
         let mut settings = by_index();
-        settings.handshake = Duration::from_millis(10);
+        settings.conversation.handshake = Duration::from_millis(10);
         let mut node = start(engine("x", None), settings).await;
         let mut raw = Raw::dial(node.address).await;
         raw.expect_end().await;
@@ -126,7 +126,7 @@ fn a_stranger_that_says_nothing_is_sent_away() {
 fn of_too_many_strangers_the_oldest_goes() {
     run(async {
         let mut settings = by_index();
-        settings.strangers = 2;
+        settings.conversation.strangers = 2;
         let mut node = start(engine("x", None), settings).await;
         let mut first = Raw::dial(node.address).await;
         let _second = Raw::dial(node.address).await;
@@ -220,7 +220,7 @@ fn a_large_outbox_goes_out_in_order_in_small_batches() {
     const COUNT: u64 = 3_000;
     run(async {
         let mut settings = by_index();
-        settings.batch = 1;
+        settings.conversation.batch = 1;
         let node = start(engine("x", None), settings).await;
         for number in 0..COUNT {
             node.say("x", number).await;

@@ -136,7 +136,7 @@ async fn understood(bytes: &[u8], piece: usize) -> (Vec<Said>, u64, Vec<String>)
     begun.unwrap_or_else(|error| panic!("{error}"));
     let told = Arc::new(Mutex::new(Vec::new()));
     let mut settings = NetSettings::default();
-    (settings.line, settings.depth) = (LINE, 8);
+    (settings.conversation.line, settings.conversation.depth) = (LINE, 8);
     settings.listen = Some(([127, 0, 0, 1], 0).into());
     settings.clock = Arc::new(|| Time::from_secs(2));
     let (log, over) = (Arc::clone(&told), Arc::new(AtomicBool::new(false)));

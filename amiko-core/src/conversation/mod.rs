@@ -1,7 +1,287 @@
-//! What two nodes have to say to each other.
+//! What two nodes have to say to each other: greeting, resumption, numbers, confirmations, liveness, and dialling again.
+//!
+//! It opens no socket and reads no clock. Whoever drives it tells it what came in and when ([`Conversations::handle_bytes`],
+//! [`Conversations::handle_timeout`] and the others), lets it work ([`Conversations::advance`]), and does what it wants done
+//! ([`Conversations::poll_action`], [`Conversations::poll_transmit`]). A runtime does so with real sockets, `sim` with
+//! simulated ones and the same bytes: what is tested is what runs.
+//!
+//! # On the wire
+//!
+//! One JSON object a line, at most [`ConversationSettings::line`] bytes and [`ConversationSettings::depth`] levels:
+//!
+//! | line | what it says |
+//! |---|---|
+//! | `{"index":null,"message":{…}}` | first line of the dialler: which connection this is |
+//! | `{"index":7,"message":{…}}` | message 7 of this connection, counted from 0, modulo 65,536 |
+//! | `{"received":7}` | all messages up to and including 7 have been processed, and that is on disk |
+//! | `{"resume":{"received":8,"first":3,"sent":5}}` | second line of the peer that was dialled, answered with the same by the dialler: how many messages were received, which of its own is the first unconfirmed one, and how many it has sent, in full |
+//! | `{"ping":{…}}`, `{"pong":{…}}` | are you there, and yes; with the same numbers, so that a line that was lost is noticed |
+//!
+//! A message is sent again on each new socket until it is confirmed, in order, and acts once. The dialler says where it
+//! stands when it has heard where the other side does: so neither can be judged by what it said before it was last met. If
+//! one has forgotten what it told the other, the connection isn't used any more; see [`Event::Conflict`]. With
+//! [`Dialect::ByIndex`] the last two rows are missing. A line that isn't one of these closes the socket; a message that the
+//! node doesn't understand, or rejects, is used up and the link goes on.
+//!
+//! Invariant: the outbox in the engine is the only queue of messages to a peer, and nothing of a connection is said before
+//! what it rests on may leave.
 
+mod dial;
+mod error;
+mod event;
+mod frame;
+mod framing;
+mod links;
 mod peer;
 mod protocol;
+#[cfg(feature = "sim")]
+mod reach;
+mod session;
+mod settings;
+mod steps;
+mod writing;
 
+pub use error::{DialError, Disconnect, LineError, ProtocolError, Refusal, Unsendable};
+pub use event::Event;
+#[cfg(feature = "sim")]
+pub(crate) use frame::{About, Frame, parse, push_message, push_received, push_standing, read_message, unwrap};
+pub use framing::Lines;
 pub use peer::{PeerAddress, PeerAddressError, PublicKey};
 pub use protocol::{Protocol, Welcome};
+#[cfg(feature = "sim")]
+pub(crate) use reach::reach;
+pub use settings::{ConversationSettings, Dialect};
+pub use writing::Transmit;
+
+use crate::dispatcher::Connection;
+use crate::engine::Engine;
+use crate::event::Output;
+use crate::machine::Node;
+use crate::store::Store;
+use crate::tree::Id;
+use links::Links;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// A moment on a clock that only goes forward, as the time since some beginning, which is the driver's to choose.
+pub type Moment = Duration;
+
+/// Tells one socket, or one attempt to dial, from another, for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketId(u64);
+
+/// What the driver is to do with sockets.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Dial this address, and say what came of it: [`Conversations::handle_dialled`].
+    Dial {
+        /// What the socket is called, if it comes about.
+        socket: SocketId,
+        /// As the application gave it.
+        address: String,
+    },
+    /// Close a socket after what it was given, and this.
+    Close {
+        /// Which one.
+        socket: SocketId,
+        /// What is said last.
+        last: Vec<u8>,
+    },
+    /// Close a socket at once, whatever it was sending, or stop dialling it. It may be gone already.
+    Abort {
+        /// Which one.
+        socket: SocketId,
+    },
+}
+
+/// What [`Conversations::advance`] has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Progress {
+    /// Nothing is left to be worked on.
+    Idle,
+    /// One input was worked on.
+    Taken,
+    /// The engine has to be synced, and its outputs handed over with [`Conversations::handle_output`], until
+    /// [`Engine::unreleased`] is false. Then this input can go on.
+    Sync,
+}
+
+/// What came in and wasn't worked on yet.
+enum Input {
+    Dialled(SocketId),
+    Line(SocketId, String),
+}
+
+/// The conversations of a node with all its peers.
+pub struct Conversations {
+    links: Links,
+    inputs: VecDeque<Input>,
+}
+
+impl std::fmt::Debug for Conversations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Conversations").field("links", &self.links).field("inputs", &self.inputs.len()).finish()
+    }
+}
+
+impl Conversations {
+    /// None yet. `random` decides between sockets of both sides, and keeps nodes from dialling in step: it needn't be good.
+    pub fn new(settings: ConversationSettings, random: impl FnMut() -> u64 + Send + 'static) -> Self {
+        Self { links: Links::new(settings, Box::new(random)), inputs: VecDeque::new() }
+    }
+
+    /// What was set.
+    pub fn settings(&self) -> &ConversationSettings {
+        &self.links.settings
+    }
+
+    /// Begins to dial whatever the engine's connections name, now that it runs.
+    pub fn start<N: Node, S: Store>(&mut self, engine: &Engine<N, S>, now: Moment) {
+        for (connection, state) in engine.connections() {
+            if let Some(conflict) = state.conflict {
+                self.links.events.push_back(Event::Conflict { connection: connection.key().clone(), conflict });
+            }
+            self.links.dial(connection.key(), state.address(), now);
+        }
+    }
+
+    /// A peer has dialled. `peer` is what it is called in events.
+    pub fn handle_accepted(&mut self, peer: String, now: Moment) -> SocketId {
+        self.links.accept(peer, now)
+    }
+
+    /// Who a peer that dialled has proven to be. Where nothing is proven, there is nothing to say.
+    pub fn handle_proven(&mut self, socket: SocketId, key: PublicKey) {
+        if let Some(stranger) = self.links.stranger_mut(socket) {
+            stranger.key = Some(key);
+        }
+    }
+
+    /// What came of [`Action::Dial`].
+    pub fn handle_dialled(&mut self, socket: SocketId, outcome: Result<(), DialError>, now: Moment) {
+        match outcome {
+            Ok(()) => self.inputs.push_back(Input::Dialled(socket)),
+            Err(error) => {
+                if let Some((connection, _)) = self.links.dialled(socket) {
+                    self.links.dial_failed(&connection, error, now);
+                }
+            }
+        }
+    }
+
+    /// Bytes of a peer. The lines in them are put together here.
+    pub fn handle_bytes(&mut self, socket: SocketId, bytes: &[u8], now: Moment) {
+        if !self.links.knows(socket) {
+            return;
+        }
+        let limit = self.links.settings.line;
+        let lines = self.links.lines.entry(socket).or_insert_with(|| Lines::new(limit));
+        lines.room(bytes.len()).extend_from_slice(bytes);
+        let error = loop {
+            match lines.next_line() {
+                Ok(Some(line)) => self.inputs.push_back(Input::Line(socket, line.to_owned())),
+                Ok(None) => return,
+                Err(error) => break error,
+            }
+        };
+        self.handle_ended(socket, Disconnect::Protocol(ProtocolError::Line(error)), now);
+    }
+
+    /// A whole line of a peer, without its end: for a driver that puts lines together itself, with [`Lines`].
+    pub fn handle_line(&mut self, socket: SocketId, line: String) {
+        self.inputs.push_back(Input::Line(socket, line));
+    }
+
+    /// A socket has written what it was given.
+    pub fn handle_written(&mut self, socket: SocketId) {
+        if let Some(connection) = self.links.connection(socket).map(str::to_owned) {
+            if let Some(session) = self.links.session_mut(&connection) {
+                session.writing = false;
+            }
+            self.links.ready.insert(connection);
+        }
+    }
+
+    /// A socket is gone, or what came over it can't be part of a conversation.
+    pub fn handle_ended(&mut self, socket: SocketId, reason: Disconnect, now: Moment) {
+        if self.links.stranger_mut(socket).is_some() {
+            self.links.refuse(socket, Refusal::Lost(reason), None);
+        } else if let Some(connection) = self.links.connection(socket).map(str::to_owned) {
+            self.links.disconnect(&connection, reason, now);
+        }
+    }
+
+    /// Something that may leave: what concerns connections is dealt with, the rest isn't for here.
+    pub fn handle_output<N: Node, S: Store>(&mut self, output: &Output<N>, engine: &Engine<N, S>, now: Moment) {
+        match output {
+            // The message itself is fetched from the outbox when the socket has room for it.
+            Output::Transmit { connection, .. } => drop(self.links.ready.insert(connection.key().clone())),
+            Output::Confirm { connection, index } => self.confirm(connection.key(), *index),
+            Output::Opened { connection } => {
+                let state = engine.connection(connection);
+                self.links.dial(connection.key(), state.and_then(Connection::address), now);
+            }
+            Output::Closed { connection } => self.close(connection.key(), Disconnect::Closed),
+            Output::Reply { .. } | Output::Notice(_) => {}
+        }
+    }
+
+    /// Time has passed: for [`Conversations::poll_timeout`].
+    pub fn handle_timeout<N: Node, S: Store>(&mut self, engine: &Engine<N, S>, now: Moment) {
+        while let Some((connection, socket)) = self.links.due(now) {
+            self.look_after(engine, connection, socket, now);
+        }
+    }
+
+    /// Ends all conversations: each peer is told what it may forget.
+    pub fn stop(&mut self) {
+        for connection in self.links.connected() {
+            self.close(&connection, Disconnect::Stopped);
+        }
+    }
+
+    /// The keys of the connections that have a socket, in order.
+    pub fn connected(&self) -> Vec<String> {
+        self.links.connected()
+    }
+
+    /// What is to be done with sockets, in order.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.links.actions.pop_front()
+    }
+
+    /// What is to be sent on a socket. The next batch of the same socket comes once this one is
+    /// [written](Conversations::handle_written).
+    pub fn poll_transmit<N: Node, S: Store>(&mut self, engine: &Engine<N, S>, now: Moment) -> Option<Transmit> {
+        while let Some(connection) = self.links.ready.pop_first() {
+            if let Some(transmit) = self.fill(engine, &Id::new(connection), now) {
+                return Some(transmit);
+            }
+        }
+        None
+    }
+
+    /// When [`Conversations::handle_timeout`] has something to do next.
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        self.links.next_deadline()
+    }
+
+    /// What has happened, in order.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.links.events.pop_front()
+    }
+
+    /// The connection that a socket is for.
+    #[cfg(feature = "sim")]
+    pub(crate) fn connection(&self, socket: SocketId) -> Option<&str> {
+        self.links.connection(socket)
+    }
+
+    /// Dials everything that waits for it soon: for simulations whose network was mended.
+    #[cfg(feature = "sim")]
+    pub(crate) fn hurry(&mut self, now: Moment) {
+        self.links.hurry(now);
+    }
+}

@@ -4,49 +4,18 @@
 //! said; what is said on a socket whose other end is closed reaches nobody.
 
 use super::{NodeIndex, Random};
-use crate::conversation::PublicKey;
-use crate::dispatcher::{Connection, Standing};
-use crate::machine::Node;
+use crate::conversation::SocketId;
 use crate::time::Time;
-use crate::tree::Id;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-/// One line on the wire.
-pub(super) enum Line<N: Node> {
-    Hello {
-        message: Arc<N::Network>,
-    },
-    /// Where the sender stands, before anything else.
-    Resume(Standing),
-    Message {
-        index: u64,
-        message: Arc<N::Network>,
-    },
-    Received {
-        index: u64,
-    },
-    /// Where the sender stands, so that a line that was lost is noticed; and whether it wants to know the same.
-    Standing {
-        asks: bool,
-        standing: Standing,
-    },
+/// What goes over a socket at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// A line, with its end.
+    Line(Vec<u8>),
     /// The end of the stream.
     Closed,
-}
-
-impl<N: Node> Clone for Line<N> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Hello { message } => Self::Hello { message: Arc::clone(message) },
-            Self::Resume(standing) => Self::Resume(*standing),
-            Self::Message { index, message } => Self::Message { index: *index, message: Arc::clone(message) },
-            Self::Received { index } => Self::Received { index: *index },
-            Self::Standing { asks, standing } => Self::Standing { asks: *asks, standing: *standing },
-            Self::Closed => Self::Closed,
-        }
-    }
 }
 
 /// An end of a socket.
@@ -69,30 +38,28 @@ impl Side {
 
 pub(super) type SocketNumber = u64;
 
-pub(super) struct End<N: Node> {
+pub(super) struct End {
     pub(super) node: NodeIndex,
-    /// None while the node doesn't know yet what it is for.
-    pub(super) connection: Option<Id<Connection<N>>>,
+    /// What the node's conversations call it; none if a puppet has it.
+    pub(super) id: Option<SocketId>,
     pub(super) open: bool,
     /// When the last line that was said to it arrives.
     last: Time,
 }
 
-pub(super) struct Socket<N: Node> {
-    ends: [End<N>; 2],
-    /// Who the dialler has proven to be.
-    pub(super) key: Option<PublicKey>,
+pub(super) struct Socket {
+    ends: [End; 2],
 }
 
-impl<N: Node> Socket<N> {
-    pub(super) fn end(&self, side: Side) -> &End<N> {
+impl Socket {
+    pub(super) fn end(&self, side: Side) -> &End {
         match side {
             Side::Dialler => &self.ends[0],
             Side::Answerer => &self.ends[1],
         }
     }
 
-    pub(super) fn end_mut(&mut self, side: Side) -> &mut End<N> {
+    pub(super) fn end_mut(&mut self, side: Side) -> &mut End {
         match side {
             Side::Dialler => &mut self.ends[0],
             Side::Answerer => &mut self.ends[1],
@@ -101,18 +68,19 @@ impl<N: Node> Socket<N> {
 }
 
 /// A line on its way to an end of a socket.
-pub(super) struct Packet<N: Node> {
+#[derive(Debug, Clone)]
+pub(super) struct Packet {
     pub(super) socket: SocketNumber,
     pub(super) to: Side,
-    pub(super) line: Line<N>,
+    pub(super) piece: Piece,
 }
 
 /// What is wrong with the way from one node to another.
-pub(super) enum Way<N: Node> {
+pub(super) enum Way {
     /// Nothing comes through, nobody is told, and nobody can be dialled.
     Swallows,
     /// Lines wait.
-    Clogged(Vec<Packet<N>>),
+    Clogged(Vec<Packet>),
 }
 
 /// What became of a line.
@@ -133,18 +101,18 @@ pub(super) struct Chances {
     pub(super) reordering: u64,
 }
 
-pub(super) struct Network<N: Node> {
-    sockets: BTreeMap<SocketNumber, Socket<N>>,
+pub(super) struct Network {
+    sockets: BTreeMap<SocketNumber, Socket>,
     opened: SocketNumber,
     /// In the order of their arrival.
-    under_way: BTreeMap<(Time, u64), Packet<N>>,
+    under_way: BTreeMap<(Time, u64), Packet>,
     sent: u64,
-    pub(super) ways: BTreeMap<(NodeIndex, NodeIndex), Way<N>>,
+    pub(super) ways: BTreeMap<(NodeIndex, NodeIndex), Way>,
     pub(super) latency: (Duration, Duration),
     pub(super) chances: Chances,
 }
 
-impl<N: Node> Network<N> {
+impl Network {
     pub(super) fn new() -> Self {
         Self {
             sockets: BTreeMap::new(),
@@ -159,28 +127,23 @@ impl<N: Node> Network<N> {
 
     pub(super) fn open(
         &mut self,
-        dialler: (NodeIndex, Option<Id<Connection<N>>>),
-        answerer: NodeIndex,
-        key: Option<PublicKey>,
+        dialler: (NodeIndex, Option<SocketId>),
+        answerer: (NodeIndex, Option<SocketId>),
         now: Time,
     ) -> SocketNumber {
         self.opened += 1;
-        let end = |node, connection| End { node, connection, open: true, last: now };
-        self.sockets.insert(self.opened, Socket { ends: [end(dialler.0, dialler.1), end(answerer, None)], key });
+        let end = |(node, id)| End { node, id, open: true, last: now };
+        self.sockets.insert(self.opened, Socket { ends: [end(dialler), end(answerer)] });
         self.opened
     }
 
-    pub(super) fn socket(&self, number: SocketNumber) -> Option<&Socket<N>> {
+    pub(super) fn socket(&self, number: SocketNumber) -> Option<&Socket> {
         self.sockets.get(&number)
-    }
-
-    pub(super) fn socket_mut(&mut self, number: SocketNumber) -> Option<&mut Socket<N>> {
-        self.sockets.get_mut(&number)
     }
 
     /// The sockets with an open end at a node, and which end that is.
     pub(super) fn sockets_of(&self, node: NodeIndex) -> Vec<(SocketNumber, Side)> {
-        let ends = |(number, socket): (&SocketNumber, &Socket<N>)| {
+        let ends = |(number, socket): (&SocketNumber, &Socket)| {
             let (number, open) =
                 (*number, Side::BOTH.map(|side| socket.end(side)).map(|end| end.open && end.node == node));
             Side::BOTH
@@ -195,7 +158,7 @@ impl<N: Node> Network<N> {
 
     /// The sockets between two nodes.
     pub(super) fn sockets_between(&self, one: NodeIndex, other: NodeIndex) -> Vec<SocketNumber> {
-        let between = |socket: &Socket<N>| {
+        let between = |socket: &Socket| {
             let nodes = Side::BOTH.map(|side| socket.end(side).node);
             nodes == [one, other] || nodes == [other, one]
         };
@@ -221,7 +184,7 @@ impl<N: Node> Network<N> {
         &mut self,
         number: SocketNumber,
         to: Side,
-        line: Line<N>,
+        piece: Piece,
         (now, faults): (Time, bool),
         random: &mut Random,
     ) -> Sent {
@@ -230,7 +193,7 @@ impl<N: Node> Network<N> {
         match self.ways.get_mut(&path) {
             Some(Way::Swallows) => return Sent::Lost,
             Some(Way::Clogged(waiting)) => {
-                waiting.push(Packet { socket: number, to, line });
+                waiting.push(Packet { socket: number, to, piece });
                 return Sent::Waits;
             }
             None => {}
@@ -249,9 +212,9 @@ impl<N: Node> Network<N> {
         end.last = in_order;
         if twice {
             let later = arrival + draw(self.latency, random);
-            self.put(later, Packet { socket: number, to, line: line.clone() });
+            self.put(later, Packet { socket: number, to, piece: piece.clone() });
         }
-        self.put(arrival, Packet { socket: number, to, line });
+        self.put(arrival, Packet { socket: number, to, piece });
         match (twice, overtakes) {
             (true, _) => Sent::Twice,
             (false, true) => Sent::OutOfOrder,
@@ -259,7 +222,7 @@ impl<N: Node> Network<N> {
         }
     }
 
-    fn put(&mut self, arrival: Time, packet: Packet<N>) {
+    fn put(&mut self, arrival: Time, packet: Packet) {
         self.sent += 1;
         self.under_way.insert((arrival, self.sent), packet);
     }
@@ -277,7 +240,7 @@ impl<N: Node> Network<N> {
         self.under_way.keys().next().map(|(at, _)| *at)
     }
 
-    pub(super) fn take_next(&mut self) -> Option<Packet<N>> {
+    pub(super) fn take_next(&mut self) -> Option<Packet> {
         self.under_way.pop_first().map(|(_, packet)| packet)
     }
 }

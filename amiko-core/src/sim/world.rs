@@ -4,16 +4,16 @@
 //! world is one thing that happens to one node.
 
 mod disturbances;
+mod driver;
 mod processes;
 mod puppets;
-mod sessions;
 
 use super::clock::Clock;
 use super::faults::Faults;
-use super::network::{Network, Packet, SocketNumber};
+use super::network::{Network, Packet, Side, SocketNumber};
 use super::trace::{Happening, Trace, TraceEntry};
 use super::{FaultKind, NodeIndex, Random, SimVfs};
-use crate::conversation::Protocol;
+use crate::conversation::{ConversationSettings, Conversations, Protocol, SocketId};
 use crate::dispatcher::Connection;
 use crate::engine::{Engine, EventError, Settings};
 use crate::event::Request;
@@ -26,7 +26,6 @@ use disturbances::Remedy;
 pub use processes::StartError;
 use processes::{Power, open};
 use puppets::Puppet;
-use sessions::{Alarm, Session};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,19 +33,19 @@ use std::time::Duration;
 /// The engine of a node of a world.
 pub type SimEngine<N> = Engine<N, Directory<SimVfs>>;
 
-/// A connection as one node knows it.
-type End<N> = (NodeIndex, Id<Connection<N>>);
-
 struct Host<N: Node> {
     address: String,
     /// None while the node is down.
     engine: Option<SimEngine<N>>,
     disk: SimVfs,
     clock: Clock,
-    sessions: BTreeMap<Id<Connection<N>>, Session>,
+    /// None while the node is down, and of a puppet.
+    conversations: Option<Conversations>,
+    /// What its conversations call its sockets.
+    sockets: BTreeMap<SocketId, (SocketNumber, Side)>,
     /// It is up and connected, but says and hears nothing: its lines wait.
     silent: bool,
-    waiting: Vec<Packet<N>>,
+    waiting: Vec<Packet>,
     /// How long its disk takes for a sync, at the most; none if it takes no time.
     slow: Option<Duration>,
     sync_at: Option<Time>,
@@ -74,23 +73,23 @@ pub struct Heard<N: Node> {
 
 /// Any number of nodes of one kind, in one process, with everything around them simulated.
 ///
-/// Each node is an [`Engine`] on a [`Directory`] on a disk of its own, a [`SimVfs`]; what a runtime does with sockets is
-/// done here in the same steps, on a network in which everything can go wrong. Time passes only in [`World::run_until`]
+/// Each node is an [`Engine`] on a [`Directory`] on a disk of its own, a [`SimVfs`]; its [`Conversations`] are those of a
+/// runtime, on a network that carries the same bytes and in which everything can go wrong. Time passes only in [`World::run_until`]
 /// and [`World::run_for`], from one thing that happens to the next.
 ///
 /// How to put a node of your own into a world: `docs/testing.md` in the repository.
 pub struct World<P: Protocol> {
     protocol: P,
     hosts: Vec<Host<P::Node>>,
-    network: Network<P::Node>,
+    network: Network,
     now: Time,
     random: Random,
     settings: Settings,
-    redials: BTreeMap<End<P::Node>, Time>,
-    /// How long the last wait for a dial was.
-    patience: BTreeMap<End<P::Node>, Duration>,
-    /// When somebody at a socket looks whether the other end is there.
-    alarms: BTreeSet<(Time, SocketNumber, Alarm)>,
+    conversation: ConversationSettings,
+    /// Sockets that were given up because of what the peer did, or didn't.
+    given_up: u64,
+    /// Why nothing came of what was heard last, if nothing did.
+    refused: Option<String>,
     faults: Option<Faults>,
     next_faults: BTreeMap<FaultKind, Time>,
     remedies: BTreeMap<(Time, u64), Remedy>,
@@ -113,8 +112,7 @@ enum Next {
     Timer(NodeIndex),
     Sync(NodeIndex),
     Line,
-    Redial,
-    Alarm,
+    Timeout(NodeIndex),
 }
 
 impl<P: Protocol> World<P> {
@@ -127,9 +125,9 @@ impl<P: Protocol> World<P> {
             now: Time::from_secs(1_800_000_000),
             random: Random::new(seed),
             settings: Settings { check_records: true, ..Settings::default() },
-            redials: BTreeMap::new(),
-            patience: BTreeMap::new(),
-            alarms: BTreeSet::new(),
+            conversation: ConversationSettings::default(),
+            given_up: 0,
+            refused: None,
             faults: None,
             next_faults: BTreeMap::new(),
             remedies: BTreeMap::new(),
@@ -149,6 +147,16 @@ impl<P: Protocol> World<P> {
         self.settings = settings;
     }
 
+    /// How nodes that are started from now on talk to each other.
+    pub fn set_conversation(&mut self, settings: ConversationSettings) {
+        self.conversation = settings;
+    }
+
+    /// Sockets so far that were given up because a peer broke a rule, or was silent.
+    pub fn given_up(&self) -> u64 {
+        self.given_up
+    }
+
     /// Adds a node that others dial at `address`: `KEY@PLACE` if it has a key, which those whom it dials at such an address
     /// see then; or any text, if nobody is to prove anything.
     ///
@@ -158,7 +166,7 @@ impl<P: Protocol> World<P> {
         let (disk, settings) = (SimVfs::new(), self.engine_settings());
         let engine = Engine::open_with(open(&disk)?, settings, || node).map_err(StartError::Engine)?;
         let index = self.push(address, disk, Some(engine), None);
-        self.dial_all(index);
+        self.start(index);
         Ok(index)
     }
 
@@ -174,7 +182,8 @@ impl<P: Protocol> World<P> {
             engine,
             disk,
             clock: Clock::default(),
-            sessions: BTreeMap::new(),
+            conversations: None,
+            sockets: BTreeMap::new(),
             silent: false,
             waiting: Vec::new(),
             slow: None,
@@ -287,6 +296,7 @@ impl<P: Protocol> World<P> {
             self.end_process(node, &error.to_string());
         }
         self.release(node);
+        self.drive(node);
         outcome
     }
 
@@ -328,18 +338,7 @@ impl<P: Protocol> World<P> {
                     self.arrive(packet);
                 }
             }
-            Next::Redial => {
-                let due = self.redials.iter().find(|(_, at)| **at <= self.now).map(|(end, _)| end.clone());
-                if let Some((node, connection)) = due {
-                    self.redials.remove(&(node, connection.clone()));
-                    self.dial(node, &connection);
-                }
-            }
-            Next::Alarm => {
-                if let Some((_, socket, alarm)) = self.alarms.pop_first() {
-                    self.alarm(socket, alarm);
-                }
-            }
+            Next::Timeout(node) => self.look_after(node),
         }
         true
     }
@@ -350,15 +349,19 @@ impl<P: Protocol> World<P> {
             Some((host.clock.shows(due)?, Next::Timer(node)))
         });
         let syncs = self.hosts.iter().enumerate().filter_map(|(node, host)| Some((host.sync_at?, Next::Sync(node))));
+        let timeouts = (0..self.hosts.len()).filter_map(|node| Some((self.timeout(node)?, Next::Timeout(node))));
         let others = [
             self.remedies.keys().next().map(|(at, _)| (*at, Next::Remedy)),
             self.next_faults.values().min().map(|at| (*at, Next::Fault)),
             self.network.next_arrival().map(|at| (at, Next::Line)),
-            self.redials.values().min().map(|at| (*at, Next::Redial)),
-            self.alarms.first().map(|(at, ..)| (*at, Next::Alarm)),
         ];
         // What should have happened already happens now, in the same order as everything else that does.
-        timers.chain(syncs).chain(others.into_iter().flatten()).map(|(at, next)| (at.max(self.now), next)).min()
+        timers
+            .chain(syncs)
+            .chain(timeouts)
+            .chain(others.into_iter().flatten())
+            .map(|(at, next)| (at.max(self.now), next))
+            .min()
     }
 
     fn note(&mut self, what: Happening) {

@@ -50,10 +50,12 @@ fn settings(forward: &Forward) -> NetSettings {
     let mut settings = NetSettings::default();
     settings.listen = Some(([127, 0, 0, 1], 0).into());
     // Payers whose payee has forgotten them go on dialling for a while: they must not be all that the nodes have to do.
-    (settings.back_off_first, settings.back_off_limit) = (Duration::from_millis(2), Duration::from_secs(1));
-    (settings.handshake, settings.silence) = (Duration::from_millis(200), Duration::from_millis(200));
+    (settings.conversation.back_off_first, settings.conversation.back_off_limit) =
+        (Duration::from_millis(2), Duration::from_secs(1));
+    (settings.conversation.handshake, settings.conversation.silence) =
+        (Duration::from_millis(200), Duration::from_millis(200));
     settings.farewell = Duration::from_millis(20);
-    (settings.strangers, settings.notices) = (1_000, 100_000);
+    (settings.conversation.strangers, settings.notices) = (1_000, 100_000);
     let (forward, begun) = (Arc::clone(forward), Instant::now());
     settings.clock = Arc::new(move || {
         let passed = begun.elapsed().as_millis() as u64 / SLOW + forward.load(Ordering::Relaxed);

@@ -43,7 +43,7 @@ impl Node {
         let told = Arc::clone(&clock);
         let mut settings = NetSettings::default();
         settings.listen = Some(([127, 0, 0, 1], 0).into());
-        settings.dialect = Dialect::ByIndex;
+        settings.conversation.dialect = Dialect::ByIndex;
         settings.log = Some(Arc::new(|event| println!("{event}")));
         settings.clock = Arc::new(move || Time::from_secs(told.load(Ordering::Relaxed)));
         let node = engine.node();

@@ -9,8 +9,9 @@ mod puppets;
 mod topology;
 mod users;
 
+use amiko_core::conversation::{ConversationSettings, Dialect};
 use amiko_core::prelude::*;
-use amiko_core::sim::{Failed, Faults, Summary, Swarm, World};
+use amiko_core::sim::{Failed, Faults, Random, Summary, Swarm, World};
 use amiko_examples::payment::PaymentProtocol;
 use books::Books;
 use puppets::Puppets;
@@ -28,8 +29,28 @@ type Outcomes = BTreeMap<(String, String), u64>;
 /// Longer than any time-out of a payment over the longest route, with an hour for each node.
 const LONG: Duration = secs(30 * 86_400);
 
+/// The longest time that a peer may be silent.
+const SELDOM: Duration = secs(3_600);
+
 /// More events than any of these worlds needs: one that has more goes round in circles.
 const MANY: u64 = 200_000;
+
+/// How the nodes of a world talk: both dialects, batches of any size, and peers that are asked often or seldom whether they are
+/// there. Often costs many lines in the hours in which nothing happens, so it is rare.
+fn conversation(random: &mut Random, puppets: bool) -> ConversationSettings {
+    let mut settings = ConversationSettings::default();
+    settings.silence = match random.below(16) {
+        0 => secs(30),
+        1..8 => secs(600),
+        _ => SELDOM,
+    };
+    settings.batch = [1, 300, 64 << 10][random.below(3) as usize];
+    // Puppets wait to be told where their neighbour stands.
+    if !puppets && random.below(4) == 0 {
+        settings.dialect = Dialect::ByIndex;
+    }
+    settings
+}
 
 /// One world: a network, its users, and faults, until they stop; then everything comes to its end.
 fn scenario(world: &mut Payments, puppets: bool) -> Result<Outcomes, String> {
@@ -39,6 +60,8 @@ fn scenario(world: &mut Payments, puppets: bool) -> Result<Outcomes, String> {
     }
     // One world in eight is a good one: there the payments succeed.
     let faults = if world.random().below(8) == 0 { Faults::none() } else { Faults::draw(world.random()) };
+    let settings = conversation(world.random(), puppets);
+    world.set_conversation(settings);
     topology.build(world);
     let mut books = Books::open(world, &topology);
     world.run_for(secs(5));
@@ -68,7 +91,19 @@ fn scenario(world: &mut Payments, puppets: bool) -> Result<Outcomes, String> {
         users.listen(world, &mut books)?;
         puppets.listen(books.check(world)?);
     }
+    stays_quiet(world)?;
     books.close(world, &topology)
+}
+
+/// Where nothing goes wrong any more, nobody gives up a socket.
+fn stays_quiet(world: &mut Payments) -> Result<(), String> {
+    world.run_for(2 * SELDOM);
+    let before = world.given_up();
+    world.run_for(2 * SELDOM);
+    match world.given_up() - before {
+        0 => Ok(()),
+        sockets => Err(format!("expected every socket to stay where nothing goes wrong, found {sockets} given up")),
+    }
 }
 
 fn run(swarm: &Swarm, puppets: bool, outcomes: &Mutex<Outcomes>) -> Result<Summary, Box<Failed>> {

@@ -6,19 +6,18 @@
 mod network;
 
 use crate::disk::{Disk, Gone};
-use crate::error::{BindError, CommandError, Disconnect, RunError};
-use crate::event::Event;
+use crate::error::{BindError, CommandError, RunError};
 use crate::handle::{Answer, Call, Handle, Question};
-use crate::links::Links;
-use crate::protocol::Protocol;
 use crate::settings::{Durability, NetSettings};
 use crate::socket::Signal;
+use crate::sockets::Sockets;
 use crate::transport::{Tcp, Transport};
+use amiko_core::conversation::{Conversations, Protocol};
 use amiko_core::engine::{EventError, Sequence};
 use amiko_core::event::{Output, Request};
 use amiko_core::store::{Store, StoreError, Work};
-use amiko_core::{Connection, Engine, Id, Node, Time, Tree};
-use std::collections::{BTreeMap, BTreeSet};
+use amiko_core::{Engine, Node, Time, Tree};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +64,10 @@ pub struct Runtime<P: Protocol, S: Store, T: Transport = Tcp> {
     synced: Instant,
     protocol: P,
     settings: NetSettings,
-    links: Links<T>,
+    conversations: Conversations,
+    sockets: Sockets<T>,
+    /// What the time of sockets counts from.
+    begun: Instant,
     listener: Option<T::Listener>,
     address: Option<SocketAddr>,
     handle: Handle<P::Node, S>,
@@ -77,8 +79,6 @@ pub struct Runtime<P: Protocol, S: Store, T: Transport = Tcp> {
     asked: Vec<Asked<P::Node, S>>,
     watchers: Vec<mpsc::Sender<Arc<<P::Node as Tree>::Notice>>>,
     requests: u64,
-    /// The connections whose sockets may have something to send.
-    ready: BTreeSet<String>,
 }
 
 impl<P: Protocol, S: Store> Runtime<P, S> {
@@ -118,7 +118,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             gathered: 0,
             synced: Instant::now(),
             protocol,
-            links: Links::new(Arc::new(transport), settings.clone(), signal),
+            conversations: Conversations::new(settings.conversation.clone(), random),
+            sockets: Sockets::new(transport, settings.clone(), signal),
+            begun: Instant::now(),
             listener,
             address,
             handle: Handle::new(call, Arc::clone(&stop), settings.notices.max(1)),
@@ -130,7 +132,6 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             asked: Vec::new(),
             watchers: Vec::new(),
             requests: 0,
-            ready: BTreeSet::new(),
         })
     }
 
@@ -161,33 +162,31 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         }
         // From here on callers are told that the node has stopped.
         drop(self.calls);
-        self.links.farewell(&mut self.signals).await;
+        self.sockets.farewell(&mut self.signals).await;
         Ok(self.engine)
     }
 
     async fn serve(&mut self) -> Result<(), RunError> {
         self.disk = Some(Disk::start().map_err(RunError::Thread)?);
         if let Some(listener) = self.listener.take() {
-            self.links.listen(listener);
+            self.sockets.listen(listener);
         }
-        for (connection, state) in self.engine.connections() {
-            if let Some(conflict) = &state.conflict {
-                self.settings.tell(Event::Conflict { connection: connection.key(), conflict });
-            }
-            self.links.dial(connection.key(), state.address());
-        }
+        let now = self.moment();
+        self.conversations.start(&self.engine, now);
+        self.obey();
         loop {
             match self.input().await? {
                 Input::Stop => return self.finish().await,
                 Input::Done(done) => self.end_sync(done)?,
                 input => self.turn(input).await?,
             }
+            self.look_after();
             if let Some(done) = self.disk.as_mut().and_then(Disk::try_done) {
                 self.end_sync(done)?;
             }
             self.advance()?;
             self.answer().await?;
-            self.links.reap();
+            self.sockets.reap();
             // The sockets get their turn too, and more inputs gather for the next sync.
             tokio::task::yield_now().await;
         }
@@ -197,6 +196,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         let now = (self.settings.clock)();
         let due = self.engine.next_due().map(|due| (due - now).min(RECHECK));
         let sync_due = self.sync_due();
+        let look_due = self.conversations.poll_timeout().map(|at| at.saturating_sub(self.moment()));
         // The next group is full: it waits for the one before it.
         let room = self.gathered < self.settings.group.max(1);
         let disk = self.disk.as_mut().filter(|disk| disk.is_busy());
@@ -212,6 +212,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             () = self.stop.notified() => Input::Stop,
             () = wait(due), if room || !busy => Input::Due,
             () = wait(sync_due), if !busy => Input::Due,
+            () = wait(look_due), if room || !busy => Input::Due,
             Some(call) = self.calls.recv(), if room || !busy => Input::Call(call),
             Some(signal) = self.signals.recv(), if room || !busy => Input::Signal(signal),
         })
@@ -364,9 +365,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         }
         self.settle().await?;
         self.answer().await?;
-        for connection in self.links.connected() {
-            self.close(&Id::new(connection), &Disconnect::Stopped);
-        }
+        self.conversations.stop();
+        self.obey();
         Ok(())
     }
 
@@ -375,9 +375,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         for output in self.engine.outputs() {
             self.hand_on(output);
         }
-        for connection in std::mem::take(&mut self.ready) {
-            self.pump(&Id::new(connection));
-        }
+        self.obey();
+        self.pump();
         let released = self.engine.released();
         while let Some(first) = self.pending.first_entry().filter(|first| first.get().version <= released) {
             let Pending { answer, outcome, .. } = first.remove();
@@ -395,22 +394,17 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         for asked in std::mem::take(&mut self.asked) {
             match asked {
                 Asked::State(question) => question(&self.engine),
-                Asked::Connected(answer) => drop(answer.send(self.links.connected())),
+                Asked::Connected(answer) => drop(answer.send(self.conversations.connected())),
             }
         }
         Ok(())
     }
 
     fn hand_on(&mut self, output: Output<P::Node>) {
+        let now = self.moment();
+        self.conversations.handle_output(&output, &self.engine, now);
         match output {
-            // The message itself is fetched from the outbox when the socket has room for it.
-            Output::Transmit { connection, .. } => drop(self.ready.insert(connection.key().clone())),
-            Output::Confirm { connection, index } => self.confirm(&connection, index),
-            Output::Opened { connection } => {
-                let state = self.engine.connection(&connection);
-                self.links.dial(connection.key(), state.and_then(Connection::address));
-            }
-            Output::Closed { connection } => self.close(&connection, &Disconnect::Closed),
+            Output::Transmit { .. } | Output::Confirm { .. } | Output::Opened { .. } | Output::Closed { .. } => {}
             Output::Reply { request, reply } => {
                 if let Some(Pending { outcome: Ok(replies), .. }) = self.pending.get_mut(&request.0) {
                     replies.push(reply);
@@ -430,4 +424,11 @@ async fn wait(due: Option<Duration>) {
         Some(Duration::ZERO) => {}
         Some(pause) => sleep(pause).await,
     }
+}
+
+/// Random bytes for pauses, and for what decides between two sockets; zeros where the operating system has none, which costs
+/// some attempts and no more.
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_or(0, |()| u64::from_ne_bytes(bytes))
 }

@@ -310,15 +310,15 @@ pub(crate) fn reopen(disk: Disk) -> (Engine<Talk, Disk>, Disk) {
 pub(crate) fn settings() -> NetSettings {
     let mut settings = NetSettings::default();
     settings.listen = Some(([127, 0, 0, 1], 0).into());
-    settings.back_off_first = Duration::from_millis(2);
-    settings.back_off_limit = Duration::from_millis(20);
+    settings.conversation.back_off_first = Duration::from_millis(2);
+    settings.conversation.back_off_limit = Duration::from_millis(20);
     settings
 }
 
 /// The same, for a peer that says no more than messages and confirmations.
 pub(crate) fn by_index() -> NetSettings {
     let mut settings = settings();
-    settings.dialect = Dialect::ByIndex;
+    settings.conversation.dialect = Dialect::ByIndex;
     settings
 }
 

@@ -5,7 +5,7 @@
 use super::node::{Broken, Input, Outcome};
 use super::state::{Action, WorldState};
 use super::{Choice, WorldModel};
-use crate::conversation::{PeerAddress, Protocol, PublicKey};
+use crate::conversation::{Protocol, reach};
 use crate::dispatcher::Connection;
 use crate::serializable::to_json;
 use crate::sim::NodeIndex;
@@ -191,7 +191,8 @@ impl<P: Protocol> WorldModel<P> {
     ) -> Option<(NodeIndex, Id<Connection<P::Node>>, Option<<P::Node as Tree>::Envelope>)> {
         let dialler = &state.nodes.get(node)?.document;
         let address = dialler.connections.get(ours)?.address()?;
-        let (peer, proven) = self.reach(node, address)?;
+        let addresses = self.addresses.iter().map(String::as_str);
+        let (peer, proven) = reach(addresses, self.addresses.get(node)?, address)?;
         if !state.is_up(peer) {
             return None;
         }
@@ -200,21 +201,6 @@ impl<P: Protocol> WorldModel<P> {
         let welcome = self.protocol.welcome(&answerer.state, proven, hello).ok()?;
         let conflict = answerer.connections.get(&welcome.connection).and_then(|connection| connection.conflict);
         conflict.is_none().then_some((peer, welcome.connection, welcome.event))
-    }
-
-    /// Who answers at an address, and whom it sees dialling. Nobody answers in the place of another.
-    fn reach(&self, dialler: NodeIndex, address: &str) -> Option<(NodeIndex, Option<PublicKey>)> {
-        let (expected, shows) = match address.parse() {
-            Ok(PeerAddress::Anonymous { key, place }) => (PeerAddress::Mutual { key, place }.to_string(), false),
-            Ok(PeerAddress::Mutual { .. }) => (address.to_owned(), true),
-            _ => (address.to_owned(), false),
-        };
-        let peer = self.addresses.iter().position(|address| *address == expected)?;
-        let shown = match self.addresses.get(dialler)?.parse() {
-            Ok(PeerAddress::Mutual { key, .. }) if shows => Some(key),
-            _ => None,
-        };
-        Some((peer, shown))
     }
 
     fn wait(&self, state: &WorldState<P::Node>) -> Option<WorldState<P::Node>> {

@@ -3,13 +3,13 @@
 //! Invariant: each fault that a world draws has an end that is set when it begins; and when the faults are stopped, all of
 //! them end at once.
 
-use super::sessions::{Alarm, SILENCE};
 use super::{World, processes::Power};
-use crate::conversation::Protocol;
+use crate::conversation::{Disconnect, Protocol};
 use crate::sim::faults::{FaultKind, Faults, pause};
-use crate::sim::network::{Chances, Side, Socket, SocketNumber, Way};
+use crate::sim::network::{Chances, Side, SocketNumber, Way};
 use crate::sim::trace::Happening;
 use crate::sim::{Fault, NodeIndex};
+use std::io;
 use std::time::Duration;
 
 /// What ends a fault.
@@ -58,9 +58,8 @@ impl<P: Protocol> World<P> {
             self.sync(node);
             // A disk that was read before it failed is read again: nothing fails any more.
             self.restart(node).ok();
-            self.worry(node);
         }
-        self.lose_patience();
+        self.hurry();
     }
 
     /// So many faults by chance, and things that a scenario does of its own accord, are to happen at the most: how the
@@ -110,7 +109,7 @@ impl<P: Protocol> World<P> {
             }
             Remedy::Open(from, to) => {
                 self.unclog(from, to);
-                self.lose_patience();
+                self.hurry();
             }
             Remedy::Speak(node) => self.silence(node, false),
             Remedy::FastDisk(node) => self.slow_disk(node, Duration::ZERO),
@@ -252,19 +251,13 @@ impl<P: Protocol> World<P> {
                 self.arrive(packet);
             }
         }
-        self.worry(node);
     }
 
     /// Cuts two nodes off from each other: their sockets break, and no new ones come about.
     pub fn cut(&mut self, one: NodeIndex, other: NodeIndex) {
         for socket in self.network.sockets_between(one, other) {
-            for (node, side) in self.ends(socket) {
-                let bound = self.network.socket(socket).and_then(|socket| socket.end(side).connection.clone());
-                self.network.close(socket, side);
-                let Some(connection) = bound else { continue };
-                if self.host(node).sessions.get(&connection).is_some_and(|session| session.is_on(socket)) {
-                    self.disconnect(node, &connection);
-                }
+            for side in Side::BOTH {
+                self.lose_end(socket, side);
             }
         }
         self.swallow(one, other);
@@ -275,41 +268,31 @@ impl<P: Protocol> World<P> {
     pub fn heal(&mut self, one: NodeIndex, other: NodeIndex) {
         self.unclog(one, other);
         self.unclog(other, one);
-        self.lose_patience();
+        self.hurry();
     }
 
     /// Loses what one node says to another, until [`World::heal`]. Nobody is told.
     pub fn swallow(&mut self, from: NodeIndex, to: NodeIndex) {
         self.network.ways.insert((from, to), Way::Swallows);
-        self.worry_between(from, to);
     }
 
     /// Has what one node says to another wait, until [`World::heal`].
     pub fn clog(&mut self, from: NodeIndex, to: NodeIndex) {
         self.network.ways.entry((from, to)).or_insert_with(|| Way::Clogged(Vec::new()));
-        self.worry_between(from, to);
     }
 
     fn unclog(&mut self, from: NodeIndex, to: NodeIndex) {
         self.network.unclog(from, to, self.now);
-        self.worry_between(from, to);
     }
 
     /// Takes one node's end of its sockets with another away, without telling the other.
     pub fn half_open(&mut self, node: NodeIndex, peer: NodeIndex) {
         for socket in self.network.sockets_between(node, peer) {
-            for (_, side) in self.ends(socket).into_iter().filter(|(end, _)| *end == node) {
-                let bound = self.network.socket(socket).and_then(|socket| socket.end(side).connection.clone());
-                self.network.close(socket, side);
-                if let Some(connection) = bound
-                    && self.host(node).sessions.get(&connection).is_some_and(|session| session.is_on(socket))
-                {
-                    self.host_mut(node).sessions.remove(&connection);
-                    self.disconnect(node, &connection);
-                }
+            let has = |side: &Side| self.network.socket(socket).is_some_and(|socket| socket.end(*side).node == node);
+            if let Some(side) = Side::BOTH.into_iter().find(has) {
+                self.lose_end(socket, side);
             }
         }
-        self.worry_between(node, peer);
     }
 
     /// Puts the clock of a node forward by so many milliseconds, or back.
@@ -339,30 +322,16 @@ impl<P: Protocol> World<P> {
         self.network.latency = (least, most);
     }
 
-    fn ends(&self, socket: SocketNumber) -> Vec<(NodeIndex, Side)> {
-        let found = self.network.socket(socket);
-        let ends = |socket: &Socket<P::Node>| {
-            let sides = Side::BOTH.into_iter().filter(|side| socket.end(*side).open);
-            sides.map(|side| (socket.end(side).node, side)).collect()
+    /// The operating system takes an end of a socket from its node. The other end isn't told.
+    fn lose_end(&mut self, socket: SocketNumber, side: Side) {
+        let Some(end) = self.network.socket(socket).map(|socket| socket.end(side)).filter(|end| end.open) else {
+            return;
         };
-        found.map(ends).unwrap_or_default()
-    }
-
-    /// Both ends of a node's sockets are going to look after them.
-    fn worry(&mut self, node: NodeIndex) {
-        let sockets = self.network.sockets_of(node).into_iter().map(|(socket, _)| socket).collect();
-        self.worry_about(sockets);
-    }
-
-    fn worry_between(&mut self, one: NodeIndex, other: NodeIndex) {
-        let sockets = self.network.sockets_between(one, other);
-        self.worry_about(sockets);
-    }
-
-    fn worry_about(&mut self, sockets: Vec<SocketNumber>) {
-        let at = self.now + SILENCE;
-        // Whoever was silent when it should have been greeted looks again.
-        let alarms = |socket| [Alarm::Greeted, Alarm::Ask].map(|alarm| (at, socket, alarm));
-        self.alarms.extend(sockets.into_iter().flat_map(alarms));
+        let (node, id) = (end.node, end.id);
+        self.network.close(socket, side);
+        if let Some(id) = id {
+            self.host_mut(node).sockets.remove(&id);
+            self.ended(node, id, Disconnect::Transport(io::ErrorKind::ConnectionReset.into()));
+        }
     }
 }

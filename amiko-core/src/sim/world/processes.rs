@@ -3,15 +3,13 @@
 //! Invariant: a node that is down has no sockets and no engine, and its disk is what the way in which it ended has left.
 
 use super::{SimEngine, World};
-use crate::conversation::Protocol;
-use crate::dispatcher::Connection;
+use crate::conversation::{Conversations, Protocol};
 use crate::engine::{Engine, EngineOpenError, Entropy, Settings};
 use crate::event::Output;
-use crate::sim::network::Line;
+use crate::sim::Random;
 use crate::sim::trace::Happening;
 use crate::sim::{Fault, NodeIndex, SimVfs};
 use crate::store::{Directory, DirectorySettings, OpenError};
-use crate::time::Time;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -97,12 +95,22 @@ impl<P: Protocol> World<P> {
             Power::Going => disk.crash_by_chance(&mut self.random),
         };
         self.changed.insert(node);
-        self.host_mut(node).sessions.clear();
-        self.redials.retain(|(host, _), _| *host != node);
+        self.host_mut(node).conversations = None;
+        self.host_mut(node).sockets.clear();
         for (socket, side) in self.network.sockets_of(node) {
-            self.network.close(socket, side);
-            self.say(socket, side.other(), Line::Closed);
+            self.hang_up(socket, side);
         }
+    }
+
+    /// Begins the conversations of a node that was opened.
+    pub(super) fn start(&mut self, node: NodeIndex) {
+        let (now, mut random) = (self.moment(), Random::new(self.random.next()));
+        let mut conversations = Conversations::new(self.conversation.clone(), move || random.next());
+        if let Some(engine) = &self.host(node).engine {
+            conversations.start(engine, now);
+            self.host_mut(node).conversations = Some(conversations);
+        }
+        self.drive(node);
     }
 
     /// The disk of a node has failed: the process says so and ends.
@@ -133,7 +141,7 @@ impl<P: Protocol> World<P> {
         match opened {
             Ok(engine) => {
                 self.host_mut(node).engine = Some(engine);
-                self.dial_all(node);
+                self.start(node);
                 Ok(())
             }
             Err(error) => {
@@ -212,22 +220,13 @@ impl<P: Protocol> World<P> {
     }
 
     fn hand_on(&mut self, node: NodeIndex, output: Output<P::Node>) {
+        let now = self.moment();
+        let host = self.host_mut(node);
+        if let (Some(conversations), Some(engine)) = (&mut host.conversations, &host.engine) {
+            conversations.handle_output(&output, engine, now);
+        }
         match output {
-            Output::Transmit { connection, .. } => self.pump(node, &connection),
-            Output::Confirm { connection, index } => self.say_received(node, &connection, index),
-            Output::Opened { connection } => {
-                // A socket that it has is with whoever was meant before.
-                self.close(node, &connection);
-                let engine = self.host(node).engine.as_ref();
-                if engine.and_then(|engine| engine.connection(&connection)).and_then(Connection::address).is_some() {
-                    let now: Time = self.now;
-                    self.redials.insert((node, connection), now);
-                }
-            }
-            Output::Closed { connection } => {
-                self.close(node, &connection);
-                self.redials.remove(&(node, connection));
-            }
+            Output::Transmit { .. } | Output::Confirm { .. } | Output::Opened { .. } | Output::Closed { .. } => {}
             Output::Reply { reply, .. } => self.host_mut(node).replies.push(reply),
             Output::Notice(notice) => self.host_mut(node).notices.push(notice),
         }
@@ -235,7 +234,7 @@ impl<P: Protocol> World<P> {
 }
 
 /// An error and what it came from.
-fn with_sources(error: &impl Error) -> String {
+pub(super) fn with_sources(error: &impl Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

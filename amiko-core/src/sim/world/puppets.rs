@@ -3,10 +3,12 @@
 //! Invariant: a puppet says what a peer could say on a socket of its own, and nothing else: it can't answer for another node.
 
 use super::{Heard, World};
-use crate::conversation::{Protocol, PublicKey};
+use crate::conversation::{
+    About, Frame, Protocol, PublicKey, parse, push_message, push_received, push_standing, read_message,
+};
 use crate::dispatcher::{Connection, Standing};
 use crate::engine::EventError;
-use crate::sim::network::{Line, Packet, Side};
+use crate::sim::network::{Packet, Piece, Side};
 use crate::sim::{NodeIndex, SimVfs};
 use crate::tree::Id;
 use crate::tree::Tree;
@@ -46,11 +48,13 @@ impl<P: Protocol> World<P> {
     ) -> Option<u64> {
         let there = self.engine(to).is_some() && self.network.is_open(puppet, to);
         self.hosts.get(puppet).filter(|host| host.puppet.is_some() && there)?;
-        let socket = self.network.open((puppet, None), to, key, self.now);
+        let (line, id) = (self.line_of(None, &hello)?, self.accept(to, puppet, key)?);
+        let socket = self.network.open((puppet, None), (to, Some(id)), self.now);
+        self.host_mut(to).sockets.insert(id, (socket, Side::Answerer));
         if let Some(Puppet(sockets)) = &mut self.host_mut(puppet).puppet {
             sockets.insert(socket, Spoken { to, next: None });
         }
-        self.say(socket, Side::Answerer, Line::Hello { message: Arc::new(hello) });
+        self.say(socket, Side::Answerer, Piece::Line(line));
         Some(socket)
     }
 
@@ -70,7 +74,8 @@ impl<P: Protocol> World<P> {
         let next = found.and_then(|line| line.next.as_mut()).ok_or_else(none)?;
         let index = *next;
         *next += 1;
-        self.say(socket, Side::Answerer, Line::Message { index, message: Arc::new(message) });
+        let line = self.line_of(Some(index), &message).ok_or_else(none)?;
+        self.say(socket, Side::Answerer, Piece::Line(line));
         Ok(())
     }
 
@@ -81,33 +86,50 @@ impl<P: Protocol> World<P> {
         sockets.into_iter().flatten().filter_map(speaking).collect()
     }
 
-    pub(super) fn puppet_hears(&mut self, node: NodeIndex, Packet { socket, line, .. }: Packet<P::Node>) {
+    fn line_of(&self, index: Option<u64>, message: &<P::Node as Tree>::Network) -> Option<Vec<u8>> {
+        let (mut line, settings) = (Vec::new(), &self.conversation);
+        push_message(&mut line, index, message, settings.line, settings.depth).ok()?;
+        Some(line)
+    }
+
+    pub(super) fn puppet_hears(&mut self, node: NodeIndex, Packet { socket, piece, .. }: Packet) {
+        let depth = self.conversation.depth;
         let Some(Puppet(sockets)) = &mut self.hosts[node].puppet else { return };
         let Some(known) = sockets.get_mut(&socket) else { return };
-        let from = known.to;
-        match line {
-            Line::Resume(theirs) if known.next.is_none() => {
+        let Piece::Line(line) = piece else {
+            sockets.remove(&socket);
+            return self.network.close(socket, Side::Dialler);
+        };
+        let Ok(frame) = parse(std::str::from_utf8(&line).unwrap_or_default().trim_end(), depth) else { return };
+        let mut answer = Vec::new();
+        match frame {
+            Frame::Standing { about: About::Resume, standing } if known.next.is_none() => {
                 // It stands wherever the peer believes it to.
-                known.next = Some(theirs.received);
-                let ours = Standing { received: theirs.sent, first: theirs.received, sent: theirs.received };
-                self.say(socket, Side::Answerer, Line::Resume(ours));
+                known.next = Some(standing.received);
+                let Standing { received, sent, .. } = standing;
+                push_standing(
+                    &mut answer,
+                    About::Resume,
+                    &Standing { received: sent, first: received, sent: received },
+                );
             }
-            Line::Message { index, message } => {
-                self.say(socket, Side::Answerer, Line::Received { index });
-                if let Some(heard) = &mut self.heard {
+            Frame::Message { index, message } => {
+                let (from, index) = (known.to, u64::from(index));
+                push_received(&mut answer, index);
+                if let (Some(heard), Ok(message)) = (&mut self.heard, read_message(message, depth)) {
                     let connection: Id<Connection<P::Node>> = Id::new(format!("socket {socket}"));
+                    let message = Arc::new(message);
                     heard.push(Heard { from, to: node, connection, index, message, acted: true });
                 }
             }
-            Line::Standing { asks: true, standing } => {
+            Frame::Standing { about: About::Ping, standing } => {
                 let ours = Standing { received: standing.sent, first: 0, sent: standing.received };
-                self.say(socket, Side::Answerer, Line::Standing { asks: false, standing: ours });
+                push_standing(&mut answer, About::Pong, &ours);
             }
-            Line::Closed => {
-                sockets.remove(&socket);
-                self.network.close(socket, Side::Dialler);
-            }
-            Line::Resume(_) | Line::Hello { .. } | Line::Received { .. } | Line::Standing { .. } => {}
+            Frame::Standing { .. } | Frame::Hello { .. } | Frame::Received { .. } => {}
+        }
+        if !answer.is_empty() {
+            self.say(socket, Side::Answerer, Piece::Line(answer));
         }
     }
 }

@@ -103,7 +103,7 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
             attend(runtime.map_err(Failure::refused)?, Some(public), limits, arguments, directory, json).await
         }
         Network::Prototype3 => {
-            settings.dialect = Dialect::ByIndex;
+            settings.conversation.dialect = Dialect::ByIndex;
             let runtime = Runtime::bind(engine, PaymentProtocol, settings).await;
             attend(runtime.map_err(Failure::refused)?, None, limits, arguments, directory, json).await
         }

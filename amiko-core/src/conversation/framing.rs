@@ -2,11 +2,12 @@
 //!
 //! Invariant: of a line without an end no more is kept than the limit and one read, and each byte is looked at once.
 
-use crate::error::LineError;
+use super::error::LineError;
 use std::str;
 
 /// What was read and isn't a whole line yet.
-pub(crate) struct Lines {
+#[derive(Debug)]
+pub struct Lines {
     bytes: Vec<u8>,
     /// Where the next line begins.
     start: usize,
@@ -17,12 +18,12 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// For lines of at most `limit` bytes.
-    pub(crate) const fn new(limit: usize) -> Self {
+    pub const fn new(limit: usize) -> Self {
         Self { bytes: Vec::new(), start: 0, scanned: 0, limit }
     }
 
     /// Where the next read goes to, at the end of what is there already; lines that were taken make room for it.
-    pub(crate) fn room(&mut self, bytes: usize) -> &mut Vec<u8> {
+    pub fn room(&mut self, bytes: usize) -> &mut Vec<u8> {
         self.bytes.drain(..self.start);
         self.scanned -= self.start;
         self.start = 0;
@@ -34,7 +35,7 @@ impl Lines {
     ///
     /// # Errors
     /// What was read can't be a line. Nothing that follows can be trusted.
-    pub(crate) fn next_line(&mut self) -> Result<Option<&str>, LineError> {
+    pub fn next_line(&mut self) -> Result<Option<&str>, LineError> {
         let end = self.bytes[self.scanned..].iter().position(|&byte| byte == b'\n').map(|at| self.scanned + at);
         let length = end.unwrap_or(self.bytes.len()) - self.start;
         if length > self.limit {

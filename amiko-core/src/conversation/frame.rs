@@ -2,11 +2,9 @@
 //!
 //! Invariant: any line from outside is one of six, or an error with its place; and what is written here is read here.
 
-use crate::error::Unsendable;
-use amiko_core::Standing;
-use amiko_core::serializable::{
-    Problem, ReadError, ReadLimits, Reader, Serializable, Text, Unknown, WriteError, Writer,
-};
+use super::error::Unsendable;
+use crate::dispatcher::Standing;
+use crate::serializable::{Problem, ReadError, ReadLimits, Reader, Serializable, Text, Unknown, WriteError, Writer};
 
 /// What a line says.
 #[derive(Debug, PartialEq, Eq)]

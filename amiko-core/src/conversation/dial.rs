@@ -1,0 +1,57 @@
+//! When a peer is dialled again.
+//!
+//! Invariant: the pause grows with each failure up to a limit, and two nodes don't keep step.
+
+use super::settings::ConversationSettings;
+use super::{Moment, SocketId};
+use std::time::Duration;
+
+/// A connection that this side dials.
+#[derive(Debug)]
+pub(super) struct Dial {
+    pub(super) address: String,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    pub(super) attempt: Attempt,
+}
+
+/// How far the dialling of a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// The connection has a socket.
+    None,
+    /// It begins at this moment.
+    At(Moment),
+    /// It is under way.
+    UnderWay(SocketId),
+}
+
+/// The pause after this many failures in a row: doubled each time, then shortened by up to a half, as `random` says.
+pub(super) fn pause(settings: &ConversationSettings, failures: u32, random: u64) -> Duration {
+    if failures == 0 {
+        return Duration::ZERO;
+    }
+    let doubled = settings.back_off_first.saturating_mul(1_u32.checked_shl(failures - 1).unwrap_or(u32::MAX));
+    let longest = doubled.min(settings.back_off_limit);
+    let share = (random & 0xFFFF) as f64 / f64::from(u16::MAX);
+    longest - (longest / 2).mul_f64(share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_limit() {
+        let settings = ConversationSettings::default();
+        assert_eq!(pause(&settings, 0, 7), Duration::ZERO);
+        for (failures, longest) in
+            [(1, 50), (2, 100), (5, 800), (10, 25_600), (11, 30_000), (33, 30_000), (u32::MAX, 30_000)]
+        {
+            let longest = Duration::from_millis(longest);
+            assert_eq!(pause(&settings, failures, 0), longest);
+            assert_eq!(pause(&settings, failures, u64::MAX), longest - longest / 2);
+            assert!(pause(&settings, failures, 0x8000) < pause(&settings, failures, 0x4000));
+        }
+    }
+}

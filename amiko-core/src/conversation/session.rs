@@ -1,0 +1,104 @@
+//! A connection that has a socket: how far its outbox has been sent there, and since when the peer was last heard.
+//!
+//! Invariant: `next` only grows while the socket lives, so no message is sent twice on it, or before an earlier one.
+
+use super::settings::{ConversationSettings, Dialect};
+use super::{Moment, SocketId};
+use crate::dispatcher::Standing;
+
+/// A connection that has a socket.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) socket: SocketId,
+    /// The address of the peer.
+    pub(super) peer: String,
+    /// The dice of whoever dialled, where both sides may dial.
+    pub(super) dice: Option<[u8; 4]>,
+    /// Whether this side dialled.
+    pub(super) dialled: bool,
+    /// Since when the connection has this socket.
+    pub(super) since: Moment,
+    /// The peer has said something on it, after where it stands.
+    pub(super) heard: bool,
+    /// Where this end stood when it got the socket.
+    pub(super) standing: Standing,
+    /// The peer has said where it stands, and that fits; or it needn't say so. Nothing but greetings is sent before.
+    pub(super) resumed: bool,
+    /// Since when the peer has been silent, or owed nothing.
+    pub(super) quiet: Moment,
+    /// Since when the peer is asked whether it is there.
+    pub(super) asked: Option<Moment>,
+    /// The peer is to be asked whether it is there.
+    pub(super) ping: bool,
+    /// The peer has asked.
+    pub(super) pong: bool,
+    /// A batch is being written.
+    pub(super) writing: bool,
+    /// The lines that go before all others.
+    pub(super) hello: Vec<u8>,
+    /// What is to be confirmed: a later confirmation holds all earlier ones.
+    pub(super) confirm: Option<u64>,
+    /// Messages of the peer that it was told to be processed: the number of the next one.
+    pub(super) confirmed: u64,
+    /// The number of the next message to be sent.
+    pub(super) next: u64,
+}
+
+/// Which of two sockets of one connection stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stays {
+    Old,
+    New,
+}
+
+/// What becomes of a peer that has been silent for so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Look again at this moment.
+    Wait(Moment),
+    /// Ask whether it is there.
+    Ask,
+    /// It never said where it stands.
+    NoAnswer,
+    /// It doesn't answer any more.
+    Silent,
+    /// By index alone: it counts only while the peer owes a confirmation.
+    SilentIfItOwes,
+}
+
+impl Session {
+    /// Whether the socket did something for its connection: that ends a row of failures. A peer that accepts, and closes
+    /// or never answers, is as good as none.
+    pub(super) fn was_good(&self, settings: &ConversationSettings, now: Moment) -> bool {
+        self.resumed && (self.heard || now.saturating_sub(self.since) >= settings.handshake)
+    }
+
+    /// Which socket stays when a peer dials for a connection that has one already.
+    ///
+    /// A peer that has a socket doesn't dial. So it has lost the old one, or it dialled before it knew of ours. The
+    /// latter can be only where this side dialled the old one, a moment ago: then, and only then, the dice decide, and
+    /// both sides come to the same answer. A peer that crashed meanwhile may lose against a socket that only looks alive,
+    /// but not for longer than a handshake may take, and it throws new dice each time.
+    pub(super) fn against(&self, dice: Option<[u8; 4]>, settings: &ConversationSettings, now: Moment) -> Stays {
+        let recent = now.saturating_sub(self.since) < settings.handshake;
+        match (self.dice, dice) {
+            (Some(old), Some(new)) if self.dialled && recent && new <= old => Stays::Old,
+            _ => Stays::New,
+        }
+    }
+
+    /// What is to be done about the peer's silence.
+    pub(super) fn patience(&self, settings: &ConversationSettings, now: Moment) -> Patience {
+        let (due, then) = if !self.resumed {
+            (self.since + settings.handshake, Patience::NoAnswer)
+        } else if settings.dialect == Dialect::ByIndex {
+            (self.quiet + settings.silence, Patience::SilentIfItOwes)
+        } else {
+            match self.asked {
+                None => (self.quiet + settings.silence / 2, Patience::Ask),
+                Some(asked) => (asked + settings.silence / 2, Patience::Silent),
+            }
+        };
+        if due <= now { then } else { Patience::Wait(due) }
+    }
+}

@@ -1,0 +1,63 @@
+//! What can be set about conversations, and their limits.
+//!
+//! Invariant: each limit has a name, a default, and an error or an event that says that it was reached; none of them is
+//! taken as less than what a conversation needs to make progress.
+
+use std::time::Duration;
+
+/// What is said on the wire besides messages and their confirmations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// After the hello both sides say where they stand, and a side that hears nothing for a while asks whether the other
+    /// one is there.
+    #[default]
+    Amiko,
+    /// Nothing: a conversation is resumed by the numbers of its messages alone. A peer that has forgotten what it has
+    /// said, or heard, can't be told from one that missed a confirmation, and one that has gone only from one that owes
+    /// nothing. For peers that speak no other.
+    ByIndex,
+}
+
+/// How a node talks to its peers.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConversationSettings {
+    /// What is said besides messages and confirmations. Default: [`Dialect::Amiko`].
+    pub dialect: Dialect,
+    /// Bytes of one line, without its end. Default 64 KiB.
+    pub line: usize,
+    /// Levels of objects and arrays in one line. Default 32.
+    pub depth: u32,
+    /// Pause before a peer is dialled the second time; it doubles with each failure, and is shortened at random by up
+    /// to a half. Default 50 ms.
+    pub back_off_first: Duration,
+    /// The longest such pause. Default 30 s.
+    pub back_off_limit: Duration,
+    /// How long dialling may take; how long a peer may take to say who it is and where it stands, however many bytes and
+    /// lines that are; and how long the dice decide between two sockets of one connection. Default 5 s.
+    pub handshake: Duration,
+    /// Sockets at one time whose peers haven't said hello yet; one more, and the oldest is closed. Default 64.
+    pub strangers: usize,
+    /// How long a peer may say nothing before its socket is given up and dialled anew. After half of it the peer is asked
+    /// whether it is there; by index alone, it counts only while the peer owes a confirmation. Default 30 s.
+    pub silence: Duration,
+    /// Bytes that are given to a socket at once; the line that goes beyond is the last. Default 64 KiB.
+    pub batch: usize,
+}
+
+impl Default for ConversationSettings {
+    fn default() -> Self {
+        Self {
+            dialect: Dialect::Amiko,
+            line: 64 << 10,
+            depth: 32,
+            back_off_first: Duration::from_millis(50),
+            back_off_limit: Duration::from_secs(30),
+            handshake: Duration::from_secs(5),
+            strangers: 64,
+            silence: Duration::from_secs(30),
+            batch: 64 << 10,
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! What becomes of each line, and of each dial that was answered.
+//!
+//! Invariant: whatever a peer sends costs it at most its own socket; a socket is bound to a connection only when nothing
+//! waits for a sync; and an input that waits for one can be taken from its beginning again.
+
+use super::error::{DialError, Disconnect, ProtocolError, Refusal};
+use super::event::Event;
+use super::frame::{self, About, Frame};
+use super::links::Stranger;
+use super::peer::PublicKey;
+use super::protocol::{Protocol, Welcome};
+use super::session::{Patience, Session, Stays};
+use super::settings::Dialect;
+use super::{Action, Conversations, Input, Moment, Progress, SocketId};
+use crate::dispatcher::{Connection, Standing};
+use crate::engine::{Engine, EventError};
+use crate::machine::Node;
+use crate::rejection::Rejection;
+use crate::sabotage::sabotaged;
+use crate::store::{Store, StoreError};
+use crate::time::Time;
+use crate::tree::{Id, Tree};
+
+/// Why an input isn't taken to its end.
+enum Stop {
+    /// It goes on after a sync.
+    Sync,
+    /// The store failed.
+    Failed(EventError),
+}
+
+/// Whom a hello is for, and the dice of who said it; or why it isn't welcome.
+type Welcomed = Result<(String, Option<[u8; 4]>), Refusal>;
+
+/// What everything here works on.
+struct Here<'h, P: Protocol, S: Store> {
+    engine: &'h mut Engine<P::Node, S>,
+    protocol: &'h P,
+    /// For sockets.
+    now: Moment,
+    /// For events.
+    time: Time,
+}
+
+impl<P: Protocol, S: Store> Here<'_, P, S> {
+    /// Gives the engine something to do.
+    fn attempt<R>(
+        &mut self,
+        event: impl FnOnce(&mut Engine<P::Node, S>, Time) -> Result<R, EventError>,
+    ) -> Result<Result<R, EventError>, Stop> {
+        match event(self.engine, self.time) {
+            // Each sync puts at least one event on disk, so the next attempt gets further.
+            Err(EventError::Store(StoreError::BufferFull { .. })) if self.engine.unreleased() => Err(Stop::Sync),
+            Err(error @ (EventError::Store(_) | EventError::Poisoned { .. })) => Err(Stop::Failed(error)),
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// Goes on only when nothing waits for a sync.
+    fn settled(&self) -> Result<(), Stop> {
+        if self.engine.unreleased() { Err(Stop::Sync) } else { Ok(()) }
+    }
+}
+
+impl Conversations {
+    /// Works on the next input. `now` is for sockets, `time` for the events that it leads to.
+    ///
+    /// # Errors
+    /// The store failed: the state is to be opened anew.
+    pub fn advance<P: Protocol, S: Store>(
+        &mut self,
+        engine: &mut Engine<P::Node, S>,
+        protocol: &P,
+        now: Moment,
+        time: Time,
+    ) -> Result<Progress, EventError> {
+        let Some(input) = self.inputs.pop_front() else { return Ok(Progress::Idle) };
+        let here = &mut Here { engine, protocol, now, time };
+        let taken = match &input {
+            Input::Dialled(socket) => self.dialled(here, *socket),
+            Input::Line(socket, line) => self.line(here, *socket, line),
+        };
+        match taken {
+            Ok(()) => Ok(Progress::Taken),
+            Err(Stop::Sync) => {
+                self.inputs.push_front(input);
+                Ok(Progress::Sync)
+            }
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    fn dialled<P: Protocol, S: Store>(&mut self, here: &mut Here<'_, P, S>, socket: SocketId) -> Result<(), Stop> {
+        // What waits may close this very connection, or have it dialled elsewhere.
+        here.settled()?;
+        let Some((connection, peer)) = self.links.dialled(socket) else {
+            self.links.actions.push_back(Action::Abort { socket });
+            return Ok(());
+        };
+        let dice = self.links.dice();
+        let id: Id<Connection<P::Node>> = Id::new(connection);
+        match self.hello(here, &id, dice) {
+            Ok(hello) => {
+                let standing = here.engine.standing(&id).unwrap_or_default();
+                let dice = Some(dice);
+                self.meet(id.key(), socket, Peer { address: peer, dice, dialled: true, hello, standing }, here.now);
+            }
+            Err(error) => {
+                self.links.actions.push_back(Action::Abort { socket });
+                self.links.dial_failed(id.key(), error, here.now);
+            }
+        }
+        Ok(())
+    }
+
+    fn hello<P: Protocol, S: Store>(
+        &self,
+        here: &Here<'_, P, S>,
+        connection: &Id<Connection<P::Node>>,
+        dice: [u8; 4],
+    ) -> Result<Vec<u8>, DialError> {
+        let message = here.protocol.hello(here.engine.node(), connection, dice).map_err(DialError::Hello)?;
+        let mut line = Vec::new();
+        let settings = &self.links.settings;
+        frame::push_message(&mut line, None, &message, settings.line, settings.depth).map_err(DialError::Unsendable)?;
+        Ok(line)
+    }
+
+    /// Gives a connection its socket: everything that is unconfirmed, and may leave, goes out on it once the peer has said
+    /// where it stands.
+    fn meet(&mut self, connection: &str, socket: SocketId, mut peer: Peer, now: Moment) {
+        let resumed = self.links.settings.dialect == Dialect::ByIndex;
+        let standing = peer.standing;
+        if !resumed && !peer.dialled {
+            frame::push_standing(&mut peer.hello, About::Resume, &standing);
+        }
+        let session = Session {
+            socket,
+            peer: peer.address,
+            dice: peer.dice,
+            dialled: peer.dialled,
+            since: now,
+            heard: false,
+            standing,
+            resumed,
+            quiet: now,
+            asked: None,
+            ping: false,
+            pong: false,
+            writing: false,
+            hello: peer.hello,
+            confirm: None,
+            confirmed: standing.received,
+            next: standing.first,
+        };
+        self.links.bind(connection, session, now);
+    }
+
+    fn line<P: Protocol, S: Store>(
+        &mut self,
+        here: &mut Here<'_, P, S>,
+        socket: SocketId,
+        line: &str,
+    ) -> Result<(), Stop> {
+        if self.links.stranger_mut(socket).is_some() {
+            return self.greeted(here, socket, line);
+        }
+        // Lines that were on their way when their socket was given up: the peer sends them again.
+        let Some(connection) = self.links.connection(socket) else { return Ok(()) };
+        let connection: Id<Connection<P::Node>> = Id::new(connection);
+        let (dialect, depth) = (self.links.settings.dialect, self.links.settings.depth);
+        let Some(session) = self.links.session_mut(connection.key()) else { return Ok(()) };
+        let resumed = session.resumed;
+        session.heard |= resumed;
+        (session.quiet, session.asked) = (here.now, None);
+        let asks = dialect == Dialect::Amiko;
+        let broken = match frame::parse(line, depth) {
+            Ok(Frame::Standing { about: About::Resume, standing }) if !resumed => {
+                return self.resume(here, &connection, standing);
+            }
+            Ok(Frame::Standing { about, standing }) if resumed && asks && about != About::Resume => {
+                self.compare(here, &connection, about, standing)?
+            }
+            Ok(Frame::Standing { .. }) => Some(ProtocolError::Standing),
+            Ok(_) if !resumed => Some(ProtocolError::Standing),
+            Ok(Frame::Message { index, message }) => self.message(here, &connection, index, message)?,
+            Ok(Frame::Received { index }) => Self::received(here, &connection, index)?,
+            Ok(Frame::Hello { .. }) => Some(ProtocolError::Hello { first: false }),
+            Err(error) => Some(ProtocolError::Frame(error)),
+        };
+        if let Some(error) = broken {
+            self.links.disconnect(connection.key(), Disconnect::Protocol(error), here.now);
+        }
+        Ok(())
+    }
+
+    /// The first line of a peer that dialled.
+    fn greeted<P: Protocol, S: Store>(
+        &mut self,
+        here: &mut Here<'_, P, S>,
+        socket: SocketId,
+        line: &str,
+    ) -> Result<(), Stop> {
+        // What waits may close this very connection, or confirm something on it.
+        here.settled()?;
+        let Some(Stranger { key, welcome, .. }) = self.links.stranger_mut(socket) else { return Ok(()) };
+        let (key, welcome) = (*key, welcome.clone());
+        let welcomed = match welcome {
+            Some(welcome) => Ok(welcome),
+            None => match self.welcome(here, key, line)? {
+                Ok(welcome) => {
+                    if let Some(stranger) = self.links.stranger_mut(socket) {
+                        stranger.welcome = Some(welcome.clone());
+                    }
+                    // What the hello has led to.
+                    here.settled()?;
+                    Ok(welcome)
+                }
+                Err(refusal) => Err(refusal),
+            },
+        };
+        let standing = |connection: &String| here.engine.standing(&Id::new(connection.clone()));
+        let missing = |connection: &String| Refusal::NoConnection { connection: connection.clone() };
+        let met = welcomed.and_then(|(connection, dice)| {
+            Ok((standing(&connection).ok_or_else(|| missing(&connection))?, connection, dice))
+        });
+        match met {
+            Ok((standing, connection, dice)) => {
+                let Some(stranger) = self.links.take_stranger(socket) else { return Ok(()) };
+                let peer = Peer { address: stranger.peer, dice, dialled: false, hello: Vec::new(), standing };
+                self.meet(&connection, socket, peer, here.now);
+            }
+            Err(refusal) => {
+                let mut last = None;
+                if let Refusal::Conflict { connection } = &refusal
+                    && let Some(standing) = standing(connection)
+                {
+                    // So that the peer sees it too.
+                    frame::push_standing(last.get_or_insert_default(), About::Resume, &standing);
+                }
+                self.links.refuse(socket, refusal, last);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the application which connection a hello is for, and does what it wants done first.
+    fn welcome<P: Protocol, S: Store>(
+        &mut self,
+        here: &mut Here<'_, P, S>,
+        key: Option<PublicKey>,
+        line: &str,
+    ) -> Result<Welcomed, Stop> {
+        let hello = match self.read_hello::<P::Node>(line) {
+            Ok(hello) => hello,
+            Err(error) => return Ok(Err(Refusal::Protocol(error))),
+        };
+        let Welcome { connection, dice, event } = match here.protocol.welcome(here.engine.node(), key, hello) {
+            Ok(welcome) => welcome,
+            Err(rejection) => return Ok(Err(Refusal::Rejected(rejection))),
+        };
+        if here.engine.connection(&connection).is_some_and(|connection| connection.conflict.is_some()) {
+            return Ok(Err(Refusal::Conflict { connection: connection.key().clone() }));
+        }
+        if let Some(old) = self.links.session(connection.key())
+            && old.against(dice, &self.links.settings, here.now) == Stays::Old
+        {
+            return Ok(Err(Refusal::Dice { connection: connection.key().clone() }));
+        }
+        if let Some(event) = event {
+            match here.attempt(|engine, time| engine.command(event, None, time))? {
+                Ok(_) => {}
+                Err(EventError::Rejected(rejection)) => return Ok(Err(Refusal::Rejected(rejection))),
+                Err(error) => return Ok(Err(Refusal::Failed(error))),
+            }
+        }
+        Ok(Ok((connection.key().clone(), dice)))
+    }
+
+    fn read_hello<N: Node>(&self, line: &str) -> Result<N::Network, ProtocolError> {
+        let depth = self.links.settings.depth;
+        match frame::parse(line, depth) {
+            Ok(Frame::Hello { message }) => frame::read_message(message, depth).map_err(ProtocolError::Message),
+            Ok(_) => Err(ProtocolError::Hello { first: true }),
+            Err(error) => Err(ProtocolError::Frame(error)),
+        }
+    }
+
+    /// A peer says where it stands, before anything else.
+    fn resume<P: Protocol, S: Store>(
+        &mut self,
+        here: &mut Here<'_, P, S>,
+        connection: &Id<Connection<P::Node>>,
+        theirs: Standing,
+    ) -> Result<(), Stop> {
+        let outcome = here.attempt(|engine, time| engine.resume(connection, theirs, time))?;
+        if let Ok(Some(_)) = outcome {
+            // Nobody is told of a conflict before it is kept.
+            here.settled()?;
+        }
+        if let Some(session) = self.links.session_mut(connection.key())
+            && session.dialled
+        {
+            // Only now: so it can't be older than what the peer has just said.
+            frame::push_standing(&mut session.hello, About::Resume, &session.standing);
+        }
+        match outcome {
+            Ok(None) => {
+                if let Some(session) = self.links.session_mut(connection.key()) {
+                    session.resumed = true;
+                    session.next = session.next.max(theirs.received);
+                    self.links.ready.insert(connection.key().clone());
+                }
+            }
+            Err(EventError::NoConnection { .. }) => {}
+            Ok(Some(conflict)) => {
+                let connection = connection.key().clone();
+                self.links.events.push_back(Event::Conflict { connection: connection.clone(), conflict });
+                self.close(&connection, Disconnect::Conflict);
+            }
+            Err(error) => self.links.disconnect(connection.key(), Disconnect::Failed(error), here.now),
+        }
+        Ok(())
+    }
+
+    /// A peer says how far it has come on this socket. Returns the rule of the wire that it breaks, if it does.
+    fn compare<P: Protocol, S: Store>(
+        &mut self,
+        here: &mut Here<'_, P, S>,
+        connection: &Id<Connection<P::Node>>,
+        about: About,
+        theirs: Standing,
+    ) -> Result<Option<ProtocolError>, Stop> {
+        if about == About::Ping
+            && !sabotaged("ping_unanswered")
+            && let Some(session) = self.links.session_mut(connection.key())
+        {
+            session.pong = true;
+            self.links.ready.insert(connection.key().clone());
+        }
+        let received = here.engine.connection(connection).map_or(theirs.sent, |state| state.received);
+        if received < theirs.sent {
+            return Ok(Some(ProtocolError::Gap { missing: theirs.sent - received }));
+        }
+        match theirs.received.checked_sub(1) {
+            Some(last) => Self::confirmed(here, connection, last),
+            None => Ok(None),
+        }
+    }
+
+    /// A message of a peer: it acts, or is used up. Returns the rule of the wire that it breaks, if it does.
+    fn message<P: Protocol, S: Store>(
+        &mut self,
+        here: &mut Here<'_, P, S>,
+        connection: &Id<Connection<P::Node>>,
+        index: u16,
+        message: &str,
+    ) -> Result<Option<ProtocolError>, Stop> {
+        let Some(state) = here.engine.connection(connection) else { return Ok(None) };
+        let mut index = frame::unwrap(index, state.received);
+        if sabotaged("gap_accepted") {
+            index = index.min(state.received);
+        }
+        let meaning = self.meaning(here, connection, message);
+        let rejection = match here.attempt(|engine, time| engine.receive(connection, index, meaning, time))? {
+            Ok(_) | Err(EventError::NoConnection { .. }) => return Ok(None),
+            Err(EventError::Future { index, expected }) => {
+                return Ok(Some(ProtocolError::Future { index, expected }));
+            }
+            Err(EventError::Gap { missing }) => return Ok(Some(ProtocolError::Gap { missing })),
+            Err(EventError::Rejected(rejection)) => rejection,
+            Err(error) => Rejection::new(error.to_string()),
+        };
+        let connection = connection.key().clone();
+        self.links.events.push_back(Event::Rejected { connection, index, rejection });
+        Ok(None)
+    }
+
+    fn meaning<P: Protocol, S: Store>(
+        &self,
+        here: &Here<'_, P, S>,
+        connection: &Id<Connection<P::Node>>,
+        message: &str,
+    ) -> Result<<P::Node as Tree>::Envelope, Rejection> {
+        let message = frame::read_message(message, self.links.settings.depth)
+            .map_err(|error| Rejection::new(format!("expected a message that this node knows: {error}")))?;
+        here.protocol.envelope(here.engine.node(), connection, message)
+    }
+
+    /// A confirmation of a peer. Returns the rule of the wire that it breaks, if it does.
+    fn received<P: Protocol, S: Store>(
+        here: &mut Here<'_, P, S>,
+        connection: &Id<Connection<P::Node>>,
+        index: u16,
+    ) -> Result<Option<ProtocolError>, Stop> {
+        let Some(state) = here.engine.connection(connection) else { return Ok(None) };
+        let index = frame::unwrap(index, state.first_unconfirmed());
+        Self::confirmed(here, connection, index)
+    }
+
+    fn confirmed<P: Protocol, S: Store>(
+        here: &mut Here<'_, P, S>,
+        connection: &Id<Connection<P::Node>>,
+        index: u64,
+    ) -> Result<Option<ProtocolError>, Stop> {
+        if index >= here.engine.sendable(connection) {
+            return Ok(Some(ProtocolError::NotSent { index }));
+        }
+        // Where it can't be kept, the message stays in the outbox: it is sent again, and confirmed again.
+        here.attempt(|engine, time| engine.confirm(connection, index, time))?.ok();
+        Ok(None)
+    }
+
+    /// A peer has said nothing for a while. It is asked whether it is there, and given up if that goes on.
+    pub(super) fn look_after<N: Node, S: Store>(
+        &mut self,
+        engine: &Engine<N, S>,
+        connection: String,
+        socket: SocketId,
+        now: Moment,
+    ) {
+        let settings = self.links.settings.clone();
+        let Some(session) = self.links.session_mut(&connection) else { return };
+        let silent = Disconnect::Silent { limit: settings.silence };
+        match session.patience(&settings, now) {
+            Patience::Wait(at) => return self.links.look_again(connection, socket, at),
+            Patience::Ask => {
+                (session.asked, session.ping) = (Some(now), true);
+                self.links.ready.insert(connection.clone());
+                return self.links.look_again(connection, socket, now + settings.silence / 2);
+            }
+            Patience::SilentIfItOwes => {
+                let state = engine.connection(&Id::new(connection.clone()));
+                if !state.is_some_and(|state| state.first_unconfirmed() < session.next) {
+                    session.quiet = now;
+                    return self.links.look_again(connection, socket, now + settings.silence);
+                }
+                self.links.disconnect(&connection, silent, now);
+            }
+            Patience::Silent => self.links.disconnect(&connection, silent, now),
+            Patience::NoAnswer => {
+                let limit = settings.handshake;
+                self.links.disconnect(&connection, Disconnect::NoAnswer { limit }, now);
+            }
+        }
+    }
+}
+
+/// Who is at the other end of a new socket, and what is said there first.
+struct Peer {
+    address: String,
+    dice: Option<[u8; 4]>,
+    dialled: bool,
+    hello: Vec<u8>,
+    /// Where this end stands.
+    standing: Standing,
+}

@@ -1,0 +1,98 @@
+//! What is written to sockets: batches of lines, of the outbox what may leave.
+//!
+//! Invariant: a socket has at most one batch that isn't written, and a batch holds only what the engine has released.
+
+use super::error::Disconnect;
+use super::event::Event;
+use super::frame::{self, About};
+use super::settings::Dialect;
+use super::{Conversations, Moment, SocketId};
+use crate::dispatcher::{Connection, Standing};
+use crate::engine::Engine;
+use crate::machine::Node;
+use crate::sabotage::sabotaged;
+use crate::store::Store;
+use crate::tree::Id;
+
+/// Lines for one socket.
+#[derive(Debug)]
+pub struct Transmit {
+    /// Which one.
+    pub socket: SocketId,
+    /// Whole lines.
+    pub bytes: Vec<u8>,
+}
+
+impl Conversations {
+    /// What a peer's message caused is on disk: it may be confirmed.
+    pub(super) fn confirm(&mut self, connection: &str, mut index: u64) {
+        if sabotaged("confirmed_unreceived") {
+            index += 1;
+        }
+        if let Some(session) = self.links.session_mut(connection) {
+            session.confirm = Some(session.confirm.map_or(index, |earlier| earlier.max(index)));
+            session.confirmed = session.confirmed.max(index.saturating_add(1));
+            self.links.ready.insert(connection.to_owned());
+        }
+    }
+
+    /// A connection needs its socket no more: the peer is told what it may forget, and then it is closed.
+    pub(super) fn close(&mut self, connection: &str, reason: Disconnect) {
+        let mut last = Vec::new();
+        if let Some(session) = self.links.session_mut(connection) {
+            last = std::mem::take(&mut session.hello);
+            if let Some(index) = session.confirm.take() {
+                frame::push_received(&mut last, index);
+            }
+        }
+        self.links.close(connection, reason, last);
+    }
+
+    /// The next batch of a connection's socket, if that has written the one before.
+    pub(super) fn fill<N: Node, S: Store>(
+        &mut self,
+        engine: &Engine<N, S>,
+        connection: &Id<Connection<N>>,
+        now: Moment,
+    ) -> Option<Transmit> {
+        let settings = &self.links.settings;
+        let (dialect, line, depth, limit) = (settings.dialect, settings.line, settings.depth, settings.batch.max(1));
+        let end = engine.sendable(connection);
+        let mut unsendable = Vec::new();
+        let session = self.links.session_mut(connection.key()).filter(|session| !session.writing)?;
+        let mut batch = std::mem::take(&mut session.hello);
+        if let Some(index) = session.confirm.take() {
+            frame::push_received(&mut batch, index);
+        }
+        if let Some(state) = engine.connection(connection).filter(|_| session.resumed) {
+            if dialect == Dialect::ByIndex && state.first_unconfirmed() >= session.next {
+                // The peer owes nothing yet; with what is sent now it begins to.
+                session.quiet = now;
+            }
+            while session.next < end && batch.len() < limit {
+                let index = session.next;
+                session.next += 1;
+                // It may have been confirmed on an earlier socket meanwhile.
+                let Some(message) = state.outbox.get(&index) else { continue };
+                if let Err(error) = frame::push_message(&mut batch, Some(index), &**message, line, depth) {
+                    frame::push_nothing(&mut batch, index);
+                    unsendable.push((index, error));
+                }
+            }
+        }
+        // After the messages that they count.
+        let standing = Standing { received: session.confirmed, first: session.standing.first, sent: session.next };
+        for (about, wanted) in [(About::Ping, &mut session.ping), (About::Pong, &mut session.pong)] {
+            if std::mem::take(wanted) {
+                frame::push_standing(&mut batch, about, &standing);
+            }
+        }
+        let socket = session.socket;
+        session.writing = !batch.is_empty();
+        for (index, error) in unsendable {
+            let connection = connection.key().clone();
+            self.links.events.push_back(Event::Unsendable { connection, index, error });
+        }
+        (!batch.is_empty()).then_some(Transmit { socket, bytes: batch })
+    }
+}

@@ -1,0 +1,151 @@
+//! The sockets of a node, by the names that its conversations have for them: listening, dialling, and the task of each.
+//!
+//! Invariant: a socket that was closed here tells nobody anything any more but that it has ended.
+
+use crate::places::{Place, Places};
+use crate::settings::NetSettings;
+use crate::socket::{Opening, Signal, Socket};
+use crate::transport::Transport;
+use amiko_core::conversation::SocketId;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::sleep;
+
+/// All sockets of a node.
+pub(crate) struct Sockets<T: Transport> {
+    transport: Arc<T>,
+    settings: NetSettings,
+    signals: mpsc::Sender<Signal<T>>,
+    tasks: JoinSet<()>,
+    open: HashMap<SocketId, Socket>,
+    dialling: HashMap<SocketId, AbortHandle>,
+    listening: Option<AbortHandle>,
+    places: Places,
+}
+
+impl<T: Transport> Sockets<T> {
+    pub(crate) fn new(transport: T, settings: NetSettings, signals: mpsc::Sender<Signal<T>>) -> Self {
+        Self {
+            transport: Arc::new(transport),
+            settings,
+            signals,
+            tasks: JoinSet::new(),
+            open: HashMap::new(),
+            dialling: HashMap::new(),
+            listening: None,
+            places: Places::default(),
+        }
+    }
+
+    /// Begins to accept peers.
+    pub(crate) fn listen(&mut self, listener: T::Listener) {
+        let (transport, signals) = (Arc::clone(&self.transport), self.signals.clone());
+        let breath = self.settings.conversation.back_off_first;
+        let task = self.tasks.spawn(async move {
+            loop {
+                let signal = match transport.accept(&listener).await {
+                    Ok((incoming, peer)) => Signal::Accepted { incoming, peer },
+                    Err(error) => Signal::AcceptFailed { error },
+                };
+                let failed = matches!(signal, Signal::AcceptFailed { .. });
+                if signals.send(signal).await.is_err() {
+                    return;
+                }
+                if failed {
+                    // Out of file descriptors, most likely: trying at once would only burn time.
+                    sleep(breath).await;
+                }
+            }
+        });
+        self.listening = Some(task);
+    }
+
+    /// Forgets tasks that have ended.
+    pub(crate) fn reap(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// A place for one more socket of this address, if it hasn't got too many.
+    pub(crate) fn place(&self, peer: SocketAddr) -> Option<Place> {
+        self.places.take(peer.ip(), self.settings.sockets_per_address)
+    }
+
+    /// Opens the socket of a peer that dialled.
+    pub(crate) fn accept(&mut self, id: SocketId, incoming: T::Incoming, place: Place) {
+        let transport = Arc::clone(&self.transport);
+        self.open(id, Opening::Accepted { transport, incoming }, Some(place));
+    }
+
+    fn open(&mut self, id: SocketId, opening: Opening<T>, place: Option<Place>) {
+        let socket = Socket::open(opening, id, place, &self.settings, &self.signals, &mut self.tasks);
+        self.open.insert(id, socket);
+    }
+
+    /// Begins to dial.
+    pub(crate) fn dial(&mut self, id: SocketId, address: String) {
+        let (transport, signals) = (Arc::clone(&self.transport), self.signals.clone());
+        let task = self.tasks.spawn(async move {
+            let outcome = transport.dial(&address).await;
+            // Nobody listens any more when the loop has ended.
+            let _ = signals.send(Signal::Dialled { socket: id, outcome }).await;
+        });
+        self.dialling.insert(id, task);
+    }
+
+    /// Opens the socket that was dialled; false if nobody waits for it any more.
+    pub(crate) fn dialled(&mut self, id: SocketId, stream: T::Stream) -> bool {
+        let awaited = self.dialling.remove(&id).is_some();
+        if awaited {
+            self.open(id, Opening::Dialled(stream), None);
+        }
+        awaited
+    }
+
+    /// Gives a socket a batch to be written.
+    pub(crate) fn write(&self, id: SocketId, batch: Vec<u8>) {
+        if let Some(socket) = self.open.get(&id) {
+            socket.write(batch);
+        }
+    }
+
+    /// Closes a socket after what it was given, and this.
+    pub(crate) fn close(&mut self, id: SocketId, last: Vec<u8>) {
+        if let Some(socket) = self.open.remove(&id)
+            && !last.is_empty()
+        {
+            socket.write(last);
+        }
+    }
+
+    /// Closes a socket at once, or stops dialling it.
+    pub(crate) fn abort(&mut self, id: SocketId) {
+        if let Some(dialling) = self.dialling.remove(&id) {
+            dialling.abort();
+        }
+        if let Some(socket) = self.open.remove(&id) {
+            socket.abort();
+        }
+    }
+
+    /// Closes everything: what was given to sockets that were closed is sent, if the peers take it in time.
+    pub(crate) async fn farewell(mut self, signals: &mut mpsc::Receiver<Signal<T>>) {
+        if let Some(listening) = self.listening.take() {
+            listening.abort();
+        }
+        self.dialling.into_values().for_each(|dialling| dialling.abort());
+        self.open.into_values().for_each(Socket::abort);
+        let mut late = pin!(sleep(self.settings.farewell));
+        loop {
+            tokio::select! {
+                task = self.tasks.join_next() => if task.is_none() { return },
+                // What still comes in is left to the next start: nobody has been told that it arrived.
+                _ = signals.recv() => {}
+                () = &mut late => return,
+            }
+        }
+    }
+}
