@@ -293,6 +293,10 @@ fn node(root: &Root) -> TokenStream {
         match (is_kept(field), field.skip) {
             (true, _) => quote!(self.#member.difference(#before, __patch)?;),
             (false, true) => TokenStream::new(),
+            (false, false) if field.flatten => quote! {
+                __patch.free_copy_with(&#codec, #before);
+                ::amiko_core::Serializable::difference(&self.#member, #before, __patch)?;
+            },
             (false, false) => quote! {
                 __patch.free_copy_with(&#codec, #before);
                 __patch.field_with(&#codec, #piece, #before, &self.#member)?;

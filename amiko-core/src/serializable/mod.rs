@@ -10,6 +10,7 @@ pub mod attributes {}
 
 mod codec;
 mod error;
+mod flatten;
 mod interior;
 mod json;
 mod key;
@@ -54,6 +55,8 @@ pub(crate) use reader::{decode_key, shorten};
 
 #[doc(hidden)]
 pub use codec::{Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde};
+#[doc(hidden)]
+pub use flatten::{FieldName, Flatten};
 #[doc(hidden)]
 pub use interior::{Interior, InteriorMutability, Unshared};
 #[doc(hidden)]
