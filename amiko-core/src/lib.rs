@@ -83,11 +83,11 @@ pub mod derive {
     }
 
     pub use crate::serializable::{
-        Joined, Native, Parts, Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde, Registration, called_key,
-        check_class, check_variant, check_version, deserialize, difference_with, free_copy_with, has_class,
-        is_polymorphic_class, lift, lift_name, peek_name, polymorphic_classes, read_field_with, read_name, read_named,
-        read_polymorphic, readable_key, replace_whole, schema_of_polymorphic, serialize, split_key, take_field_with,
-        unknown_class, write_with,
+        FieldName, Flatten, Joined, Native, Parts, Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde,
+        Registration, called_key, check_class, check_variant, check_version, deserialize, difference_with,
+        free_copy_with, has_class, is_polymorphic_class, lift, lift_name, peek_name, polymorphic_classes,
+        read_field_with, read_name, read_named, read_polymorphic, readable_key, replace_whole, schema_of_polymorphic,
+        serialize, split_key, take_field_with, unknown_class, write_with,
     };
     pub use inventory;
 

@@ -154,10 +154,9 @@ pub(crate) enum Place {
 impl Place {
     const ALL: [Self; 4] = [Self::Struct, Self::Enum, Self::Variant, Self::Field];
 
-    /// Those that are allowed, for a message: what is taken only to say why it can't be is no advice.
+    /// Those that are allowed, for a message.
     fn known(self) -> String {
-        let known: Vec<_> = self.allowed().iter().copied().filter(|known| *known != "flatten").collect();
-        known.join(", ")
+        self.allowed().join(", ")
     }
 
     fn name(self) -> &'static str {

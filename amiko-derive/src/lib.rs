@@ -39,6 +39,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `rename = "name"`, `alias = "name"` | another name in JSON; other names that are read as well |
 /// | `skip` | never written; read as its default |
 /// | `secret` | the field's type must be `Secret<_>`, which hides it from people |
+/// | `flatten` | the fields of the field's class are written in its place, without an object around them |
 /// | `with = path` | a value of a type that implements `Codec` for the field's type writes and reads it |
 /// | `strong` | what the field names must be there when an event commits |
 /// | `summary`, `skip_summary` | only these fields are in the summary; this one isn't |

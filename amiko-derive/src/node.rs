@@ -293,6 +293,10 @@ fn node(root: &Root) -> TokenStream {
         match (is_kept(field), field.skip) {
             (true, _) => quote!(self.#member.difference(#before, __patch)?;),
             (false, true) => TokenStream::new(),
+            (false, false) if field.flatten => quote! {
+                ::amiko_core::derive::free_copy_with(&#codec, #before, __patch);
+                ::amiko_core::Serializable::difference(&self.#member, #before, __patch)?;
+            },
             (false, false) => quote! {
                 ::amiko_core::derive::free_copy_with(&#codec, #before, __patch);
                 ::amiko_core::derive::difference_with(&#codec, #piece, #before, &self.#member, __patch)?;

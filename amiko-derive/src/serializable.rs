@@ -1,6 +1,7 @@
 //! From a checked class to its `Serializable`, and what comes with it.
 
 mod bounds;
+mod flatten;
 pub(crate) mod keys;
 mod people;
 mod read;
@@ -8,6 +9,7 @@ mod read;
 use crate::tokens::through;
 use crate::tree::{Class, Field, Kind, Shape};
 use bounds::bounded;
+use flatten::of_fields;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
@@ -43,6 +45,7 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
             }
         },
     };
+    let (flatten, apart) = (generator.flatten(&generics), generator.apart_always(class.shapes()));
     let serde = serde(class, &generics);
     let registrations = registrations(class);
     let misplaced = class.misplaced.as_ref().map(syn::Error::to_compile_error);
@@ -54,6 +57,8 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
             #body
         }
         #object
+        #flatten
+        #apart
         #serde
         #registrations
         #misplaced
@@ -163,12 +168,17 @@ impl<'c> Generator<'c> {
 }
 
 impl Generator<'_> {
+    /// One arm of a method that leaves the fields to `Flatten`, where the class has that.
+    fn arm(&self, shape: &Shape, body: TokenStream) -> TokenStream {
+        if self.can_be_flattened().is_some() { quote!(_ => { #body }) } else { arm(shape, body) }
+    }
+
     /// The way in which a field is written and read.
     pub(crate) fn codec(&self, field: &Field) -> TokenStream {
         let ty = &field.ty;
         match &field.with {
             Some(path) => quote!(#path),
-            None if self.generic => quote!(::amiko_core::derive::Native),
+            None if self.generic || field.flatten => quote!(::amiko_core::derive::Native),
             // An error about a type that can't be written is to point at the type.
             None => quote_spanned! {ty.span()=> {
                 #[allow(unused_imports)]
@@ -273,7 +283,7 @@ impl Generator<'_> {
     /// The methods of a struct, or of an enum that is an object of a class for each variant.
     fn object(&self, shapes: &[Shape]) -> TokenStream {
         let classes = self.class_methods(shapes);
-        let write = shapes.iter().map(|shape| arm(shape, self.write_shape(shape, shapes)));
+        let write = shapes.iter().map(|shape| self.arm(shape, self.write_shape(shape, shapes)));
         let read = self.read(shapes);
         let difference = shapes.iter().map(|shape| self.difference_shape(shape));
         let other = (shapes.len() > 1).then(|| {
@@ -410,22 +420,39 @@ impl Generator<'_> {
         }
         let (begin, version) = (keys::begin_class(&shape.class), self.class.version);
         let version = (version > 1).then(|| quote!(__out.key("_version"); __out.integer(#version);));
+        let fields = match self.can_be_flattened() {
+            Some(_) => quote!(::amiko_core::derive::Flatten::write_fields(self, __out)?;),
+            None => {
+                let (checks, fields) = (self.apart_when_used(shape), self.write_fields(shape));
+                quote!(#checks #fields)
+            }
+        };
+        let kept = shape.keep.iter().map(|Field { binding, .. }| quote!(#binding.write_fields(__out)?;));
+        quote! {
+            __out.begin_known_class(#begin)?;
+            #version
+            #fields
+            #(#kept)*
+            __out.end_object();
+            ::core::result::Result::Ok(())
+        }
+    }
+
+    /// Writes the fields of a shape, without the object around them.
+    fn write_fields(&self, shape: &Shape) -> TokenStream {
         let fields = shape.written().map(|field| {
+            if field.flatten {
+                let (binding, out) = (&field.binding, local("out"));
+                let write = of_fields(field, "write_fields", &quote!(#binding, #out));
+                return quote!(#write?;);
+            }
             let (key, write) = (keys::write(&field.name), self.write_field(field));
             quote! {
                 #key
                 #write?;
             }
         });
-        let kept = shape.keep.iter().map(|Field { binding, .. }| quote!(#binding.write_fields(__out)?;));
-        quote! {
-            __out.begin_known_class(#begin)?;
-            #version
-            #(#fields)*
-            #(#kept)*
-            __out.end_object();
-            ::core::result::Result::Ok(())
-        }
+        quote!(#(#fields)*)
     }
 
     fn difference_shape(&self, shape: &Shape) -> TokenStream {
@@ -439,6 +466,10 @@ impl Generator<'_> {
         let fields = shape.written().map(|field| {
             let (piece, binding) = (keys::piece(&field.name), &field.binding);
             let (before, codec) = (format_ident!("__old{}", field.binding), self.codec(field));
+            if field.flatten {
+                let compare = self.call(field, "difference", &quote!(#binding, #before, __patch));
+                return quote!(#compare?;);
+            }
             quote_spanned!(field.ty.span()=> ::amiko_core::derive::difference_with(&#codec, #piece, #before, #binding, #patch)?;)
         });
         let kept = shape.keep.iter().map(|Field { binding, .. }| {
@@ -468,7 +499,13 @@ impl Generator<'_> {
             let binding = &field.binding;
             return self.call(field, "apply", &quote!(#binding, __pointer, __change));
         }
-        let arms = shape.written().map(|field| {
+        let deeper = shape.flattened().map(|field| {
+            let Field { ty, binding, .. } = field;
+            let apply = self.call(field, "apply", &quote!(#binding, __pointer, __change));
+            let names = quote_spanned!(ty.span()=> <#ty as ::amiko_core::derive::Flatten>::NAMES);
+            quote!(__other if ::amiko_core::derive::FieldName::is_among(__other, #names) => #apply,)
+        });
+        let arms = shape.named().map(|field| {
             let (name, binding) = (&field.name, &field.binding);
             let apply = self.call(field, "apply", &quote!(#binding, __rest, __change));
             quote!(#name => #apply,)
@@ -476,7 +513,7 @@ impl Generator<'_> {
         let other = match &shape.keep {
             // What the class reads as something else is never one of the fields that it doesn't know.
             Some(Field { binding, .. }) => {
-                let aliases = shape.written().flat_map(|field| &field.aliases);
+                let aliases = shape.named().flat_map(|field| &field.aliases);
                 quote! {
                     match __other {
                         "_class" | "_version" #(| #aliases)* => {
@@ -491,6 +528,7 @@ impl Generator<'_> {
         quote! {
             match &*__segment {
                 #(#arms)*
+                #(#deeper)*
                 __other => #other,
             }
         }

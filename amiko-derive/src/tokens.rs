@@ -80,6 +80,28 @@ mod tests {
         check(class, serializable);
         check(
             quote!(
+                struct Outer<T: Bound> {
+                    #[amiko(flatten)]
+                    one: T,
+                    own: u64,
+                    #[amiko(flatten)]
+                    two: Other,
+                }
+            ),
+            serializable,
+        );
+        check(
+            quote!(
+                struct Outer {
+                    #[amiko(flatten)]
+                    one: One,
+                    own: u64,
+                }
+            ),
+            serializable,
+        );
+        check(
+            quote!(
                 struct Generic<T, U: Into<T>>(T, U);
             ),
             serializable,

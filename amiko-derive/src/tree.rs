@@ -33,6 +33,8 @@ pub(crate) struct Field {
     pub(crate) with: Option<ExprPath>,
     /// What it names must be there.
     pub(crate) strong: bool,
+    /// Its class's fields are written in its place.
+    pub(crate) flatten: bool,
     pub(crate) summary: bool,
     pub(crate) skip_summary: bool,
 }
@@ -68,6 +70,16 @@ pub(crate) struct Shape {
 impl Shape {
     pub(crate) fn written(&self) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(|field| !field.skip)
+    }
+
+    /// Those that have a name in JSON.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &Field> {
+        self.written().filter(|field| !field.flatten)
+    }
+
+    /// Those whose class's fields stand in their place.
+    pub(crate) fn flattened(&self) -> impl Iterator<Item = &Field> {
+        self.written().filter(|field| field.flatten)
     }
 
     /// The field that the whole is written as.
@@ -286,6 +298,10 @@ fn transparent(attribute: Option<Span>, fields: &[Field], errors: &mut Errors) -
     if written != 1 {
         errors.at(span, format!("`transparent` wants exactly one field that isn't skipped, found {written}"));
     }
+    if fields.iter().any(|field| field.flatten) {
+        errors
+            .at(span, "a transparent type is written as its field and nothing else: remove `flatten` or `transparent`");
+    }
     written == 1
 }
 
@@ -323,6 +339,39 @@ impl<'d> Whole<'d> {
     }
 }
 
+/// What a field is called where it is taken apart. An error about a class that can't be flattened is to point at its type.
+fn binding(index: usize, ty: &Type, flatten: Option<Span>) -> Ident {
+    let mut binding = format_ident!("__field_{index}");
+    if flatten.is_some() {
+        binding.set_span(binding.span().located_at(ty.span()));
+    }
+    binding
+}
+
+/// Refuses what is said of a flattened field: it isn't there in JSON, only the fields of its class are.
+fn without_a_name(attributes: &Attributes, ty: &Type, errors: &mut Errors) {
+    let said = [
+        ("rename", attributes.rename.as_ref().map(syn::LitStr::span)),
+        ("alias", attributes.alias.first().map(syn::LitStr::span)),
+        ("default", attributes.default.as_ref().map(|(span, _)| *span)),
+        ("skip", attributes.skip),
+        ("secret", attributes.secret),
+        ("with", attributes.with.as_ref().map(Spanned::span)),
+        ("strong", attributes.strong),
+        ("machines", attributes.machines),
+        ("objects", attributes.objects),
+    ];
+    for (name, span) in said {
+        if let Some(span) = span {
+            let cure = format!("say it of the fields of its class, or remove `flatten` or `{name}`");
+            errors.at(span, format!("a flattened field isn't in JSON itself, so that `{name}` says nothing: {cure}"));
+        }
+    }
+    if is_named(ty, "UnknownFields") {
+        errors.at(ty.span(), "what is kept here stands beside the other fields already: remove `flatten`");
+    }
+}
+
 fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<Field> {
     let mut checked = Vec::new();
     let mut names = Names::default();
@@ -340,16 +389,16 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
         let name = attributes.rename.as_ref().map_or(plain, syn::LitStr::value);
         // Of a field without a name for itself the type is shown: of one with attributes they would be underlined.
         let place = field.ident.as_ref().map_or_else(|| field.ty.span(), Ident::span);
-        names.take(&name, place, errors);
-        for alias in &attributes.alias {
-            names.take(&alias.value(), alias.span(), errors);
+        if attributes.flatten.is_some() {
+            without_a_name(&attributes, &field.ty, errors);
+        } else {
+            names.take(&name, place, errors);
+            for alias in &attributes.alias {
+                names.take(&alias.value(), alias.span(), errors);
+            }
         }
         if let (Some(_), Some(rename)) = (attributes.skip, &attributes.rename) {
             errors.push(Error::new(rename.span(), "a skipped field has no name in JSON: remove `rename` or `skip`"));
-        }
-        if let Some(span) = attributes.flatten {
-            let cure = "keep it as an object of its own, or write its fields here";
-            errors.at(span, format!("a class has its own fields, so that each path names one place: {cure}"));
         }
         if let (Some(with), Some(_)) = (&attributes.with, attributes.strong) {
             errors.at(with.span(), "a strong reference is an `Id`, which writes itself: remove `with` or `strong`");
@@ -373,7 +422,7 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
         };
         checked.push(Field {
             member,
-            binding: format_ident!("__field_{index}"),
+            binding: binding(index, &field.ty, attributes.flatten),
             ty: field.ty.clone(),
             name,
             aliases: attributes.alias.iter().map(syn::LitStr::value).collect(),
@@ -381,6 +430,7 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
             skip: attributes.skip.is_some(),
             with: attributes.with,
             strong: attributes.strong.is_some(),
+            flatten: attributes.flatten.is_some(),
             summary: attributes.summary.is_some(),
             skip_summary: attributes.skip_summary.is_some(),
         });

@@ -47,11 +47,12 @@ fn every_test_that_is_named_is_there() {
 #[test]
 fn every_limit_is_named() {
     /// What of the settings is no limit.
-    const OTHERS: [&str; 5] = ["listen", "dialect", "durability", "log", "clock"];
+    const OTHERS: [&str; 6] = ["listen", "conversation", "dialect", "durability", "log", "clock"];
     let table = table();
     for (file, begin) in [
         ("amiko-net/src/settings.rs", "pub struct NetSettings {"),
-        ("amiko-core/src/engine/settings.rs", "pub struct Limits {"),
+        ("amiko-core/src/conversation/settings.rs", "pub struct ConversationSettings {"),
+        ("amiko-core/src/event/limits.rs", "pub struct Limits {"),
         ("amiko-examples/src/payment/limits.rs", "pub struct PaymentLimits {"),
     ] {
         let text = fs::read_to_string(root().join(file)).unwrap();

@@ -153,7 +153,7 @@ pub enum Problem {
         /// The class that was read.
         class: &'static str,
         /// The fields that it has.
-        known: &'static [&'static str],
+        known: Vec<&'static str>,
     },
     /// A field or map key that stands twice in one object.
     Duplicate {

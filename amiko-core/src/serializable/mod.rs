@@ -10,6 +10,7 @@ pub mod attributes {}
 
 mod codec;
 mod error;
+mod flatten;
 mod interior;
 mod json;
 mod key;
@@ -58,6 +59,8 @@ pub(crate) use serde::of_serde;
 
 #[doc(hidden)]
 pub use codec::{Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde, difference_with, free_copy_with};
+#[doc(hidden)]
+pub use flatten::{FieldName, Flatten};
 #[doc(hidden)]
 pub use interior::{Interior, InteriorMutability, Unshared};
 #[doc(hidden)]

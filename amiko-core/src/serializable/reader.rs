@@ -526,7 +526,7 @@ impl<'a> Reader<'a> {
         class: &'static str,
         known: &'static [&'static str],
     ) -> Result<(), ReadError> {
-        Err(self.error(Problem::UnknownField { field: shorten(field), class, known }))
+        Err(self.error(Problem::UnknownField { field: shorten(field), class, known: known.to_vec() }))
     }
 
     /// Checks that nothing follows.

@@ -34,6 +34,27 @@ pub enum Colour {
 #[serde(transparent)]
 pub struct Hidden<T>(HashMap<String, T>);
 
+/// A class that takes the fields of another one in, which takes those of a third one in.
+#[derive(Clone, Debug, Serializable)]
+pub struct Around<T> {
+    before: u8,
+    #[amiko(flatten)]
+    flattened: Flattened<T>,
+    after: Option<T>,
+}
+
+#[derive(Clone, Debug, Serializable)]
+pub struct Flattened<T> {
+    values: Vec<T>,
+    #[amiko(flatten)]
+    deeper: Deeper<T>,
+}
+
+#[derive(Clone, Debug, Serializable)]
+pub struct Deeper<T> {
+    value: T,
+}
+
 /// A container that serde writes, of some elements each.
 #[amiko(polymorphic)]
 pub trait Place: Serializable {
@@ -208,4 +229,8 @@ containers! {
         = |items| keyed(items, |at| Uuid::from_u128(at as u128)).collect();
     small SmallVecs "SmallVec<[T; 2]>" true <T> SmallVec<[T; 2]> = |items| items.into();
     either Eithers "Either<T, u8>" true <T> Either<T, u8> = |items| items.into_iter().next().map_or(Either::Right(7), Either::Left);
+    flattened Flats "a flattened class" true <T> Around<T> = |items| {
+        let deeper = Deeper { value: first(items.clone()) };
+        Around { before: 7, after: items.last().cloned(), flattened: Flattened { values: items, deeper } }
+    };
 }

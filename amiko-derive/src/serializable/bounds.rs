@@ -15,6 +15,7 @@ pub(super) fn bounded(class: &Class) -> Generics {
         return generics;
     }
     let mut needed: Vec<TokenStream> = Vec::new();
+    let flattened: Vec<_> = class.shapes().iter().flat_map(Shape::flattened).map(|field| &field.ty).collect();
     for field in class.shapes().iter().flat_map(Shape::written).filter(|field| field.with.is_none()) {
         let ty = &field.ty;
         mentioned(quote!(#ty), &parameters, &mut needed);
@@ -27,6 +28,14 @@ pub(super) fn bounded(class: &Class) -> Generics {
     }
     for ty in needed {
         bounds.predicates.push(parse_quote!(#ty: ::amiko_core::Serializable));
+    }
+    for ty in flattened {
+        // Only of a parameter: that of another class is a class that the compiler looks at by itself.
+        let mut found = Vec::new();
+        mentioned(quote!(#ty), &parameters, &mut found);
+        if found.iter().any(|found| found.to_string() == quote!(#ty).to_string()) {
+            bounds.predicates.push(parse_quote!(#ty: ::amiko_core::derive::Flatten));
+        }
     }
     for ty in defaults {
         let mut found = Vec::new();

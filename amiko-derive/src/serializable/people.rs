@@ -1,6 +1,7 @@
 //! What people see of an object, what it names, and what its class looks like.
 
-use super::{Generator, arm};
+use super::flatten::of_fields;
+use super::{Generator, arm, local};
 use crate::tree::{Missing, Shape};
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -24,7 +25,7 @@ impl Generator<'_> {
             });
             arm(shape, quote!(#(#fields;)*))
         });
-        let summaries = shapes.iter().map(|shape| arm(shape, self.summarize_shape(shape)));
+        let summaries = shapes.iter().map(|shape| self.arm(shape, self.summarize_shape(shape)));
         let schema = self.schema(shapes);
         quote! {
             fn references(&self, __visit: &mut dyn ::core::ops::FnMut(::amiko_core::serializable::Reference<'_>)) {
@@ -44,15 +45,29 @@ impl Generator<'_> {
             let binding = &field.binding;
             return self.call(field, "summarize", &quote!(#binding, __out));
         }
+        let class = &shape.class;
+        let fields = match self.can_be_flattened() {
+            Some(_) => quote!(::amiko_core::derive::Flatten::summarize_fields(self, __out)),
+            None => self.summarize_fields(shape),
+        };
+        quote!(__out.object(#class, |__out| { #fields });)
+    }
+
+    /// Shows the fields of a shape, without its class.
+    pub(super) fn summarize_fields(&self, shape: &Shape) -> TokenStream {
+        let out = local("out");
         let chosen = shape.written().any(|field| field.summary);
         let shown = shape.written().filter(|field| if chosen { field.summary } else { !field.skip_summary });
         let fields = shown.map(|field| {
             let (name, binding) = (&field.name, &field.binding);
+            if field.flatten {
+                let summarize = of_fields(field, "summarize_fields", &quote!(#binding, #out));
+                return quote!(#summarize;);
+            }
             let summarize = self.call(field, "summarize", &quote!(#binding, __out));
             quote!(__out.field(#name, |__out| #summarize);)
         });
-        let class = &shape.class;
-        quote!(__out.object(#class, |__out| { #(#fields)* });)
+        quote!(#(#fields)*)
     }
 
     fn schema(&self, shapes: &[Shape]) -> TokenStream {
@@ -61,7 +76,11 @@ impl Generator<'_> {
             && shape.variant.is_none()
         {
             let Some(field) = shape.transparent() else {
-                let (class, fields) = (&shape.class, self.schema_fields(shape));
+                let class = &shape.class;
+                let fields = match self.can_be_flattened() {
+                    Some(_) => quote!(<Self as ::amiko_core::derive::Flatten>::describe_fields(__fields)),
+                    None => self.schema_fields(shape),
+                };
                 return quote! {
                     fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
                         __schema.class::<Self>(#class, #version, |__fields| { #fields })
@@ -104,9 +123,15 @@ impl Generator<'_> {
         }
     }
 
-    fn schema_fields(&self, shape: &Shape) -> TokenStream {
+    /// Describes the fields of a shape.
+    pub(super) fn schema_fields(&self, shape: &Shape) -> TokenStream {
+        let described = local("fields");
         let fields = shape.written().map(|field| {
             let name = &field.name;
+            if field.flatten {
+                let describe = of_fields(field, "describe_fields", &quote!(#described));
+                return quote!(#describe;);
+            }
             let schema = self.call(field, "schema", &quote!(__fields.schema));
             let missing = self.call(field, "missing", &TokenStream::new());
             let optional = match field.missing {

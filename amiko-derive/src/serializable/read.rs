@@ -1,5 +1,6 @@
 //! How an object is read.
 
+use super::flatten::{self, of_fields};
 use super::{Generator, keys, local, path};
 use crate::tree::{Class, Field, Missing, Shape, Unknown};
 use proc_macro2::TokenStream;
@@ -58,40 +59,24 @@ impl Generator<'_> {
             return quote!(#read.map(|__value| #path { #member: __value, #(#others)* }));
         }
         let (class, aliases, version) = (&shape.class, &shape.aliases, self.class.version);
-        let bindings = shape.written().map(|field| &field.binding);
-        let types = shape.written().map(|field| &field.ty);
-        let names: Vec<_> = shape.written().map(|field| &field.name).collect();
-        let input = local("input");
-        let arms = shape.written().map(|field| {
-            let Field { name, aliases, binding, ty, .. } = field;
-            let codec = self.codec(field);
-            quote_spanned! {ty.span()=>
-                #name #(| #aliases)* => ::amiko_core::derive::read_field_with(&#codec, &mut #binding, #name, #class, #input)?,
-            }
-        });
-        // In the order in which they are written, keys needn't be looked for; whatever is otherwise is left to the loop.
-        let in_order = shape.written().map(|field| {
-            let Field { name, binding, ty, .. } = field;
-            let (key, codec) = (keys::literal(name), self.codec(field));
-            quote_spanned! {ty.span()=>
-                if #input.known_key(#key) {
-                    ::amiko_core::derive::read_field_with(&#codec, &mut #binding, #name, #class, #input)?;
-                }
-            }
-        });
-        let values = shape.fields.iter().map(|field| self.field_value(field, shape));
-        let unknown = match (&shape.keep, self.class.unknown) {
-            (Some(Field { binding, .. }), _) => quote!(#binding.read_field(__other, __input)?),
-            (None, Some(Unknown::Ignore)) => quote!(::core::mem::drop(__input.skip()?)),
-            (None, Some(Unknown::Deny)) => quote!(__input.deny_field(__other, #class, &[#(#names),*])?),
-            (None, _) => quote!(__input.unknown_field(__other, #class, &[#(#names),*])?),
+        let named = quote!(#class);
+        let slot = |field: &Field| {
+            let binding = &field.binding;
+            quote!(&mut #binding)
         };
+        let slots = shape.written().map(flatten::slot);
+        let arms = shape.named().map(|field| self.read_arm(field, &slot(field), &named));
+        // In the order in which they are written, keys needn't be looked for; whatever is otherwise is left to the loop.
+        let in_order = shape.written().map(|field| self.read_in_order(field, &slot(field), &named));
+        let values = shape.fields.iter().map(|field| self.field_value(field, shape, &named));
+        let (unknown, checks) = (self.read_unknown(shape), self.apart_when_used(shape));
         let keep = shape.keep.iter().map(
             |Field { binding, .. }| quote!(let mut #binding = ::amiko_core::serializable::UnknownFields::default();),
         );
         quote! {{
             let mut __class = false;
-            #(let mut #bindings: ::core::option::Option<#types> = ::core::option::Option::None;)*
+            #checks
+            #(#slots)*
             #(#keep)*
             __input.begin_object()?;
             if __input.known_key("\"_class\":") {
@@ -111,8 +96,66 @@ impl Generator<'_> {
         }}
     }
 
-    fn field_value(&self, field: &Field, shape: &Shape) -> TokenStream {
-        let (member, binding, name, class) = (&field.member, &field.binding, &field.name, &shape.class);
+    /// Reads a field whose key has come, in the class that this is an expression of.
+    pub(super) fn read_arm(&self, field: &Field, slot: &TokenStream, class: &TokenStream) -> TokenStream {
+        let Field { name, aliases, ty, .. } = field;
+        let (codec, input) = (self.codec(field), local("input"));
+        quote_spanned! {ty.span()=>
+            #name #(| #aliases)* => ::amiko_core::derive::read_field_with(&#codec, #slot, #name, #class, #input)?,
+        }
+    }
+
+    /// Reads a field, if its key comes next.
+    pub(super) fn read_in_order(&self, field: &Field, slot: &TokenStream, class: &TokenStream) -> TokenStream {
+        let Field { name, ty, .. } = field;
+        let input = local("input");
+        if field.flatten {
+            let read = of_fields(field, "read_in_order", &quote!(#slot, #class, #input));
+            return quote!(#read?;);
+        }
+        let (key, codec) = (keys::literal(name), self.codec(field));
+        quote_spanned! {ty.span()=>
+            if #input.known_key(#key) {
+                ::amiko_core::derive::read_field_with(&#codec, #slot, #name, #class, #input)?;
+            }
+        }
+    }
+
+    /// Takes a field that is none of the shape's own.
+    fn read_unknown(&self, shape: &Shape) -> TokenStream {
+        let class = &shape.class;
+        let names: Vec<_> = shape.named().map(|field| &field.name).collect();
+        let all = Self::names(shape);
+        let flattens = shape.flattened().next().is_some();
+        let unknown = match (&shape.keep, self.class.unknown) {
+            (Some(Field { binding, .. }), _) => quote!(#binding.read_field(__other, __input)?),
+            (None, Some(Unknown::Ignore)) => quote!(::core::mem::drop(__input.skip()?)),
+            (None, Some(Unknown::Deny)) if flattens => {
+                quote!(::amiko_core::derive::FieldName::deny(#all, __other, #class, __input)?)
+            }
+            (None, Some(Unknown::Deny)) => quote!(__input.deny_field(__other, #class, &[#(#names),*])?),
+            (None, _) if flattens => quote!(::amiko_core::derive::FieldName::unknown(#all, __other, #class, __input)?),
+            (None, _) => quote!(__input.unknown_field(__other, #class, &[#(#names),*])?),
+        };
+        if !flattens {
+            return unknown;
+        }
+        let input = local("input");
+        let deeper = shape.flattened().map(|field| {
+            let binding = &field.binding;
+            of_fields(field, "read_named_field", &quote!(&mut #binding, __other, #class, #input))
+        });
+        quote!(if !(#(#deeper?)||*) { #unknown })
+    }
+
+    /// What a field has become, when nothing more comes.
+    pub(super) fn field_value(&self, field: &Field, shape: &Shape, class: &TokenStream) -> TokenStream {
+        let (member, binding, name) = (&field.member, &field.binding, &field.name);
+        if field.flatten {
+            let input = local("input");
+            let value = of_fields(field, "from_partial", &quote!(#binding, #class, #input));
+            return quote!(#member: #value?,);
+        }
         if shape.keep.as_ref().is_some_and(|keep| keep.binding == field.binding) {
             return quote!(#member: #binding,);
         }

@@ -3,36 +3,18 @@
 //! Invariant: nothing but deposits changes `amount_local + amount_remote +` all claims.
 
 use super::channel::{change, unexpected};
-use super::funds::{Claims, add};
+use super::funds::add;
 use super::{Channel, ChannelMessage, ChannelState, Funds};
 use amiko_core::prelude::*;
 
 /// A channel that relies on the neighbour's honesty: two numbers, and what is claimed of them. Its fields are those of the
-/// protocol, and mean what they do in [`Funds`].
+/// protocol.
 #[derive(Debug, Clone, Default, PartialEq, Serializable)]
-#[amiko(rename_all = "camelCase", implements(Channel))]
+#[amiko(implements(Channel))]
 pub struct PlainChannel {
-    /// Where it is in its life.
-    #[amiko(default)]
-    pub state: ChannelState,
-    /// What is ours.
-    #[amiko(default)]
-    pub amount_local: u64,
-    /// What is the neighbour's.
-    #[amiko(default)]
-    pub amount_remote: u64,
-    /// The neighbour's, reserved for us.
-    #[amiko(default)]
-    pub transactions_incoming_reserved: Claims,
-    /// Ours, reserved for the neighbour.
-    #[amiko(default)]
-    pub transactions_outgoing_reserved: Claims,
-    /// The neighbour's, locked for us.
-    #[amiko(default)]
-    pub transactions_incoming_locked: Claims,
-    /// Ours, locked for the neighbour.
-    #[amiko(default)]
-    pub transactions_outgoing_locked: Claims,
+    /// What each side has, and what is claimed of it.
+    #[amiko(flatten)]
+    pub funds: Funds,
 }
 
 /// The sender has put this amount into the channel.
@@ -58,51 +40,18 @@ impl PlainChannel {
 
     /// An open channel with these amounts.
     pub fn open(local: u64, remote: u64) -> Self {
-        Self { state: ChannelState::Open, amount_local: local, amount_remote: remote, ..Self::default() }
+        let (state, amount_local, amount_remote) = (ChannelState::Open, local, remote);
+        Self { funds: Funds { state, amount_local, amount_remote, ..Funds::default() } }
     }
 }
 
 impl Channel for PlainChannel {
     fn funds(&self) -> Funds {
-        let Self {
-            state,
-            amount_local,
-            amount_remote,
-            transactions_incoming_reserved,
-            transactions_outgoing_reserved,
-            transactions_incoming_locked,
-            transactions_outgoing_locked,
-        } = self.clone();
-        Funds {
-            state,
-            amount_local,
-            amount_remote,
-            transactions_incoming_reserved,
-            transactions_outgoing_reserved,
-            transactions_incoming_locked,
-            transactions_outgoing_locked,
-        }
+        self.funds.clone()
     }
 
     fn set_funds(&mut self, funds: Funds) {
-        let Funds {
-            state,
-            amount_local,
-            amount_remote,
-            transactions_incoming_reserved,
-            transactions_outgoing_reserved,
-            transactions_incoming_locked,
-            transactions_outgoing_locked,
-        } = funds;
-        *self = Self {
-            state,
-            amount_local,
-            amount_remote,
-            transactions_incoming_reserved,
-            transactions_outgoing_reserved,
-            transactions_incoming_locked,
-            transactions_outgoing_locked,
-        };
+        self.funds = funds;
     }
 
     fn deposit(&mut self, amount: u64) -> Result<Box<dyn ChannelMessage>, Rejection> {
@@ -115,7 +64,7 @@ impl Channel for PlainChannel {
     }
 
     fn expects_deposit(&self) -> bool {
-        self.amount_remote == 0 && self.claimed().0 == 0
+        self.funds.amount_remote == 0 && self.claimed().0 == 0
     }
 
     fn withdraw(&mut self) -> Result<Box<dyn ChannelMessage>, Rejection> {

@@ -120,9 +120,23 @@ enum Phase {
 }
 
 #[derive(Clone, Serializable)]
+struct Outer {
+    #[amiko(flatten)]
+    out: Inner,
+    other: Number,
+}
+
+#[derive(Clone, Serializable)]
+struct Inner {
+    input: Number,
+    #[amiko(flatten)]
+    class: Generic<Text, 2>,
+}
+
+#[derive(Clone, Serializable)]
 struct Generic<Some, const N: usize> {
     value: Some,
-    other: [Number; N],
+    list: [Number; N],
 }
 
 // Its methods are called like those that stand behind it.
@@ -208,6 +222,14 @@ macro_rules! classes {
             Whole($object),
         }
 
+        #[derive(Clone, Serializable)]
+        struct Flat<$parameter> {
+            #[amiko(flatten)]
+            other: $parameter,
+            #[amiko(flatten)]
+            $field: $object,
+        }
+
         #[amiko(polymorphic)]
         trait $interface: Serializable {}
 
@@ -235,6 +257,9 @@ fn main() {
     let pair = Pair { one: 1 as Number, other: [2].into(), third: 3, fourth: 4 as Number };
     equal(amiko_core::to_json(&pair).unwrap(), text.into());
     equal(amiko_core::to_json(&amiko_core::from_json::<Pair<Number, Number>>(text).unwrap()).unwrap(), text.into());
+
+    let text = r#"{"_class":"Outer","input":1,"value":"","list":[2,3],"other":4}"#;
+    equal(amiko_core::to_json(&amiko_core::from_json::<Outer>(text).unwrap()).unwrap(), text.into());
 
     let item = Item {
         out: 1,

@@ -60,11 +60,35 @@ fn check(root: &Root, _: &RootUndo) -> Result<(), Rejection> {
 #[derive(Clone, Default, Serializable, Node)]
 pub struct Nobody {}
 
+/// A class that takes in another one, which is less visible.
+#[derive(Clone, Serializable)]
+pub struct Around<T> {
+    #[amiko(flatten)]
+    inner: Inner<T>,
+    /// A field.
+    pub last: u64,
+}
+
+#[derive(Clone, Serializable)]
+struct Inner<T> {
+    values: Vec<Hidden>,
+    selves: Vec<Self>,
+    #[amiko(skip)]
+    parameter: std::marker::PhantomData<T>,
+}
+
+#[derive(Clone, Serializable)]
+struct Hidden {}
+
 /// A class without values.
 #[derive(Clone, Serializable)]
 pub enum Never {}
 
 fn main() {
+    let inner = Inner { values: vec![Hidden {}], selves: Vec::new(), parameter: std::marker::PhantomData::<u8> };
+    let text = r#"{"_class":"Around","values":[{"_class":"Hidden"}],"selves":[],"last":1}"#;
+    assert_eq!(to_json(&Around { inner, last: 1 }).unwrap(), text);
+    assert_eq!(to_json(&from_json::<Around<u8>>(text).unwrap()).unwrap(), text);
     let root = Root { items: [(Id::new(1u64), Item { some_value: 2, cache: vec![3] })].into_iter().collect(), ..Root::default() };
     let text = to_json(&root).unwrap();
     assert_eq!(text, r#"{"_class":"Root","items":{"1":{"_class":"Item","someValue":2}},"name":""}"#);
