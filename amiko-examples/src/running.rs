@@ -9,7 +9,7 @@ use crate::payment::{
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::Store;
-use amiko_net::{Handle, NetSettings, Noise, Runtime, SecretKey};
+use amiko_runtime::{Handle, NetSettings, Noise, Runtime, SecretKey};
 use std::error::Error;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -31,7 +31,7 @@ fn functions(folder: &Path, found: &mut BTreeSet<String>) {
 #[test]
 fn every_test_that_is_named_is_there() {
     let mut found = BTreeSet::new();
-    for folder in ["amiko-core/src", "amiko-core/tests", "amiko-net/src", "amiko-net/tests", "amiko-examples/tests"] {
+    for folder in ["amiko-core/src", "amiko-core/tests", "amiko-runtime/src", "amiko-runtime/tests", "amiko-examples/tests"] {
         functions(&root().join(folder), &mut found);
     }
     let table = table();
@@ -50,7 +50,7 @@ fn every_limit_is_named() {
     const OTHERS: [&str; 6] = ["listen", "conversation", "dialect", "durability", "log", "clock"];
     let table = table();
     for (file, begin) in [
-        ("amiko-net/src/settings.rs", "pub struct NetSettings {"),
+        ("amiko-runtime/src/settings.rs", "pub struct NetSettings {"),
         ("amiko-core/src/conversation/settings.rs", "pub struct ConversationSettings {"),
         ("amiko-core/src/event/limits.rs", "pub struct Limits {"),
         ("amiko-examples/src/payment/limits.rs", "pub struct PaymentLimits {"),

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use amiko_net::{Noise, SecretKey, Transport};
+use amiko_runtime::{Noise, SecretKey, Transport};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

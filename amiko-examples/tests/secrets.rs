@@ -9,7 +9,7 @@ use amiko_examples::payment::{
     Address, LinkUrl, Notice, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
     PaymentProtocol, Reply,
 };
-use amiko_net::{Handle, NetSettings, Noise, Runtime, SecretKey};
+use amiko_runtime::{Handle, NetSettings, Noise, Runtime, SecretKey};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use amiko_examples::payment::LinkUrl;
-use amiko_net::{Noise, SecretKey, Transport};
+use amiko_runtime::{Noise, SecretKey, Transport};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@
 use amiko_core::prelude::*;
 use amiko_examples::payment::Outcome;
 use amiko_examples::running::{self, RunningNetwork};
-use amiko_net::{Durability, NetSettings, SecretKey};
+use amiko_runtime::{Durability, NetSettings, SecretKey};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// Enough for as many payments as there will be.

@@ -3,7 +3,7 @@
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
-use amiko_net::{Event, NetSettings, Protocol, Runtime, Transport, Welcome};
+use amiko_runtime::{Event, NetSettings, Protocol, Runtime, Transport, Welcome};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,6 @@
 //! Encrypted streams whose bytes the fuzzer has in its hands.
 
-use amiko_net::{Noise, SecretKey, Transport};
+use amiko_runtime::{Noise, SecretKey, Transport};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Mutex;

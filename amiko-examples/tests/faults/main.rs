@@ -13,7 +13,7 @@ use amiko_examples::payment::{
     Address, LinkUrl, Notice, Outcome, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope,
     PaymentNodeMessage, PaymentProtocol, PaymentRecord, Reply, Role,
 };
-use amiko_net::{Handle, NetSettings, Noise, Runtime, SecretKey, Tcp, Transport};
+use amiko_runtime::{Handle, NetSettings, Noise, Runtime, SecretKey, Tcp, Transport};
 use proxy::{FAULTS, Faults, Pieces};
 use serde_json::Value;
 use std::collections::BTreeMap;

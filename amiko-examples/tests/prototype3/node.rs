@@ -5,7 +5,7 @@ use amiko_core::engine::{Engine, Settings};
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
 use amiko_examples::payment::{PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol, Reply};
-use amiko_net::{Dialect, Handle, NetSettings, RunError, Runtime};
+use amiko_runtime::{Dialect, Handle, NetSettings, RunError, Runtime};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

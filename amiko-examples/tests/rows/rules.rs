@@ -1,6 +1,6 @@
 //! A message that breaks a rule: the event is rolled back as a whole and logged with its reason, and the link goes on.
 //!
-//! What isn't a message at all never comes to a machine: see `amiko-net/tests/wire.rs`.
+//! What isn't a message at all never comes to a machine: see `amiko-runtime/tests/wire.rs`.
 
 use super::common::{Net, PAYEE, PAYER, link_to};
 use super::stories::When;

@@ -8,7 +8,7 @@ use crate::screen::{self, Progress};
 use amiko_core::prelude::*;
 use amiko_examples::payment::{Outcome, PaymentNode};
 use amiko_examples::running::{self, RunningNetwork};
-use amiko_net::NetSettings;
+use amiko_runtime::NetSettings;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 
 use crate::failure::{Failure, chain};
 use amiko_core::PublicKey;
-use amiko_net::SecretKey;
+use amiko_runtime::SecretKey;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};

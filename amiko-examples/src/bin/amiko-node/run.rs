@@ -15,7 +15,7 @@ use amiko_examples::payment::{
     PaymentProtocol, Reply,
 };
 use amiko_examples::running::OutgoingPayment;
-use amiko_net::{BindError, Dialect, Handle, NetSettings, Noise, Runtime, SecretKey, Transport};
+use amiko_runtime::{BindError, Dialect, Handle, NetSettings, Noise, Runtime, SecretKey, Transport};
 use std::error::Error;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -24,7 +24,7 @@ const TEXT: &str = "\
 An event is a payment: it reads three objects of 100,000 at random and changes two. Events are made durable in groups.
 
 - **Amiko** keeps the objects in memory, writes what changed in them, and syncs once for each group: on another thread, while the \
-  next group is handled, as `amiko-net` does.
+  next group is handled, as `amiko-runtime` does.
 - A user of **SQLite**, **redb**, **fjall** or **LMDB** keeps the objects in the store: each is one JSON value under its integer \
   key, the kind of key that suits them best. For each event the three objects are read and parsed, and the two that changed are \
   written whole; serde_json does both. A group is one transaction of SQLite (WAL, synchronous=FULL), redb and LMDB. fjall, where \

@@ -9,7 +9,7 @@ use amiko_core::prelude::*;
 use amiko_core::store::{Access, DirectorySettings, LockError, OsVfs, Store, Vfs, VfsFile};
 use amiko_examples::payment::{Outcome, PaymentNode};
 use amiko_examples::running::{self, RunningNetwork};
-use amiko_net::{Durability, Handle, NetSettings, SecretKey};
+use amiko_runtime::{Durability, Handle, NetSettings, SecretKey};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;

@@ -24,7 +24,7 @@ types. The file is in the memory of the operating system, and reading it is part
 only. The same container is a hash table of shared objects and an ordered set of its keys, as in a table of Amiko; the plain maps \
 of the standard library stand beside it. Each turn has a process of its own, as whoever opens a state has.
 
-The pause: one thread handles events and syncs every hundred of them on another one, as `amiko-net` does; each call is timed, and \
+The pause: one thread handles events and syncs every hundred of them on another one, as `amiko-runtime` does; each call is timed, and \
 told by whether a snapshot was being written in its group. While the disk is awaited the loop has nothing else to do.";
 
 const OBJECTS: u64 = 1_000_000;

@@ -6,7 +6,7 @@
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::{Memory, MemoryWork, RecoverError, Recovered, Recovery, Store, StoreError, Usage, Work};
-use amiko_net::{Dialect, Handle, NetSettings, Protocol, RunError, Runtime, Tcp, Transport, Welcome};
+use amiko_runtime::{Dialect, Handle, NetSettings, Protocol, RunError, Runtime, Tcp, Transport, Welcome};
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;

@@ -33,7 +33,7 @@ pub type Log = Arc<dyn Fn(&Event) + Send + Sync>;
 /// How a runtime works.
 ///
 /// ```
-/// use amiko_net::NetSettings;
+/// use amiko_runtime::NetSettings;
 /// let mut settings = NetSettings::default();
 /// settings.listen = Some(([127, 0, 0, 1], 4321).into());
 /// settings.log = Some(std::sync::Arc::new(|event| println!("{event}")));

@@ -4,7 +4,7 @@
 
 mod common;
 
-use amiko_net::{Noise, SecretKey, Transport};
+use amiko_runtime::{Noise, SecretKey, Transport};
 use common::*;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn key(seed: u8) -> SecretKey {
     SecretKey::new([seed; 32])
 }
 
-async fn start_noise(name: &str, dial: Option<String>, seed: u8, settings: amiko_net::NetSettings) -> Running {
+async fn start_noise(name: &str, dial: Option<String>, seed: u8, settings: amiko_runtime::NetSettings) -> Running {
     let protocol = TalkProtocol { dice: false, open: false };
     start_on(engine(name, dial), settings, protocol, Noise::new(key(seed))).await
 }

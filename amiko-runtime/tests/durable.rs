@@ -5,7 +5,7 @@
 mod common;
 
 use amiko_core::Time;
-use amiko_net::{CommandError, Durability, RunError};
+use amiko_runtime::{CommandError, Durability, RunError};
 use common::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -4,7 +4,7 @@
 
 mod common;
 
-use amiko_net::Runtime;
+use amiko_runtime::Runtime;
 use common::*;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;

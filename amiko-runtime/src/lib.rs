@@ -6,8 +6,8 @@
 //! a [`Handle`] is how other tasks and threads talk to it.
 //!
 //! ```
-//! use amiko_core::{Hosts, PublicKey, engine::Engine, prelude::*, store::Memory};
-//! use amiko_net::{NetSettings, Protocol, Runtime, Welcome};
+//! use amiko_core::{Hosts, PublicKey, prelude::*, store::Memory};
+//! use amiko_runtime::{NetSettings, Protocol, Runtime, Welcome};
 //!
 //! /// Counts what its peer says, over the connection of the same name.
 //! #[derive(Clone, Default, Serializable)]
@@ -56,7 +56,7 @@
 //!     }
 //! }
 //!
-//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! # tokio::runtime::Runtime::new()?.block_on(async {
 //! let engine = Engine::open_with(Memory::new(), Settings::default(), || {
 //!     Counters { counters: [(Id::new("one"), Counter::default())].into_iter().collect() }
 //! })?;
@@ -64,15 +64,13 @@
 //! settings.listen = Some(([127, 0, 0, 1], 0).into());
 //! let runtime = Runtime::bind(engine, Counting, settings).await?;
 //! let handle = runtime.handle();
-//! let user = async {
-//!     let seven = Counters::envelope(Id::<Counter>::new("one"), Count::Up { by: 7 });
-//!     let replies = handle.command(seven).await;
-//!     handle.stop();
-//!     replies
-//! };
-//! let (engine, replies) = tokio::join!(runtime.run(), user);
-//! assert_eq!(replies?, [7]);
-//! assert_eq!(engine?.node().counters.get(&Id::new("one")).map(|counter| counter.count), Some(7));
+//! let running = tokio::spawn(runtime.run());
+//!
+//! let seven = Counters::envelope(Id::<Counter>::new("one"), Count::Up { by: 7 });
+//! assert_eq!(handle.command(seven).await?, [7]);
+//! handle.stop();
+//! let engine = running.await??;
+//! assert_eq!(engine.node().counters.get(&Id::new("one")).map(|counter| counter.count), Some(7));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -99,9 +97,12 @@
 //! Invariant of the crate: the outbox in the engine is the only queue of messages to a peer. A socket holds one batch of
 //! lines that is being written, and a number: how far into the outbox it has come.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod disk;
 mod error;
 mod handle;
+#[cfg(feature = "net")]
 mod noise;
 mod places;
 mod rate;
@@ -109,6 +110,8 @@ mod runtime;
 mod settings;
 mod socket;
 mod sockets;
+#[cfg(feature = "net")]
+mod tcp;
 mod transport;
 
 pub use amiko_core::conversation::{
@@ -117,7 +120,10 @@ pub use amiko_core::conversation::{
 };
 pub use error::{BindError, CommandError, RunError, Stopped};
 pub use handle::Handle;
+#[cfg(feature = "net")]
 pub use noise::{Noise, NoiseError, NoiseStream, SecretKey};
 pub use runtime::Runtime;
 pub use settings::{Clock, Durability, Log, NetSettings};
-pub use transport::{Stream, Tcp, Transport};
+#[cfg(feature = "net")]
+pub use tcp::Tcp;
+pub use transport::{Stream, Transport};

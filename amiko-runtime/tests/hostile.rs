@@ -5,7 +5,7 @@
 
 mod common;
 
-use amiko_net::{NetSettings, Noise, SecretKey, Transport};
+use amiko_runtime::{NetSettings, Noise, SecretKey, Transport};
 use common::*;
 use std::collections::VecDeque;
 use std::net::SocketAddr;

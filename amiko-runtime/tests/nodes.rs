@@ -4,7 +4,7 @@
 
 mod common;
 
-use amiko_net::{BindError, CommandError, Handle, Runtime, Stopped};
+use amiko_runtime::{BindError, CommandError, Handle, Runtime, Stopped};
 use common::*;
 use std::io;
 use std::net::SocketAddr;

@@ -15,7 +15,8 @@ pub use error::NoiseError;
 pub use key::SecretKey;
 pub use stream::NoiseStream;
 
-use crate::transport::{Tcp, Transport};
+use crate::tcp::Tcp;
+use crate::transport::Transport;
 use amiko_core::{PeerAddress, PublicKey};
 use handshake::Pattern;
 use std::io;
@@ -31,7 +32,7 @@ const TAG: usize = 16;
 /// (`Noise_XK`), at `anonymous:KEY@HOST:PORT` the dialler stays unknown (`Noise_NK`). Nobody is dialled without a key.
 ///
 /// ```
-/// use amiko_net::{Noise, SecretKey, Transport};
+/// use amiko_runtime::{Noise, SecretKey, Transport};
 /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {

@@ -11,7 +11,9 @@ use crate::handle::{Answer, Call, Handle, Question};
 use crate::settings::{Durability, NetSettings};
 use crate::socket::Signal;
 use crate::sockets::Sockets;
-use crate::transport::{Tcp, Transport};
+#[cfg(feature = "net")]
+use crate::tcp::Tcp;
+use crate::transport::Transport;
 use amiko_core::conversation::{Conversations, Protocol};
 use amiko_core::engine::{EventError, Sequence};
 use amiko_core::event::{Output, Request};
@@ -53,8 +55,9 @@ enum Asked<N: Node, S: Store> {
 
 /// A node on the network: an engine, and the one event loop around it.
 ///
-/// It needs a tokio runtime with I/O and time, of either kind; [`Runtime::run`] is one task, and the sockets are others.
-pub struct Runtime<P: Protocol, S: Store, T: Transport = Tcp> {
+/// It needs a tokio runtime with I/O and time, of either kind; [`Runtime::run`] is one task, and the sockets are others. All of
+/// them can be moved between threads, so that `tokio::spawn(runtime.run())` works everywhere.
+pub struct Runtime<P: Protocol, S: Store, T: Transport> {
     engine: Engine<P::Node, S>,
     /// Not there before the loop runs.
     disk: Option<Disk<S::Work>>,
@@ -81,7 +84,8 @@ pub struct Runtime<P: Protocol, S: Store, T: Transport = Tcp> {
     requests: u64,
 }
 
-impl<P: Protocol, S: Store> Runtime<P, S> {
+#[cfg(feature = "net")]
+impl<P: Protocol, S: Store> Runtime<P, S, Tcp> {
     /// A node on plain TCP. It listens from now on, and does everything else in [`Runtime::run`].
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 /// The secret half of a node's key: whoever has it is this node.
 ///
 /// ```
-/// use amiko_net::SecretKey;
+/// use amiko_runtime::SecretKey;
 /// let key = SecretKey::generate()?;
 /// assert_eq!(SecretKey::new(*key.expose()).public(), key.public());
 /// assert_eq!(format!("{key:?}"), "SecretKey(…)");

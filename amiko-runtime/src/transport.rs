@@ -7,14 +7,13 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 
 /// A stream of bytes in both directions.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
 
-/// What makes streams: [`Tcp`], or [`Noise`](crate::Noise), which encrypts.
+/// What makes streams: with the feature `net`, `Tcp`, and `Noise`, which encrypts.
 pub trait Transport: Send + Sync + 'static {
     /// A stream to a peer.
     type Stream: Stream;
@@ -61,39 +60,4 @@ pub trait Transport: Send + Sync + 'static {
     /// # Errors
     /// The peer can't be reached, isn't who it should be, or the address isn't one.
     fn dial(&self, address: &str) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-}
-
-/// Plain TCP, without delay for small lines: anybody on the way can read and change everything, and nobody proves who they
-/// are. Addresses are `host:port`.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Tcp;
-
-impl Transport for Tcp {
-    type Stream = TcpStream;
-    type Incoming = TcpStream;
-    type Listener = TcpListener;
-
-    async fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
-        TcpListener::bind(address).await
-    }
-
-    fn local_addr(&self, listener: &TcpListener) -> io::Result<SocketAddr> {
-        listener.local_addr()
-    }
-
-    async fn accept(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-        let (stream, peer) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        Ok((stream, peer))
-    }
-
-    async fn handshake(&self, incoming: TcpStream) -> io::Result<(TcpStream, Option<PublicKey>)> {
-        Ok((incoming, None))
-    }
-
-    async fn dial(&self, address: &str) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
 }
