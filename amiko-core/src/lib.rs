@@ -1,4 +1,4 @@
-#![doc = include_str!("../../README.md")]
+#![doc = include_str!("../README.md")]
 #![doc = ""]
 //! # Where to read on
 //!
@@ -6,6 +6,7 @@
 //! [`StateMachine`], [`Phases`], [`Context`] and [`Node`], how they act; [`Engine`], what makes each event a transaction;
 //! [`store`], what is on disk.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // A library prints nothing.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 

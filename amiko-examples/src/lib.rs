@@ -3,3 +3,8 @@
 
 pub mod payment;
 pub mod running;
+
+/// The examples of `docs/testing.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/testing.md")]
+struct Testing;

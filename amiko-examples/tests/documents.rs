@@ -31,7 +31,9 @@ fn functions(folder: &Path, found: &mut BTreeSet<String>) {
 #[test]
 fn every_test_that_is_named_is_there() {
     let mut found = BTreeSet::new();
-    for folder in ["amiko-core/src", "amiko-core/tests", "amiko-runtime/src", "amiko-runtime/tests", "amiko-examples/tests"] {
+    for folder in
+        ["amiko-core/src", "amiko-core/tests", "amiko-runtime/src", "amiko-runtime/tests", "amiko-examples/tests"]
+    {
         functions(&root().join(folder), &mut found);
     }
     let table = table();

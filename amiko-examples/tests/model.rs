@@ -5,12 +5,12 @@
 
 use amiko_core::prelude::*;
 use amiko_core::sim::NodeIndex;
-use amiko_core::sim::model::stateright::Property;
-use amiko_core::sim::model::{FaultLimits, WorldModel, WorldState};
 use amiko_examples::payment::{
     Address, Link, MeetingPoint, Outcome, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope,
     PaymentNodeMessage, PaymentProtocol, PlainChannel, Reply,
 };
+use amiko_model::stateright::Property;
+use amiko_model::{FaultLimits, WorldModel, WorldState};
 
 const PAYER: NodeIndex = 0;
 const HUB: NodeIndex = 1;

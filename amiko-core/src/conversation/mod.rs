@@ -34,7 +34,6 @@ mod framing;
 mod links;
 mod peer;
 mod protocol;
-#[cfg(feature = "sim")]
 mod reach;
 mod session;
 mod settings;
@@ -48,8 +47,7 @@ pub(crate) use frame::{About, Frame, parse, push_message, push_received, push_st
 pub use framing::Lines;
 pub use peer::{PeerAddress, PeerAddressError, PublicKey};
 pub use protocol::{Protocol, Welcome};
-#[cfg(feature = "sim")]
-pub(crate) use reach::reach;
+pub use reach::reach;
 pub use settings::{ConversationSettings, Dialect};
 pub use writing::Transmit;
 

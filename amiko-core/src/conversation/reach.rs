@@ -7,7 +7,7 @@ use super::peer::{PeerAddress, PublicKey};
 /// The one of these addresses that is dialled, and whom its node sees dialling: who `dialler` proves to be.
 ///
 /// It is what a transport that encrypts leads to, for networks that are simulated.
-pub(crate) fn reach<'a>(
+pub fn reach<'a>(
     mut addresses: impl Iterator<Item = &'a str>,
     dialler: &str,
     address: &str,

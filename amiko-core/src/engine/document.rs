@@ -20,16 +20,20 @@ use std::sync::Arc;
 const FORMAT: u32 = 1;
 const FIELDS: &[&str] = &["format", "seq", "schema", "state", "timers", "connections"];
 
-/// What is read back from a store. A copy shares its objects.
+/// All that is on the disk of a node. A copy shares its objects.
 #[derive(Clone)]
-pub(crate) struct Document<N: Node> {
-    pub(crate) state: N,
-    pub(crate) timers: Table<Timer<N>>,
-    pub(crate) connections: Table<Connection<N>>,
+pub struct Document<N: Node> {
+    /// The node.
+    pub state: N,
+    /// Its timers.
+    pub timers: Table<Timer<N>>,
+    /// Its connections.
+    pub connections: Table<Connection<N>>,
 }
 
 impl<N: Node> Document<N> {
-    pub(crate) fn new(state: N) -> Self {
+    /// A node without timers and connections.
+    pub fn new(state: N) -> Self {
         Self { state, timers: Table::new(), connections: Table::new() }
     }
 

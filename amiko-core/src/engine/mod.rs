@@ -20,6 +20,7 @@ mod transaction;
 mod ways_in;
 
 pub use cause::Cause;
+pub use document::Document;
 pub use edit::EditError;
 pub use error::{EngineOpenError, EventError, SyncError};
 pub use history::HistoryEntry;
@@ -37,7 +38,7 @@ use crate::store::{Damaged, Directory, Store, Torn};
 use crate::time::Time;
 use crate::tree::{EngineOnly, Id, Name, Object, Referrers, StrongReferences, Table};
 use compaction::Compaction;
-pub(crate) use document::Document;
+
 use document::Restored;
 use history::History;
 use sealed::Sealed;
@@ -158,7 +159,10 @@ impl<N: Node, S: Store> Engine<N, S> {
     }
 
     /// The same; a new store gets this state, with its timers and connections.
-    pub(crate) fn open_document(
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_document(
         mut store: S,
         settings: Settings,
         initial: impl FnOnce() -> Document<N>,
@@ -356,20 +360,19 @@ impl<N: Node, S: Store> Engine<N, S> {
             .map(Writer::into_string)
     }
 
-    /// A copy that shares all objects.
-    #[cfg(feature = "model")]
-    pub(crate) fn copy(&self) -> Document<N> {
+    /// All that is on its disk, or is going to be with the next sync. It shares its objects with the engine.
+    pub fn to_document(&self) -> Document<N> {
         let dispatcher = &self.event.dispatcher;
         let (timers, connections) = (dispatcher.timers().clone(), dispatcher.connections().clone());
         Document { state: self.node.clone(), timers, connections }
     }
 
-    #[cfg(feature = "model")]
-    pub(crate) fn store(&self) -> &S {
+    /// The store.
+    pub fn store(&self) -> &S {
         &self.store
     }
 
-    /// Gives the store back.
+    /// Returns the store.
     pub fn into_store(self) -> S {
         self.store
     }

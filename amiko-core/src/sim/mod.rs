@@ -6,8 +6,6 @@
 mod clock;
 mod disk;
 mod faults;
-#[cfg(feature = "model")]
-pub mod model;
 mod network;
 mod swarm;
 mod trace;
@@ -58,8 +56,3 @@ impl Random {
         self.next() % limit.max(1)
     }
 }
-
-/// The examples of `docs/testing.md`.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/testing.md")]
-struct Testing;

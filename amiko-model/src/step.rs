@@ -2,21 +2,21 @@
 //!
 //! Invariant: an action that changes nothing leads nowhere, so that no path goes round in a circle because of it.
 
-use super::node::{Broken, Input, Outcome};
-use super::state::{Action, WorldState};
-use super::{Choice, WorldModel};
-use crate::conversation::{Protocol, reach};
-use crate::dispatcher::Connection;
-use crate::serializable::to_json;
-use crate::sim::NodeIndex;
-use crate::time::Time;
-use crate::tree::Id;
-use crate::tree::Tree;
+use crate::NodeIndex;
+use crate::node::{Broken, Input, Outcome};
+use crate::state::{Action, WorldState};
+use crate::{Choice, WorldModel};
+use amiko_core::Time;
+use amiko_core::conversation::{Protocol, reach};
+use amiko_core::dispatcher::Connection;
+use amiko_core::serializable::to_json;
+use amiko_core::tree::Id;
+use amiko_core::tree::Tree;
 use std::sync::Arc;
 
 impl<P: Protocol> WorldModel<P> {
     /// What may happen; some of it comes to nothing.
-    pub(super) fn possible(&self, state: &WorldState<P::Node>, actions: &mut Vec<Action>) {
+    pub(crate) fn possible(&self, state: &WorldState<P::Node>, actions: &mut Vec<Action>) {
         if state.broken.is_some() {
             return;
         }
@@ -43,7 +43,7 @@ impl<P: Protocol> WorldModel<P> {
     }
 
     /// What happens by itself, sooner or later.
-    pub(super) fn under_way(&self, state: &WorldState<P::Node>, actions: &mut Vec<Action>) {
+    pub(crate) fn under_way(&self, state: &WorldState<P::Node>, actions: &mut Vec<Action>) {
         for (index, node) in state.nodes.iter().enumerate().filter(|(index, _)| state.is_up(*index)) {
             if node.due.is_some_and(|due| due <= state.now) {
                 actions.push(Action::Tick { node: index });
@@ -73,7 +73,7 @@ impl<P: Protocol> WorldModel<P> {
     }
 
     /// The state that an action leads to; none if it changes nothing.
-    pub(super) fn follow(&self, state: &WorldState<P::Node>, action: &Action) -> Option<WorldState<P::Node>> {
+    pub(crate) fn follow(&self, state: &WorldState<P::Node>, action: &Action) -> Option<WorldState<P::Node>> {
         let followed = match action {
             Action::Choose { choice } => self.choose(state, *choice),
             Action::Tick { node } => self.tick(state, *node),

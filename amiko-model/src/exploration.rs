@@ -2,9 +2,9 @@
 //!
 //! Invariant: each way begins with the state that everything begins with, and names every action on it.
 
-use super::{Action, WorldModel, WorldState};
-use crate::conversation::Protocol;
-use crate::serializable::Serializable;
+use crate::{Action, WorldModel, WorldState};
+use amiko_core::conversation::Protocol;
+use amiko_core::serializable::Serializable;
 use stateright::{Checker, Expectation, Model, Path};
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
@@ -114,7 +114,7 @@ impl<P: Protocol> WorldModel<P> {
             Action::Tick { node } => format!("timers of {} fire", name(node)),
             Action::Dial { node, connection } => format!("{} dials on connection {connection}", name(node)),
             Action::Deliver { node, connection, lost } => {
-                let end = (*node, crate::tree::Id::new(connection.clone()));
+                let end = (*node, amiko_core::tree::Id::new(connection.clone()));
                 let to = state.sockets.get(&end).map_or("nobody", |(peer, _)| name(peer));
                 let line = state.nodes.get(*node).and_then(|node| node.waiting.get(&end.1));
                 let message = line.and_then(|line| line.message.class()).unwrap_or("a message");

@@ -4,9 +4,9 @@
 
 use amiko_core::prelude::*;
 use amiko_core::serializable::{Reader, Writer};
-use amiko_core::sim::model::stateright::Property;
-use amiko_core::sim::model::{Exploration, FaultLimits, SetupError, WorldModel, WorldState};
 use amiko_core::{Protocol, PublicKey, ReadError, Welcome, WriteError};
+use amiko_model::stateright::Property;
+use amiko_model::{Exploration, FaultLimits, SetupError, WorldModel, WorldState};
 
 /// A purse that gives coins to another one.
 #[derive(Clone, Default, Serializable, Node)]

@@ -1,14 +1,14 @@
 //! Every order of events: a small world for the model checker [`stateright`].
 //!
-//! A [`World`](crate::sim::World) draws one way of many from a seed. A [`WorldModel`] goes all ways: it visits every state that a
+//! A [`World`](https://docs.rs/amiko-core/latest/amiko_core/sim/struct.World.html) draws one way of many from a seed. A [`WorldModel`] goes all ways: it visits every state that a
 //! few nodes can come to, whichever message, timer, choice of a user or fault comes next, and shows the way to a state in
 //! which something doesn't hold.
 //!
-//! Invariant: whatever happens to a node in here happens to it in an [`Engine`](crate::Engine) that runs the very handlers
+//! Invariant: whatever happens to a node in here happens to it in an [`Engine`](amiko_core::Engine) that runs the very handlers
 //! that run in production.
 //!
 //! ```
-//! use amiko_core::sim::model::{FaultLimits, WorldModel, WorldState, stateright::Property};
+//! use amiko_model::{FaultLimits, WorldModel, WorldState, stateright::Property};
 //! use amiko_core::{Protocol, PublicKey, Welcome, prelude::*};
 //!
 //! /// A purse, and the connection to another one.
@@ -80,7 +80,7 @@
 //! assert!(found.failures.is_empty(), "{found}");
 //! println!("{found}"); // 80 states of the world, …: all properties hold
 //! # assert_eq!(found.states, 80);
-//! # Ok::<(), amiko_core::sim::model::SetupError>(())
+//! # Ok::<(), amiko_model::SetupError>(())
 //! ```
 //!
 //! # What happens in a model
@@ -104,7 +104,7 @@
 //! enough that nodes crash between events.
 //!
 //! What isn't in it: disks that fail, peers that lie, clocks that differ, two sockets for one connection. That is for the
-//! [`World`](crate::sim::World).
+//! [`World`](https://docs.rs/amiko-core/latest/amiko_core/sim/struct.World.html).
 //!
 //! # What can be asked
 //!
@@ -136,18 +136,20 @@ pub use exploration::{Exploration, Failure};
 pub use state::{Action, WorldState};
 pub use stateright;
 
-use crate::conversation::Protocol;
-use crate::engine::Document;
-use crate::machine::Node;
-use crate::serializable::{WriteError, to_json};
-use crate::sim::NodeIndex;
-use crate::time::secs;
-use crate::tree::Tree;
+use amiko_core::Node;
+use amiko_core::conversation::Protocol;
+use amiko_core::engine::Document;
+use amiko_core::secs;
+use amiko_core::serializable::{WriteError, to_json};
+use amiko_core::tree::Tree;
 use node::{Input, Nodes};
 use stateright::{Model, Property};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A node of a world, in the order in which they were added.
+pub type NodeIndex = usize;
 
 /// What may go wrong in a world, on each of its ways.
 #[derive(Debug, Clone)]
@@ -203,7 +205,7 @@ impl<P: Protocol> WorldModel<P> {
         }
     }
 
-    /// Adds a node that others dial at `address`, as [`World::add`](crate::sim::World::add) does.
+    /// Adds a node that others dial at `address`, as `World::add` of `amiko_core::sim` does.
     ///
     /// # Errors
     /// The node has no exact text.

@@ -4,39 +4,39 @@
 //! production, and looked up whenever another state of the world has the same node in it: the states of a world are many,
 //! those of a single node are few.
 
-use crate::conversation::Protocol;
-use crate::dispatcher::{Connection, Standing};
-use crate::engine::{Document, Engine, Entropy, EventError, Settings};
-use crate::event::{Output, Request};
-use crate::machine::Node;
-use crate::serializable::{WriteError, to_json};
-use crate::sim::NodeIndex;
-use crate::store::Memory;
-use crate::time::Time;
-use crate::tree::Id;
+use crate::NodeIndex;
+use amiko_core::Node;
+use amiko_core::Time;
+use amiko_core::conversation::Protocol;
+use amiko_core::dispatcher::{Connection, Standing};
+use amiko_core::engine::{Document, Engine, Entropy, EventError, Settings};
+use amiko_core::event::{Output, Request};
+use amiko_core::serializable::{WriteError, to_json};
+use amiko_core::store::Memory;
+use amiko_core::tree::Id;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One state of one node: all that is on its disk.
-pub(super) struct NodeState<N: Node> {
+pub(crate) struct NodeState<N: Node> {
     /// States of nodes, counted as they are met.
     number: usize,
     /// The same in every run.
-    pub(super) fingerprint: u64,
-    pub(super) text: Arc<str>,
-    pub(super) document: Document<N>,
+    pub(crate) fingerprint: u64,
+    pub(crate) text: Arc<str>,
+    pub(crate) document: Document<N>,
     /// When the next timer is due.
-    pub(super) due: Option<Time>,
+    pub(crate) due: Option<Time>,
     /// Of each connection, the first message that the peer hasn't confirmed.
-    pub(super) waiting: BTreeMap<Id<Connection<N>>, Line<N>>,
+    pub(crate) waiting: BTreeMap<Id<Connection<N>>, Line<N>>,
 }
 
 /// One message on its way.
-pub(super) struct Line<N: Node> {
-    pub(super) index: u64,
-    pub(super) message: Arc<N::Network>,
+pub(crate) struct Line<N: Node> {
+    pub(crate) index: u64,
+    pub(crate) message: Arc<N::Network>,
     text: Arc<str>,
 }
 
@@ -62,14 +62,14 @@ impl<N: Node> NodeState<N> {
     }
 
     /// Where one of its connections stands. Everything is on disk.
-    pub(super) fn standing(&self, connection: &Id<Connection<N>>) -> Option<Standing> {
+    pub(crate) fn standing(&self, connection: &Id<Connection<N>>) -> Option<Standing> {
         let state = self.document.connections.get(connection)?;
         Some(Standing { received: state.received, first: state.first_unconfirmed(), sent: state.sent })
     }
 }
 
 /// What reaches a node.
-pub(super) enum Input<'a, N: Node> {
+pub(crate) enum Input<'a, N: Node> {
     Tick,
     Command { envelope: &'a N::Envelope, text: Arc<str> },
     Message { connection: &'a Id<Connection<N>>, line: &'a Line<N> },
@@ -104,16 +104,16 @@ impl<N: Node> Input<'_, N> {
 }
 
 /// What came of it.
-pub(super) struct Outcome<N: Node> {
-    pub(super) after: Arc<NodeState<N>>,
-    pub(super) rejections: Vec<String>,
+pub(crate) struct Outcome<N: Node> {
+    pub(crate) after: Arc<NodeState<N>>,
+    pub(crate) rejections: Vec<String>,
     /// Whether the node says that it has the message.
-    pub(super) confirmed: bool,
-    pub(super) closed: Vec<Id<Connection<N>>>,
+    pub(crate) confirmed: bool,
+    pub(crate) closed: Vec<Id<Connection<N>>>,
 }
 
 /// A promise that the engine has made and not kept.
-pub(super) type Broken = Arc<str>;
+pub(crate) type Broken = Arc<str>;
 
 fn broken(error: impl fmt::Display) -> Broken {
     error.to_string().into()
@@ -123,7 +123,7 @@ type States<N> = HashMap<(NodeIndex, Arc<str>), Arc<NodeState<N>>>;
 type Steps<N> = HashMap<(usize, Time, Key), Result<Arc<Outcome<N>>, Broken>>;
 
 /// All states of nodes that were met, and all steps between them.
-pub(super) struct Nodes<N: Node> {
+pub(crate) struct Nodes<N: Node> {
     states: Mutex<States<N>>,
     steps: Mutex<Steps<N>>,
 }
@@ -134,23 +134,23 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<N: Node> Nodes<N> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { states: Mutex::default(), steps: Mutex::default() }
     }
 
     /// How many states of single nodes were met.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         locked(&self.states).len()
     }
 
     /// Every reason for which anything was rejected.
-    pub(super) fn rejections(&self) -> BTreeSet<String> {
+    pub(crate) fn rejections(&self) -> BTreeSet<String> {
         let steps = locked(&self.steps);
         steps.values().flatten().flat_map(|outcome| outcome.rejections.iter().cloned()).collect()
     }
 
     /// The state that has this document.
-    pub(super) fn state(&self, node: NodeIndex, document: Document<N>) -> Result<Arc<NodeState<N>>, WriteError> {
+    pub(crate) fn state(&self, node: NodeIndex, document: Document<N>) -> Result<Arc<NodeState<N>>, WriteError> {
         let text: Arc<str> = to_json(&document)?.into();
         let mut states = locked(&self.states);
         if let Some(known) = states.get(&(node, Arc::clone(&text))) {
@@ -163,7 +163,7 @@ impl<N: Node> Nodes<N> {
     }
 
     /// Takes a step, or looks it up. An error is a promise that the engine has broken.
-    pub(super) fn step<P: Protocol<Node = N>>(
+    pub(crate) fn step<P: Protocol<Node = N>>(
         &self,
         protocol: &P,
         node: NodeIndex,
@@ -181,7 +181,7 @@ impl<N: Node> Nodes<N> {
     }
 
     /// Takes a step, with an engine that is made for it.
-    pub(super) fn take<P: Protocol<Node = N>>(
+    pub(crate) fn take<P: Protocol<Node = N>>(
         &self,
         protocol: &P,
         node: NodeIndex,
@@ -197,7 +197,7 @@ impl<N: Node> Nodes<N> {
         }
         reopen(&engine, &state.text, "a crash before the sync doesn't lead back to the state before")?;
         let outputs = engine.sync().map_err(broken)?;
-        let text = to_json(&engine.copy()).map_err(broken)?;
+        let text = to_json(&engine.to_document()).map_err(broken)?;
         // What isn't written is no part of a state: so it goes on with what a restart reads.
         let reopened = reopen(&engine, &text, "a crash after the sync doesn't lead to the state after")?;
         let after = self.state(node, reopened).map_err(broken)?;
@@ -217,7 +217,7 @@ impl<N: Node> Nodes<N> {
             && outcome.after.due.is_none_or(|due| due > now)
         {
             handle(protocol, &mut engine, now, input)?;
-            if to_json(&engine.copy()).map_err(broken)? != *outcome.after.text {
+            if to_json(&engine.to_document()).map_err(broken)? != *outcome.after.text {
                 return Err("a message that is repeated acts again".into());
             }
         }
@@ -256,7 +256,7 @@ fn handle<P: Protocol>(
 
 /// What a restart after a crash would find now.
 fn reopen<N: Node>(engine: &Engine<N, Memory>, text: &str, otherwise: &str) -> Result<Document<N>, Broken> {
-    let reopened = Engine::<N, _>::open(engine.store().crash(), settings(0)).map_err(broken)?.copy();
+    let reopened = Engine::<N, _>::open(engine.store().crash(), settings(0)).map_err(broken)?.to_document();
     let found = to_json(&reopened).map_err(broken)?;
     if found == text { Ok(reopened) } else { Err(broken(format_args!("{otherwise}: expected {text}, found {found}"))) }
 }
@@ -266,5 +266,7 @@ fn settings(fingerprint: u64) -> Settings {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&fingerprint.to_be_bytes());
     // What a restart leads to is one of the properties of the model, which it looks at itself.
-    Settings { entropy: Entropy::Seed(seed), history: 0, check_records: false, ..Settings::default() }
+    let mut settings = Settings::default();
+    (settings.entropy, settings.history, settings.check_records) = (Entropy::Seed(seed), 0, false);
+    settings
 }

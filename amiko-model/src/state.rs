@@ -2,38 +2,38 @@
 //!
 //! Invariant: messages are in the outboxes of the nodes and nowhere else: what is under way is what isn't confirmed.
 
-use super::node::{Broken, NodeState};
-use crate::dispatcher::{Connection, Timer};
-use crate::machine::Node;
-use crate::sim::NodeIndex;
-use crate::time::Time;
-use crate::tree::{Id, Table};
+use crate::NodeIndex;
+use crate::node::{Broken, NodeState};
+use amiko_core::Node;
+use amiko_core::Time;
+use amiko_core::dispatcher::{Connection, Timer};
+use amiko_core::tree::{Id, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// A connection as one node knows it.
-pub(super) type End<N> = (NodeIndex, Id<Connection<N>>);
+pub(crate) type End<N> = (NodeIndex, Id<Connection<N>>);
 
 /// One state of a world: what is on the disk of each node, which sockets there are, the time, and how many faults have
 /// happened.
 #[derive(Clone)]
 pub struct WorldState<N: Node> {
-    pub(super) nodes: Vec<Arc<NodeState<N>>>,
-    pub(super) down: BTreeSet<NodeIndex>,
+    pub(crate) nodes: Vec<Arc<NodeState<N>>>,
+    pub(crate) down: BTreeSet<NodeIndex>,
     /// Sockets, from both ends.
-    pub(super) sockets: Arc<BTreeMap<End<N>, End<N>>>,
-    pub(super) now: Time,
+    pub(crate) sockets: Arc<BTreeMap<End<N>, End<N>>>,
+    pub(crate) now: Time,
     /// The choices that were made.
-    pub(super) made: BTreeSet<usize>,
-    pub(super) crashes: u32,
-    pub(super) losses: u32,
-    pub(super) broken: Option<Broken>,
+    pub(crate) made: BTreeSet<usize>,
+    pub(crate) crashes: u32,
+    pub(crate) losses: u32,
+    pub(crate) broken: Option<Broken>,
 }
 
 impl<N: Node> WorldState<N> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             nodes: Vec::new(),
             down: BTreeSet::new(),
@@ -71,17 +71,17 @@ impl<N: Node> WorldState<N> {
         self.now
     }
 
-    pub(super) fn is_up(&self, node: NodeIndex) -> bool {
+    pub(crate) fn is_up(&self, node: NodeIndex) -> bool {
         node < self.nodes.len() && !self.is_down(node)
     }
 
-    pub(super) fn disconnect(&mut self, gone: impl Fn(&End<N>) -> bool) {
+    pub(crate) fn disconnect(&mut self, gone: impl Fn(&End<N>) -> bool) {
         if self.sockets.keys().any(&gone) {
             Arc::make_mut(&mut self.sockets).retain(|one, other| !gone(one) && !gone(other));
         }
     }
 
-    pub(super) fn connect(&mut self, one: End<N>, other: End<N>) {
+    pub(crate) fn connect(&mut self, one: End<N>, other: End<N>) {
         self.disconnect(|end| *end == one || *end == other);
         Arc::make_mut(&mut self.sockets).extend([(one.clone(), other.clone()), (other, one)]);
     }
@@ -124,7 +124,7 @@ impl<N: Node> fmt::Debug for WorldState<N> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// A user makes a choice: this one of those that [`WorldModel::choice`](super::WorldModel::choice) has added.
+    /// A user makes a choice: this one of those that [`WorldModel::choice`](crate::WorldModel::choice) has added.
     Choose {
         /// Which one, in the order in which they were added.
         choice: usize,
