@@ -41,8 +41,6 @@ pub use engine::Engine;
 pub use event::Event;
 pub use machine::{Context, Hosts, Node, Phases, StateMachine};
 pub use rejection::{Delivery, Rejection};
-#[doc(hidden)]
-pub use sabotage::sabotaged;
 pub use serializable::{
     Change, IntoKey, Key, Patch, Pointer, ReadError, Reader, Secret, Serializable, WriteError, Writer, apply_patch,
     from_json, to_json, with_hex,
@@ -65,24 +63,10 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod derive {
     pub use crate::machine::{deliver, deliver_to_node, peek_kind, read_envelope, write_envelope};
+    pub use crate::sabotage::is_sabotaged;
     pub use crate::tree::{EngineOnly, Keyed, NoKey, Sliced, Touched, Tree, has_strong};
 
-    /// Whether two texts differ, at compile time.
-    pub const fn differ(one: &str, other: &str) -> bool {
-        let (one, other) = (one.as_bytes(), other.as_bytes());
-        if one.len() != other.len() {
-            return true;
-        }
-        let mut index = 0;
-        while index < one.len() {
-            if one[index] != other[index] {
-                return true;
-            }
-            index += 1;
-        }
-        false
-    }
-
+    pub use crate::serializable::scan::differ;
     pub use crate::serializable::{
         FieldName, Flatten, Joined, Native, Parts, Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde,
         Registration, called_key, check_class, check_variant, check_version, deserialize, difference_with,

@@ -11,7 +11,7 @@ use super::peer::PublicKey;
 use super::session::Session;
 use super::settings::ConversationSettings;
 use super::{Action, Moment, SocketId};
-use crate::sabotage::sabotaged;
+use crate::sabotage::{Sabotage, sabotaged};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
@@ -160,18 +160,15 @@ impl Links {
 
     /// Gives a connection its socket, in the place of the one that it may have.
     pub(super) fn bind(&mut self, connection: &str, session: Session, now: Moment) {
-        if sabotaged("both_sockets_kept") {
+        if sabotaged(Sabotage::BothSocketsKept) {
             self.sessions.remove(connection);
-        } else {
-            self.abort(connection, Disconnect::Replaced);
         }
+        self.abort(connection, Disconnect::Replaced);
         self.rest(connection);
         let (peer, dialled) = (session.peer.clone(), session.dialled);
         self.events.push_back(Event::Connected { connection: connection.to_owned(), peer, dialled });
-        if sabotaged("back_off_reset_too_early")
-            && let Some(dial) = self.dials.get_mut(connection)
-        {
-            dial.failures = 0;
+        if sabotaged(Sabotage::BackOffResetTooEarly) {
+            self.dials.entry(connection.to_owned()).and_modify(|dial| dial.failures = 0);
         }
         self.connections.insert(session.socket, connection.to_owned());
         self.deadlines.insert((now, Deadline::Session(connection.to_owned(), session.socket)));

@@ -16,7 +16,7 @@ use crate::dispatcher::{Connection, Standing};
 use crate::engine::{Engine, EventError};
 use crate::machine::Node;
 use crate::rejection::Rejection;
-use crate::sabotage::sabotaged;
+use crate::sabotage::{Sabotage, sabotaged};
 use crate::store::{Store, StoreError};
 use crate::time::Time;
 use crate::tree::{Id, Tree};
@@ -332,10 +332,12 @@ impl Conversations {
         theirs: Standing,
     ) -> Result<Option<ProtocolError>, Stop> {
         if about == About::Ping
-            && !sabotaged("ping_unanswered")
             && let Some(session) = self.links.session_mut(connection.key())
         {
             session.pong = true;
+            if sabotaged(Sabotage::PingUnanswered) {
+                session.pong = false;
+            }
             self.links.ready.insert(connection.key().clone());
         }
         let received = here.engine.connection(connection).map_or(theirs.sent, |state| state.received);
@@ -358,7 +360,7 @@ impl Conversations {
     ) -> Result<Option<ProtocolError>, Stop> {
         let Some(state) = here.engine.connection(connection) else { return Ok(None) };
         let mut index = frame::unwrap(index, state.received);
-        if sabotaged("gap_accepted") {
+        if sabotaged(Sabotage::GapAccepted) {
             index = index.min(state.received);
         }
         let meaning = self.meaning(here, connection, message);

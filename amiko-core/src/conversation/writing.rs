@@ -10,7 +10,7 @@ use super::{Conversations, Moment, SocketId};
 use crate::dispatcher::{Connection, Standing};
 use crate::engine::Engine;
 use crate::machine::Node;
-use crate::sabotage::sabotaged;
+use crate::sabotage::{Sabotage, sabotaged};
 use crate::store::Store;
 use crate::tree::Id;
 
@@ -26,7 +26,7 @@ pub struct Transmit {
 impl Conversations {
     /// What a peer's message caused is on disk: it may be confirmed.
     pub(super) fn confirm(&mut self, connection: &str, mut index: u64) {
-        if sabotaged("confirmed_unreceived") {
+        if sabotaged(Sabotage::ConfirmedUnreceived) {
             index += 1;
         }
         if let Some(session) = self.links.session_mut(connection) {

@@ -12,7 +12,7 @@ pub use resumption::{Conflict, Older, Standing};
 pub use timer::Timer;
 
 use crate::rejection::Rejection;
-use crate::sabotage::sabotaged;
+use crate::sabotage::{Sabotage, sabotaged};
 use crate::serializable::{Key, Patch, WriteError, each_escaped};
 use crate::time::Time;
 use crate::tree::{EngineOnly, Id, Object, Sliced, Table, TableUndo, Touched, Tree};
@@ -183,11 +183,12 @@ impl<N: Tree> Dispatcher<N> {
         let (index, message) = (connection.sent, Arc::new(message));
         connection.outbox.insert(index, Arc::clone(&message));
         connection.sent += 1;
-        if sabotaged("outbox_reordered")
-            && let Some(before) = index.checked_sub(1).and_then(|before| connection.outbox.get(&before).cloned())
-        {
-            connection.outbox.insert(index - 1, Arc::clone(&message));
-            connection.outbox.insert(index, before);
+        if sabotaged(Sabotage::OutboxReordered) {
+            let before = index.checked_sub(1).and_then(|before| connection.outbox.get(&before).cloned());
+            if let Some(before) = before {
+                connection.outbox.insert(index - 1, Arc::clone(&message));
+                connection.outbox.insert(index, before);
+            }
         }
         Ok((index, message))
     }
@@ -247,7 +248,7 @@ impl<N: Tree> Dispatcher<N> {
 
     /// Moves the cursor of an inbox past the message that is being processed.
     pub(crate) fn advance(&mut self, id: &Id<Connection<N>>) {
-        if sabotaged("no_inbox_cursor") {
+        if sabotaged(Sabotage::NoInboxCursor) {
             return;
         }
         if let Some(connection) = self.connections.get_mut(id) {
@@ -298,9 +299,10 @@ impl<N: Tree> Dispatcher<N> {
             self.lingering.extend(old.and_then(|connection| Some((connection.closing?, id))));
         }
         self.timers.roll_back(&undo.timers, only);
-        if !sabotaged("rollback_misses_a_table") {
-            self.connections.roll_back(&undo.connections, only);
+        if sabotaged(Sabotage::RollbackMissesATable) {
+            return;
         }
+        self.connections.roll_back(&undo.connections, only);
     }
 
     /// Visits every timer and connection that an event touched.

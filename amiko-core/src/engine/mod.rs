@@ -32,7 +32,7 @@ use crate::dispatcher::{Connection, Dispatcher, Timer};
 use crate::event::Event;
 use crate::machine::Node;
 use crate::rejection::Rejection;
-use crate::sabotage::sabotaged;
+use crate::sabotage::{Sabotage, sabotaged};
 use crate::serializable::{Key, Lines, Patch, Secrets, WriteError, Writer};
 use crate::store::{Damaged, Directory, Store, Torn};
 use crate::time::Time;
@@ -181,7 +181,10 @@ impl<N: Node, S: Store> Engine<N, S> {
                 getrandom::fill(&mut seed).map_err(|error| EngineOpenError::Entropy(error.to_string()))?;
             }
         }
-        let timers = if sabotaged("timer_lost_on_restart") { Table::new() } else { document.timers };
+        let mut timers = document.timers;
+        if sabotaged(Sabotage::TimerLostOnRestart) {
+            timers = Table::new();
+        }
         let dispatcher = Dispatcher::new(timers, document.connections);
         let mut engine = Self {
             node: document.state,

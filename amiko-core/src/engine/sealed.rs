@@ -5,7 +5,7 @@
 
 use crate::event::Output;
 use crate::machine::Node;
-use crate::sabotage::sabotaged;
+use crate::sabotage::{Sabotage, sabotaged};
 use std::collections::VecDeque;
 
 /// Outputs in the order of their commits, locked up until those are on disk.
@@ -26,7 +26,7 @@ impl<N: Node> Sealed<N> {
 
     /// Those whose commits are on disk, oldest first.
     pub(super) fn release(&mut self, durable: u64) -> Vec<Output<N>> {
-        if sabotaged("confirm_before_sync") {
+        if sabotaged(Sabotage::ConfirmBeforeSync) {
             let is_confirmation = |output: &Output<N>| matches!(output, Output::Confirm { .. });
             let (early, rest): (VecDeque<_>, _) =
                 self.0.drain(..).partition(|(sequence, output)| *sequence <= durable || is_confirmation(output));

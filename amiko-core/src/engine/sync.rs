@@ -5,7 +5,7 @@
 use super::{Engine, Sequence, SyncError};
 use crate::event::Output;
 use crate::machine::Node;
-use crate::sabotage::sabotaged;
+use crate::sabotage::{Sabotage, sabotaged};
 use crate::store::{Store, StoreError, Work};
 
 /// A sync that was begun and hasn't ended.
@@ -26,7 +26,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// The store failed. Nothing is released, now or later: the engine is to be dropped and the store reopened.
     pub fn sync(&mut self) -> Result<Vec<Output<N>>, SyncError> {
         if let Some(work) = self.begin_sync()? {
-            if sabotaged("acknowledge_before_sync") {
+            if sabotaged(Sabotage::AcknowledgeBeforeSync) {
                 let outputs = self.outputs();
                 // The failure is left to the next one who asks.
                 self.failure = self.end_sync(work.run()).err();
@@ -99,7 +99,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         let under_way = UnderWay { version: self.sequence, durable, snapshot: self.compaction.is_given() };
         match work {
             Some(work) => {
-                if sabotaged("acknowledge_before_sync") {
+                if sabotaged(Sabotage::AcknowledgeBeforeSync) {
                     self.advance(under_way);
                 }
                 self.under_way = Some(under_way);

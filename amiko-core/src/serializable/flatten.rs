@@ -82,7 +82,7 @@ impl FieldName {
         let mut index = 0;
         while index < names.len() {
             let found = match names[index] {
-                Self::Name(known) | Self::Alias(known) => !crate::derive::differ(known, name),
+                Self::Name(known) | Self::Alias(known) => !super::scan::differ(known, name),
                 Self::Flattened(inner) => Self::is_among(name, inner),
             };
             if found {

@@ -107,6 +107,22 @@ fn digits_in_word(word: [u8; 8]) -> usize {
     other.trailing_zeros() as usize / 8
 }
 
+/// Whether two texts differ, at compile time.
+pub const fn differ(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return true;
+    }
+    let mut index = 0;
+    while index < one.len() {
+        if one[index] != other[index] {
+            return true;
+        }
+        index += 1;
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use super::{
     Change, Kept, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
     read_elements, to_json, write_elements,
 };
-use crate::sabotage::sabotaged;
+use crate::sabotage::{Sabotage, sabotaged};
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
 
@@ -166,8 +166,8 @@ macro_rules! set {
             }
 
             fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-                if sabotaged("equality_decides") && self == old {
-                    return Ok(());
+                if sabotaged(Sabotage::EqualityDecides) {
+                    return if self == old { Ok(()) } else { super::difference_of_text(self, old, patch) };
                 }
                 // Whether elements are equal is for their type to say, and only their text says whether they are the same.
                 super::difference_of_text(self, old, patch)

@@ -6,7 +6,7 @@
 mod path;
 
 use super::{ReadLimits, Reader, WriteError};
-use crate::sabotage::sabotaged;
+use crate::sabotage::{Sabotage, sabotaged};
 use crate::serializable::scan::{is_plain, plain};
 use std::fmt;
 
@@ -199,7 +199,7 @@ impl Writer {
     pub fn checked(&mut self, write: impl FnOnce(&mut Self) -> Result<(), WriteError>) -> Result<(), WriteError> {
         let (start, depth, first) = (self.out.len(), self.depth, self.first);
         write(self)?;
-        if sabotaged("gate_off") {
+        if sabotaged(Sabotage::GateOff) {
             return Ok(());
         }
         (self.depth, self.first) = (depth, first);

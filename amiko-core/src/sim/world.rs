@@ -26,7 +26,7 @@ use disturbances::Remedy;
 pub use processes::StartError;
 use processes::{Power, open};
 use puppets::Puppet;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,6 +88,9 @@ pub struct World<P: Protocol> {
     conversation: ConversationSettings,
     /// Sockets that were given up because of what the peer did, or didn't.
     given_up: u64,
+    /// The last dials of each node to each address, and who has dialled too often.
+    dials: BTreeMap<(NodeIndex, String), VecDeque<Time>>,
+    storm: Option<(NodeIndex, String)>,
     /// Why nothing came of what was heard last, if nothing did.
     refused: Option<String>,
     faults: Option<Faults>,
@@ -127,6 +130,8 @@ impl<P: Protocol> World<P> {
             settings: Settings { check_records: true, ..Settings::default() },
             conversation: ConversationSettings::default(),
             given_up: 0,
+            dials: BTreeMap::new(),
+            storm: None,
             refused: None,
             faults: None,
             next_faults: BTreeMap::new(),
@@ -155,6 +160,11 @@ impl<P: Protocol> World<P> {
     /// Sockets so far that were given up because a peer broke a rule, or was silent.
     pub fn given_up(&self) -> u64 {
         self.given_up
+    }
+
+    /// A node that has dialled one address again and again, with hardly a pause, and the address.
+    pub fn dial_storm(&self) -> Option<(NodeIndex, &str)> {
+        self.storm.as_ref().map(|(node, address)| (*node, address.as_str()))
     }
 
     /// Adds a node that others dial at `address`: `KEY@PLACE` if it has a key, which those whom it dials at such an address

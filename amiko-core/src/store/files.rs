@@ -3,7 +3,7 @@
 //! Invariant: a file gets its final name only when all of it is durable, so a file with a final
 //! name is complete; what a crash leaves half-made ends in `.tmp` and is nobody's.
 
-use crate::sabotage::sabotaged;
+use crate::sabotage::{Sabotage, sabotaged};
 use std::path::{Path, PathBuf};
 
 use super::error::{Failure, OpenError, RecoverError, Trying};
@@ -84,7 +84,7 @@ impl<V: Vfs> Files<V> {
 
     /// Makes the names in the directory durable. Has to come before what a name replaces goes.
     pub(super) fn sync(&self) -> Result<(), Failure> {
-        if sabotaged("no_directory_fsync") {
+        if sabotaged(Sabotage::NoDirectoryFsync) {
             return Ok(());
         }
         self.vfs.sync_dir(&self.directory).trying("sync the directory", &self.directory)

@@ -4,7 +4,7 @@
 //! there; so after a crash whatever else stands behind the last good record is from the one
 //! write that never ended.
 
-use crate::sabotage::sabotaged;
+use crate::sabotage::{Sabotage, sabotaged};
 use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 
@@ -112,9 +112,12 @@ impl<F: VfsFile> Segment<F> {
 
     /// Makes what was written durable.
     pub(super) fn sync(&mut self) -> Result<(), Failure> {
-        if !self.synced && !sabotaged("no_fsync") {
+        if sabotaged(Sabotage::NoFsync) {
+            self.synced = true;
+        }
+        if !self.synced {
             let mut outcome = self.file.sync_data();
-            if sabotaged("retry_failed_fsync") {
+            if sabotaged(Sabotage::RetryFailedFsync) {
                 outcome = outcome.or_else(|_| self.file.sync_data());
             }
             outcome.trying("sync", &self.path)?;

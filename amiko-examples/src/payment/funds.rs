@@ -3,10 +3,10 @@
 //! Invariant: an operation keeps `amount_local + amount_remote +` all claims; one that fails is to be forgotten with the copy
 //! that it was tried on.
 
+use super::sabotage::{Sabotage, sabotaged};
 use super::{ChannelState, RouteId};
 use amiko_core::Map;
 use amiko_core::prelude::*;
-use amiko_core::sabotaged;
 
 /// Which way the money of a route goes, seen from this side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
@@ -171,7 +171,7 @@ impl Funds {
         let claim =
             self.reserved(direction).remove(&route).ok_or(Rejection::new("expected a reservation, found none"))?;
         self.close_if_idle()?;
-        if sabotaged("reservation_not_released") {
+        if sabotaged(Sabotage::ReservationNotReleased) {
             return Ok(());
         }
         add(self.source(direction), claim.amount)

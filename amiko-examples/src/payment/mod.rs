@@ -25,6 +25,7 @@ mod payee;
 mod payer;
 mod plain_channel;
 mod protocol;
+mod sabotage;
 mod token;
 mod transaction;
 mod twelve;

@@ -4,11 +4,11 @@
 //! node has to act on; when it goes, its claims on both links are gone or settled. One that found no way, or isn't wanted,
 //! has no claims any more, and is remembered for a moment, so that no half-route goes round in circles.
 
+use super::sabotage::{Sabotage, sabotaged};
 use super::{Link, LinkMessage, MeetingPoint, MeetingPointMessage, Payee, PayeeMessage, Payer, PayerMessage};
 use super::{PaymentNode, RouteId, Token};
 use amiko_core::Key;
 use amiko_core::prelude::*;
-use amiko_core::sabotaged;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -375,8 +375,11 @@ impl Transaction {
         self.onward = None;
         cx.cancel("route");
         cx.cancel("lock");
-        let room = u32::try_from(cx.node().transactions.len()).is_ok_and(|count| count <= cx.node().limits.routes);
-        if self.given_up && room && !sabotaged("ended_route_forgotten") {
+        let mut room = u32::try_from(cx.node().transactions.len()).is_ok_and(|count| count <= cx.node().limits.routes);
+        if sabotaged(Sabotage::EndedRouteForgotten) {
+            room = false;
+        }
+        if self.given_up && room {
             cx.timer("forget", cx.now() + PATIENCE, TransactionMessage::Forget);
         } else {
             cx.remove(&cx.id().clone());
@@ -413,7 +416,10 @@ impl Transaction {
     fn have_route(&mut self, start: u64, end: u64, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
         let increment = cx.node().timeout_increment;
-        let payer_side = route.payer_side != sabotaged("timeout_increment_on_the_wrong_side");
+        let mut payer_side = route.payer_side;
+        if sabotaged(Sabotage::TimeoutIncrementOnTheWrongSide) {
+            payer_side = !payer_side;
+        }
         let beyond = if payer_side { end.checked_add(increment) } else { end.checked_sub(increment) };
         let end_time = beyond.ok_or(Rejection::new("expected times that leave room for this node, found none"))?;
         (self.commit_by, self.settle_by) =
@@ -577,7 +583,10 @@ impl Transaction {
 }
 
 fn expect_token(token: &Token, route: RouteId, cx: &Cx<'_>) -> Result<(), Rejection> {
-    if token.transaction(cx.node().network) == route.transaction || sabotaged("token_unchecked") {
+    if sabotaged(Sabotage::TokenUnchecked) {
+        return Ok(());
+    }
+    if token.transaction(cx.node().network) == route.transaction {
         return Ok(());
     }
     Err(Rejection::new("expected the token of this transaction, found another"))

@@ -74,6 +74,7 @@ fn scenario(world: &mut Payments, puppets: bool) -> Result<Outcomes, String> {
             users.listen(world, &mut books)?;
             puppets.listen(books.check(world)?);
             puppets.act(world);
+            has_patience(world)?;
             if world.events() > MANY {
                 return Err(format!("no end after {MANY} events: {}", books::left(world, &topology)));
             }
@@ -90,9 +91,18 @@ fn scenario(world: &mut Payments, puppets: bool) -> Result<Outcomes, String> {
         }
         users.listen(world, &mut books)?;
         puppets.listen(books.check(world)?);
+        has_patience(world)?;
     }
     stays_quiet(world)?;
     books.close(world, &topology)
+}
+
+/// Nobody dials another without a pause.
+fn has_patience(world: &Payments) -> Result<(), String> {
+    match world.dial_storm() {
+        None => Ok(()),
+        Some((node, address)) => Err(format!("node {node} dials {address} without a pause")),
+    }
 }
 
 /// Where nothing goes wrong any more, nobody gives up a socket.

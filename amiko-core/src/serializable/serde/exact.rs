@@ -6,7 +6,7 @@ use super::names::is_map;
 use super::read::read;
 use super::schema::classes_of;
 use super::tree::{Grown, Walk};
-use crate::sabotage::sabotaged;
+use crate::sabotage::{Sabotage, sabotaged};
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -118,8 +118,10 @@ fn see_classes<T: Serialize + DeserializeOwned + 'static>(walk: &Walk) -> Result
 }
 
 /// The JSON of a serde value, for eyes or to be compared: nobody has looked whether it can be read back.
-pub(in super::super) fn to_tree<T: Serialize>(value: &T, secrets: Secrets) -> Result<Json, WriteError> {
-    let secrets = if sabotaged("secrets_behind_serde") { Secrets::Written } else { secrets };
+pub(in super::super) fn to_tree<T: Serialize>(value: &T, mut secrets: Secrets) -> Result<Json, WriteError> {
+    if sabotaged(Sabotage::SecretsBehindSerde) {
+        secrets = Secrets::Written;
+    }
     Walk::new(secrets).through(value).map(|grown| grown.json)
 }
 

@@ -124,6 +124,7 @@ impl<P: Protocol> World<P> {
 
     /// Dials, or not. Whether that is known at once: where nothing comes through, nobody says so.
     fn dial(&mut self, node: NodeIndex, socket: SocketId, address: &str) -> bool {
+        self.count_dial(node, address);
         let now = self.moment();
         let addresses = self.hosts.iter().map(|host| host.address.as_str());
         let found = reach(addresses, &self.host(node).address, address);
@@ -145,6 +146,19 @@ impl<P: Protocol> World<P> {
             conversations.handle_dialled(socket, outcome, now);
         }
         true
+    }
+
+    fn count_dial(&mut self, node: NodeIndex, address: &str) {
+        /// Pauses double, and begin anew when a conversation was good: so many dials in so short a time are none of these.
+        const STORM: (usize, Duration) = (150, Duration::from_secs(10));
+        let dials = self.dials.entry((node, address.to_owned())).or_default();
+        dials.push_back(self.now);
+        if dials.len() > STORM.0
+            && let Some(first) = dials.pop_front()
+            && self.now - first < STORM.1
+        {
+            self.storm = Some((node, address.to_owned()));
+        }
     }
 
     /// A node accepts a socket of another one, if it is there and no puppet.

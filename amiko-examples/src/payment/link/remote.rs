@@ -2,6 +2,7 @@
 //!
 //! Invariant: whatever it is, this node gives no more than it has a claim to be given.
 
+use super::super::sabotage::{Sabotage, sabotaged};
 use super::super::{
     ChannelState, Direction, MeetingPoint, Message, Neighbour, Reservation, RouteId, Token, Transaction,
     TransactionMessage, TransactionPhase,
@@ -11,7 +12,6 @@ use super::{
     settle_rollback, transmit,
 };
 use amiko_core::prelude::*;
-use amiko_core::sabotaged;
 
 impl Link {
     pub(super) fn remote(&mut self, message: Message, cx: &mut Cx<'_>) -> Result<(), Rejection> {
@@ -180,7 +180,7 @@ impl Link {
     /// The half-route that a token settles: it is named by the token's hash, so no other token finds it.
     fn route_of(&self, token: &Token, payer_side: bool, cx: &Cx<'_>) -> RouteId {
         let id = RouteId { payer_side, transaction: token.transaction(cx.node().network) };
-        if sabotaged("token_unchecked") {
+        if sabotaged(Sabotage::TokenUnchecked) {
             let mut routes = self.routes.iter().filter(|(id, route)| id.payer_side == payer_side && route.locked);
             return routes.next().map_or(id, |(id, _)| *id);
         }

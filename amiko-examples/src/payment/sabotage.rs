@@ -1,0 +1,33 @@
+//! Deliberate faults of the payment node, to see whether its tests notice them: `.ci/sabotage`.
+//!
+//! Invariant: there is none but in a build that was made for it.
+
+/// A deliberate fault.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sabotage {
+    /// Any token settles a transaction.
+    TokenUnchecked,
+    /// The time-out grows towards the payee.
+    TimeoutIncrementOnTheWrongSide,
+    /// What was reserved stays so.
+    ReservationNotReleased,
+    /// A half-route that was given up is forgotten at once.
+    EndedRouteForgotten,
+}
+
+impl Sabotage {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::TokenUnchecked => "token_unchecked",
+            Self::TimeoutIncrementOnTheWrongSide => "timeout_increment_on_the_wrong_side",
+            Self::ReservationNotReleased => "reservation_not_released",
+            Self::EndedRouteForgotten => "ended_route_forgotten",
+        }
+    }
+}
+
+/// Whether this fault is to be there.
+#[inline(always)]
+pub(super) fn sabotaged(fault: Sabotage) -> bool {
+    amiko_core::derive::is_sabotaged(fault.name())
+}
