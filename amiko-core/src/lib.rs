@@ -59,38 +59,12 @@ pub mod prelude {
     };
 }
 
-/// What the derives use. Not part of the interface: it changes without notice.
+/// What the derives use. Not part of the interface: it changes without notice, and so does its name, with each release.
 #[doc(hidden)]
-pub mod derive {
-    pub use crate::machine::{deliver, deliver_to_node, peek_kind, read_envelope, write_envelope};
-    pub use crate::sabotage::is_sabotaged;
-    pub use crate::tree::{EngineOnly, Keyed, NoKey, Sliced, Touched, Tree, has_strong};
+#[path = "private.rs"]
+pub mod __private_0_1_0;
 
-    pub use crate::serializable::scan::differ;
-    pub use crate::serializable::{
-        FieldName, Flatten, Joined, Native, Parts, Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde,
-        Registration, called_key, check_class, check_variant, check_version, deserialize, difference_with,
-        free_copy_with, has_class, is_polymorphic_class, lift, lift_name, peek_name, polymorphic_classes,
-        read_field_with, read_name, read_named, read_polymorphic, readable_key, replace_whole, schema_of_polymorphic,
-        serialize, split_key, take_field_with, unknown_class, write_with,
-    };
-    pub use inventory;
-
-    /// Whether two objects are written as the same text.
-    pub fn same_text(
-        one: impl FnOnce(&mut crate::Writer) -> Result<(), crate::WriteError>,
-        other: impl FnOnce(&mut crate::Writer) -> Result<(), crate::WriteError>,
-    ) -> bool {
-        let (mut first, mut second) = (crate::Writer::new(), crate::Writer::new());
-        one(&mut first).is_ok() && other(&mut second).is_ok() && first.as_str() == second.as_str()
-    }
-
-    /// The summary that is built here.
-    pub fn summary_of(summarize: impl FnOnce(&mut crate::serializable::Summary)) -> String {
-        let mut out = crate::serializable::Summary::default();
-        summarize(&mut out);
-        out.into_string()
-    }
-
-    pub use serde_core as serde;
-}
+const _: () = assert!(
+    matches!(env!("CARGO_PKG_VERSION").as_bytes(), b"0.1.0"),
+    "the module for derived code is named by the version: rename it here and in the derives"
+);

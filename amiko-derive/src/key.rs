@@ -168,7 +168,7 @@ fn of_names(name: &str, variants: &[Named]) -> TokenStream {
         }
 
         fn decode(__text: &::core::primitive::str) -> ::core::result::Result<Self, &'static ::core::primitive::str> {
-            match &*::amiko_core::derive::readable_key(__text)? {
+            match &*::amiko_core::__private_0_1_0::readable_key(__text)? {
                 #(#read)*
                 _ => ::core::result::Result::Err(#expected),
             }
@@ -189,7 +189,7 @@ fn of_one(name: &str, part: &Part) -> TokenStream {
         ["called", "encode", "with_text", "reference", "decode"].map(|name| method(part, name));
     quote! {
         fn called() -> ::std::string::String {
-            ::amiko_core::derive::called_key(#name, &[#called()])
+            ::amiko_core::__private_0_1_0::called_key(#name, &[#called()])
         }
 
         fn encode(&self) -> ::std::borrow::Cow<'_, ::core::primitive::str> {
@@ -218,11 +218,11 @@ fn of_several(name: &str, parts: &[Part]) -> TokenStream {
     let expected = expected(&members);
     quote! {
         fn called() -> ::std::string::String {
-            ::amiko_core::derive::called_key(#name, &[#(#called()),*])
+            ::amiko_core::__private_0_1_0::called_key(#name, &[#(#called()),*])
         }
 
         fn encode(&self) -> ::std::borrow::Cow<'_, ::core::primitive::str> {
-            let mut __joined = <::amiko_core::derive::Joined as ::core::default::Default>::default();
+            let mut __joined = <::amiko_core::__private_0_1_0::Joined as ::core::default::Default>::default();
             #(#with_text(&self.#members, |__text| __joined.push(__text));)*
             __joined.encode()
         }
@@ -232,7 +232,7 @@ fn of_several(name: &str, parts: &[Part]) -> TokenStream {
         }
 
         fn decode(__text: &::core::primitive::str) -> ::core::result::Result<Self, &'static ::core::primitive::str> {
-            ::amiko_core::derive::split_key(__text, #expected, |__parts| {
+            ::amiko_core::__private_0_1_0::split_key(__text, #expected, |__parts| {
                 ::core::result::Result::Ok(Self {
                     #(#members: __parts.part(|__text| #decode(__text), |__key| #encode(__key))?),*
                 })

@@ -212,23 +212,23 @@ fn envelope(root: &Root) -> TokenStream {
             fn write(&self, __out: &mut ::amiko_core::Writer) -> ::core::result::Result<(), ::amiko_core::WriteError> {
                 match self {
                     #(Self::#variants(__id, __message) => {
-                        ::amiko_core::derive::write_envelope::<#types>(__out, __id, __message)
+                        ::amiko_core::__private_0_1_0::write_envelope::<#types>(__out, __id, __message)
                     })*
                     #(Self::#machine(__message) => {
-                        ::amiko_core::derive::write_envelope::<#machine>(__out, &::amiko_core::Id::new(()), __message)
+                        ::amiko_core::__private_0_1_0::write_envelope::<#machine>(__out, &::amiko_core::Id::new(()), __message)
                     })*
                     #none
                 }
             }
 
             fn read(__input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
-                let __kind = ::amiko_core::derive::peek_kind(__input)?;
+                let __kind = ::amiko_core::__private_0_1_0::peek_kind(__input)?;
                 #(if __kind == <#types as ::amiko_core::Object>::KIND {
-                    let (__id, __message) = ::amiko_core::derive::read_envelope::<#types>(__input)?;
+                    let (__id, __message) = ::amiko_core::__private_0_1_0::read_envelope::<#types>(__input)?;
                     return ::core::result::Result::Ok(Self::#variants(__id, __message));
                 })*
                 #(if __kind == <#machine as ::amiko_core::Object>::KIND {
-                    let (_, __message) = ::amiko_core::derive::read_envelope::<#machine>(__input)?;
+                    let (_, __message) = ::amiko_core::__private_0_1_0::read_envelope::<#machine>(__input)?;
                     return ::core::result::Result::Ok(Self::#machine(__message));
                 })*
                 let __known: &[&::core::primitive::str] = &[
@@ -256,10 +256,10 @@ fn envelope(root: &Root) -> TokenStream {
             // The classes of messages are described beside those of the state.
             fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
                 let __strong: &[::core::primitive::bool] = &[
-                    #(::amiko_core::derive::has_strong(
+                    #(::amiko_core::__private_0_1_0::has_strong(
                         <<#types as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema
                     ),)*
-                    #(::amiko_core::derive::has_strong(
+                    #(::amiko_core::__private_0_1_0::has_strong(
                         <<#machine as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema
                     ),)*
                 ];
@@ -291,15 +291,17 @@ fn node(root: &Root) -> TokenStream {
     let written = own.iter().zip(&own_bindings).map(|(field, before)| {
         let (member, piece, codec) = (&field.member, keys::piece(&field.name), generator.codec(field));
         match (is_kept(field), field.skip) {
-            (true, _) => quote!(self.#member.difference(#before, __patch)?;),
+            (true, _) => {
+                quote!(::amiko_core::__private_0_1_0::KeepUnknown::difference(&self.#member, #before, __patch)?;)
+            }
             (false, true) => TokenStream::new(),
             (false, false) if field.flatten => quote! {
-                ::amiko_core::derive::free_copy_with(&#codec, #before, __patch);
+                ::amiko_core::__private_0_1_0::free_copy_with(&#codec, #before, __patch);
                 ::amiko_core::Serializable::difference(&self.#member, #before, __patch)?;
             },
             (false, false) => quote! {
-                ::amiko_core::derive::free_copy_with(&#codec, #before, __patch);
-                ::amiko_core::derive::difference_with(&#codec, #piece, #before, &self.#member, __patch)?;
+                ::amiko_core::__private_0_1_0::free_copy_with(&#codec, #before, __patch);
+                ::amiko_core::__private_0_1_0::difference_with(&#codec, #piece, #before, &self.#member, __patch)?;
             },
         }
     });
@@ -343,9 +345,9 @@ fn node(root: &Root) -> TokenStream {
             {
                 match __envelope {
                     #(#envelope::#variants(__id, __message) => {
-                        ::amiko_core::derive::deliver(self, &__id, __message, __event)
+                        ::amiko_core::__private_0_1_0::deliver(self, &__id, __message, __event)
                     })*
-                    #(#envelope::#machine(__message) => ::amiko_core::derive::deliver_to_node(self, __message, __event),)*
+                    #(#envelope::#machine(__message) => ::amiko_core::__private_0_1_0::deliver_to_node(self, __message, __event),)*
                     #none
                 }
             }
@@ -365,22 +367,22 @@ fn node(root: &Root) -> TokenStream {
             type Own = (#(#own_types,)*);
 
             fn contains(&self, __kind: &::core::primitive::str, __key: &::core::primitive::str) -> ::core::primitive::bool {
-                #(if __kind == <#types as ::amiko_core::derive::Keyed>::KIND {
-                    return self.#fields.contains_text(__key);
+                #(if __kind == <#types as ::amiko_core::__private_0_1_0::Keyed>::KIND {
+                    return ::amiko_core::__private_0_1_0::EngineTable::contains_text(&self.#fields, __key);
                 })*
                 false
             }
 
-            fn is_intact(&self, only: &::amiko_core::derive::EngineOnly) -> ::core::primitive::bool {
-                true #(&& self.#fields.is_known(only))*
+            fn is_intact(&self, only: &::amiko_core::__private_0_1_0::EngineOnly) -> ::core::primitive::bool {
+                true #(&& ::amiko_core::__private_0_1_0::EngineTable::is_known(&self.#fields, only))*
             }
 
             fn strong_kinds() -> ::std::vec::Vec<&'static ::core::primitive::str> {
                 let mut __kinds = ::std::vec::Vec::new();
-                #(if ::amiko_core::derive::has_strong(<#types as ::amiko_core::Serializable>::schema) {
-                    __kinds.push(<#types as ::amiko_core::derive::Keyed>::KIND);
+                #(if ::amiko_core::__private_0_1_0::has_strong(<#types as ::amiko_core::Serializable>::schema) {
+                    __kinds.push(<#types as ::amiko_core::__private_0_1_0::Keyed>::KIND);
                 })*
-                if ::amiko_core::derive::has_strong(|__schema| {
+                if ::amiko_core::__private_0_1_0::has_strong(|__schema| {
                     #[allow(unused_mut, unused_assignments)]
                     let mut __called = ::std::string::String::new();
                     #(#strong)*
@@ -412,22 +414,22 @@ fn node(root: &Root) -> TokenStream {
                 true
             }
 
-            fn slices(&mut self, only: &::amiko_core::derive::EngineOnly)
-                -> ::std::vec::Vec<::amiko_core::derive::Sliced<'_>>
+            fn slices(&mut self, only: &::amiko_core::__private_0_1_0::EngineOnly)
+                -> ::std::vec::Vec<::amiko_core::__private_0_1_0::Sliced<'_>>
             {
-                ::std::vec![#(self.#fields.sliced(only)),*]
+                ::std::vec![#(::amiko_core::__private_0_1_0::EngineTable::sliced(&mut self.#fields, only)),*]
             }
 
-            fn visit_objects(&self, __visit: &mut dyn ::core::ops::FnMut(::amiko_core::derive::Touched<'_>)) {
-                #(self.#fields.visit_objects(__visit);)*
+            fn visit_objects(&self, __visit: &mut dyn ::core::ops::FnMut(::amiko_core::__private_0_1_0::Touched<'_>)) {
+                #(::amiko_core::__private_0_1_0::EngineTable::visit_objects(&self.#fields, __visit);)*
             }
 
             fn visit_touched(
                 &self,
                 __undo: &Self::Undo,
-                __visit: &mut dyn ::core::ops::FnMut(::amiko_core::derive::Touched<'_>),
+                __visit: &mut dyn ::core::ops::FnMut(::amiko_core::__private_0_1_0::Touched<'_>),
             ) {
-                #(self.#fields.visit_touched(&__undo.#fields, __visit);)*
+                #(::amiko_core::__private_0_1_0::EngineTable::visit_touched(&self.#fields, &__undo.#fields, __visit);)*
             }
 
             fn own(&self) -> Self::Own {
@@ -437,13 +439,13 @@ fn node(root: &Root) -> TokenStream {
             fn take_undo(
                 &mut self,
                 __own: ::core::option::Option<Self::Own>,
-                __only: &::amiko_core::derive::EngineOnly,
+                __only: &::amiko_core::__private_0_1_0::EngineOnly,
             ) -> Self::Undo {
-                #undo { #(#fields: self.#fields.take_undo(__only),)* __own: __own }
+                #undo { #(#fields: ::amiko_core::__private_0_1_0::EngineTable::take_undo(&mut self.#fields, __only),)* __own: __own }
             }
 
-            fn roll_back(&mut self, __undo: &Self::Undo, __only: &::amiko_core::derive::EngineOnly) {
-                #(self.#fields.roll_back(&__undo.#fields, __only);)*
+            fn roll_back(&mut self, __undo: &Self::Undo, __only: &::amiko_core::__private_0_1_0::EngineOnly) {
+                #(::amiko_core::__private_0_1_0::EngineTable::roll_back(&mut self.#fields, &__undo.#fields, __only);)*
                 if let ::core::option::Option::Some((#(#own_bindings,)*)) = &__undo.__own {
                     #(::core::clone::Clone::clone_from(&mut self.#own_fields, #own_bindings);)*
                 }
@@ -452,7 +454,7 @@ fn node(root: &Root) -> TokenStream {
             fn difference_since(&self, __undo: &Self::Undo, __patch: &mut ::amiko_core::Patch)
                 -> ::core::result::Result<(), ::amiko_core::WriteError>
             {
-                #(self.#fields.difference_since(#pieces, &__undo.#fields, __patch)?;)*
+                #(::amiko_core::__private_0_1_0::EngineTable::difference_since(&self.#fields, #pieces, &__undo.#fields, __patch)?;)*
                 if let ::core::option::Option::Some((#(#own_bindings,)*)) = &__undo.__own {
                     #(#written)*
                 }
@@ -542,7 +544,7 @@ fn distinct_kinds(root: &Root) -> TokenStream {
                 "`{variant}` and `{second}` are of one kind: give one another with `#[amiko(kind = \"name\")]`"
             );
             pairs.push(quote_spanned! {other.span()=>
-                const _: () = ::core::assert!(::amiko_core::derive::differ(
+                const _: () = ::core::assert!(::amiko_core::__private_0_1_0::differ(
                     <#ty as ::amiko_core::Object>::KIND, <#other as ::amiko_core::Object>::KIND
                 ), #message);
             });
@@ -552,7 +554,7 @@ fn distinct_kinds(root: &Root) -> TokenStream {
                 "`{variant}` is of the kind `node`, which the node itself is: give it another with `#[amiko(kind = \"name\")]`"
             );
             pairs.push(quote_spanned! {ty.span()=>
-                const _: () = ::core::assert!(::amiko_core::derive::differ(
+                const _: () = ::core::assert!(::amiko_core::__private_0_1_0::differ(
                     <#ty as ::amiko_core::Object>::KIND, <#node as ::amiko_core::Object>::KIND
                 ), #message);
             });

@@ -71,7 +71,7 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
         #[automatically_derived]
         impl ::core::cmp::PartialEq for dyn #name {
             fn eq(&self, __other: &Self) -> ::core::primitive::bool {
-                ::amiko_core::derive::same_text(
+                ::amiko_core::__private_0_1_0::same_text(
                     |__out| #polymorphic::write_object(self, __out),
                     |__out| #polymorphic::write_object(__other, __out),
                 )
@@ -87,7 +87,7 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
             }
 
             fn read(__input: &mut ::amiko_core::Reader<'_>) -> ::core::result::Result<Self, ::amiko_core::ReadError> {
-                ::amiko_core::derive::read_polymorphic::<dyn #name>(__input)
+                ::amiko_core::__private_0_1_0::read_polymorphic::<dyn #name>(__input)
             }
 
             fn class(&self) -> ::core::option::Option<&'static ::core::primitive::str> {
@@ -95,11 +95,11 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
             }
 
             fn is_class(__name: &::core::primitive::str) -> ::core::primitive::bool {
-                ::amiko_core::derive::is_polymorphic_class::<dyn #name>(__name)
+                ::amiko_core::__private_0_1_0::is_polymorphic_class::<dyn #name>(__name)
             }
 
             fn classes(__known: &mut ::std::vec::Vec<&'static ::core::primitive::str>) {
-                ::amiko_core::derive::polymorphic_classes::<dyn #name>(__known);
+                ::amiko_core::__private_0_1_0::polymorphic_classes::<dyn #name>(__known);
             }
 
             fn difference(&self, __old: &Self, __patch: &mut ::amiko_core::Patch)
@@ -123,7 +123,7 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
             {
                 if __pointer.split().is_none() {
                     // Another class may take its place.
-                    return ::amiko_core::derive::replace_whole(self, __pointer, __change);
+                    return ::amiko_core::__private_0_1_0::replace_whole(self, __pointer, __change);
                 }
                 #polymorphic::apply_object(&mut **self, __pointer, __change)
             }
@@ -137,7 +137,7 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
             }
 
             fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
-                ::amiko_core::derive::schema_of_polymorphic::<dyn #name>(#called, __schema)
+                ::amiko_core::__private_0_1_0::schema_of_polymorphic::<dyn #name>(#called, __schema)
             }
         }
     };
@@ -183,7 +183,7 @@ fn debug(name: &Ident) -> TokenStream {
         #[automatically_derived]
         impl ::core::fmt::Debug for dyn #name {
             fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                __f.write_str(&::amiko_core::derive::summary_of(|__out| {
+                __f.write_str(&::amiko_core::__private_0_1_0::summary_of(|__out| {
                     ::amiko_core::serializable::Polymorphic::summarize_object(self, __out)
                 }))
             }

@@ -39,8 +39,8 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
         None => quote! {
             #[automatically_derived]
             #[doc(hidden)]
-            impl #parameters ::amiko_core::derive::Keyed for #ident #arguments #bounds {
-                type Key = ::amiko_core::derive::NoKey;
+            impl #parameters ::amiko_core::__private_0_1_0::Keyed for #ident #arguments #bounds {
+                type Key = ::amiko_core::__private_0_1_0::NoKey;
                 const KIND: &'static ::core::primitive::str = "";
             }
         },
@@ -75,20 +75,20 @@ fn serde(class: &Class, generics: &Generics) -> TokenStream {
     let (de_parameters, _, _) = with_lifetime.split_for_impl();
     quote! {
         #[automatically_derived]
-        impl #parameters ::amiko_core::derive::serde::Serialize for #ident #arguments #bounds {
-            fn serialize<AmikoS: ::amiko_core::derive::serde::Serializer>(&self, __serializer: AmikoS)
+        impl #parameters ::amiko_core::__private_0_1_0::serde::Serialize for #ident #arguments #bounds {
+            fn serialize<AmikoS: ::amiko_core::__private_0_1_0::serde::Serializer>(&self, __serializer: AmikoS)
                 -> ::core::result::Result<AmikoS::Ok, AmikoS::Error>
             {
-                ::amiko_core::derive::serialize(self, __serializer)
+                ::amiko_core::__private_0_1_0::serialize(self, __serializer)
             }
         }
 
         #[automatically_derived]
-        impl #de_parameters ::amiko_core::derive::serde::Deserialize<'amiko_de> for #ident #arguments #bounds {
-            fn deserialize<AmikoD: ::amiko_core::derive::serde::Deserializer<'amiko_de>>(__deserializer: AmikoD)
+        impl #de_parameters ::amiko_core::__private_0_1_0::serde::Deserialize<'amiko_de> for #ident #arguments #bounds {
+            fn deserialize<AmikoD: ::amiko_core::__private_0_1_0::serde::Deserializer<'amiko_de>>(__deserializer: AmikoD)
                 -> ::core::result::Result<Self, AmikoD::Error>
             {
-                ::amiko_core::derive::deserialize(__deserializer)
+                ::amiko_core::__private_0_1_0::deserialize(__deserializer)
             }
         }
     }
@@ -109,8 +109,8 @@ fn registrations(class: &Class) -> TokenStream {
                 let #object: ::std::boxed::Box<dyn #path> = ::std::boxed::Box::new(#object);
             };
             quote! {
-                ::amiko_core::derive::inventory::submit! {
-                    ::amiko_core::derive::Registration::new(
+                ::amiko_core::__private_0_1_0::inventory::submit! {
+                    ::amiko_core::__private_0_1_0::Registration::new(
                         || ::core::any::TypeId::of::<dyn #path>(),
                         #name,
                         ::core::concat!(::core::file!(), ":", ::core::line!()),
@@ -178,12 +178,12 @@ impl Generator<'_> {
         let ty = &field.ty;
         match &field.with {
             Some(path) => quote!(#path),
-            None if self.generic || field.flatten => quote!(::amiko_core::derive::Native),
+            None if self.generic || field.flatten => quote!(::amiko_core::__private_0_1_0::Native),
             // An error about a type that can't be written is to point at the type.
             None => quote_spanned! {ty.span()=> {
                 #[allow(unused_imports)]
-                use ::amiko_core::derive::{ProbeMap as _, ProbeNative as _, ProbeNeither as _, ProbeSerde as _};
-                (&&&&::amiko_core::derive::Probe::<#ty>::new()).codec()
+                use ::amiko_core::__private_0_1_0::{ProbeMap as _, ProbeNative as _, ProbeNeither as _, ProbeSerde as _};
+                (&&&&::amiko_core::__private_0_1_0::Probe::<#ty>::new()).codec()
             }},
         }
     }
@@ -201,7 +201,7 @@ impl Generator<'_> {
             return self.call(field, "write", &quote!(#binding, __out));
         }
         let (codec, ty, out) = (self.codec(field), &field.ty, local("out"));
-        quote_spanned!(ty.span()=> ::amiko_core::derive::write_with(&#codec, #binding, #out))
+        quote_spanned!(ty.span()=> ::amiko_core::__private_0_1_0::write_with(&#codec, #binding, #out))
     }
 
     /// The methods of an enum whose variants are all units.
@@ -222,7 +222,7 @@ impl Generator<'_> {
         let aliases = shapes.iter().flat_map(|shape| &shape.aliases);
         let current = quote! {
             let __before = ::core::clone::Clone::clone(&*__input);
-            match &*::amiko_core::derive::read_name(__input)? {
+            match &*::amiko_core::__private_0_1_0::read_name(__input)? {
                 #(#read)*
                 _ => ::core::result::Result::Err(__before.expected(#expected)),
             }
@@ -230,7 +230,7 @@ impl Generator<'_> {
         let read = match &self.class.migrate {
             None => current,
             Some(migrate) => quote! {
-                ::amiko_core::derive::lift_name(__input, #name, #version, #migrate, |__input| { #current })
+                ::amiko_core::__private_0_1_0::lift_name(__input, #name, #version, #migrate, |__input| { #current })
             },
         };
         quote! {
@@ -325,7 +325,7 @@ impl Generator<'_> {
                 -> ::core::result::Result<(), ::amiko_core::ReadError>
             {
                 let ::core::option::Option::Some((__segment, __rest)) = __pointer.split() else {
-                    return ::amiko_core::derive::replace_whole(self, __pointer, __change);
+                    return ::amiko_core::__private_0_1_0::replace_whole(self, __pointer, __change);
                 };
                 match self { #(#apply)* #none }
             }
@@ -408,7 +408,7 @@ impl Generator<'_> {
                 let names: Vec<_> = named.flat_map(|other| other.aliases.iter().chain([&other.class])).collect();
                 let types: Vec<_> = others.filter_map(Shape::transparent).map(|other| &other.ty).collect();
                 quote! {
-                    ::amiko_core::derive::check_variant(
+                    ::amiko_core::__private_0_1_0::check_variant(
                         ::amiko_core::Serializable::class(#binding),
                         &[#(#names),*],
                         &[#(<#types as ::amiko_core::Serializable>::is_class),*],
@@ -421,13 +421,15 @@ impl Generator<'_> {
         let (begin, version) = (keys::begin_class(&shape.class), self.class.version);
         let version = (version > 1).then(|| quote!(__out.key("_version"); __out.integer(#version);));
         let fields = match self.can_be_flattened() {
-            Some(_) => quote!(::amiko_core::derive::Flatten::write_fields(self, __out)?;),
+            Some(_) => quote!(::amiko_core::__private_0_1_0::Flatten::write_fields(self, __out)?;),
             None => {
                 let (checks, fields) = (self.apart_when_used(shape), self.write_fields(shape));
                 quote!(#checks #fields)
             }
         };
-        let kept = shape.keep.iter().map(|Field { binding, .. }| quote!(#binding.write_fields(__out)?;));
+        let kept = shape.keep.iter().map(
+            |Field { binding, .. }| quote!(::amiko_core::__private_0_1_0::KeepUnknown::write_fields(#binding, __out)?;),
+        );
         quote! {
             __out.begin_known_class(#begin)?;
             #version
@@ -470,11 +472,11 @@ impl Generator<'_> {
                 let compare = self.call(field, "difference", &quote!(#binding, #before, __patch));
                 return quote!(#compare?;);
             }
-            quote_spanned!(field.ty.span()=> ::amiko_core::derive::difference_with(&#codec, #piece, #before, #binding, #patch)?;)
+            quote_spanned!(field.ty.span()=> ::amiko_core::__private_0_1_0::difference_with(&#codec, #piece, #before, #binding, #patch)?;)
         });
         let kept = shape.keep.iter().map(|Field { binding, .. }| {
             let before = format_ident!("__old{}", binding);
-            quote!(#binding.difference(#before, __patch)?;)
+            quote!(::amiko_core::__private_0_1_0::KeepUnknown::difference(#binding, #before, __patch)?;)
         });
         quote! {
             (#new, #old) => {
@@ -490,7 +492,10 @@ impl Generator<'_> {
             let binding = &field.binding;
             self.call(field, "weight", &quote!(#binding, __kept))
         });
-        let kept = shape.keep.iter().map(|Field { binding, .. }| quote!(#binding.weight(__kept)));
+        let kept = shape
+            .keep
+            .iter()
+            .map(|Field { binding, .. }| quote!(::amiko_core::__private_0_1_0::KeepUnknown::weight(#binding, __kept)));
         quote!(0 #(+ #fields)* #(+ #kept)*)
     }
 
@@ -502,8 +507,8 @@ impl Generator<'_> {
         let deeper = shape.flattened().map(|field| {
             let Field { ty, binding, .. } = field;
             let apply = self.call(field, "apply", &quote!(#binding, __pointer, __change));
-            let names = quote_spanned!(ty.span()=> <#ty as ::amiko_core::derive::Flatten>::NAMES);
-            quote!(__other if ::amiko_core::derive::FieldName::is_among(__other, #names) => #apply,)
+            let names = quote_spanned!(ty.span()=> <#ty as ::amiko_core::__private_0_1_0::Flatten>::NAMES);
+            quote!(__other if ::amiko_core::__private_0_1_0::FieldName::is_among(__other, #names) => #apply,)
         });
         let arms = shape.named().map(|field| {
             let (name, binding) = (&field.name, &field.binding);
@@ -519,7 +524,7 @@ impl Generator<'_> {
                         "_class" | "_version" #(| #aliases)* => {
                             ::core::result::Result::Err(::amiko_core::Pointer::no_such_path(__other))
                         }
-                        __other => #binding.apply_field(__other, __rest, __change),
+                        __other => ::amiko_core::__private_0_1_0::KeepUnknown::apply_field(#binding, __other, __rest, __change),
                     }
                 }
             }

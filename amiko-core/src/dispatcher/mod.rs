@@ -15,7 +15,7 @@ use crate::rejection::Rejection;
 use crate::sabotage::{Sabotage, sabotaged};
 use crate::serializable::{Key, Patch, WriteError, each_escaped};
 use crate::time::Time;
-use crate::tree::{EngineOnly, Id, Object, Sliced, Table, TableUndo, Touched, Tree};
+use crate::tree::{EngineOnly, EngineTable, Id, Object, Sliced, Table, TableUndo, Touched, Tree};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

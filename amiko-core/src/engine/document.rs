@@ -13,7 +13,7 @@ use crate::serializable::{
 };
 use crate::store::{Recovery, Refused};
 use crate::time::Time;
-use crate::tree::{EngineOnly, Object, StrongReferences, Table, has_strong};
+use crate::tree::{EngineOnly, EngineTable, Object, StrongReferences, Table, has_strong};
 use std::sync::Arc;
 
 /// The format of the files that this version writes.

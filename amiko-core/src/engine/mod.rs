@@ -36,7 +36,7 @@ use crate::sabotage::{Sabotage, sabotaged};
 use crate::serializable::{Key, Lines, Patch, Secrets, WriteError, Writer};
 use crate::store::{Damaged, Directory, Store, Torn};
 use crate::time::Time;
-use crate::tree::{EngineOnly, Id, Name, Object, Referrers, StrongReferences, Table};
+use crate::tree::{EngineOnly, EngineTable, Id, Name, Object, Referrers, StrongReferences, Table};
 use compaction::Compaction;
 
 use document::Restored;

@@ -42,7 +42,6 @@ pub(crate) fn run<N: Node>(node: &mut N, event: &mut Event<N>) -> Result<(), Rej
 ///
 /// # Errors
 /// There is no such machine, or its handler rejects.
-#[doc(hidden)]
 pub fn deliver<M: StateMachine>(
     node: &mut M::Node,
     id: &Id<M>,
@@ -67,7 +66,6 @@ where
 ///
 /// # Errors
 /// Its handler rejects.
-#[doc(hidden)]
 pub fn deliver_to_node<N>(node: &mut N, message: N::Message, event: &mut Event<N>) -> Result<(), Rejection>
 where
     N: StateMachine<Node = N> + Node,

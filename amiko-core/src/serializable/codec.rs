@@ -106,7 +106,6 @@ pub trait Codec<T> {
 ///
 /// # Errors
 /// The new value has no exact text.
-#[doc(hidden)]
 #[inline]
 pub fn difference_with<T, C: Codec<T>>(
     codec: &C,
@@ -119,7 +118,6 @@ pub fn difference_with<T, C: Codec<T>>(
 }
 
 /// [`Patch::free_copy`] of a field that goes the way of a codec: for the code that the derive writes.
-#[doc(hidden)]
 pub fn free_copy_with<T, C: Codec<T>>(codec: &C, old: &T, patch: &mut Patch) {
     patch.free(size_of::<T>() + codec.weight(old, Kept::Alone));
 }
@@ -236,18 +234,19 @@ pub struct Entries<C>(pub C);
 /// `(&&&&Probe::<T>::new()).codec()` finds the first of four methods that fits, because the compiler looks for a method on
 /// the type with the most references first. The last one fits every type and then fails with the message of
 /// [`Serializable`], so that a user who forgot a derive is told so.
-#[doc(hidden)]
 pub struct Probe<T>(PhantomData<T>);
 
 impl<T> Probe<T> {
+    /// A probe for one type.
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         Self(PhantomData)
     }
 }
 
-#[doc(hidden)]
+/// Fits types that are [`Serializable`].
 pub trait ProbeNative {
+    /// How they are written.
     fn codec(&self) -> Native {
         Native
     }
@@ -255,15 +254,17 @@ pub trait ProbeNative {
 
 impl<T: Serializable> ProbeNative for &&&Probe<T> {}
 
-#[doc(hidden)]
+/// Fits maps of ours whose values are types of serde.
 pub trait ProbeMap {
+    /// How they are written.
     fn codec(&self) -> Entries<Serde> {
         Entries(Serde)
     }
 }
 
-#[doc(hidden)]
+/// Fits types of serde.
 pub trait ProbeSerde {
+    /// How they are written.
     fn codec(&self) -> Serde {
         Serde
     }
@@ -271,8 +272,9 @@ pub trait ProbeSerde {
 
 impl<T: Serialize + DeserializeOwned + 'static> ProbeSerde for &Probe<T> {}
 
-#[doc(hidden)]
+/// Fits every type.
 pub trait ProbeNeither {
+    /// How they are written.
     fn codec(&self) -> Native {
         Native
     }

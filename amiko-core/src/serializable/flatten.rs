@@ -8,7 +8,6 @@ use super::{Problem, ReadError, Reader, Summary, Unknown, WriteError, Writer, sc
 ///
 /// Its differences, changes, references and weight are those of [`Serializable`](super::Serializable), which have no trace of the
 /// object around them.
-#[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "the fields of `{Self}` can't be put into another class",
     label = "not a struct that can be flattened",
@@ -65,7 +64,6 @@ pub trait Flatten: Sized {
 }
 
 /// A name in the object that a field stands in, or several: for the code that the derive writes.
-#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub enum FieldName {
     /// What the field is written as.

@@ -11,19 +11,17 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, RwLock};
 
 /// Found before the methods of any trait: serde writes some of these types, but nobody would see them change.
 impl<T: Interior> Probe<T> {
-    #[doc(hidden)]
+    /// Says that there is none.
     pub fn codec(self: &&&Self) -> InteriorMutability {
         InteriorMutability
     }
 }
 
 /// The codec of what can't be part of a state.
-#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct InteriorMutability;
 
 /// Implemented for nothing: what asks for it is told why.
-#[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be part of a state: it has interior mutability",
     label = "changes through a shared reference",
@@ -42,7 +40,6 @@ impl<T: Unshared> Codec<T> for InteriorMutability {
 }
 
 /// Changes through a shared reference: types of the standard library that do, and its containers of them.
-#[doc(hidden)]
 pub trait Interior {}
 
 macro_rules! interior {

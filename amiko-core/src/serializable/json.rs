@@ -380,18 +380,34 @@ impl UnknownFields {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
+}
 
-    /// As [`Serializable::weight`]: for the code that the derive writes.
-    #[doc(hidden)]
-    pub fn weight(&self, kept: Kept) -> usize {
+/// What derived code does with the fields that it keeps.
+pub trait KeepUnknown {
+    /// As [`Serializable::weight`].
+    fn weight(&self, kept: Kept) -> usize;
+
+    /// Takes a field.
+    fn read_field(&mut self, name: &str, input: &mut Reader<'_>) -> Result<(), ReadError>;
+
+    /// Writes all fields.
+    fn write_fields(&self, out: &mut Writer) -> Result<(), WriteError>;
+
+    /// Compares with an older version.
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError>;
+
+    /// Applies a patch to one of them.
+    fn apply_field(&mut self, name: &str, rest: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError>;
+}
+
+impl KeepUnknown for UnknownFields {
+    fn weight(&self, kept: Kept) -> usize {
         let names: usize =
             if kept == Kept::Alone { self.0.iter().map(|(name, _)| field_weight(name)).sum() } else { 0 };
         names + of_elements(self.0.iter().map(|(_, value)| value), kept)
     }
 
-    /// Takes a field: for the code that the derive writes.
-    #[doc(hidden)]
-    pub fn read_field(&mut self, name: &str, input: &mut Reader<'_>) -> Result<(), ReadError> {
+    fn read_field(&mut self, name: &str, input: &mut Reader<'_>) -> Result<(), ReadError> {
         if self.0.iter().any(|(known, _)| known == name) {
             return Err(input.error(Problem::Duplicate { field: super::shorten(name) }));
         }
@@ -400,9 +416,7 @@ impl UnknownFields {
         Ok(())
     }
 
-    /// Writes all fields: for the code that the derive writes.
-    #[doc(hidden)]
-    pub fn write_fields(&self, out: &mut Writer) -> Result<(), WriteError> {
+    fn write_fields(&self, out: &mut Writer) -> Result<(), WriteError> {
         for (name, value) in &self.0 {
             out.key(name);
             value.write(out)?;
@@ -410,9 +424,7 @@ impl UnknownFields {
         Ok(())
     }
 
-    /// Compares with an older version: for the code that the derive writes.
-    #[doc(hidden)]
-    pub fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         let names = names_of(&self.0);
         for (name, _) in old.0.iter().filter(|(name, _)| !names.contains(name)) {
             patch.remove(name)?;
@@ -426,9 +438,7 @@ impl UnknownFields {
         Ok(())
     }
 
-    /// Applies a patch to one of them: for the code that the derive writes.
-    #[doc(hidden)]
-    pub fn apply_field(&mut self, name: &str, rest: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
+    fn apply_field(&mut self, name: &str, rest: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
         let mut object = Json::Object(std::mem::take(&mut self.0));
         let outcome = object.apply_deeper(name, rest, change);
         if let Json::Object(fields) = object {

@@ -3,30 +3,29 @@
 //! Invariant: `read(write(object))` is the object; whatever has no exact text is refused while writing, never changed
 //! in silence. What is on disk, in a message and on the screen is the same text.
 
-use std::borrow::Cow;
-
 #[doc = include_str!("attributes.md")]
 pub mod attributes {}
 
-mod codec;
+pub(crate) mod codec;
+pub(crate) mod derived;
 mod error;
-mod flatten;
-mod interior;
-mod json;
-mod key;
+pub(crate) mod flatten;
+pub(crate) mod interior;
+pub(crate) mod json;
+pub(crate) mod key;
 mod maps;
-mod migrate;
+pub(crate) mod migrate;
 mod names;
 mod patch;
-mod pointer;
-mod polymorphic;
+pub(crate) mod pointer;
+pub(crate) mod polymorphic;
 mod reader;
 mod reference;
 pub(crate) mod scan;
 pub mod schema;
 mod secret;
 mod sequences;
-mod serde;
+pub(crate) mod serde;
 mod summary;
 mod values;
 mod weight;
@@ -46,33 +45,16 @@ pub use schema::Schema;
 pub use secret::Secret;
 pub use summary::{Summary, SummaryLimits, summary, summary_with};
 pub use weight::Kept;
-#[doc(hidden)]
-pub use writer::Hole;
 pub use writer::{Lines, Secrets, Text, Writer};
 
+use derived::{read_field_with, take_field_with};
 pub(crate) use error::shorten;
 pub(crate) use key::exact;
 pub(crate) use maps::{apply_to_map, pointed_key, read_entries, same_key, write_key};
 pub(crate) use pointer::{each_escaped, whole_value};
 pub(crate) use reader::decode_key;
 pub(crate) use serde::of_serde;
-
-#[doc(hidden)]
-pub use codec::{Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde, difference_with, free_copy_with};
-#[doc(hidden)]
-pub use flatten::{FieldName, Flatten};
-#[doc(hidden)]
-pub use interior::{Interior, InteriorMutability, Unshared};
-#[doc(hidden)]
-pub use key::{Joined, Parts, called_key, readable_key, split_key};
-#[doc(hidden)]
-pub use migrate::{check_version, lift, lift_name};
-#[doc(hidden)]
-pub use polymorphic::{
-    Registration, is_polymorphic_class, polymorphic_classes, read_polymorphic, schema_of_polymorphic,
-};
-#[doc(hidden)]
-pub use serde::{deserialize, serialize};
+pub(crate) use writer::Hole;
 
 /// A value that can be part of a state or of a message.
 ///
@@ -326,123 +308,4 @@ pub(crate) fn take_field<T: Serializable>(
     input: &Reader<'_>,
 ) -> Result<T, ReadError> {
     take_field_with(&Native, slot, field, class, input)
-}
-
-/// Reads one field of a class into its slot: for the code that the derive writes.
-#[doc(hidden)]
-pub fn read_field_with<T, C: Codec<T>>(
-    codec: &C,
-    slot: &mut Option<T>,
-    field: &'static str,
-    class: &'static str,
-    input: &mut Reader<'_>,
-) -> Result<(), ReadError> {
-    if slot.is_some() {
-        return Err(input.error(Problem::Duplicate { field: field.into() }));
-    }
-    *slot = Some(codec.read(input).map_err(|error| error.within(field).of_class(class))?);
-    Ok(())
-}
-
-/// Takes one field of a class out of its slot: for the code that the derive writes.
-#[doc(hidden)]
-pub fn take_field_with<T, C: Codec<T>>(
-    codec: &C,
-    slot: Option<T>,
-    field: &'static str,
-    class: &'static str,
-    input: &Reader<'_>,
-) -> Result<T, ReadError> {
-    slot.or_else(|| codec.missing()).ok_or_else(|| input.error(Problem::MissingField { field, class }))
-}
-
-/// Writes a field of a class as its codec says, which may be anything: for the code that the derive writes.
-#[doc(hidden)]
-pub fn write_with<T, C: Codec<T>>(codec: &C, value: &T, out: &mut Writer) -> Result<(), WriteError> {
-    out.checked(|out| codec.write(value, out))
-}
-
-/// Checks that a transparent variant can be told from the others: for the code that the derive writes.
-#[doc(hidden)]
-pub fn check_variant(
-    class: Option<&'static str>,
-    others: &[&str],
-    is_class: &[fn(&str) -> bool],
-) -> Result<(), WriteError> {
-    match class {
-        Some(name) if !others.contains(&name) && !is_class.iter().any(|is_class| is_class(name)) => Ok(()),
-        class => Err(WriteError::NoVariant { class }),
-    }
-}
-
-/// Checks the `_class` of an object: for the code that the derive writes.
-#[doc(hidden)]
-pub fn check_class(seen: &mut bool, input: &mut Reader<'_>, known: &[&'static str]) -> Result<(), ReadError> {
-    let before = input.clone();
-    let found = input.string()?;
-    if std::mem::replace(seen, true) {
-        return Err(before.error(Problem::Duplicate { field: "_class".into() }));
-    }
-    if known.iter().any(|class| *class == found) {
-        return Ok(());
-    }
-    Err(before.error(Problem::UnknownClass { found: shorten(&found), known: known.to_vec() }))
-}
-
-/// The name of the variant that comes next: of an object its class, and otherwise the string that it is; for the code that the
-/// derive writes.
-#[doc(hidden)]
-pub fn peek_name<'a>(input: &Reader<'a>) -> Result<Cow<'a, str>, ReadError> {
-    let mut ahead = input.clone();
-    if ahead.at_string() { ahead.string() } else { ahead.peek_class() }
-}
-
-/// Reads a variant with fields, also where it is only named, as it was written when no variant had fields: for the code that the
-/// derive writes.
-#[doc(hidden)]
-pub fn read_named<T>(
-    input: &mut Reader<'_>,
-    read: impl FnOnce(&mut Reader<'_>) -> Result<T, ReadError>,
-) -> Result<T, ReadError> {
-    if !input.at_string() {
-        return read(input);
-    }
-    let before = input.clone();
-    let mut object = Writer::new();
-    object.key("_class");
-    object.string(&input.string()?);
-    let text = format!("{{{}}}", object.as_str().trim_start_matches(','));
-    read(&mut before.of_text(&text)).map_err(|error| before.located(error))
-}
-
-/// The name of a variant without fields, also where it had some: for the code that the derive writes.
-#[doc(hidden)]
-pub fn read_name<'a>(input: &mut Reader<'a>) -> Result<Cow<'a, str>, ReadError> {
-    if input.peek() != Some(b'{') {
-        return input.string();
-    }
-    let mut name = None;
-    input.begin_object()?;
-    while let Some(key) = input.key()? {
-        match &*key {
-            "_class" if name.is_none() => name = Some(input.string()?),
-            "_version" => drop(input.skip()?),
-            other => input.unknown_field(other, "a variant without fields", &[])?,
-        }
-    }
-    name.ok_or_else(|| input.error(Problem::MissingField { field: "_class", class: "a variant without fields" }))
-}
-
-/// Checks that an object had a `_class`: for the code that the derive writes.
-#[doc(hidden)]
-pub fn has_class(seen: bool, class: &'static str, input: &Reader<'_>) -> Result<(), ReadError> {
-    if seen { Ok(()) } else { Err(input.error(Problem::MissingField { field: "_class", class })) }
-}
-
-/// The error for a class that can't stand here: for the code that the derive writes.
-#[doc(hidden)]
-pub fn unknown_class<T: Serializable>(input: &Reader<'_>, found: &str) -> ReadError {
-    let mut known = Vec::new();
-    T::classes(&mut known);
-    input.error(Problem::UnknownClass { found: shorten(found), known })
 }

@@ -110,7 +110,6 @@ impl Patch {
     }
 
     /// Takes note of an old version of a field that is kept as a whole: for the code that the derive writes.
-    #[doc(hidden)]
     pub fn free_copy<T: Serializable>(&mut self, old: &T) {
         self.free(size_of::<T>() + old.weight(Kept::Alone));
     }

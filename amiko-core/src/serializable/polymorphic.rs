@@ -80,7 +80,6 @@ impl<T: Serializable> Polymorphic for T {
 type ReadAny = fn(&mut Reader<'_>) -> Result<Box<dyn Any>, ReadError>;
 
 /// A class behind a trait: what `#[amiko(implements(…))]` leaves for whoever reads.
-#[doc(hidden)]
 pub struct Registration {
     interface: fn() -> TypeId,
     class: &'static str,
@@ -90,6 +89,7 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// One class behind one trait.
     pub const fn new(
         interface: fn() -> TypeId,
         class: &'static str,
@@ -157,7 +157,6 @@ pub fn check_classes() -> Result<(), PolymorphicError> {
 }
 
 /// Reads an object behind a trait: for the code that `#[amiko(polymorphic)]` writes.
-#[doc(hidden)]
 pub fn read_polymorphic<D: ?Sized + 'static>(input: &mut Reader<'_>) -> Result<Box<D>, ReadError> {
     let class = input.peek_class()?;
     let classes = registry().get(&TypeId::of::<D>());
@@ -176,19 +175,16 @@ pub fn read_polymorphic<D: ?Sized + 'static>(input: &mut Reader<'_>) -> Result<B
 }
 
 /// Whether a class of this name is behind a trait: for the code that `#[amiko(polymorphic)]` writes.
-#[doc(hidden)]
 pub fn is_polymorphic_class<D: ?Sized + 'static>(name: &str) -> bool {
     registry().get(&TypeId::of::<D>()).is_some_and(|classes| classes.contains_key(name))
 }
 
 /// Adds the names of the classes behind a trait: for the code that `#[amiko(polymorphic)]` writes.
-#[doc(hidden)]
 pub fn polymorphic_classes<D: ?Sized + 'static>(known: &mut Vec<&'static str>) {
     known.extend(registry().get(&TypeId::of::<D>()).into_iter().flat_map(BTreeMap::keys));
 }
 
 /// Describes the classes behind a trait: for the code that `#[amiko(polymorphic)]` writes.
-#[doc(hidden)]
 pub fn schema_of_polymorphic<D: ?Sized + 'static>(name: &str, schema: &mut Schema) -> String {
     let classes = registry().get(&TypeId::of::<D>());
     for registration in classes.into_iter().flat_map(BTreeMap::values).flatten() {

@@ -226,8 +226,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over this key, given with its quotes and colon, if it comes next exactly as a writer writes it; otherwise
-    /// the reader doesn't move, and [`Reader::key`] says what is there. For the code that the derive writes.
-    #[doc(hidden)]
+    /// the reader doesn't move, and [`Reader::key`] says what is there.
     #[inline]
     pub fn known_key(&mut self, key: &'static str) -> bool {
         let rest = self.input.as_bytes().get(self.at..).unwrap_or_default();

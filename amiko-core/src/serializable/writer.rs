@@ -85,9 +85,8 @@ impl fmt::Debug for Writer {
 }
 
 /// Where the entries of a table belong: for the code that the derive writes.
-#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
-pub struct Hole {
+pub(crate) struct Hole {
     /// Offset in bytes.
     pub(crate) at: usize,
     /// Which table.
@@ -295,7 +294,6 @@ impl Writer {
 
     /// Opens an object of a class whose beginning is known beforehand, `{"_class":"Account"`: for the code that the derive
     /// writes.
-    #[doc(hidden)]
     #[inline]
     pub fn begin_known_class(&mut self, json: &str) -> Result<(), WriteError> {
         self.out.push_str(json);

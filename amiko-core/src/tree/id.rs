@@ -31,13 +31,14 @@ pub trait Object: Serializable + Clone {
 /// What a table needs of a class: what an [`Object`] has. A class without a key has it too, with a key that can't exist, so
 /// that of all that a node does with its tables only the one place complains that asks for an object. The derive writes it,
 /// thus a class of the derive has its key from there, and no `Object` that is written by hand.
-#[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no key, so nothing can name it",
     note = "add `#[amiko(key = String)]` below `#[derive(Serializable)]` of `{Self}`"
 )]
 pub trait Keyed: Serializable {
+    /// The class of its key.
     type Key: Key;
+    /// What its objects are called.
     const KIND: &'static str;
 }
 
@@ -47,7 +48,6 @@ impl<T: Object> Keyed for T {
 }
 
 /// The key of a class that has none.
-#[doc(hidden)]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NoKey {}
 

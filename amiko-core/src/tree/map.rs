@@ -9,11 +9,12 @@
 mod build;
 mod compare;
 
+use crate::serializable::codec::{Probe, ProbeMap};
+use crate::serializable::of_serde;
 use crate::serializable::{
     Change, Codec, Entries, Kept, Key, Native, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable,
     Summary, WriteError, Writer, apply_to_map, read_entries, same_key, whole_value, write_key,
 };
-use crate::serializable::{Probe, ProbeMap, of_serde};
 use build::Builder;
 use compare::compare;
 use serde_core::Serialize;

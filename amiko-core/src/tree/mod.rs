@@ -2,19 +2,21 @@
 //!
 //! Invariant: whatever an event touches here can be put back as it was, at the cost of what was touched.
 
-mod engine_only;
-mod id;
+pub(crate) mod engine_only;
+pub(crate) mod id;
 mod map;
 mod node;
 mod references;
-mod table;
-mod touched;
+pub(crate) mod table;
+pub(crate) mod touched;
 
-pub use engine_only::EngineOnly;
-pub use id::{Id, Keyed, NoKey, Object};
+pub(crate) use engine_only::EngineOnly;
+pub use id::{Id, Object};
 pub use map::Map;
 pub use node::{Envelope, Keeps, Nothing, Tree, check_node, describe_node};
 pub use references::referrers;
 pub(crate) use references::{ReferenceChanges, Referrers, StrongReferences};
-pub use table::{Sliced, Table, TableUndo};
-pub use touched::{Name, Touched, has_strong};
+pub(crate) use table::{EngineTable, Sliced};
+pub use table::{Table, TableUndo};
+pub use touched::Name;
+pub(crate) use touched::{Touched, has_strong};

@@ -198,72 +198,6 @@ impl<T: Keyed> Table<T> {
         }
     }
 
-    /// Ends an event: hands over what was before it.
-    #[doc(hidden)]
-    #[inline]
-    pub fn take_undo(&mut self, only: &EngineOnly) -> TableUndo<T> {
-        self.engine = Some(only.engine());
-        if self.undo.is_empty() {
-            return TableUndo::default();
-        }
-        let undo = TableUndo(std::mem::take(&mut self.undo));
-        if let Some(frozen) = &mut self.frozen {
-            frozen.keep(&undo);
-        }
-        undo
-    }
-
-    /// Whether this is the table that the engine's last event ended with: for the code that the derive writes.
-    #[doc(hidden)]
-    pub fn is_known(&self, only: &EngineOnly) -> bool {
-        self.engine == Some(only.engine())
-    }
-
-    /// Lends the table, to be written in slices: for the code that the derive writes.
-    #[doc(hidden)]
-    pub fn sliced(&mut self, _only: &EngineOnly) -> Sliced<'_> {
-        Sliced(self)
-    }
-
-    /// Puts back what was before an event. Undone are the newest events first.
-    #[doc(hidden)]
-    pub fn roll_back(&mut self, undo: &TableUndo<T>, _only: &EngineOnly) {
-        for (key, old) in undo.0.iter().rev() {
-            match old {
-                Some(object) => {
-                    if self.objects.insert(key.clone(), Arc::clone(object)).is_none() {
-                        self.order.insert(key.clone());
-                    }
-                }
-                None => {
-                    self.objects.remove(key);
-                    self.order.remove(key);
-                }
-            }
-        }
-    }
-
-    /// Compares the table with what it was: `piece` is its piece of the path. For the code that the derive writes.
-    ///
-    /// # Errors
-    /// An object has no exact text.
-    #[doc(hidden)]
-    pub fn difference_since(
-        &self,
-        piece: &'static str,
-        undo: &TableUndo<T>,
-        patch: &mut Patch,
-    ) -> Result<(), WriteError>
-    where
-        T: Clone,
-    {
-        if undo.is_empty() {
-            return Ok(());
-        }
-        // Something has changed, most likely, and most likely more than one object.
-        patch.within_field(piece, |patch| patch.with_path(|patch| self.entries_since(undo, patch)))
-    }
-
     /// What has changed entry by entry: the cost follows the change.
     fn entries_since(&self, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError>
     where
@@ -290,31 +224,6 @@ impl<T: Keyed> Table<T> {
         Ok(())
     }
 
-    /// Visits every object: for the code that the derive writes.
-    #[doc(hidden)]
-    pub fn visit_objects(&self, visit: &mut dyn FnMut(Touched<'_>)) {
-        for (key, object) in self.order.iter().filter_map(|key| Some((key, self.objects.get(key)?))) {
-            let new: &dyn Polymorphic = &**object;
-            visit(Touched { kind: T::KIND, key: key.encode(), old: None, new: Some(new) });
-        }
-    }
-
-    /// Visits every object that an event touched: for the code that the derive writes.
-    #[doc(hidden)]
-    pub fn visit_touched(&self, undo: &TableUndo<T>, visit: &mut dyn FnMut(Touched<'_>)) {
-        for (key, old) in undo.first_touches() {
-            let old = old.map(|object| -> &dyn Polymorphic { &**object });
-            let new = self.objects.get(key).map(|object| -> &dyn Polymorphic { &**object });
-            visit(Touched { kind: T::KIND, key: key.encode(), old, new });
-        }
-    }
-
-    /// Whether there is an object whose key has this text: for the code that the derive writes.
-    #[doc(hidden)]
-    pub fn contains_text(&self, key: &str) -> bool {
-        T::Key::decode(key).is_ok_and(|key| self.objects.contains_key(&key))
-    }
-
     /// Takes note of what a patch changes, if it is part of an event: while a journal is read back nothing is undone.
     fn touch(&mut self, key: &T::Key) {
         if self.engine.is_some() {
@@ -335,6 +244,107 @@ impl<T: Keyed> Table<T> {
     fn load(&mut self, key: T::Key, object: T) -> bool {
         self.order.insert(key.clone());
         self.objects.insert(key, Arc::new(object)).is_none()
+    }
+}
+
+/// What an engine does with a table, and derived code in its name.
+pub trait EngineTable<T: Keyed> {
+    /// Ends an event: hands over what was before it.
+    fn take_undo(&mut self, only: &EngineOnly) -> TableUndo<T>;
+
+    /// Whether this is the table that the engine's last event ended with.
+    fn is_known(&self, only: &EngineOnly) -> bool;
+
+    /// Lends the table, to be written in slices.
+    fn sliced(&mut self, only: &EngineOnly) -> Sliced<'_>;
+
+    /// Puts back what was before an event. Undone are the newest events first.
+    fn roll_back(&mut self, undo: &TableUndo<T>, only: &EngineOnly);
+
+    /// Compares the table with what it was: `piece` is its piece of the path.
+    ///
+    /// # Errors
+    /// An object has no exact text.
+    fn difference_since(&self, piece: &'static str, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError>
+    where
+        T: Clone;
+
+    /// Visits every object.
+    fn visit_objects(&self, visit: &mut dyn FnMut(Touched<'_>));
+
+    /// Visits every object that an event touched.
+    fn visit_touched(&self, undo: &TableUndo<T>, visit: &mut dyn FnMut(Touched<'_>));
+
+    /// Whether there is an object whose key has this text.
+    fn contains_text(&self, key: &str) -> bool;
+}
+
+impl<T: Keyed> EngineTable<T> for Table<T> {
+    #[inline]
+    fn take_undo(&mut self, only: &EngineOnly) -> TableUndo<T> {
+        self.engine = Some(only.engine());
+        if self.undo.is_empty() {
+            return TableUndo::default();
+        }
+        let undo = TableUndo(std::mem::take(&mut self.undo));
+        if let Some(frozen) = &mut self.frozen {
+            frozen.keep(&undo);
+        }
+        undo
+    }
+
+    fn is_known(&self, only: &EngineOnly) -> bool {
+        self.engine == Some(only.engine())
+    }
+
+    fn sliced(&mut self, _only: &EngineOnly) -> Sliced<'_> {
+        Sliced(self)
+    }
+
+    fn roll_back(&mut self, undo: &TableUndo<T>, _only: &EngineOnly) {
+        for (key, old) in undo.0.iter().rev() {
+            match old {
+                Some(object) => {
+                    if self.objects.insert(key.clone(), Arc::clone(object)).is_none() {
+                        self.order.insert(key.clone());
+                    }
+                }
+                None => {
+                    self.objects.remove(key);
+                    self.order.remove(key);
+                }
+            }
+        }
+    }
+
+    fn difference_since(&self, piece: &'static str, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError>
+    where
+        T: Clone,
+    {
+        if undo.is_empty() {
+            return Ok(());
+        }
+        // Something has changed, most likely, and most likely more than one object.
+        patch.within_field(piece, |patch| patch.with_path(|patch| self.entries_since(undo, patch)))
+    }
+
+    fn visit_objects(&self, visit: &mut dyn FnMut(Touched<'_>)) {
+        for (key, object) in self.order.iter().filter_map(|key| Some((key, self.objects.get(key)?))) {
+            let new: &dyn Polymorphic = &**object;
+            visit(Touched { kind: T::KIND, key: key.encode(), old: None, new: Some(new) });
+        }
+    }
+
+    fn visit_touched(&self, undo: &TableUndo<T>, visit: &mut dyn FnMut(Touched<'_>)) {
+        for (key, old) in undo.first_touches() {
+            let old = old.map(|object| -> &dyn Polymorphic { &**object });
+            let new = self.objects.get(key).map(|object| -> &dyn Polymorphic { &**object });
+            visit(Touched { kind: T::KIND, key: key.encode(), old, new });
+        }
+    }
+
+    fn contains_text(&self, key: &str) -> bool {
+        T::Key::decode(key).is_ok_and(|key| self.objects.contains_key(&key))
     }
 }
 

@@ -24,16 +24,18 @@ impl fmt::Display for Name {
 }
 
 /// An object that an event touched, before and after it: for the code that the derive writes.
-#[doc(hidden)]
 pub struct Touched<'t> {
+    /// The kind of the object.
     pub kind: &'static str,
+    /// Its key, as text.
     pub key: Cow<'t, str>,
+    /// What it was; none if it is new.
     pub old: Option<&'t dyn Polymorphic>,
+    /// What it is; none if it is gone.
     pub new: Option<&'t dyn Polymorphic>,
 }
 
 /// Whether values of a type can have strong references anywhere in them: for the code that the derive writes.
-#[doc(hidden)]
 pub fn has_strong(describe: impl FnOnce(&mut Schema) -> String) -> bool {
     let mut schema = Schema::default();
     describe(&mut schema);

@@ -34,7 +34,7 @@ pub(super) fn bounded(class: &Class) -> Generics {
         let mut found = Vec::new();
         mentioned(quote!(#ty), &parameters, &mut found);
         if found.iter().any(|found| found.to_string() == quote!(#ty).to_string()) {
-            bounds.predicates.push(parse_quote!(#ty: ::amiko_core::derive::Flatten));
+            bounds.predicates.push(parse_quote!(#ty: ::amiko_core::__private_0_1_0::Flatten));
         }
     }
     for ty in defaults {

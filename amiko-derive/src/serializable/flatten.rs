@@ -10,7 +10,7 @@ use syn::{Generics, Member, Type};
 /// Calls a function of the class of a flattened field; an error about one that can't be flattened is to point at the type.
 pub(super) fn of_fields(field: &Field, function: &str, arguments: &TokenStream) -> TokenStream {
     let (ty, function) = (&field.ty, quote::format_ident!("{function}"));
-    quote_spanned!(ty.span()=> <#ty as ::amiko_core::derive::Flatten>::#function(#arguments))
+    quote_spanned!(ty.span()=> <#ty as ::amiko_core::__private_0_1_0::Flatten>::#function(#arguments))
 }
 
 /// A type in which `Self` is written out, for places where it would be another one.
@@ -42,12 +42,12 @@ impl Generator<'_> {
         let names = shape.written().map(|field| {
             let (name, aliases, ty) = (&field.name, &field.aliases, &field.ty);
             if field.flatten {
-                let inner = quote_spanned!(ty.span()=> <#ty as ::amiko_core::derive::Flatten>::NAMES);
-                return quote!(::amiko_core::derive::FieldName::Flattened(#inner),);
+                let inner = quote_spanned!(ty.span()=> <#ty as ::amiko_core::__private_0_1_0::Flatten>::NAMES);
+                return quote!(::amiko_core::__private_0_1_0::FieldName::Flattened(#inner),);
             }
             quote! {
-                ::amiko_core::derive::FieldName::Name(#name),
-                #(::amiko_core::derive::FieldName::Alias(#aliases),)*
+                ::amiko_core::__private_0_1_0::FieldName::Name(#name),
+                #(::amiko_core::__private_0_1_0::FieldName::Alias(#aliases),)*
             }
         });
         quote!(&[#(#names)*])
@@ -58,7 +58,7 @@ impl Generator<'_> {
         let mut checks = Vec::new();
         for (index, field) in shape.flattened().enumerate() {
             let Field { ty, member, .. } = field;
-            let inner = quote!(<#ty as ::amiko_core::derive::Flatten>::NAMES);
+            let inner = quote!(<#ty as ::amiko_core::__private_0_1_0::Flatten>::NAMES);
             let called = quote!(#member).to_string();
             for own in shape.named() {
                 for name in own.aliases.iter().chain([&own.name]) {
@@ -67,7 +67,7 @@ impl Generator<'_> {
                          `rename`"
                     );
                     checks.push(quote_spanned! {own.member.span()=>
-                        ::core::assert!(!::amiko_core::derive::FieldName::is_among(#name, #inner), #message)
+                        ::core::assert!(!::amiko_core::__private_0_1_0::FieldName::is_among(#name, #inner), #message)
                     });
                 }
             }
@@ -78,8 +78,8 @@ impl Generator<'_> {
                     quote!(#first)
                 );
                 checks.push(quote_spanned! {ty.span()=>
-                    ::core::assert!(::amiko_core::derive::FieldName::are_apart(
-                        <#other as ::amiko_core::derive::Flatten>::NAMES, #inner
+                    ::core::assert!(::amiko_core::__private_0_1_0::FieldName::are_apart(
+                        <#other as ::amiko_core::__private_0_1_0::Flatten>::NAMES, #inner
                     ), #message)
                 });
             }
@@ -132,8 +132,8 @@ impl Generator<'_> {
 
                 #[automatically_derived]
                 #[allow(unused_variables, unreachable_code)]
-                impl #parameters ::amiko_core::derive::Flatten for #ident #arguments #bounds {
-                    const NAMES: &'static [::amiko_core::derive::FieldName] = #names;
+                impl #parameters ::amiko_core::__private_0_1_0::Flatten for #ident #arguments #bounds {
+                    const NAMES: &'static [::amiko_core::__private_0_1_0::FieldName] = #names;
 
                     type Partial = __Partial #arguments;
 
@@ -189,7 +189,7 @@ impl Generator<'_> {
             let ty = without_self(quote!(#ty), &this);
             if field.flatten {
                 let span = field.ty.span();
-                return quote_spanned!(span=> #binding: <#ty as ::amiko_core::derive::Flatten>::Partial,);
+                return quote_spanned!(span=> #binding: <#ty as ::amiko_core::__private_0_1_0::Flatten>::Partial,);
             }
             quote!(#binding: ::core::option::Option<#ty>,)
         });

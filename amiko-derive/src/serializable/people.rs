@@ -47,7 +47,7 @@ impl Generator<'_> {
         }
         let class = &shape.class;
         let fields = match self.can_be_flattened() {
-            Some(_) => quote!(::amiko_core::derive::Flatten::summarize_fields(self, __out)),
+            Some(_) => quote!(::amiko_core::__private_0_1_0::Flatten::summarize_fields(self, __out)),
             None => self.summarize_fields(shape),
         };
         quote!(__out.object(#class, |__out| { #fields });)
@@ -78,7 +78,7 @@ impl Generator<'_> {
             let Some(field) = shape.transparent() else {
                 let class = &shape.class;
                 let fields = match self.can_be_flattened() {
-                    Some(_) => quote!(<Self as ::amiko_core::derive::Flatten>::describe_fields(__fields)),
+                    Some(_) => quote!(<Self as ::amiko_core::__private_0_1_0::Flatten>::describe_fields(__fields)),
                     None => self.schema_fields(shape),
                 };
                 return quote! {

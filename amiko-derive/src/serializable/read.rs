@@ -19,7 +19,7 @@ impl Generator<'_> {
         quote! {
             let __current = |__input: &mut ::amiko_core::Reader<'_>|
                 -> ::core::result::Result<Self, ::amiko_core::ReadError> { #current };
-            match ::amiko_core::derive::lift(__input, #name, #version, #migrate)? {
+            match ::amiko_core::__private_0_1_0::lift(__input, #name, #version, #migrate)? {
                 ::core::option::Option::Some(__lifted) => __lifted.read(__current),
                 ::core::option::Option::None => __current(__input),
             }
@@ -35,14 +35,14 @@ impl Generator<'_> {
                 }
                 None => {
                     let (name, aliases) = (&shape.class, &shape.aliases);
-                    quote!(#name #(| #aliases)* => ::amiko_core::derive::read_named(__input, |__input| #read),)
+                    quote!(#name #(| #aliases)* => ::amiko_core::__private_0_1_0::read_named(__input, |__input| #read),)
                 }
             }
         });
         quote! {
-            match &*::amiko_core::derive::peek_name(__input)? {
+            match &*::amiko_core::__private_0_1_0::peek_name(__input)? {
                 #(#arms)*
-                __other => ::core::result::Result::Err(::amiko_core::derive::unknown_class::<Self>(__input, __other)),
+                __other => ::core::result::Result::Err(::amiko_core::__private_0_1_0::unknown_class::<Self>(__input, __other)),
             }
         }
     }
@@ -80,18 +80,18 @@ impl Generator<'_> {
             #(#keep)*
             __input.begin_object()?;
             if __input.known_key("\"_class\":") {
-                ::amiko_core::derive::check_class(&mut __class, __input, &[#class #(, #aliases)*])?;
+                ::amiko_core::__private_0_1_0::check_class(&mut __class, __input, &[#class #(, #aliases)*])?;
             }
             #(#in_order)*
             while let ::core::option::Option::Some(__key) = __input.key()? {
                 match &*__key {
-                    "_class" => ::amiko_core::derive::check_class(&mut __class, __input, &[#class #(, #aliases)*])?,
-                    "_version" => ::amiko_core::derive::check_version(__input, #class, #version)?,
+                    "_class" => ::amiko_core::__private_0_1_0::check_class(&mut __class, __input, &[#class #(, #aliases)*])?,
+                    "_version" => ::amiko_core::__private_0_1_0::check_version(__input, #class, #version)?,
                     #(#arms)*
                     __other => #unknown,
                 }
             }
-            ::amiko_core::derive::has_class(__class, #class, __input)?;
+            ::amiko_core::__private_0_1_0::has_class(__class, #class, __input)?;
             ::core::result::Result::Ok(#path { #(#values)* })
         }}
     }
@@ -101,7 +101,7 @@ impl Generator<'_> {
         let Field { name, aliases, ty, .. } = field;
         let (codec, input) = (self.codec(field), local("input"));
         quote_spanned! {ty.span()=>
-            #name #(| #aliases)* => ::amiko_core::derive::read_field_with(&#codec, #slot, #name, #class, #input)?,
+            #name #(| #aliases)* => ::amiko_core::__private_0_1_0::read_field_with(&#codec, #slot, #name, #class, #input)?,
         }
     }
 
@@ -116,7 +116,7 @@ impl Generator<'_> {
         let (key, codec) = (keys::literal(name), self.codec(field));
         quote_spanned! {ty.span()=>
             if #input.known_key(#key) {
-                ::amiko_core::derive::read_field_with(&#codec, #slot, #name, #class, #input)?;
+                ::amiko_core::__private_0_1_0::read_field_with(&#codec, #slot, #name, #class, #input)?;
             }
         }
     }
@@ -128,13 +128,17 @@ impl Generator<'_> {
         let all = Self::names(shape);
         let flattens = shape.flattened().next().is_some();
         let unknown = match (&shape.keep, self.class.unknown) {
-            (Some(Field { binding, .. }), _) => quote!(#binding.read_field(__other, __input)?),
+            (Some(Field { binding, .. }), _) => {
+                quote!(::amiko_core::__private_0_1_0::KeepUnknown::read_field(&mut #binding, __other, __input)?)
+            }
             (None, Some(Unknown::Ignore)) => quote!(::core::mem::drop(__input.skip()?)),
             (None, Some(Unknown::Deny)) if flattens => {
-                quote!(::amiko_core::derive::FieldName::deny(#all, __other, #class, __input)?)
+                quote!(::amiko_core::__private_0_1_0::FieldName::deny(#all, __other, #class, __input)?)
             }
             (None, Some(Unknown::Deny)) => quote!(__input.deny_field(__other, #class, &[#(#names),*])?),
-            (None, _) if flattens => quote!(::amiko_core::derive::FieldName::unknown(#all, __other, #class, __input)?),
+            (None, _) if flattens => {
+                quote!(::amiko_core::__private_0_1_0::FieldName::unknown(#all, __other, #class, __input)?)
+            }
             (None, _) => quote!(__input.unknown_field(__other, #class, &[#(#names),*])?),
         };
         if !flattens {
@@ -165,7 +169,7 @@ impl Generator<'_> {
             (Missing::Error, _) => {
                 let (codec, input) = (self.codec(field), local("input"));
                 quote_spanned! {field.ty.span()=>
-                    ::amiko_core::derive::take_field_with(&#codec, #binding, #name, #class, #input)?
+                    ::amiko_core::__private_0_1_0::take_field_with(&#codec, #binding, #name, #class, #input)?
                 }
             }
             (Missing::Default, _) => quote!(#binding.unwrap_or_default()),

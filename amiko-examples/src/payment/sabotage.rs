@@ -29,5 +29,5 @@ impl Sabotage {
 /// Whether this fault is to be there.
 #[inline(always)]
 pub(super) fn sabotaged(fault: Sabotage) -> bool {
-    amiko_core::derive::is_sabotaged(fault.name())
+    amiko_core::__private_0_1_0::is_sabotaged(fault.name())
 }

@@ -13,7 +13,6 @@ use std::str::Split;
 ///
 /// # Errors
 /// What was expected instead.
-#[doc(hidden)]
 pub fn readable_key(text: &str) -> Result<Cow<'_, str>, &'static str> {
     match text.strip_prefix('!') {
         None => Ok(Cow::Borrowed(text)),
@@ -29,7 +28,6 @@ pub fn readable_key(text: &str) -> Result<Cow<'_, str>, &'static str> {
 }
 
 /// The text of several keys: for the code that the derive writes.
-#[doc(hidden)]
 #[derive(Default)]
 pub struct Joined {
     text: String,
@@ -56,7 +54,6 @@ impl Joined {
 }
 
 /// The parts of a composite key, one after the other: for the code that the derive writes.
-#[doc(hidden)]
 pub struct Parts<'t> {
     texts: Split<'t, char>,
     expected: &'static str,
@@ -89,7 +86,6 @@ impl Parts<'_> {
 ///
 /// # Errors
 /// What was expected instead.
-#[doc(hidden)]
 pub fn split_key<K>(
     text: &str,
     expected: &'static str,
@@ -102,7 +98,6 @@ pub fn split_key<K>(
 }
 
 /// What a key of these parts is called in a schema; of a tuple, which has no name, `name` is empty.
-#[doc(hidden)]
 pub fn called_key(name: &str, parts: &[String]) -> String {
     // What has several parts itself is told from its neighbours.
     let parts = parts.iter().map(|part| if part.contains(',') { format!("({part})") } else { part.clone() });

@@ -143,13 +143,13 @@ macro_rules! of_serde {
     ([$($parameters:tt)*] $type:ty) => {
         impl<$($parameters)*> serde_core::Serialize for $type {
             fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                $crate::serializable::serialize(self, serializer)
+                $crate::serializable::serde::serialize(self, serializer)
             }
         }
 
         impl<'de, $($parameters)*> serde_core::Deserialize<'de> for $type {
             fn deserialize<D: serde_core::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $crate::serializable::deserialize(deserializer)
+                $crate::serializable::serde::deserialize(deserializer)
             }
         }
     };

@@ -12,7 +12,6 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 /// A table that is lent to the engine, to be written in slices: for the code that the derive writes.
-#[doc(hidden)]
 pub struct Sliced<'t>(pub(crate) &'t mut dyn Slices);
 
 /// A table that can be written in slices.
