@@ -1,7 +1,7 @@
 //! What somebody writes who depends on the packed crates.
 
 use amiko_core::{Hosts, PublicKey, prelude::*};
-use amiko_runtime::{NetSettings, Protocol, Runtime, Welcome};
+use amiko_runtime::{NetSettings, Protocol, Runtime, Acceptance};
 
 #[derive(Clone, Default, Serializable)]
 #[amiko(key = String)]
@@ -43,16 +43,16 @@ impl Protocol for Alone {
         _: &Counters,
         _: &Id<Connection<Counters>>,
         _: [u8; 4],
-    ) -> Result<amiko_core::Nothing, Rejection> {
+    ) -> Result<amiko_core::tree::Nothing, Rejection> {
         Err(Rejection::new("nothing to say"))
     }
 
-    fn welcome(
+    fn accept(
         &self,
         _: &Counters,
         _: Option<PublicKey>,
-        hello: amiko_core::Nothing,
-    ) -> Result<Welcome<Counters>, Rejection> {
+        hello: amiko_core::tree::Nothing,
+    ) -> Result<Acceptance<Counters>, Rejection> {
         match hello {}
     }
 
@@ -60,7 +60,7 @@ impl Protocol for Alone {
         &self,
         _: &Counters,
         _: &Id<Connection<Counters>>,
-        message: amiko_core::Nothing,
+        message: amiko_core::tree::Nothing,
     ) -> Result<CountersEnvelope, Rejection> {
         match message {}
     }

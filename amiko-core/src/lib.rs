@@ -35,18 +35,17 @@ pub mod conversation;
 pub mod sim;
 
 pub use amiko_derive::{Key, Node, Phases, Serializable, amiko};
-pub use conversation::{PeerAddress, PeerAddressError, Protocol, PublicKey, Welcome};
-pub use dispatcher::{Conflict, Connection, Older, Standing, Timer};
+pub use conversation::{Acceptance, PeerAddress, PeerAddressError, Protocol, PublicKey};
+pub use dispatcher::{Conflict, Connection, ResumePoint, Timer};
 pub use engine::Engine;
-pub use event::Event;
 pub use machine::{Context, Hosts, Node, Phases, StateMachine};
-pub use rejection::{Delivery, Rejection};
+pub use rejection::Rejection;
 pub use serializable::{
     Change, IntoKey, Key, Patch, Pointer, ReadError, Reader, Secret, Serializable, WriteError, Writer, apply_patch,
-    from_json, to_json, with_hex,
+    from_json, to_json,
 };
 pub use time::{Time, secs};
-pub use tree::{Envelope, Id, Keeps, Map, Name, Nothing, Object, Table, TableUndo, Tree};
+pub use tree::{Envelope, Id, Keeps, Map, Object, Table};
 
 /// What a user's module needs: `use amiko_core::prelude::*;`.
 pub mod prelude {

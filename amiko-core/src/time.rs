@@ -86,7 +86,7 @@ impl Serializable for Time {
 impl Key for Time {
     const EXACT: bool = true;
 
-    fn called() -> String {
+    fn schema_name() -> String {
         "time".into()
     }
 

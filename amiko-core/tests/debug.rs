@@ -96,7 +96,7 @@ fn nothing_that_an_engine_gives_out_shows_a_secret() {
     let rehearsal = engine.dry_run(again, Time::from_secs(2)).unwrap();
     assert!(rehearsal.difference().contains(SECRET));
     hides(&rehearsal);
-    hides(engine.standing(&Id::new("bob")));
+    hides(engine.resume_point(&Id::new("bob")));
     // What it does with its store, and the store.
     let work = engine.begin_sync().unwrap().unwrap();
     assert_eq!(hides(&work), "MemoryWork { steps: 3, .. }");

@@ -156,7 +156,8 @@ impl Sources {
             let to = self.definition(module, path, 0)?;
             (to != file).then_some((&**file, to))
         });
-        found.filter(|(from, _)| *from != Path::new("lib.rs")).collect()
+        // The two on the roof.
+        found.filter(|(from, _)| !["lib.rs", "private.rs"].map(Path::new).contains(from)).collect()
     }
 }
 

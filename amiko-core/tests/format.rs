@@ -8,7 +8,7 @@ use amiko_core::engine::Entropy;
 use amiko_core::prelude::*;
 use amiko_core::serializable::Json;
 use amiko_core::store::{DirectorySettings, Retention};
-use amiko_core::{Hosts, Standing, to_json};
+use amiko_core::{Hosts, ResumePoint, to_json};
 use std::fs;
 use std::path::Path;
 
@@ -162,7 +162,7 @@ fn live(engine: &mut Engine<Things>) -> Vec<String> {
     let edited = engine.document().unwrap().replace(r#""note":"third""#, r#""note":"edited""#);
     engine.edit(&edited, Time::from_secs(11), |_| true).unwrap();
     version(engine, true);
-    engine.resume(&peer, Standing { received: 9, first: 0, sent: 2 }, Time::from_secs(12)).unwrap();
+    engine.resume(&peer, ResumePoint { received: 9, first: 0, sent: 2 }, Time::from_secs(12)).unwrap();
     version(engine, true);
     documents
 }

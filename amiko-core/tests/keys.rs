@@ -75,7 +75,7 @@ fn comes_back<K: Key>(key: K) {
 fn a_newtype_is_written_as_the_key_in_it() {
     assert_eq!(Sku::from("a/b").encode(), "a/b");
     assert_eq!(Sku::from("!a").encode(), "!!a");
-    assert_eq!(Sku::called(), "key Sku of text");
+    assert_eq!(Sku::schema_name(), "key Sku of text");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_variant_is_written_as_its_name() {
     let expected = "one of red, dark-blue, !grey, türkis";
     assert_eq!(["Red", "", "!grey", "!x726564"].map(Colour::decode).map(|read| read.is_err()), [true; 4]);
     assert_eq!(Colour::decode("Red"), Err(expected));
-    assert_eq!(Colour::called(), "key Colour of red, dark-blue, !grey, türkis");
+    assert_eq!(Colour::schema_name(), "key Colour of red, dark-blue, !grey, türkis");
     [Colour::Red, Colour::DarkBlue, Colour::Grey, Colour::Türkis].into_iter().for_each(comes_back);
 }
 
@@ -98,9 +98,9 @@ fn several_keys_are_joined() {
     assert_eq!(slot(7, "a/b~c").encode(), "7/a~1b~0c");
     let painted = Painted(Colour::Grey, slot(7, "nuts"), (1, Id::new("top")));
     assert_eq!(painted.encode(), "!!!grey/7~1nuts/1~1top");
-    assert_eq!(Slot::called(), "key Slot of integer, key Sku of text");
+    assert_eq!(Slot::schema_name(), "key Slot of integer, key Sku of text");
     let parts = "(key Colour of red, dark-blue, !grey, türkis), (key Slot of integer, key Sku of text), (key of integer, ID of a shelf by key Sku of text)";
-    assert_eq!(Painted::called(), format!("key Place of {parts}"));
+    assert_eq!(Painted::schema_name(), format!("key Place of {parts}"));
 
     let mut found = Vec::new();
     painted.reference(&mut |Reference { kind, key, .. }| found.push(format!("{kind} {key}")));

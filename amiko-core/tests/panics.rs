@@ -12,7 +12,7 @@ use amiko_core::serializable::{Reference, replace_whole};
 use amiko_core::store::Memory;
 use amiko_core::{
     Change, Connection, Context, Engine, Hosts, Id, Key, Node, Patch, Pointer, ReadError, Reader, Rejection,
-    Serializable, Standing, StateMachine, Table, Time, WriteError, Writer,
+    ResumePoint, Serializable, StateMachine, Table, Time, WriteError, Writer,
 };
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -431,7 +431,7 @@ fn receive(engine: &mut Subject, index: u64, acts: &[Act]) -> Result<(), EventEr
 }
 
 fn resume(engine: &mut Subject, received: u64) -> Result<(), EventError> {
-    let (peer, standing) = (bob(), Standing { received, first: 0, sent: 0 });
+    let (peer, standing) = (bob(), ResumePoint { received, first: 0, sent: 0 });
     inside(|| engine.resume(&peer, standing, NOW)).map(drop)
 }
 

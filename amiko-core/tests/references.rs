@@ -128,7 +128,7 @@ fn the_index_is_built_anew_when_the_state_is_opened() {
 fn referrers_are_those_with_any_reference() {
     let mut engine = port();
     take(&mut engine, [owner("ann"), owner("bob"), ship(1, "ann", &["bob"]), ship(2, "bob", &[])]).unwrap();
-    let names = |names: Vec<amiko_core::Name>| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let names = |names: Vec<amiko_core::tree::Name>| names.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(names(amiko_core::tree::referrers(engine.node(), &Id::<Owner>::new("bob"))), ["ship 1", "ship 2"]);
     assert_eq!(names(amiko_core::tree::referrers(engine.node(), &Id::<Ship>::new(99_u64))), ["ship 1", "ship 2"]);
     assert!(amiko_core::tree::referrers(engine.node(), &Id::<Owner>::new("nobody")).is_empty());

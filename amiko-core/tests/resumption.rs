@@ -8,20 +8,20 @@ mod script;
 use amiko_core::engine::EventError;
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
-use amiko_core::{Conflict, Older, Standing};
+use amiko_core::{Conflict, ResumePoint, dispatcher::Older};
 use script::*;
 
 const NOW: Time = Time::from_secs(9);
 
-const fn standing(received: u64, first: u64, sent: u64) -> Standing {
-    Standing { received, first, sent }
+const fn standing(received: u64, first: u64, sent: u64) -> ResumePoint {
+    ResumePoint { received, first, sent }
 }
 
 fn outbox(engine: &Engine<World, Memory>) -> Vec<u64> {
     engine.outbox(&peer("bob")).map(|(index, _)| index).collect()
 }
 
-fn resume(engine: &mut Engine<World, Memory>, theirs: Standing) -> Option<Conflict> {
+fn resume(engine: &mut Engine<World, Memory>, theirs: ResumePoint) -> Option<Conflict> {
     engine.resume(&peer("bob"), theirs, NOW).unwrap()
 }
 
@@ -44,21 +44,21 @@ fn engine_that_talked() -> Engine<World, Memory> {
 #[test]
 fn what_a_peer_has_received_is_confirmed() {
     let mut engine = engine_that_talked();
-    assert_eq!(engine.standing(&peer("bob")), Some(standing(2, 1, 4)));
+    assert_eq!(engine.resume_point(&peer("bob")), Some(standing(2, 1, 4)));
     for (received, left) in [(1, vec![1, 2, 3]), (3, vec![3]), (4, vec![])] {
         assert_eq!(resume(&mut engine, standing(received, 2, 2)), None);
         assert_eq!(outbox(&engine), left);
     }
     let error = engine.resume(&peer("eve"), standing(0, 0, 0), NOW).unwrap_err();
     assert!(matches!(error, EventError::NoConnection { .. }), "{error:?}");
-    assert_eq!(engine.standing(&peer("eve")), None);
+    assert_eq!(engine.resume_point(&peer("eve")), None);
 }
 
 #[test]
 fn what_isnt_on_disk_wasnt_sent() {
     let mut engine = engine_that_talked();
     at(&mut engine, 5, [transmit("bob", "4")]).unwrap();
-    assert_eq!(engine.standing(&peer("bob")), Some(standing(2, 1, 4)));
+    assert_eq!(engine.resume_point(&peer("bob")), Some(standing(2, 1, 4)));
     // A peer that has it all the same has it from somebody who was there before.
     assert_eq!(resume(&mut engine, standing(5, 2, 2)).unwrap().older, Older::Ours);
 }
@@ -81,7 +81,7 @@ fn a_conflict_is_kept_and_changes_nothing_else() {
         let mut engine = crash(engine);
         let state = engine.connection(&peer("bob")).unwrap();
         assert_eq!((state.conflict, state.address(), state.dial.is_some()), (Some(conflict), None, true));
-        assert_eq!((outbox(&engine), engine.standing(&peer("bob"))), (vec![1, 2, 3], Some(standing(2, 1, 4))));
+        assert_eq!((outbox(&engine), engine.resume_point(&peer("bob"))), (vec![1, 2, 3], Some(standing(2, 1, 4))));
         // It stands, whatever the peer says afterwards.
         let sequence = engine.sequence();
         assert_eq!(resume(&mut engine, standing(4, 2, 2)), Some(conflict));

@@ -4,7 +4,7 @@
 
 mod script;
 
-use amiko_core::engine::Rehearsal;
+use amiko_core::engine::DryRun;
 use amiko_core::event::Output;
 use amiko_core::store::{Directory, Memory, Store, Work};
 use amiko_core::{Engine, Node};
@@ -17,7 +17,7 @@ fn is_shared<T: Send + Sync>() {}
 fn an_engine_is_shared<N: Node, S: Store + Send + Sync>() {
     is_shared::<Engine<N, S>>();
     is_shared::<Output<N>>();
-    is_shared::<Rehearsal<N>>();
+    is_shared::<DryRun<N>>();
 }
 
 #[test]

@@ -159,7 +159,7 @@ fn of_names(name: &str, variants: &[Named]) -> TokenStream {
     let list = written.join(", ");
     let (called, expected) = (format!("key {name} of {list}"), format!("one of {list}"));
     quote! {
-        fn called() -> ::std::string::String {
+        fn schema_name() -> ::std::string::String {
             ::std::borrow::ToOwned::to_owned(#called)
         }
 
@@ -185,11 +185,11 @@ fn method(Part { ty, .. }: &Part, name: &str) -> TokenStream {
 /// The methods of a key that is written as the only key in it.
 fn of_one(name: &str, part: &Part) -> TokenStream {
     let member = &part.member;
-    let [called, encode, with_text, reference, decode] =
-        ["called", "encode", "with_text", "reference", "decode"].map(|name| method(part, name));
+    let [schema_name, encode, with_text, reference, decode] =
+        ["schema_name", "encode", "with_text", "reference", "decode"].map(|name| method(part, name));
     quote! {
-        fn called() -> ::std::string::String {
-            ::amiko_core::__private_0_1_0::called_key(#name, &[#called()])
+        fn schema_name() -> ::std::string::String {
+            ::amiko_core::__private_0_1_0::called_key(#name, &[#schema_name()])
         }
 
         fn encode(&self) -> ::std::borrow::Cow<'_, ::core::primitive::str> {
@@ -213,12 +213,13 @@ fn of_one(name: &str, part: &Part) -> TokenStream {
 /// The methods of a key of several keys.
 fn of_several(name: &str, parts: &[Part]) -> TokenStream {
     let members: Vec<&Member> = parts.iter().map(|part| &part.member).collect();
-    let [called, encode, with_text, reference, decode] = ["called", "encode", "with_text", "reference", "decode"]
-        .map(|name| parts.iter().map(|part| method(part, name)).collect::<Vec<_>>());
+    let [schema_name, encode, with_text, reference, decode] =
+        ["schema_name", "encode", "with_text", "reference", "decode"]
+            .map(|name| parts.iter().map(|part| method(part, name)).collect::<Vec<_>>());
     let expected = expected(&members);
     quote! {
-        fn called() -> ::std::string::String {
-            ::amiko_core::__private_0_1_0::called_key(#name, &[#(#called()),*])
+        fn schema_name() -> ::std::string::String {
+            ::amiko_core::__private_0_1_0::called_key(#name, &[#(#schema_name()),*])
         }
 
         fn encode(&self) -> ::std::borrow::Cow<'_, ::core::primitive::str> {

@@ -317,7 +317,7 @@ fn node(root: &Root) -> TokenStream {
         let schema = generator.call(field, "schema", &quote!(__schema));
         quote!(#strong __called = #schema;)
     });
-    let nothing = quote!(::amiko_core::Nothing);
+    let nothing = quote!(::amiko_core::tree::Nothing);
     let or_nothing = |ty: &Option<Type>| ty.as_ref().map_or_else(|| nothing.clone(), |ty| quote!(#ty));
     let (network, reply, notice) = (or_nothing(&root.network), or_nothing(&root.reply), or_nothing(&root.notice));
     let check = root.check.as_ref().map(|path| {
@@ -334,13 +334,13 @@ fn node(root: &Root) -> TokenStream {
         #[derive(::core::default::Default)]
         #[allow(missing_docs)]
         #visibility struct #undo {
-            #(#visibility #fields: ::amiko_core::TableUndo<#types>,)*
+            #(#visibility #fields: ::amiko_core::tree::TableUndo<#types>,)*
             #visibility __own: ::core::option::Option<(#(#own_types,)*)>,
         }
 
         #[automatically_derived]
         impl ::amiko_core::Node for #node {
-            fn deliver(&mut self, __envelope: Self::Envelope, __event: &mut ::amiko_core::Event<Self>)
+            fn deliver(&mut self, __envelope: Self::Envelope, __event: &mut ::amiko_core::event::Event<Self>)
                 -> ::core::result::Result<(), ::amiko_core::Rejection>
             {
                 match __envelope {
@@ -358,7 +358,7 @@ fn node(root: &Root) -> TokenStream {
         #[automatically_derived]
         // A node without tables, or without fields of its own, leaves some of this empty.
         #[allow(clippy::unused_unit)]
-        impl ::amiko_core::Tree for #node {
+        impl ::amiko_core::tree::Tree for #node {
             type Envelope = #envelope;
             type Network = #network;
             type Reply = #reply;

@@ -4,7 +4,7 @@
 
 mod common;
 
-use amiko_core::Older;
+use amiko_core::dispatcher::Older;
 use amiko_core::prelude::*;
 use amiko_examples::payment::{Network, PaymentNodeEnvelope, PaymentNodeMessage};
 use common::{Net, PAYEE, PAYER};

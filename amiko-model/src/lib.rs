@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use amiko_model::{FaultLimits, WorldModel, WorldState, stateright::Property};
-//! use amiko_core::{Protocol, PublicKey, Welcome, prelude::*};
+//! use amiko_core::{Protocol, PublicKey, Acceptance, prelude::*};
 //!
 //! /// A purse, and the connection to another one.
 //! #[derive(Clone, Default, Serializable, Node)]
@@ -48,8 +48,8 @@
 //!         Ok(Said::Hello)
 //!     }
 //!
-//!     fn welcome(&self, _: &Purse, _: Option<PublicKey>, _: Said) -> Result<Welcome<Purse>, Rejection> {
-//!         Ok(Welcome { connection: Id::new("other"), dice: None, event: None })
+//!     fn accept(&self, _: &Purse, _: Option<PublicKey>, _: Said) -> Result<Acceptance<Purse>, Rejection> {
+//!         Ok(Acceptance { connection: Id::new("other"), tie_breaker: None, event: None })
 //!     }
 //!
 //!     fn envelope(&self, _: &Purse, _: &Id<Connection<Purse>>, said: Said) -> Result<PurseEnvelope, Rejection> {

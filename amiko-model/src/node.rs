@@ -8,7 +8,7 @@ use crate::NodeIndex;
 use amiko_core::Node;
 use amiko_core::Time;
 use amiko_core::conversation::Protocol;
-use amiko_core::dispatcher::{Connection, Standing};
+use amiko_core::dispatcher::{Connection, ResumePoint};
 use amiko_core::engine::{Document, Engine, Entropy, EventError, Settings};
 use amiko_core::event::{Output, Request};
 use amiko_core::serializable::{WriteError, to_json};
@@ -62,9 +62,9 @@ impl<N: Node> NodeState<N> {
     }
 
     /// Where one of its connections stands. Everything is on disk.
-    pub(crate) fn standing(&self, connection: &Id<Connection<N>>) -> Option<Standing> {
+    pub(crate) fn resume_point(&self, connection: &Id<Connection<N>>) -> Option<ResumePoint> {
         let state = self.document.connections.get(connection)?;
-        Some(Standing { received: state.received, first: state.first_unconfirmed(), sent: state.sent })
+        Some(ResumePoint { received: state.received, first: state.first_unconfirmed(), sent: state.sent })
     }
 }
 
@@ -74,7 +74,7 @@ pub(crate) enum Input<'a, N: Node> {
     Command { envelope: &'a N::Envelope, text: Arc<str> },
     Message { connection: &'a Id<Connection<N>>, line: &'a Line<N> },
     Confirmation { connection: &'a Id<Connection<N>>, index: u64 },
-    Resume { connection: &'a Id<Connection<N>>, theirs: Standing },
+    Resume { connection: &'a Id<Connection<N>>, theirs: ResumePoint },
 }
 
 /// The same, to be looked up.
@@ -96,7 +96,7 @@ impl<N: Node> Input<'_, N> {
                 Key::Message(connection.key().clone(), line.index, Arc::clone(&line.text))
             }
             Self::Confirmation { connection, index } => Key::Confirmation(connection.key().clone(), *index),
-            Self::Resume { connection, theirs: Standing { received, first, sent } } => {
+            Self::Resume { connection, theirs: ResumePoint { received, first, sent } } => {
                 Key::Resume(connection.key().clone(), [*received, *first, *sent])
             }
         }

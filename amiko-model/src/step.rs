@@ -155,7 +155,7 @@ impl<P: Protocol> WorldModel<P> {
         node: NodeIndex,
         ours: &Id<Connection<P::Node>>,
     ) -> Result<Option<WorldState<P::Node>>, Broken> {
-        let Some((peer, theirs, event)) = self.welcome(state, node, ours) else { return Ok(None) };
+        let Some((peer, theirs, event)) = self.accept(state, node, ours) else { return Ok(None) };
         let mut next = state.clone();
         if let Some(envelope) = event {
             let text = to_json(&envelope).map_err(|error| Broken::from(error.to_string()))?.into();
@@ -164,7 +164,8 @@ impl<P: Protocol> WorldModel<P> {
                 return Ok(None);
             }
         }
-        let standing = |node: NodeIndex, connection| next.nodes.get(node).and_then(|node| node.standing(connection));
+        let standing =
+            |node: NodeIndex, connection| next.nodes.get(node).and_then(|node| node.resume_point(connection));
         let (Some(our_standing), Some(their_standing)) = (standing(node, ours), standing(peer, &theirs)) else {
             return Ok((next != *state).then_some(next));
         };
@@ -182,8 +183,8 @@ impl<P: Protocol> WorldModel<P> {
     }
 
     /// Says hello, and hears what the other side makes of it.
-    #[expect(clippy::type_complexity, reason = "it is what a `Welcome` says, and whose it is")]
-    fn welcome(
+    #[expect(clippy::type_complexity, reason = "it is what a `Acceptance` says, and whose it is")]
+    fn accept(
         &self,
         state: &WorldState<P::Node>,
         node: NodeIndex,
@@ -198,7 +199,7 @@ impl<P: Protocol> WorldModel<P> {
         }
         let answerer = &state.nodes.get(peer)?.document;
         let hello = self.protocol.hello(&dialler.state, ours, [0; 4]).ok()?;
-        let welcome = self.protocol.welcome(&answerer.state, proven, hello).ok()?;
+        let welcome = self.protocol.accept(&answerer.state, proven, hello).ok()?;
         let conflict = answerer.connections.get(&welcome.connection).and_then(|connection| connection.conflict);
         conflict.is_none().then_some((peer, welcome.connection, welcome.event))
     }

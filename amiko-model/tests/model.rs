@@ -4,7 +4,7 @@
 
 use amiko_core::prelude::*;
 use amiko_core::serializable::{Reader, Writer};
-use amiko_core::{Protocol, PublicKey, ReadError, Welcome, WriteError};
+use amiko_core::{Acceptance, Protocol, PublicKey, ReadError, WriteError};
 use amiko_model::stateright::Property;
 use amiko_model::{Exploration, FaultLimits, SetupError, WorldModel, WorldState};
 
@@ -82,12 +82,12 @@ impl Protocol for Purses {
         Ok(Said::Hello)
     }
 
-    fn welcome(&self, _: &Purse, peer: Option<PublicKey>, _: Said) -> Result<Welcome<Purse>, Rejection> {
+    fn accept(&self, _: &Purse, peer: Option<PublicKey>, _: Said) -> Result<Acceptance<Purse>, Rejection> {
         // A node that has a key shows it.
         if peer == Some(PublicKey::new([9; 32])) {
             return Err(Rejection::new("expected somebody else"));
         }
-        Ok(Welcome { connection: Id::new("other"), dice: None, event: None })
+        Ok(Acceptance { connection: Id::new("other"), tie_breaker: None, event: None })
     }
 
     fn envelope(&self, _: &Purse, _: &Id<Connection<Purse>>, said: Said) -> Result<PurseEnvelope, Rejection> {

@@ -4,7 +4,7 @@
 
 use crate::error::{CommandError, Stopped};
 use amiko_core::store::Store;
-use amiko_core::{Engine, Node, Tree};
+use amiko_core::{Engine, Node, tree::Tree};
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, oneshot};
 

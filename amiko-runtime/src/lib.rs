@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use amiko_core::{Hosts, PublicKey, prelude::*, store::Memory};
-//! use amiko_runtime::{NetSettings, Protocol, Runtime, Welcome};
+//! use amiko_runtime::{NetSettings, Protocol, Runtime, Acceptance};
 //!
 //! /// Counts what its peer says, over the connection of the same name.
 //! #[derive(Clone, Default, Serializable)]
@@ -45,9 +45,9 @@
 //!         Ok(Line::Hello { name: to.key().clone() })
 //!     }
 //!
-//!     fn welcome(&self, _: &Counters, _: Option<PublicKey>, hello: Line) -> Result<Welcome<Counters>, Rejection> {
+//!     fn accept(&self, _: &Counters, _: Option<PublicKey>, hello: Line) -> Result<Acceptance<Counters>, Rejection> {
 //!         let Line::Hello { name } = hello else { return Err(Rejection::new("expected a hello")) };
-//!         Ok(Welcome { connection: Id::new(name), dice: None, event: None })
+//!         Ok(Acceptance { connection: Id::new(name), tie_breaker: None, event: None })
 //!     }
 //!
 //!     fn envelope(&self, _: &Counters, from: &Id<Connection<Counters>>, line: Line) -> Result<CountersEnvelope, Rejection> {
@@ -83,7 +83,7 @@
 //! # Who is who
 //!
 //! [`Runtime::bind`] speaks plain TCP, where anybody on the way can read and change everything. [`Runtime::bind_with`] takes
-//! another [`Transport`]: on [`Noise`] everything is encrypted, and [`Protocol::welcome`] hears who has dialled.
+//! another [`Transport`]: on [`Noise`] everything is encrypted, and [`Protocol::accept`] hears who has dialled.
 //!
 //! # What a user may rely on
 //!
@@ -115,8 +115,8 @@ mod tcp;
 mod transport;
 
 pub use amiko_core::conversation::{
-    ConversationSettings, DialError, Dialect, Disconnect, Event, LineError, Protocol, ProtocolError, Refusal,
-    Unsendable, Welcome,
+    Acceptance, ConversationSettings, DialError, Dialect, Disconnect, Event, LineError, Protocol, ProtocolError,
+    Refusal, Unsendable,
 };
 pub use error::{BindError, CommandError, RunError, Stopped};
 pub use handle::Handle;

@@ -185,7 +185,7 @@ fn the_smaller_dice_lose() {
         let mut ours = Raw::dial(node.address).await;
         ours.send(&hello("x", Some("00000000"))).await;
         ours.expect_end().await;
-        node.logged("has a socket with larger dice").await;
+        node.logged("has a socket with a larger tie-breaker").await;
         theirs.say(0, 7).await;
         theirs.expect(r#"{"received":0}"#).await;
     });

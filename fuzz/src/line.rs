@@ -3,7 +3,7 @@
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
-use amiko_runtime::{Event, NetSettings, Protocol, Runtime, Transport, Welcome};
+use amiko_runtime::{Event, NetSettings, Protocol, Runtime, Transport, Acceptance};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -80,9 +80,9 @@ impl Protocol for Listening {
         Ok(Said::Hello)
     }
 
-    fn welcome(&self, _: &Ears, _: Option<PublicKey>, hello: Said) -> Result<Welcome<Ears>, Rejection> {
+    fn accept(&self, _: &Ears, _: Option<PublicKey>, hello: Said) -> Result<Acceptance<Ears>, Rejection> {
         match hello {
-            Said::Hello => Ok(Welcome { connection: Id::new("one"), dice: None, event: None }),
+            Said::Hello => Ok(Acceptance { connection: Id::new("one"), tie_breaker: None, event: None }),
             _ => Err(Rejection::new("expected a hello")),
         }
     }

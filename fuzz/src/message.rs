@@ -226,9 +226,9 @@ impl World {
     }
 
     /// Somebody dials.
-    fn welcome(&mut self, text: &str) {
+    fn accept(&mut self, text: &str) {
         let Some(hello) = read(text) else { return };
-        if let Ok(welcome) = PaymentProtocol.welcome(self.engine.node(), None, hello)
+        if let Ok(welcome) = PaymentProtocol.accept(self.engine.node(), None, hello)
             && let Some(event) = welcome.event
         {
             self.command(event);
@@ -299,7 +299,7 @@ impl World {
             9 => {
                 let Some(template) = input.choose(HELLOS) else { return };
                 let text = self.fill(template, input);
-                self.welcome(&text);
+                self.accept(&text);
             }
             10 => {
                 let Some(template) = input.choose(COMMANDS) else { return };

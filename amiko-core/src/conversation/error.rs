@@ -123,8 +123,8 @@ pub enum Refusal {
         /// The name.
         connection: String,
     },
-    /// Both sides dialled, and the socket of this side has the larger dice.
-    Dice {
+    /// Both sides dialled, and the socket of this side has the larger tie-breaker.
+    TieBreaker {
         /// The connection that they dialled for.
         connection: String,
     },
@@ -159,7 +159,9 @@ impl fmt::Display for Refusal {
             Self::Protocol(error) => write!(f, "protocol error: {error}"),
             Self::Failed(error) => error.fmt(f),
             Self::NoConnection { connection } => write!(f, "expected a connection, found none named {connection:?}"),
-            Self::Dice { connection } => write!(f, "{connection:?} has a socket with larger dice already"),
+            Self::TieBreaker { connection } => {
+                write!(f, "{connection:?} has a socket with a larger tie-breaker already")
+            }
             Self::Conflict { connection } => {
                 write!(f, "{connection:?} isn't used, because one of the two states is older than it should be")
             }
@@ -216,7 +218,7 @@ pub enum ProtocolError {
     /// Its first line isn't a hello that the node understands.
     Message(ReadError),
     /// It didn't say where it stands before it said anything else, or it said so again, or to a node that doesn't ask.
-    Standing,
+    ResumePoint,
     /// Messages before this one are missing.
     Gap {
         /// How many.
@@ -244,7 +246,7 @@ impl fmt::Display for ProtocolError {
             Self::Hello { first: true } => f.write_str("expected a hello with the index null, found another line"),
             Self::Hello { first: false } => f.write_str("expected one hello, found another one"),
             Self::Message(error) => write!(f, "hello: {error}"),
-            Self::Standing => f.write_str(
+            Self::ResumePoint => f.write_str(
                 "expected the peer to say where it stands once, after the hello, found another line or another time",
             ),
             Self::Gap { missing } => write!(f, "expected the next message, found one {missing} further on"),

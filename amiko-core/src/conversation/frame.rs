@@ -3,7 +3,7 @@
 //! Invariant: any line from outside is one of six, or an error with its place; and what is written here is read here.
 
 use super::error::Unsendable;
-use crate::dispatcher::Standing;
+use crate::dispatcher::ResumePoint;
 use crate::serializable::{Problem, ReadError, ReadLimits, Reader, Serializable, Text, Unknown, WriteError, Writer};
 
 /// What a line says.
@@ -16,7 +16,7 @@ pub(crate) enum Frame<'a> {
     /// A confirmation.
     Received { index: u16 },
     /// Where the peer stands.
-    Standing { about: About, standing: Standing },
+    ResumePoint { about: About, standing: ResumePoint },
 }
 
 /// Why a peer says where it stands.
@@ -65,7 +65,7 @@ pub(crate) fn parse(line: &str, depth: u32) -> Result<Frame<'_>, ReadError> {
             }
             key => match About::ALL.into_iter().find(|about| about.key() == key) {
                 Some(about) => {
-                    let standing = read_standing(&mut input)?;
+                    let standing = read_resume_point(&mut input)?;
                     once(&mut stands, (about, standing), about.key(), &input)?;
                 }
                 None => drop(input.skip()?),
@@ -77,14 +77,14 @@ pub(crate) fn parse(line: &str, depth: u32) -> Result<Frame<'_>, ReadError> {
         (Some(None), Some(message), None, None) => Ok(Frame::Hello { message }),
         (Some(Some(index)), Some(message), None, None) => Ok(Frame::Message { index, message }),
         (None, None, Some(index), None) => Ok(Frame::Received { index }),
-        (None, None, None, Some((about, standing))) => Ok(Frame::Standing { about, standing }),
+        (None, None, None, Some((about, standing))) => Ok(Frame::ResumePoint { about, standing }),
         _ => Err(start.invalid(
             "expected \"index\" with \"message\", or \"received\", \"resume\", \"ping\" or \"pong\" alone, found something else",
         )),
     }
 }
 
-fn read_standing(input: &mut Reader<'_>) -> Result<Standing, ReadError> {
+fn read_resume_point(input: &mut Reader<'_>) -> Result<ResumePoint, ReadError> {
     let start = input.clone();
     let (mut received, mut first, mut sent) = (None, None, None);
     input.begin_object()?;
@@ -102,7 +102,7 @@ fn read_standing(input: &mut Reader<'_>) -> Result<Standing, ReadError> {
         once(slot, number, field, input)?;
     }
     match (received, first, sent) {
-        (Some(received), Some(first), Some(sent)) if first <= sent => Ok(Standing { received, first, sent }),
+        (Some(received), Some(first), Some(sent)) if first <= sent => Ok(ResumePoint { received, first, sent }),
         _ => {
             Err(start.invalid("expected \"received\", \"first\" and \"sent\", of which \"first\" is at most \"sent\""))
         }
@@ -182,8 +182,8 @@ pub(crate) fn push_received(out: &mut Vec<u8>, index: u64) {
 }
 
 /// Appends where this end stands.
-pub(crate) fn push_standing(out: &mut Vec<u8>, about: About, standing: &Standing) {
-    let (key, Standing { received, first, sent }) = (about.key(), standing);
+pub(crate) fn push_resume_point(out: &mut Vec<u8>, about: About, standing: &ResumePoint) {
+    let (key, ResumePoint { received, first, sent }) = (about.key(), standing);
     let line = format!("{{\"{key}\":{{\"received\":{received},\"first\":{first},\"sent\":{sent}}}}}\n");
     out.extend_from_slice(line.as_bytes());
 }
@@ -249,16 +249,16 @@ mod tests {
 
     #[test]
     fn where_a_peer_stands() {
-        let standing = Standing { received: 7, first: 0, sent: u64::MAX };
+        let standing = ResumePoint { received: 7, first: 0, sent: u64::MAX };
         for about in About::ALL {
             let mut out = Vec::new();
-            push_standing(&mut out, about, &standing);
+            push_resume_point(&mut out, about, &standing);
             let line = String::from_utf8(out).unwrap();
-            assert_eq!(parse(&line, 32), Ok(Frame::Standing { about, standing }), "{line}");
+            assert_eq!(parse(&line, 32), Ok(Frame::ResumePoint { about, standing }), "{line}");
         }
         let line = r#"{"new":1,"resume":{"sent":2,"new":{},"first":1,"received":3}}"#;
-        let standing = Standing { received: 3, first: 1, sent: 2 };
-        assert_eq!(parse(line, 32), Ok(Frame::Standing { about: About::Resume, standing }));
+        let standing = ResumePoint { received: 3, first: 1, sent: 2 };
+        assert_eq!(parse(line, 32), Ok(Frame::ResumePoint { about: About::Resume, standing }));
         for line in [
             r#"{"resume":null}"#,
             r#"{"resume":{}}"#,

@@ -21,7 +21,7 @@ pub(super) struct Stranger {
     pub(super) peer: String,
     /// Who it has proven to be.
     pub(super) key: Option<PublicKey>,
-    /// Once it is welcome: the connection that it has dialled for, and its dice.
+    /// Once it is welcome: the connection that it has dialled for, and its tie-breaker.
     pub(super) welcome: Option<(String, Option<[u8; 4]>)>,
 }
 
@@ -95,7 +95,7 @@ impl Links {
     }
 
     /// Four bytes that decide between two sockets.
-    pub(super) fn dice(&mut self) -> [u8; 4] {
+    pub(super) fn tie_breaker(&mut self) -> [u8; 4] {
         let [a, b, c, d, ..] = (self.random)().to_le_bytes();
         [a, b, c, d]
     }

@@ -43,10 +43,10 @@ mod writing;
 pub use error::{DialError, Disconnect, LineError, ProtocolError, Refusal, Unsendable};
 pub use event::Event;
 #[cfg(feature = "sim")]
-pub(crate) use frame::{About, Frame, parse, push_message, push_received, push_standing, read_message, unwrap};
+pub(crate) use frame::{About, Frame, parse, push_message, push_received, push_resume_point, read_message, unwrap};
 pub use framing::Lines;
 pub use peer::{PeerAddress, PeerAddressError, PublicKey};
-pub use protocol::{Protocol, Welcome};
+pub use protocol::{Acceptance, Protocol};
 pub use reach::reach;
 pub use settings::{ConversationSettings, Dialect};
 pub use writing::Transmit;

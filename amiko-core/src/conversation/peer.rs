@@ -97,7 +97,7 @@ impl Serializable for PublicKey {
 impl Key for PublicKey {
     const EXACT: bool = true;
 
-    fn called() -> String {
+    fn schema_name() -> String {
         "public key".into()
     }
 

@@ -17,7 +17,7 @@ pub trait Protocol: 'static {
     /// The node that talks.
     type Node: Node;
 
-    /// The first line on a socket that this node dials. The `dice` are four random bytes that decide which socket stays
+    /// The first line on a socket that this node dials. The `tie_breaker` are four random bytes that decide which socket stays
     /// when both sides dial at the same moment; the hello carries them if both sides may dial.
     ///
     /// # Errors
@@ -26,7 +26,7 @@ pub trait Protocol: 'static {
         &self,
         node: &Self::Node,
         connection: &Id<Connection<Self::Node>>,
-        dice: [u8; 4],
+        tie_breaker: [u8; 4],
     ) -> Result<<Self::Node as Tree>::Network, Rejection>;
 
     /// A peer dialled and said this first. `peer` is who it has proven to be; none where the transport proves nothing, or
@@ -34,12 +34,12 @@ pub trait Protocol: 'static {
     ///
     /// # Errors
     /// The peer isn't welcome: the socket is closed without an answer.
-    fn welcome(
+    fn accept(
         &self,
         node: &Self::Node,
         peer: Option<PublicKey>,
         hello: <Self::Node as Tree>::Network,
-    ) -> Result<Welcome<Self::Node>, Rejection>;
+    ) -> Result<Acceptance<Self::Node>, Rejection>;
 
     /// What a message of a peer means to the node.
     ///
@@ -54,11 +54,11 @@ pub trait Protocol: 'static {
 }
 
 /// What a hello means.
-pub struct Welcome<N: Node> {
+pub struct Acceptance<N: Node> {
     /// The connection that the socket is for. It must exist once `event` has happened.
     pub connection: Id<Connection<N>>,
-    /// The dice of the peer, where both sides may dial; none where only the peer dials.
-    pub dice: Option<[u8; 4]>,
+    /// The tie-breaker of the peer, where both sides may dial; none where only the peer dials.
+    pub tie_breaker: Option<[u8; 4]>,
     /// Delivered to the node as a command before anything else of this socket, to create the connection for instance.
     /// If it is rejected, the peer isn't welcome.
     pub event: Option<N::Envelope>,

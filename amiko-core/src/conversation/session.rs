@@ -4,7 +4,7 @@
 
 use super::settings::{ConversationSettings, Dialect};
 use super::{Moment, SocketId};
-use crate::dispatcher::Standing;
+use crate::dispatcher::ResumePoint;
 
 /// A connection that has a socket.
 #[derive(Debug)]
@@ -12,8 +12,8 @@ pub(super) struct Session {
     pub(super) socket: SocketId,
     /// The address of the peer.
     pub(super) peer: String,
-    /// The dice of whoever dialled, where both sides may dial.
-    pub(super) dice: Option<[u8; 4]>,
+    /// The tie-breaker of whoever dialled, where both sides may dial.
+    pub(super) tie_breaker: Option<[u8; 4]>,
     /// Whether this side dialled.
     pub(super) dialled: bool,
     /// Since when the connection has this socket.
@@ -21,7 +21,7 @@ pub(super) struct Session {
     /// The peer has said something on it, after where it stands.
     pub(super) heard: bool,
     /// Where this end stood when it got the socket.
-    pub(super) standing: Standing,
+    pub(super) standing: ResumePoint,
     /// The peer has said where it stands, and that fits; or it needn't say so. Nothing but greetings is sent before.
     pub(super) resumed: bool,
     /// Since when the peer has been silent, or owed nothing.
@@ -76,12 +76,12 @@ impl Session {
     /// Which socket stays when a peer dials for a connection that has one already.
     ///
     /// A peer that has a socket doesn't dial. So it has lost the old one, or it dialled before it knew of ours. The
-    /// latter can be only where this side dialled the old one, a moment ago: then, and only then, the dice decide, and
+    /// latter can be only where this side dialled the old one, a moment ago: then, and only then, tie-breakers decide, and
     /// both sides come to the same answer. A peer that crashed meanwhile may lose against a socket that only looks alive,
-    /// but not for longer than a handshake may take, and it throws new dice each time.
-    pub(super) fn against(&self, dice: Option<[u8; 4]>, settings: &ConversationSettings, now: Moment) -> Stays {
+    /// but not for longer than a handshake may take, and it draws a new tie-breaker each time.
+    pub(super) fn against(&self, tie_breaker: Option<[u8; 4]>, settings: &ConversationSettings, now: Moment) -> Stays {
         let recent = now.saturating_sub(self.since) < settings.handshake;
-        match (self.dice, dice) {
+        match (self.tie_breaker, tie_breaker) {
             (Some(old), Some(new)) if self.dialled && recent && new <= old => Stays::Old,
             _ => Stays::New,
         }

@@ -35,7 +35,7 @@ pub struct ConversationSettings {
     /// The longest such pause. Default 30 s.
     pub back_off_limit: Duration,
     /// How long dialling may take; how long a peer may take to say who it is and where it stands, however many bytes and
-    /// lines that are; and how long the dice decide between two sockets of one connection. Default 5 s.
+    /// lines that are; and how long tie-breakers decide between two sockets of one connection. Default 5 s.
     pub handshake: Duration,
     /// Sockets at one time whose peers haven't said hello yet; one more, and the oldest is closed. Default 64.
     pub strangers: usize,

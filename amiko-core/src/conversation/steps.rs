@@ -8,11 +8,11 @@ use super::event::Event;
 use super::frame::{self, About, Frame};
 use super::links::Stranger;
 use super::peer::PublicKey;
-use super::protocol::{Protocol, Welcome};
+use super::protocol::{Acceptance, Protocol};
 use super::session::{Patience, Session, Stays};
 use super::settings::Dialect;
 use super::{Action, Conversations, Input, Moment, Progress, SocketId};
-use crate::dispatcher::{Connection, Standing};
+use crate::dispatcher::{Connection, ResumePoint};
 use crate::engine::{Engine, EventError};
 use crate::machine::Node;
 use crate::rejection::Rejection;
@@ -29,7 +29,7 @@ enum Stop {
     Failed(EventError),
 }
 
-/// Whom a hello is for, and the dice of who said it; or why it isn't welcome.
+/// Whom a hello is for, and the tie-breaker of who said it; or why it isn't welcome.
 type Welcomed = Result<(String, Option<[u8; 4]>), Refusal>;
 
 /// What everything here works on.
@@ -97,13 +97,18 @@ impl Conversations {
             self.links.actions.push_back(Action::Abort { socket });
             return Ok(());
         };
-        let dice = self.links.dice();
+        let tie_breaker = self.links.tie_breaker();
         let id: Id<Connection<P::Node>> = Id::new(connection);
-        match self.hello(here, &id, dice) {
+        match self.hello(here, &id, tie_breaker) {
             Ok(hello) => {
-                let standing = here.engine.standing(&id).unwrap_or_default();
-                let dice = Some(dice);
-                self.meet(id.key(), socket, Peer { address: peer, dice, dialled: true, hello, standing }, here.now);
+                let standing = here.engine.resume_point(&id).unwrap_or_default();
+                let tie_breaker = Some(tie_breaker);
+                self.meet(
+                    id.key(),
+                    socket,
+                    Peer { address: peer, tie_breaker, dialled: true, hello, standing },
+                    here.now,
+                );
             }
             Err(error) => {
                 self.links.actions.push_back(Action::Abort { socket });
@@ -117,9 +122,9 @@ impl Conversations {
         &self,
         here: &Here<'_, P, S>,
         connection: &Id<Connection<P::Node>>,
-        dice: [u8; 4],
+        tie_breaker: [u8; 4],
     ) -> Result<Vec<u8>, DialError> {
-        let message = here.protocol.hello(here.engine.node(), connection, dice).map_err(DialError::Hello)?;
+        let message = here.protocol.hello(here.engine.node(), connection, tie_breaker).map_err(DialError::Hello)?;
         let mut line = Vec::new();
         let settings = &self.links.settings;
         frame::push_message(&mut line, None, &message, settings.line, settings.depth).map_err(DialError::Unsendable)?;
@@ -132,12 +137,12 @@ impl Conversations {
         let resumed = self.links.settings.dialect == Dialect::ByIndex;
         let standing = peer.standing;
         if !resumed && !peer.dialled {
-            frame::push_standing(&mut peer.hello, About::Resume, &standing);
+            frame::push_resume_point(&mut peer.hello, About::Resume, &standing);
         }
         let session = Session {
             socket,
             peer: peer.address,
-            dice: peer.dice,
+            tie_breaker: peer.tie_breaker,
             dialled: peer.dialled,
             since: now,
             heard: false,
@@ -175,14 +180,14 @@ impl Conversations {
         (session.quiet, session.asked) = (here.now, None);
         let asks = dialect == Dialect::Amiko;
         let broken = match frame::parse(line, depth) {
-            Ok(Frame::Standing { about: About::Resume, standing }) if !resumed => {
+            Ok(Frame::ResumePoint { about: About::Resume, standing }) if !resumed => {
                 return self.resume(here, &connection, standing);
             }
-            Ok(Frame::Standing { about, standing }) if resumed && asks && about != About::Resume => {
+            Ok(Frame::ResumePoint { about, standing }) if resumed && asks && about != About::Resume => {
                 self.compare(here, &connection, about, standing)?
             }
-            Ok(Frame::Standing { .. }) => Some(ProtocolError::Standing),
-            Ok(_) if !resumed => Some(ProtocolError::Standing),
+            Ok(Frame::ResumePoint { .. }) => Some(ProtocolError::ResumePoint),
+            Ok(_) if !resumed => Some(ProtocolError::ResumePoint),
             Ok(Frame::Message { index, message }) => self.message(here, &connection, index, message)?,
             Ok(Frame::Received { index }) => Self::received(here, &connection, index)?,
             Ok(Frame::Hello { .. }) => Some(ProtocolError::Hello { first: false }),
@@ -207,7 +212,7 @@ impl Conversations {
         let (key, welcome) = (*key, welcome.clone());
         let welcomed = match welcome {
             Some(welcome) => Ok(welcome),
-            None => match self.welcome(here, key, line)? {
+            None => match self.accept(here, key, line)? {
                 Ok(welcome) => {
                     if let Some(stranger) = self.links.stranger_mut(socket) {
                         stranger.welcome = Some(welcome.clone());
@@ -219,15 +224,15 @@ impl Conversations {
                 Err(refusal) => Err(refusal),
             },
         };
-        let standing = |connection: &String| here.engine.standing(&Id::new(connection.clone()));
+        let standing = |connection: &String| here.engine.resume_point(&Id::new(connection.clone()));
         let missing = |connection: &String| Refusal::NoConnection { connection: connection.clone() };
-        let met = welcomed.and_then(|(connection, dice)| {
-            Ok((standing(&connection).ok_or_else(|| missing(&connection))?, connection, dice))
+        let met = welcomed.and_then(|(connection, tie_breaker)| {
+            Ok((standing(&connection).ok_or_else(|| missing(&connection))?, connection, tie_breaker))
         });
         match met {
-            Ok((standing, connection, dice)) => {
+            Ok((standing, connection, tie_breaker)) => {
                 let Some(stranger) = self.links.take_stranger(socket) else { return Ok(()) };
-                let peer = Peer { address: stranger.peer, dice, dialled: false, hello: Vec::new(), standing };
+                let peer = Peer { address: stranger.peer, tie_breaker, dialled: false, hello: Vec::new(), standing };
                 self.meet(&connection, socket, peer, here.now);
             }
             Err(refusal) => {
@@ -236,7 +241,7 @@ impl Conversations {
                     && let Some(standing) = standing(connection)
                 {
                     // So that the peer sees it too.
-                    frame::push_standing(last.get_or_insert_default(), About::Resume, &standing);
+                    frame::push_resume_point(last.get_or_insert_default(), About::Resume, &standing);
                 }
                 self.links.refuse(socket, refusal, last);
             }
@@ -245,7 +250,7 @@ impl Conversations {
     }
 
     /// Asks the application which connection a hello is for, and does what it wants done first.
-    fn welcome<P: Protocol, S: Store>(
+    fn accept<P: Protocol, S: Store>(
         &mut self,
         here: &mut Here<'_, P, S>,
         key: Option<PublicKey>,
@@ -255,7 +260,7 @@ impl Conversations {
             Ok(hello) => hello,
             Err(error) => return Ok(Err(Refusal::Protocol(error))),
         };
-        let Welcome { connection, dice, event } = match here.protocol.welcome(here.engine.node(), key, hello) {
+        let Acceptance { connection, tie_breaker, event } = match here.protocol.accept(here.engine.node(), key, hello) {
             Ok(welcome) => welcome,
             Err(rejection) => return Ok(Err(Refusal::Rejected(rejection))),
         };
@@ -263,9 +268,9 @@ impl Conversations {
             return Ok(Err(Refusal::Conflict { connection: connection.key().clone() }));
         }
         if let Some(old) = self.links.session(connection.key())
-            && old.against(dice, &self.links.settings, here.now) == Stays::Old
+            && old.against(tie_breaker, &self.links.settings, here.now) == Stays::Old
         {
-            return Ok(Err(Refusal::Dice { connection: connection.key().clone() }));
+            return Ok(Err(Refusal::TieBreaker { connection: connection.key().clone() }));
         }
         if let Some(event) = event {
             match here.attempt(|engine, time| engine.command(event, None, time))? {
@@ -274,7 +279,7 @@ impl Conversations {
                 Err(error) => return Ok(Err(Refusal::Failed(error))),
             }
         }
-        Ok(Ok((connection.key().clone(), dice)))
+        Ok(Ok((connection.key().clone(), tie_breaker)))
     }
 
     fn read_hello<N: Node>(&self, line: &str) -> Result<N::Network, ProtocolError> {
@@ -291,7 +296,7 @@ impl Conversations {
         &mut self,
         here: &mut Here<'_, P, S>,
         connection: &Id<Connection<P::Node>>,
-        theirs: Standing,
+        theirs: ResumePoint,
     ) -> Result<(), Stop> {
         let outcome = here.attempt(|engine, time| engine.resume(connection, theirs, time))?;
         if let Ok(Some(_)) = outcome {
@@ -302,7 +307,7 @@ impl Conversations {
             && session.dialled
         {
             // Only now: so it can't be older than what the peer has just said.
-            frame::push_standing(&mut session.hello, About::Resume, &session.standing);
+            frame::push_resume_point(&mut session.hello, About::Resume, &session.standing);
         }
         match outcome {
             Ok(None) => {
@@ -329,7 +334,7 @@ impl Conversations {
         here: &mut Here<'_, P, S>,
         connection: &Id<Connection<P::Node>>,
         about: About,
-        theirs: Standing,
+        theirs: ResumePoint,
     ) -> Result<Option<ProtocolError>, Stop> {
         if about == About::Ping
             && let Some(session) = self.links.session_mut(connection.key())
@@ -451,9 +456,9 @@ impl Conversations {
 /// Who is at the other end of a new socket, and what is said there first.
 struct Peer {
     address: String,
-    dice: Option<[u8; 4]>,
+    tie_breaker: Option<[u8; 4]>,
     dialled: bool,
     hello: Vec<u8>,
     /// Where this end stands.
-    standing: Standing,
+    standing: ResumePoint,
 }

@@ -7,7 +7,7 @@ use super::event::Event;
 use super::frame::{self, About};
 use super::settings::Dialect;
 use super::{Conversations, Moment, SocketId};
-use crate::dispatcher::{Connection, Standing};
+use crate::dispatcher::{Connection, ResumePoint};
 use crate::engine::Engine;
 use crate::machine::Node;
 use crate::sabotage::{Sabotage, sabotaged};
@@ -81,10 +81,10 @@ impl Conversations {
             }
         }
         // After the messages that they count.
-        let standing = Standing { received: session.confirmed, first: session.standing.first, sent: session.next };
+        let standing = ResumePoint { received: session.confirmed, first: session.standing.first, sent: session.next };
         for (about, wanted) in [(About::Ping, &mut session.ping), (About::Pong, &mut session.pong)] {
             if std::mem::take(wanted) {
-                frame::push_standing(&mut batch, about, &standing);
+                frame::push_resume_point(&mut batch, about, &standing);
             }
         }
         let socket = session.socket;

@@ -8,7 +8,7 @@ mod resumption;
 mod timer;
 
 pub use connection::Connection;
-pub use resumption::{Conflict, Older, Standing};
+pub use resumption::{Conflict, Older, ResumePoint};
 pub use timer::Timer;
 
 use crate::rejection::Rejection;

@@ -8,7 +8,9 @@ use std::fmt;
 
 /// How far one end of a connection has come, as it is on disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serializable)]
-pub struct Standing {
+// As it is called in the files of older programs.
+#[amiko(class = "Standing")]
+pub struct ResumePoint {
     /// Messages of the peer that it has processed: the number of the next one.
     pub received: u64,
     /// The number of its first message that the peer hasn't confirmed; of the next one, if there is none.
@@ -36,12 +38,12 @@ pub struct Conflict {
     /// Whose state is older than it should be.
     pub older: Older,
     /// Where this node stood.
-    pub ours: Standing,
+    pub ours: ResumePoint,
     /// Where the peer said that it stands.
-    pub theirs: Standing,
+    pub theirs: ResumePoint,
 }
 
-impl Standing {
+impl ResumePoint {
     /// Whether there is a connection that can stand like this.
     pub const fn is_possible(&self) -> bool {
         self.first <= self.sent
@@ -64,7 +66,7 @@ impl Standing {
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for ResumePoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} received, {} sent, {} of them confirmed", self.received, self.sent, self.first)
     }
@@ -91,8 +93,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const fn standing(received: u64, first: u64, sent: u64) -> Standing {
-        Standing { received, first, sent }
+    const fn standing(received: u64, first: u64, sent: u64) -> ResumePoint {
+        ResumePoint { received, first, sent }
     }
 
     #[test]
@@ -127,7 +129,7 @@ mod tests {
     }
 
     impl End {
-        fn standing(&self) -> Standing {
+        fn resume_point(&self) -> ResumePoint {
             standing(self.received.len() as u64, self.first as u64, self.sent.len() as u64)
         }
     }
@@ -180,9 +182,9 @@ mod tests {
                     Step::Backup(end) => backups[end] = ends[end].clone(),
                     Step::Restore(end) => {
                         let newest = std::mem::replace(&mut ends[end], backups[end].clone());
-                        let found = ends[end].standing().older(&ends[1 - end].standing());
+                        let found = ends[end].resume_point().older(&ends[1 - end].resume_point());
                         prop_assert_eq!(found.is_none(), fits(&ends[0], &ends[1]), "{:?}", ends);
-                        let peer = ends[1 - end].standing().older(&ends[end].standing());
+                        let peer = ends[1 - end].resume_point().older(&ends[end].resume_point());
                         if found.is_some() {
                             prop_assert_eq!((found, peer), (Some(Older::Ours), Some(Older::Theirs)));
                             // The user does what is asked for.
@@ -197,8 +199,8 @@ mod tests {
                         backups[end] = ends[end].clone();
                     }
                 }
-                prop_assert_eq!(ends[0].standing().older(&ends[1].standing()), None);
-                prop_assert_eq!(ends[1].standing().older(&ends[0].standing()), None);
+                prop_assert_eq!(ends[0].resume_point().older(&ends[1].resume_point()), None);
+                prop_assert_eq!(ends[1].resume_point().older(&ends[0].resume_point()), None);
                 prop_assert!(fits(&ends[0], &ends[1]));
             }
         }

@@ -1,7 +1,7 @@
 //! Who asked for an event.
 
 use crate::Serializable;
-use crate::dispatcher::{Connection, Standing, Timer};
+use crate::dispatcher::{Connection, ResumePoint, Timer};
 use crate::machine::Node;
 use crate::tree::{Envelope, Id};
 use std::fmt;
@@ -40,7 +40,7 @@ pub enum Cause<N: Node> {
         /// On which connection.
         connection: Id<Connection<N>>,
         /// Where the peer stands.
-        theirs: Standing,
+        theirs: ResumePoint,
     },
     /// Somebody changed the state by hand.
     Edit,

@@ -25,7 +25,7 @@ pub use edit::EditError;
 pub use error::{EngineOpenError, EventError, SyncError};
 pub use history::HistoryEntry;
 pub use inspection::{repair, verify};
-pub use rehearsal::Rehearsal;
+pub use rehearsal::DryRun;
 pub use settings::{Entropy, Settings};
 
 use crate::dispatcher::{Connection, Dispatcher, Timer};

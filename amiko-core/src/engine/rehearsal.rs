@@ -10,22 +10,22 @@ use crate::time::Time;
 use std::fmt;
 
 /// What an event would do.
-pub struct Rehearsal<N: Node> {
+pub struct DryRun<N: Node> {
     difference: String,
     outputs: Vec<Output<N>>,
 }
 
 /// Hides what would change and be sent, which may have secrets in it.
-impl<N: Node> fmt::Debug for Rehearsal<N> {
+impl<N: Node> fmt::Debug for DryRun<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rehearsal")
+        f.debug_struct("DryRun")
             .field("bytes", &self.difference.len())
             .field("outputs", &self.outputs)
             .finish_non_exhaustive()
     }
 }
 
-impl<N: Node> Rehearsal<N> {
+impl<N: Node> DryRun<N> {
     /// What it would change, as a JSON Patch (RFC 6902) of the document: the state of the node is under `/state`, timers
     /// are under `/timers`, connections and what is sent over them under `/connections`.
     pub fn difference(&self) -> &str {
@@ -66,11 +66,11 @@ impl<N: Node, S: Store> Engine<N, S> {
     ///
     /// # Errors
     /// Those that the command would have.
-    pub fn dry_run(&mut self, envelope: N::Envelope, now: Time) -> Result<Rehearsal<N>, EventError> {
+    pub fn dry_run(&mut self, envelope: N::Envelope, now: Time) -> Result<DryRun<N>, EventError> {
         self.enter(|engine| engine.rehearse(envelope, now))
     }
 
-    fn rehearse(&mut self, envelope: N::Envelope, now: Time) -> Result<Rehearsal<N>, EventError> {
+    fn rehearse(&mut self, envelope: N::Envelope, now: Time) -> Result<DryRun<N>, EventError> {
         let outcome = self.handle(now, None, |event| event.deliver(envelope))?;
         let undo = self.take_undo();
         let tried = match outcome {
@@ -79,6 +79,6 @@ impl<N: Node, S: Store> Engine<N, S> {
         };
         let outputs = std::mem::take(&mut self.event.outputs);
         self.roll_back(&undo);
-        tried.map(|difference| Rehearsal { difference, outputs })
+        tried.map(|difference| DryRun { difference, outputs })
     }
 }

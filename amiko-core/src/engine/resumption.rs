@@ -4,7 +4,7 @@
 
 use super::cause::Cause;
 use super::{Engine, EventError};
-use crate::dispatcher::{Conflict, Connection, Standing};
+use crate::dispatcher::{Conflict, Connection, ResumePoint};
 use crate::machine::Node;
 use crate::store::Store;
 use crate::time::Time;
@@ -14,11 +14,11 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// Where this end of a connection stands, to be told to the peer; none if there is no such connection.
     ///
     /// It is true of what is on disk only where nothing waits for a sync.
-    pub fn standing(&self, connection: &Id<Connection<N>>) -> Option<Standing> {
+    pub fn resume_point(&self, connection: &Id<Connection<N>>) -> Option<ResumePoint> {
         let state = self.connection(connection)?;
         // What may not leave yet was never sent.
         let sent = self.sendable(connection);
-        Some(Standing { received: state.received, first: state.first_unconfirmed().min(sent), sent })
+        Some(ResumePoint { received: state.received, first: state.first_unconfirmed().min(sent), sent })
     }
 
     /// A peer says where it stands. What it has received counts as confirmed. If one of the two states is older than
@@ -30,7 +30,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     pub fn resume(
         &mut self,
         connection: &Id<Connection<N>>,
-        theirs: Standing,
+        theirs: ResumePoint,
         now: Time,
     ) -> Result<Option<Conflict>, EventError> {
         self.enter(|engine| engine.take_standing(connection, theirs, now))
@@ -39,10 +39,10 @@ impl<N: Node, S: Store> Engine<N, S> {
     fn take_standing(
         &mut self,
         connection: &Id<Connection<N>>,
-        theirs: Standing,
+        theirs: ResumePoint,
         now: Time,
     ) -> Result<Option<Conflict>, EventError> {
-        let (Some(ours), Some(state)) = (self.standing(connection), self.connection(connection)) else {
+        let (Some(ours), Some(state)) = (self.resume_point(connection), self.connection(connection)) else {
             return Err(EventError::NoConnection { connection: connection.key().clone() });
         };
         if state.conflict.is_some() {

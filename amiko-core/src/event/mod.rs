@@ -6,11 +6,12 @@
 mod limits;
 mod output;
 
+pub use crate::rejection::Delivery;
 pub use limits::Limits;
 pub use output::{Output, Request};
 
 use crate::dispatcher::{Connection, Dispatcher};
-use crate::rejection::{Delivery, Rejection};
+use crate::rejection::Rejection;
 use crate::time::Time;
 use crate::tree::{Id, Keeps, Object, Tree};
 use sha2::{Digest, Sha256};

@@ -81,7 +81,7 @@ impl<T: Interior, E> Interior for Result<T, E> {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::derive::{Native, ProbeNative as _, ProbeSerde as _};
+    use crate::__private_0_1_0::{Native, ProbeNative as _, ProbeSerde as _};
     use crate::serializable::Serde;
     use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 

@@ -66,7 +66,7 @@ pub trait Key: Clone + Ord + Hash + fmt::Debug + Send + Sync + 'static {
     }
 
     /// What such keys are called in a schema, which is how a change of their form is noticed.
-    fn called() -> String {
+    fn schema_name() -> String {
         "key".into()
     }
 
@@ -88,7 +88,7 @@ pub trait Key: Clone + Ord + Hash + fmt::Debug + Send + Sync + 'static {
 /// What a schema adds to the name of what has such a key: nothing for text, which most names are, and for a key of which nothing
 /// is known.
 pub(crate) fn by<K: Key>() -> String {
-    match K::called().as_str() {
+    match K::schema_name().as_str() {
         "text" | "key" => String::new(),
         called => format!(" by {called}"),
     }
@@ -153,7 +153,7 @@ impl Key for String {
         self.len()
     }
 
-    fn called() -> String {
+    fn schema_name() -> String {
         "text".into()
     }
 
@@ -173,7 +173,7 @@ impl Key for String {
 /// that put it together without memory of its own. Longer ones get some.
 ///
 /// ```
-/// assert_eq!(amiko_core::with_hex("!x", &[1, 0xAB], str::to_owned), "!x01ab");
+/// assert_eq!(amiko_core::serializable::with_hex("!x", &[1, 0xAB], str::to_owned), "!x01ab");
 /// ```
 pub fn with_hex<R>(first: &str, bytes: &[u8], lend: impl FnOnce(&str) -> R) -> R {
     /// Two characters, and the 33 bytes of the longest public keys.
@@ -230,7 +230,7 @@ impl<const N: usize> Key for [u8; N] {
 }
 
 impl Key for Vec<u8> {
-    fn called() -> String {
+    fn schema_name() -> String {
         "bytes".into()
     }
 
@@ -262,7 +262,7 @@ macro_rules! integer_keys {
                 0
             }
 
-            fn called() -> String {
+            fn schema_name() -> String {
                 "integer".into()
             }
 

@@ -119,7 +119,7 @@ macro_rules! map {
             }
 
             fn schema(schema: &mut Schema) -> String {
-                format!("map of {} to {}", K::called(), V::schema(schema))
+                format!("map of {} to {}", K::schema_name(), V::schema(schema))
             }
 
             fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {

@@ -32,7 +32,7 @@ macro_rules! as_its_key {
         }
 
         fn schema(_: &mut Schema) -> String {
-            Self::called()
+            Self::schema_name()
         }
 
         whole!();
@@ -63,7 +63,7 @@ impl Serializable for char {
 impl Key for char {
     const EXACT: bool = true;
 
-    fn called() -> String {
+    fn schema_name() -> String {
         "character".into()
     }
 
@@ -83,7 +83,7 @@ impl Key for char {
 impl Key for bool {
     const EXACT: bool = true;
 
-    fn called() -> String {
+    fn schema_name() -> String {
         "true or false".into()
     }
 
@@ -122,7 +122,7 @@ macro_rules! never_zero {
         impl Key for std::num::$type {
             const EXACT: bool = true;
 
-            fn called() -> String {
+            fn schema_name() -> String {
                 "integer other than 0".into()
             }
 
@@ -171,7 +171,7 @@ macro_rules! addresses {
         impl Key for $type {
             const EXACT: bool = true;
 
-            fn called() -> String {
+            fn schema_name() -> String {
                 $called.into()
             }
 
@@ -208,7 +208,7 @@ const FLOW: &str = ";flow=";
 impl Key for SocketAddr {
     const EXACT: bool = true;
 
-    fn called() -> String {
+    fn schema_name() -> String {
         "socket address".into()
     }
 
@@ -259,8 +259,8 @@ macro_rules! texts {
         impl Key for $pointer<str> {
             const EXACT: bool = true;
 
-            fn called() -> String {
-                String::called()
+            fn schema_name() -> String {
+                String::schema_name()
             }
 
             fn encode(&self) -> Cow<'_, str> {
@@ -291,7 +291,7 @@ impl Serializable for uuid::Uuid {
 impl Key for uuid::Uuid {
     const EXACT: bool = true;
 
-    fn called() -> String {
+    fn schema_name() -> String {
         "UUID".into()
     }
 

@@ -185,7 +185,7 @@ impl<T: Object> Serializable for Id<T> {
     }
 
     fn schema(_: &mut Schema) -> String {
-        <Self as Key>::called()
+        <Self as Key>::schema_name()
     }
 
     #[inline]
@@ -197,7 +197,7 @@ impl<T: Object> Serializable for Id<T> {
 impl<T: Object> Key for Id<T> {
     const EXACT: bool = T::Key::EXACT;
 
-    fn called() -> String {
+    fn schema_name() -> String {
         format!("ID of a {}{}", quoted(T::KIND), by::<T::Key>())
     }
 

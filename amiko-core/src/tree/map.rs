@@ -407,7 +407,7 @@ impl<K: Key, V: Clone, C: Codec<V>> Codec<Map<K, V>> for Entries<C> {
     }
 
     fn schema(&self, schema: &mut Schema) -> String {
-        format!("map of {} to {}", K::called(), self.0.schema(schema))
+        format!("map of {} to {}", K::schema_name(), self.0.schema(schema))
     }
 
     fn difference(&self, new: &Map<K, V>, old: &Map<K, V>, patch: &mut Patch) -> Result<(), WriteError> {

@@ -7,7 +7,7 @@ use super::{
     PaymentNodeEnvelope, link, payee, payer,
 };
 use amiko_core::prelude::*;
-use amiko_core::{Protocol, PublicKey, Welcome};
+use amiko_core::{Acceptance, Protocol, PublicKey};
 
 /// The payment protocol, for the runtime.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,12 +37,12 @@ impl Protocol for PaymentProtocol {
         })
     }
 
-    fn welcome(
+    fn accept(
         &self,
         node: &PaymentNode,
         peer: Option<PublicKey>,
         hello: Message,
-    ) -> Result<Welcome<PaymentNode>, Rejection> {
+    ) -> Result<Acceptance<PaymentNode>, Rejection> {
         let (invitation, (id, dice, host, port, remote_id)) = match hello {
             Message::ConnectLink { id, dice, callback_host, callback_port, callback_id } => {
                 (None, (id, dice, callback_host, callback_port, callback_id))
@@ -56,7 +56,7 @@ impl Protocol for PaymentProtocol {
                 }
                 let connection = payee::connection(&id);
                 let event = PaymentNodeEnvelope::Payee(id, PayeeMessage::Dialled);
-                return Ok(Welcome { connection, dice: None, event: Some(event) });
+                return Ok(Acceptance { connection, tie_breaker: None, event: Some(event) });
             }
             other => {
                 let name = link::name(&other);
@@ -80,7 +80,7 @@ impl Protocol for PaymentProtocol {
         };
         let connection = link::connection(&id);
         let message = LinkMessage::Dialled { key: peer, invitation, peer: place, remote_id };
-        Ok(Welcome { connection, dice: Some(dice), event: Some(PaymentNodeEnvelope::Link(id, message)) })
+        Ok(Acceptance { connection, tie_breaker: Some(dice), event: Some(PaymentNodeEnvelope::Link(id, message)) })
     }
 
     fn envelope(

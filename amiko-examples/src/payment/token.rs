@@ -119,7 +119,7 @@ impl Key for RouteId {
     }
 
     fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
-        amiko_core::with_hex(if self.payer_side { "1" } else { "0" }, self.transaction.bytes(), lend)
+        amiko_core::serializable::with_hex(if self.payer_side { "1" } else { "0" }, self.transaction.bytes(), lend)
     }
 
     fn decode(text: &str) -> Result<Self, &'static str> {

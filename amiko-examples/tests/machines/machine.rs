@@ -149,9 +149,9 @@ impl Machine {
 
     /// The same, of a peer that has proven that it has this key.
     pub(crate) fn welcomes_from(&mut self, key: Option<PublicKey>, hello: Message) -> Vec<String> {
-        match PaymentProtocol.welcome(self.engine.node(), key, hello) {
+        match PaymentProtocol.accept(self.engine.node(), key, hello) {
             Ok(welcome) => {
-                let mut seen = vec![format!("welcome {} {:?}", welcome.connection.key(), welcome.dice)];
+                let mut seen = vec![format!("welcome {} {:?}", welcome.connection.key(), welcome.tie_breaker)];
                 seen.extend(welcome.event.map(|event| self.commands(event)).into_iter().flatten());
                 seen.into_iter().map(|line| self.readable(&line)).collect()
             }

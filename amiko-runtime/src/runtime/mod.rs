@@ -18,7 +18,7 @@ use amiko_core::conversation::{Conversations, Protocol};
 use amiko_core::engine::{EventError, Sequence};
 use amiko_core::event::{Output, Request};
 use amiko_core::store::{Store, StoreError, Work};
-use amiko_core::{Engine, Node, Time, Tree};
+use amiko_core::{Engine, Node, Time, tree::Tree};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::{Memory, MemoryWork, RecoverError, Recovered, Recovery, Store, StoreError, Usage, Work};
-use amiko_runtime::{Dialect, Handle, NetSettings, Protocol, RunError, Runtime, Tcp, Transport, Welcome};
+use amiko_runtime::{Acceptance, Dialect, Handle, NetSettings, Protocol, RunError, Runtime, Tcp, Transport};
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -131,14 +131,14 @@ impl Protocol for TalkProtocol {
         Ok(Wire::Hello { name: connection.key().clone(), dice: self.dice.then_some(dice) })
     }
 
-    fn welcome(&self, node: &Talk, _: Option<PublicKey>, hello: Wire) -> Result<Welcome<Talk>, Rejection> {
+    fn accept(&self, node: &Talk, _: Option<PublicKey>, hello: Wire) -> Result<Acceptance<Talk>, Rejection> {
         let Wire::Hello { name, dice } = hello else { return Err(Rejection::new("expected a hello")) };
         let known = node.talkers.contains(&Id::new(name.clone()));
         if !known && !self.open {
             return Err(Rejection::new("expected a name that is known"));
         }
         let event = (!known).then(|| meet(&name, None));
-        Ok(Welcome { connection: Id::new(name), dice, event })
+        Ok(Acceptance { connection: Id::new(name), tie_breaker: dice, event })
     }
 
     fn envelope(&self, _: &Talk, connection: &Id<Connection<Talk>>, message: Wire) -> Result<TalkEnvelope, Rejection> {

@@ -110,8 +110,8 @@ macro_rules! tuples {
         impl<$($name: Key),+> Key for ($($name,)+) {
             const EXACT: bool = true $(&& $name::EXACT)+;
 
-            fn called() -> String {
-                called_key("", &[$($name::called()),+])
+            fn schema_name() -> String {
+                called_key("", &[$($name::schema_name()),+])
             }
 
             fn encode(&self) -> Cow<'_, str> {
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(("a/b".to_owned(), "~c".to_owned()).encode(), "a~1b/~0c");
         assert_eq!(("!a".to_owned(), [1_u8, 2]).encode(), "!!!a/!x0102");
         assert_eq!(((1_u8, 2_u8), String::new()).encode(), "1~12/");
-        assert_eq!(<((u8, u8), String)>::called(), "key of (key of integer, integer), text");
+        assert_eq!(<((u8, u8), String)>::schema_name(), "key of (key of integer, integer), text");
     }
 
     #[test]

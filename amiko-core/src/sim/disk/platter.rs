@@ -45,7 +45,7 @@ pub(super) enum Change {
 
 /// What became of a change that isn't in what is durable.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum ResumePoint {
     /// The next sync makes it durable.
     Waiting,
     /// A sync of it has failed: the system takes it for clean, so no later sync writes it.
@@ -58,7 +58,7 @@ enum Standing {
 struct Unsynced {
     pending: Pending,
     change: Change,
-    standing: Standing,
+    standing: ResumePoint,
 }
 
 #[derive(Clone)]
@@ -214,8 +214,8 @@ impl Platter {
                 // Where the power is gone nobody takes anything for clean.
                 let concerned = self.unsynced.iter_mut().filter(|_| fault != Fault::Halt);
                 for unsynced in concerned.filter(|unsynced| concerns(&unsynced.change)) {
-                    if unsynced.standing == Standing::Waiting {
-                        unsynced.standing = Standing::Lost;
+                    if unsynced.standing == ResumePoint::Waiting {
+                        unsynced.standing = ResumePoint::Lost;
                     }
                 }
                 return Err(fault.error());
@@ -227,10 +227,10 @@ impl Platter {
     /// Makes changes durable, as far as they aren't lost.
     fn settle(&mut self, concerns: impl Fn(&Change) -> bool) {
         let concerned = |unsynced: &&mut Unsynced| concerns(&unsynced.change);
-        if self.unsynced.iter_mut().filter(concerned).any(|unsynced| unsynced.standing == Standing::Lost) {
+        if self.unsynced.iter_mut().filter(concerned).any(|unsynced| unsynced.standing == ResumePoint::Lost) {
             for unsynced in self.unsynced.iter_mut().filter(concerned) {
-                if unsynced.standing == Standing::Waiting {
-                    unsynced.standing = Standing::Durable;
+                if unsynced.standing == ResumePoint::Waiting {
+                    unsynced.standing = ResumePoint::Durable;
                 }
             }
             return;
@@ -248,7 +248,7 @@ impl Platter {
     fn change(&mut self, pending: Pending, change: Change) {
         let files = &mut self.files;
         apply(&change, Fate::Kept, &mut self.names, |inode| files.get_mut(&inode).map(|file| &mut file.current));
-        self.unsynced.push(Unsynced { pending, change, standing: Standing::Waiting });
+        self.unsynced.push(Unsynced { pending, change, standing: ResumePoint::Waiting });
     }
 
     pub(super) fn content(&self, inode: Inode) -> &[u8] {
@@ -274,7 +274,7 @@ impl Platter {
     }
 
     pub(super) fn pending(&self) -> Vec<Pending> {
-        let pending = self.unsynced.iter().filter(|unsynced| unsynced.standing != Standing::Durable);
+        let pending = self.unsynced.iter().filter(|unsynced| unsynced.standing != ResumePoint::Durable);
         pending.map(|unsynced| unsynced.pending.clone()).collect()
     }
 
@@ -295,7 +295,7 @@ impl Platter {
     pub(super) fn crashed(mut self, mut fate: impl FnMut(&Pending) -> Fate) -> Self {
         let (files, names) = (&mut self.files, &mut self.durable_names);
         for Unsynced { pending, change, standing } in self.unsynced.drain(..) {
-            let fate = if standing == Standing::Durable { Fate::Kept } else { fate(&pending) };
+            let fate = if standing == ResumePoint::Durable { Fate::Kept } else { fate(&pending) };
             apply(&change, fate, names, |inode| files.get_mut(&inode).map(|file| &mut file.durable));
         }
         let mut left = Self { created: self.created, directories: self.directories, ..Self::default() };

@@ -4,9 +4,9 @@
 
 use super::{Heard, World};
 use crate::conversation::{
-    About, Frame, Protocol, PublicKey, parse, push_message, push_received, push_standing, read_message,
+    About, Frame, Protocol, PublicKey, parse, push_message, push_received, push_resume_point, read_message,
 };
-use crate::dispatcher::{Connection, Standing};
+use crate::dispatcher::{Connection, ResumePoint};
 use crate::engine::EventError;
 use crate::sim::network::{Packet, Piece, Side};
 use crate::sim::{NodeIndex, SimVfs};
@@ -103,14 +103,14 @@ impl<P: Protocol> World<P> {
         let Ok(frame) = parse(std::str::from_utf8(&line).unwrap_or_default().trim_end(), depth) else { return };
         let mut answer = Vec::new();
         match frame {
-            Frame::Standing { about: About::Resume, standing } if known.next.is_none() => {
+            Frame::ResumePoint { about: About::Resume, standing } if known.next.is_none() => {
                 // It stands wherever the peer believes it to.
                 known.next = Some(standing.received);
-                let Standing { received, sent, .. } = standing;
-                push_standing(
+                let ResumePoint { received, sent, .. } = standing;
+                push_resume_point(
                     &mut answer,
                     About::Resume,
-                    &Standing { received: sent, first: received, sent: received },
+                    &ResumePoint { received: sent, first: received, sent: received },
                 );
             }
             Frame::Message { index, message } => {
@@ -122,11 +122,11 @@ impl<P: Protocol> World<P> {
                     heard.push(Heard { from, to: node, connection, index, message, acted: true });
                 }
             }
-            Frame::Standing { about: About::Ping, standing } => {
-                let ours = Standing { received: standing.sent, first: 0, sent: standing.received };
-                push_standing(&mut answer, About::Pong, &ours);
+            Frame::ResumePoint { about: About::Ping, standing } => {
+                let ours = ResumePoint { received: standing.sent, first: 0, sent: standing.received };
+                push_resume_point(&mut answer, About::Pong, &ours);
             }
-            Frame::Standing { .. } | Frame::Hello { .. } | Frame::Received { .. } => {}
+            Frame::ResumePoint { .. } | Frame::Hello { .. } | Frame::Received { .. } => {}
         }
         if !answer.is_empty() {
             self.say(socket, Side::Answerer, Piece::Line(answer));

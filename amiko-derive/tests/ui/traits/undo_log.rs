@@ -1,5 +1,5 @@
 // A handler that would end or undo the event itself: nothing would be written, or undone, any more.
-use amiko_core::Tree as _;
+use amiko_core::tree::Tree as _;
 use amiko_core::__private_0_1_0::{EngineOnly, EngineTable as _, Sliced};
 use amiko_core::prelude::*;
 
