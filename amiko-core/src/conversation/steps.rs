@@ -430,19 +430,20 @@ impl Conversations {
         let Some(session) = self.links.session_mut(&connection) else { return };
         let silent = Disconnect::Silent { limit: settings.silence };
         match session.patience(&settings, now) {
-            Patience::Wait(at) => return self.links.look_again(connection, socket, at),
+            Patience::Wait(at) => self.links.look_again(connection, socket, at),
             Patience::Ask => {
                 (session.asked, session.ping) = (Some(now), true);
                 self.links.ready.insert(connection.clone());
-                return self.links.look_again(connection, socket, now + settings.silence / 2);
+                self.links.look_again(connection, socket, now + settings.silence / 2);
             }
             Patience::SilentIfItOwes => {
                 let state = engine.connection(&Id::new(connection.clone()));
-                if !state.is_some_and(|state| state.first_unconfirmed() < session.next) {
+                if state.is_some_and(|state| state.first_unconfirmed() < session.next) {
+                    self.links.disconnect(&connection, silent, now);
+                } else {
                     session.quiet = now;
-                    return self.links.look_again(connection, socket, now + settings.silence);
+                    self.links.look_again(connection, socket, now + settings.silence);
                 }
-                self.links.disconnect(&connection, silent, now);
             }
             Patience::Silent => self.links.disconnect(&connection, silent, now),
             Patience::NoAnswer => {
