@@ -17,6 +17,7 @@ mod panics;
 mod per_type;
 mod rejection;
 mod sabotage;
+mod version;
 
 pub mod serializable;
 mod time;
@@ -46,6 +47,7 @@ pub use serializable::{
 };
 pub use time::{Time, secs};
 pub use tree::{Envelope, Id, Keeps, Map, Object, Table};
+pub use version::Version;
 
 /// What a user's module needs: `use amiko_core::prelude::*;`.
 pub mod prelude {

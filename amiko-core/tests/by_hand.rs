@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+use amiko_core::Version;
 use amiko_core::engine::{self, EditError, EventError};
 use amiko_core::prelude::*;
 use amiko_core::serializable::Json;
@@ -71,7 +72,7 @@ fn bank(path: &Path) -> Engine<Bank> {
     bank
 }
 
-fn edit(bank: &mut Engine<Bank>, from: &str, to: &str) -> Result<Option<u64>, EditError> {
+fn edit(bank: &mut Engine<Bank>, from: &str, to: &str) -> Result<Option<Version>, EditError> {
     let pretty = Json::parse(&bank.document().unwrap()).unwrap().to_pretty().unwrap();
     assert!(pretty.contains(from), "{from} in {pretty}");
     bank.edit(&pretty.replace(from, to), now(), |_| true)
@@ -88,10 +89,10 @@ fn an_edit_is_one_record_and_stays() {
         asked = patch.into();
         false
     });
-    assert_eq!((refused.unwrap(), bank.sequence()), (None, 2), "nobody agreed");
+    assert_eq!((refused.unwrap(), bank.version().0), (None, 2), "nobody agreed");
     assert_eq!(asked, r#"[{"op":"replace","path":"/state/accounts/alice/balance","value":17}]"#);
     assert_eq!(bank.edit(&document, now(), |_| panic!("there is nothing to ask about")).unwrap(), None);
-    assert_eq!(bank.edit(&changed, now(), |_| true).unwrap(), Some(3));
+    assert_eq!(bank.edit(&changed, now(), |_| true).unwrap(), Some(Version(3)));
     bank.sync().unwrap();
     drop(bank);
     let journal = fs::read_to_string(folder.path().join("journal-1.jsonl")).unwrap();
@@ -113,7 +114,7 @@ fn an_edit_that_breaks_something_changes_nothing() {
     let line = lines.lines().position(|line| line.contains("\"balance\": 10")).unwrap() + 1;
     assert_eq!(read.place().line, line as u64);
 
-    let rejected = |result: Result<Option<u64>, EditError>| match result {
+    let rejected = |result: Result<Option<Version>, EditError>| match result {
         Err(EditError::Event(EventError::Rejected(rejection))) => rejection.to_string(),
         other => panic!("{other:?}"),
     };
@@ -122,7 +123,7 @@ fn an_edit_that_breaks_something_changes_nothing() {
     let error = edit(&mut bank, "\"seq\": 2", "\"seq\": 1").unwrap_err();
     assert!(matches!(error, EditError::Changed { field: "seq", .. }), "{error}");
     assert!(matches!(edit(&mut bank, "}", "").unwrap_err(), EditError::Read(_)));
-    assert_eq!((bank.document().unwrap(), bank.sequence()), (before, 2));
+    assert_eq!((bank.document().unwrap(), bank.version().0), (before, 2));
     bank.send(&Id::new(()), Open { name: "carol".into(), balance: 1, guarantor: None }, now()).unwrap();
 }
 
@@ -148,7 +149,7 @@ fn a_patch_that_does_not_apply_is_damage_and_what_is_before_it_is_salvaged() {
     let aside = repaired.aside.unwrap();
     assert!(aside.join("journal-1.jsonl").exists() && aside.join("snapshot-0.json").exists());
     let mut bank = open(folder.path());
-    assert_eq!((bank.sequence(), bank.node().accounts.len()), (1, 1));
+    assert_eq!((bank.version().0, bank.node().accounts.len()), (1, 1));
     bank.send(&Id::new(()), Open { name: "bob".into(), balance: 1, guarantor: None }, now()).unwrap();
     bank.sync().unwrap();
 }

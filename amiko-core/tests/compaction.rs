@@ -5,6 +5,7 @@
 
 mod script;
 
+use amiko_core::Version;
 use amiko_core::engine::{EditError, EventError};
 use amiko_core::prelude::*;
 use amiko_core::store::{
@@ -142,7 +143,7 @@ impl<S: Store> Trial<S> {
         let store = Watched { store, seen: Rc::clone(&seen) };
         let engine = Engine::open_with(store, settings, large).unwrap();
         let mut trial = Self { engine, seen, documents: BTreeMap::new(), meanwhile: 0 };
-        trial.documents.insert(trial.engine.sequence(), trial.engine.document().unwrap());
+        trial.documents.insert(trial.engine.version().0, trial.engine.document().unwrap());
         trial
     }
 
@@ -150,7 +151,7 @@ impl<S: Store> Trial<S> {
     fn note<T>(&mut self, outcome: T) -> T {
         let begun = self.seen.borrow().draft.as_ref().map(|(sequence, ..)| *sequence);
         let finished = self.seen.borrow().finished.last().map(|(sequence, ..)| *sequence);
-        let present = self.engine.sequence();
+        let present = self.engine.version().0;
         if begun == Some(present) || finished == Some(present) {
             self.documents.entry(present).or_insert_with(|| self.engine.document().unwrap());
         }
@@ -158,9 +159,9 @@ impl<S: Store> Trial<S> {
         outcome
     }
 
-    fn act<const N: usize>(&mut self, acts: [Act; N]) -> Result<u64, EventError> {
+    fn act<const N: usize>(&mut self, acts: [Act; N]) -> Result<Version, EventError> {
         let script = Script { acts: acts.into() };
-        let now = Time::from_secs(self.engine.sequence());
+        let now = Time::from_secs(self.engine.version().0);
         let outcome = self.engine.send(&Id::<World>::new(()), script, now);
         self.note(outcome)
     }
@@ -235,7 +236,7 @@ fn step() -> impl Strategy<Value = Step> {
 impl<S: Store> Trial<S> {
     /// Takes a step; an event may be rejected. Work that is out is given back by `End`.
     fn step(&mut self, step: Step, out: &mut Option<S::Work>) {
-        let rejected = |outcome: Result<u64, EventError>| match outcome {
+        let rejected = |outcome: Result<Version, EventError>| match outcome {
             Ok(_) | Err(EventError::Rejected(_)) => {}
             Err(error) => panic!("{error}"),
         };
@@ -301,7 +302,7 @@ proptest! {
         trial.check();
         trial.step(Step::End, &mut out);
         trial.sync();
-        let (sequence, document) = (trial.engine.sequence(), trial.engine.document().unwrap());
+        let (sequence, document) = (trial.engine.version().0, trial.engine.document().unwrap());
 
         let store = trial.engine.into_store().store;
         let mut log = Log::default();
@@ -417,7 +418,7 @@ fn directory(path: &Path) -> BTreeMap<u64, String> {
             _ => trial.act([create(&id(round - 1)), send(&id(round - 1), [set(2)])]),
         }
         .unwrap();
-        trial.documents.insert(trial.engine.sequence(), trial.engine.document().unwrap());
+        trial.documents.insert(trial.engine.version().0, trial.engine.document().unwrap());
         if round % 3 == 0 {
             trial.sync();
         }
@@ -442,7 +443,7 @@ fn every_version_of_a_directory_can_be_opened() {
             continue;
         }
         let past = Engine::<World, _>::open(Directory::open_at(folder.path(), *version).unwrap(), settings()).unwrap();
-        assert_eq!(past.sequence(), *version);
+        assert_eq!(past.version().0, *version);
         assert!(past.document().unwrap() == *document, "version {version} isn't what it was");
     }
     bases.dedup();
@@ -463,7 +464,7 @@ fn an_older_snapshot_leads_to_the_same_state() {
 
     let engine = Engine::<World, _>::open(kept(folder.path()), settings()).unwrap();
     assert_eq!(engine.damaged().iter().map(|damaged| &damaged.file).collect::<Vec<_>>(), [&damaged]);
-    assert_eq!(engine.sequence(), *newest);
+    assert_eq!(engine.version().0, *newest);
     assert!(engine.document().unwrap() == *document);
     drop(engine);
     // There is a good one again.

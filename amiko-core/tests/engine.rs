@@ -5,6 +5,7 @@
 
 mod script;
 
+use amiko_core::Version;
 use amiko_core::engine::{Entropy, EventError};
 use amiko_core::event::{Limits, Request};
 use amiko_core::prelude::*;
@@ -37,12 +38,12 @@ fn lived_in(settings: Settings) -> Engine<World, Memory> {
 
 /// Tries an event that has to fail, and checks that nothing of it is left anywhere.
 fn leaves_nothing<const N: usize>(engine: &mut Engine<World, Memory>, acts: [Act; N]) -> EventError {
-    let (document, version, due) = (engine.document().unwrap(), engine.sequence(), engine.next_due());
+    let (document, version, due) = (engine.document().unwrap(), engine.version().0, engine.next_due());
     let outbox = |engine: &Engine<World, Memory>| engine.outbox(&peer("bob")).count();
     let sent = outbox(engine);
     let error = root(engine, acts).unwrap_err();
     assert_eq!(engine.document().unwrap(), document, "{error}");
-    assert_eq!((engine.sequence(), engine.next_due(), outbox(engine)), (version, due, sent), "{error}");
+    assert_eq!((engine.version().0, engine.next_due(), outbox(engine)), (version, due, sent), "{error}");
     assert!(!engine.unsynced(), "{error}");
     assert!(outputs(engine).is_empty(), "{error}");
     error
@@ -278,7 +279,7 @@ fn after_a_failed_sync_nothing_is_released_or_taken_any_more() {
     assert!(engine.sync().is_err(), "a second attempt may not look as if it had worked");
     assert!(matches!(at(&mut engine, 2, [set(2)]), Err(EventError::Poisoned { .. })));
     assert_eq!(engine.outbox(&peer("bob")).count(), 0);
-    assert_eq!((engine.durable(), engine.sequence()), (0, 1));
+    assert_eq!((engine.durable().0, engine.version().0), (0, 1));
     // What only asks changes nothing, but would be told of what isn't durable.
     assert!(matches!(at(&mut engine, 3, [notice("of what was never durable")]), Err(EventError::Poisoned { .. })));
     assert!(engine.sync().is_err());
@@ -300,12 +301,12 @@ fn the_last_versions_are_what_the_state_was() {
         root(&mut engine, [remove("b"), remove("a"), create("a"), send("a", [log("x")]), create("b")]).unwrap();
         states.push(to_json(engine.node()).unwrap());
     }
-    assert_eq!(engine.sequence(), 6);
+    assert_eq!(engine.version().0, 6);
     for (version, state) in (0..).zip(&states) {
-        let found = engine.version(version).map(|world| to_json(&world).unwrap());
+        let found = engine.state_at(version).map(|world| to_json(&world).unwrap());
         assert_eq!(found.as_ref(), (version >= 2).then_some(state), "version {version}");
     }
-    assert!(engine.version(7).is_none(), "there is no such version yet");
+    assert!(engine.state_at(7).is_none(), "there is no such version yet");
 }
 
 #[test]
@@ -353,5 +354,5 @@ fn a_command_is_noted_when_it_is_rejected_and_only_the_last_are_kept() {
         at(&mut engine, now, [Act::Reject]).unwrap_err();
     }
     let kept: Vec<_> = engine.rejections().map(|rejected| (rejected.time.as_millis(), rejected.version)).collect();
-    assert_eq!(kept, [(3, 1), (4, 1)]);
+    assert_eq!(kept, [(3, Version(1)), (4, Version(1))]);
 }

@@ -5,6 +5,7 @@
 
 mod script;
 
+use amiko_core::Version;
 use amiko_core::engine::{EngineOpenError, EventError};
 use amiko_core::prelude::*;
 use amiko_core::store::{Memory, OpenError, RecoverError};
@@ -18,7 +19,7 @@ fn tick(engine: &mut World3, now: u64) {
     engine.tick(Time::from_millis(now)).unwrap();
 }
 
-fn receive<const N: usize>(engine: &mut World3, index: u64, acts: [Act; N]) -> Result<u64, EventError> {
+fn receive<const N: usize>(engine: &mut World3, index: u64, acts: [Act; N]) -> Result<Version, EventError> {
     engine.receive(&peer("bob"), index, Ok(envelope("a", acts)), Time::from_millis(10))
 }
 
@@ -223,7 +224,7 @@ fn a_message_stays_in_the_outbox_until_it_is_confirmed() {
     assert_eq!(outbox(&engine), [0, 1, 2]);
     engine.confirm(&peer("bob"), 1, Time::default()).unwrap();
     assert_eq!(outbox(&engine), [2]);
-    let version = engine.sequence();
+    let version = engine.version().0;
     assert_eq!(engine.confirm(&peer("bob"), 0, Time::default()).unwrap(), version, "an old one changes nothing");
     // Before a sync, the confirmation didn't happen; the numbers go on where they were.
     let mut engine = crash(engine);
@@ -362,7 +363,7 @@ fn a_garbled_file_is_refused_with_its_place_and_nothing_is_changed() {
     assert_eq!(files(directory.path()), before);
 
     std::fs::write(&journal, &whole).unwrap();
-    assert_eq!(open().unwrap().sequence(), 3);
+    assert_eq!(open().unwrap().version().0, 3);
 }
 
 #[test]

@@ -137,9 +137,9 @@ fn kept(prepare: &[Say], events: u64, event: impl Fn(u64) -> Say) -> usize {
 
 /// What is in the history is there as a version, and what isn't isn't.
 fn consistent(engine: &Engine<Bigs, Memory>) {
-    let (present, kept) = (engine.sequence(), engine.history().count() as u64);
+    let (present, kept) = (engine.version().0, engine.history().count() as u64);
     for version in present.saturating_sub(kept + 3)..=present {
-        assert_eq!(engine.version(version).is_some(), version + kept >= present, "version {version} of {present}");
+        assert_eq!(engine.state_at(version).is_some(), version + kept >= present, "version {version} of {present}");
     }
     let versions: Vec<_> = engine.history().map(|entry| entry.version).collect();
     assert_eq!(versions, (present - kept + 1..=present).collect::<Vec<_>>());

@@ -28,19 +28,19 @@ fn what_happens_while_the_disk_is_at_work_waits_for_the_next_sync() {
     at(&mut engine, 1, [notice("first"), connect("bob"), transmit("bob", "a"), set(1)]).unwrap();
     let work = engine.begin_sync().unwrap().unwrap();
     at(&mut engine, 2, [notice("second"), transmit("bob", "b"), set(2)]).unwrap();
-    assert_eq!((engine.sequence(), engine.released(), engine.durable()), (2, 0, 0));
+    assert_eq!((engine.version().0, engine.released().0, engine.durable().0), (2, 0, 0));
     assert!(engine.outputs().is_empty());
     assert_eq!((outbox(&engine, "bob"), engine.sendable(&peer("bob"))), (vec![], 0));
 
     engine.end_sync(work.run()).unwrap();
-    assert_eq!((engine.sequence(), engine.released(), engine.durable()), (2, 1, 1));
+    assert_eq!((engine.version().0, engine.released().0, engine.durable().0), (2, 1, 1));
     assert_eq!(texts(engine.outputs()), ["first", "0 a"]);
     assert_eq!((outbox(&engine, "bob"), engine.sendable(&peer("bob"))), (vec![0], 1));
     // What isn't on disk can't have been sent, so that it can't be confirmed either.
     assert!(engine.confirm(&peer("bob"), 1, Time::from_secs(3)).is_err());
 
     assert_eq!(texts(engine.sync().unwrap()), ["second", "1 b"]);
-    assert_eq!((outbox(&engine, "bob"), engine.durable()), (vec![0, 1], 2));
+    assert_eq!((outbox(&engine, "bob"), engine.durable().0), (vec![0, 1], 2));
     assert!(!engine.unsynced());
 }
 
@@ -54,7 +54,7 @@ fn a_crash_before_the_end_of_the_work_loses_what_nobody_knows_of() {
     assert!(engine.outputs().is_empty());
     let mut engine = crash(engine);
     drop(done);
-    assert_eq!((engine.sequence(), engine.node().value), (0, 0));
+    assert_eq!((engine.version().0, engine.node().value), (0, 0));
     assert!(engine.outputs().is_empty());
 }
 
@@ -70,7 +70,7 @@ fn one_sync_at_a_time() {
     }
     // Being asked twice is no failure.
     engine.end_sync(work.run()).unwrap();
-    assert_eq!(engine.durable(), 1);
+    assert_eq!(engine.durable().0, 1);
     assert!(engine.begin_sync().unwrap().is_none());
 }
 
@@ -86,7 +86,7 @@ fn after_failed_work_nothing_leaves_any_more() {
     assert!(engine.outputs().is_empty());
     assert!(at(&mut engine, 3, [set(3)]).is_err());
     assert!(engine.begin_sync().is_err());
-    assert_eq!((engine.released(), engine.durable()), (0, 0));
+    assert_eq!((engine.released().0, engine.durable().0), (0, 0));
 }
 
 #[test]
@@ -120,13 +120,13 @@ fn what_is_only_written_is_released_and_not_durable() {
         engine.command(to_node(vec![set(value), notice(text)]), None, Time::from_secs(1)).unwrap();
         let work = engine.begin_write().unwrap().unwrap();
         engine.end_sync(work.run()).unwrap();
-        (texts(engine.outputs()), engine.released(), engine.durable(), engine.unsynced())
+        (texts(engine.outputs()), engine.released().0, engine.durable().0, engine.unsynced())
     };
     assert_eq!(write(1, "one"), (vec!["one".to_owned()], 1, 0, true));
     assert_eq!(write(2, "two"), (vec!["two".to_owned()], 2, 0, true));
     assert!(!engine.unreleased());
     assert!(engine.sync().unwrap().is_empty());
-    assert_eq!((engine.durable(), engine.unsynced()), (2, false));
+    assert_eq!((engine.durable().0, engine.unsynced()), (2, false));
     drop(engine);
     assert_eq!(open().node().value, 2);
 }

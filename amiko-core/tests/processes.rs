@@ -7,6 +7,7 @@
 #![cfg(unix)]
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+use amiko_core::Version;
 use amiko_core::engine::EventError;
 use amiko_core::prelude::*;
 use amiko_core::store::DirectorySettings;
@@ -151,7 +152,7 @@ impl Plan {
     /// Opens what is there, and makes sure that it is what this many events have made.
     fn open_whole(&self) -> Result<Engine<Ledger>, Box<dyn Error>> {
         let engine = self.open()?;
-        let (version, ledger) = (engine.sequence(), engine.node());
+        let (version, ledger) = (engine.version().0, engine.node());
         let sums = (version, version * (version + 1) / 2);
         if (ledger.count, ledger.total) != sums {
             return Err(format!("expected count and total {sums:?}, found {:?}", (ledger.count, ledger.total)).into());
@@ -166,8 +167,8 @@ impl Plan {
     }
 
     /// One event.
-    fn enter(&self, engine: &mut Engine<Ledger>) -> Result<u64, EventError> {
-        let text = text(engine.sequence() + 1);
+    fn enter(&self, engine: &mut Engine<Ledger>) -> Result<Version, EventError> {
+        let text = text(engine.version().0 + 1);
         engine.send(&Id::<Ledger>::new(()), Enter { text, keep: self.keep }, Time::default())
     }
 
@@ -179,7 +180,7 @@ impl Plan {
         let mut engine = self.open_whole()?;
         let mut left = self.events;
         loop {
-            say(&format!("durable {}", engine.durable()))?;
+            say(&format!("durable {}", engine.durable().0))?;
             if left == 0 {
                 return Ok(());
             }
@@ -406,7 +407,7 @@ fn what_was_acknowledged_is_there_however_often_the_process_is_killed() {
             copy(&directory, &copied);
             let engine = Plan { directory: copied.clone(), ..plan }.open_whole();
             let engine = engine.unwrap_or_else(|error| panic!("{place}: {}", chain(&*error)));
-            assert!(engine.sequence() >= acknowledged, "{place}: {acknowledged} was durable, {}", engine.sequence());
+            assert!(engine.version().0 >= acknowledged, "{place}: {acknowledged} was durable, {}", engine.version().0);
             drop(engine);
             fs::remove_dir_all(copied).unwrap();
         }
@@ -514,7 +515,7 @@ fn a_compaction_that_cant_be_written_stops_the_engine_and_loses_nothing() {
             assert!(acknowledged < 500, "nothing was compacted");
             plan.enter(&mut engine).unwrap();
             match engine.sync() {
-                Ok(_) => acknowledged = engine.sequence(),
+                Ok(_) => acknowledged = engine.version().0,
                 Err(error) => break error,
             }
         };

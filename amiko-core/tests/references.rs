@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use amiko_core::Version;
 use amiko_core::engine::EventError;
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
@@ -79,7 +80,7 @@ fn port() -> Port {
     Engine::open(Memory::new(), Settings::default()).unwrap()
 }
 
-fn take(engine: &mut Port, steps: impl IntoIterator<Item = Step>) -> Result<u64, EventError> {
+fn take(engine: &mut Port, steps: impl IntoIterator<Item = Step>) -> Result<Version, EventError> {
     engine.send(&Id::<Harbour>::new(()), Steps { steps: steps.into_iter().collect() }, Time::from_secs(1))
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
+use amiko_core::Version;
 use amiko_core::engine::{Entropy, EventError};
 use amiko_core::event::Output;
 use amiko_core::prelude::*;
@@ -246,12 +247,12 @@ pub fn at<S: amiko_core::store::Store, const N: usize>(
     engine: &mut Engine<World, S>,
     now: u64,
     acts: [Act; N],
-) -> Result<u64, EventError> {
+) -> Result<Version, EventError> {
     engine.send(&thing("a"), Script { acts: acts.into() }, Time::from_millis(now))
 }
 
 /// Has the node run a script at moment 0.
-pub fn root<const N: usize>(engine: &mut Engine<World, Memory>, acts: [Act; N]) -> Result<u64, EventError> {
+pub fn root<const N: usize>(engine: &mut Engine<World, Memory>, acts: [Act; N]) -> Result<Version, EventError> {
     engine.send(&Id::<World>::new(()), Script { acts: acts.into() }, Time::from_millis(0))
 }
 

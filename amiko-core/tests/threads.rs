@@ -41,5 +41,5 @@ fn an_engine_is_moved_to_another_thread_and_goes_on_there() {
     let reader = Arc::clone(&engine);
     let seen = std::thread::spawn(move || reader.read().unwrap().node().things.get(&thing("d")).unwrap().value);
     assert_eq!(seen.join().unwrap(), 2);
-    assert_eq!(engine.read().unwrap().durable(), 1);
+    assert_eq!(engine.read().unwrap().durable().0, 1);
 }

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+use amiko_core::Version;
 use amiko_core::engine::EventError;
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
@@ -96,7 +97,7 @@ fn engine() -> Engine<Root, Memory> {
     Engine::open_with(Memory::new(), Settings::default(), || Root { items: items(), ..Root::default() }).unwrap()
 }
 
-fn tell(engine: &mut Engine<Root, Memory>, act: Act, reject: bool) -> Result<u64, EventError> {
+fn tell(engine: &mut Engine<Root, Memory>, act: Act, reject: bool) -> Result<Version, EventError> {
     engine.send(&Id::<Root>::new(()), Say { act, reject }, Time::from_secs(1))
 }
 

@@ -5,6 +5,7 @@
 mod script;
 
 use amiko_core::Serializable;
+use amiko_core::Version;
 use amiko_core::engine::{EditError, EventError};
 use amiko_core::prelude::*;
 use amiko_core::serializable::Json;
@@ -34,7 +35,7 @@ fn history_says_who_made_each_version_and_when() {
         at(&mut engine, 9, [Act::Reject]).unwrap_err();
     }
     let entries: Vec<_> = engine.history().map(|entry| (entry.version, entry.time)).collect();
-    assert_eq!(entries, [(2, Time::from_millis(2)), (3, Time::from_millis(3))]);
+    assert_eq!(entries, [(Version(2), Time::from_millis(2)), (Version(3), Time::from_millis(3))]);
     let record = Json::parse(&engine.history().next_back().unwrap().record).unwrap();
     assert_eq!(record.get("seq"), Some(&Json::integer(3)));
     assert!(record.get("cause").is_some());
@@ -67,7 +68,7 @@ fn a_dry_run_leaves_nothing_and_promises_what_happens() {
     let before = engine.document().unwrap();
     let rehearsal = engine.dry_run(envelope(), Time::from_millis(1)).unwrap();
     assert_eq!(engine.document().unwrap(), before);
-    assert_eq!((engine.sequence(), engine.next_due(), engine.unsynced()), (0, None, false));
+    assert_eq!((engine.version().0, engine.next_due(), engine.unsynced()), (0, None, false));
     assert_eq!(engine.connections().count(), 0);
     let promised: Vec<_> = rehearsal.outputs().map(|output| format!("{output:?}")).collect();
 
@@ -153,7 +154,7 @@ fn an_edit_is_one_version_with_a_cause_of_its_own() {
         patch.clone_into(&mut asked);
         true
     });
-    assert_eq!(version.unwrap(), Some(2));
+    assert_eq!(version.unwrap(), Some(Version(2)));
     assert_eq!(
         asked,
         concat!(
@@ -161,7 +162,7 @@ fn an_edit_is_one_version_with_a_cause_of_its_own() {
             r#"{"op":"replace","path":"/timers/node~1~1t/at","value":4000}]"#
         )
     );
-    assert!(engine.version(1).is_none(), "a version from before an edit can't be made from its undo log");
+    assert!(engine.state_at(1).is_none(), "a version from before an edit can't be made from its undo log");
     assert_eq!((engine.node().value, engine.next_due()), (6, Some(Time::from_millis(4000))));
     engine.sync().unwrap();
     let document = engine.document().unwrap();
@@ -192,7 +193,7 @@ fn a_bad_edit_changes_nothing() {
         let error = engine.edit(&text, Time::from_millis(2), |_| true).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert_eq!(engine.document().unwrap(), before);
-        assert_eq!((engine.sequence(), engine.next_due()), (1, Some(Time::from_millis(5005))));
+        assert_eq!((engine.version().0, engine.next_due()), (1, Some(Time::from_millis(5005))));
     }
     // Nothing is changed by nothing, or by who doesn't agree.
     assert_eq!(engine.edit(&before, Time::from_millis(2), |_| panic!("nothing to ask")).unwrap(), None);

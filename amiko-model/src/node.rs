@@ -6,7 +6,6 @@
 
 use crate::NodeIndex;
 use amiko_core::Node;
-use amiko_core::Time;
 use amiko_core::conversation::Protocol;
 use amiko_core::dispatcher::{Connection, ResumePoint};
 use amiko_core::engine::{Document, Engine, Entropy, EventError, Settings};
@@ -14,6 +13,7 @@ use amiko_core::event::{Output, Request};
 use amiko_core::serializable::{WriteError, to_json};
 use amiko_core::store::Memory;
 use amiko_core::tree::Id;
+use amiko_core::{Time, Version};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::BuildHasher;
@@ -192,7 +192,7 @@ impl<N: Node> Nodes<N> {
         let opened = Engine::open_document(Memory::new(), settings(state.fingerprint), || state.document.clone());
         let mut engine = opened.map_err(broken)?;
         handle(protocol, &mut engine, now, input)?;
-        if engine.sequence() > engine.durable() && !engine.outputs().is_empty() {
+        if engine.version().0 > engine.durable().0 && !engine.outputs().is_empty() {
             return Err("something left before it was synced".into());
         }
         reopen(&engine, &state.text, "a crash before the sync doesn't lead back to the state before")?;
@@ -239,7 +239,7 @@ fn handle<P: Protocol>(
             engine.receive(connection, line.index, envelope, now)
         }
         Input::Confirmation { connection, index } => engine.confirm(connection, *index, now),
-        Input::Resume { connection, theirs } => engine.resume(connection, *theirs, now).map(|_| 0),
+        Input::Resume { connection, theirs } => engine.resume(connection, *theirs, now).map(|_| Version::default()),
     };
     match handled {
         // What the node rejects is noted by the engine; and a timer that was due may have closed the connection.

@@ -48,7 +48,7 @@ fn a_query_sees_only_what_is_on_disk() {
         let node = failing("x").await;
         let (said, asked) = tokio::join!(
             node.handle.command(say("x", 7)),
-            node.handle.query(|engine| (engine.sequence(), engine.durable())),
+            node.handle.query(|engine| (engine.version().0, engine.durable().0)),
         );
         assert!(said.is_err());
         assert!(asked.is_err());
@@ -231,6 +231,6 @@ fn with_an_interval_the_disk_is_synced_that_often() {
         let most = 1 + begun.elapsed().as_millis() / 30;
         assert!((node.disk.syncs() - before) as u128 <= most);
         // The last ones too, without another event.
-        node.until(|engine| engine.durable() == engine.sequence()).await;
+        node.until(|engine| engine.durable().0 == engine.version().0).await;
     });
 }

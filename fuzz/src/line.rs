@@ -3,7 +3,7 @@
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
-use amiko_runtime::{Event, NetSettings, Protocol, Runtime, Transport, Acceptance};
+use amiko_runtime::{Acceptance, Event, NetSettings, Protocol, Runtime, Transport};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -142,10 +142,7 @@ async fn understood(bytes: &[u8], piece: usize) -> (Vec<Said>, u64, Vec<String>)
     let (log, over) = (Arc::clone(&told), Arc::new(AtomicBool::new(false)));
     let is_over = Arc::clone(&over);
     settings.log = Some(Arc::new(move |event| {
-        let ends = matches!(
-            event,
-            Event::Disconnected { .. } | Event::Refused { .. } | Event::ProtocolError { connection: None, .. }
-        );
+        let ends = matches!(event, Event::Disconnected { .. } | Event::Refused { .. });
         is_over.fetch_or(ends, Ordering::Relaxed);
         if let Ok(mut log) = log.lock() {
             log.push(event.to_string());

@@ -89,8 +89,8 @@ impl<N: Node, S: Store> Engine<N, S> {
         let out = Writer::new().with_lines(Lines::PerEntry).with_holes();
         let (timers, connections) = (self.event.dispatcher.timers(), self.event.dispatcher.connections());
         let mut out =
-            document::write_document(out, self.sequence, &self.node, timers, connections).map_err(SyncError::Write)?;
-        self.store.begin_snapshot(self.sequence, self.event.now).map_err(SyncError::Store)?;
+            document::write_document(out, self.version, &self.node, timers, connections).map_err(SyncError::Write)?;
+        self.store.begin_snapshot(self.version.0, self.event.now).map_err(SyncError::Store)?;
         self.compaction = Compaction::Writing(Slicing {
             holes: out.take_holes(),
             outline: out.into_string(),

@@ -14,6 +14,7 @@ use crate::serializable::{
 use crate::store::{Recovery, Refused};
 use crate::time::Time;
 use crate::tree::{EngineOnly, EngineTable, Object, StrongReferences, Table, has_strong};
+use crate::version::Version;
 use std::sync::Arc;
 
 /// The format of the files that this version writes.
@@ -46,7 +47,7 @@ impl<N: Node> Document<N> {
 /// Writes the document as a snapshot.
 pub(super) fn write_document<N: Node>(
     mut out: Writer,
-    sequence: u64,
+    version: Version,
     state: &N,
     timers: &Table<Timer<N>>,
     connections: &Table<Connection<N>>,
@@ -55,7 +56,7 @@ pub(super) fn write_document<N: Node>(
     out.key("format");
     out.integer(FORMAT);
     out.key("seq");
-    out.integer(sequence);
+    out.integer(version.0);
     out.key("schema");
     out.string(&schema::fingerprint::<Document<N>>());
     out.entry_key("state");
@@ -201,7 +202,7 @@ fn refused_by_class(error: ReadError) -> Refused {
 /// Begins a record of the journal: what stands before the operations of its patch.
 pub(super) fn begin_record<N: Node>(
     patch: &mut Patch,
-    sequence: u64,
+    version: Version,
     time: Time,
     cause: &Cause<N>,
     rejected: Option<&str>,
@@ -210,7 +211,7 @@ pub(super) fn begin_record<N: Node>(
     patch.begin_inside(limit, |out| {
         out.begin_object()?;
         out.raw("\"seq\":");
-        out.integer(sequence);
+        out.integer(version.0);
         out.raw(",\"time\":");
         time.write(out)?;
         out.raw(",\"cause\":");

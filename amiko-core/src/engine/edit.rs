@@ -5,14 +5,15 @@
 
 use super::cause::Cause;
 use super::document::Document;
-use super::history::Version;
+use super::history::Undo;
 use super::transaction::panicked;
-use super::{Engine, EventError, Sequence};
+use super::{Engine, EventError};
 use crate::machine::Node;
 use crate::panics::catch;
 use crate::serializable::{Patch, ReadError, Reader, Serializable, WriteError, apply_patch};
 use crate::store::Store;
 use crate::time::Time;
+use crate::version::Version;
 use std::fmt;
 use std::mem;
 
@@ -96,7 +97,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         document: &str,
         now: Time,
         agree: impl FnOnce(&str) -> bool,
-    ) -> Result<Option<Sequence>, EditError> {
+    ) -> Result<Option<Version>, EditError> {
         self.enter(|engine| Ok(engine.take_edited(document, now, agree))).map_err(EditError::Event).flatten()
     }
 
@@ -105,7 +106,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         document: &str,
         now: Time,
         agree: impl FnOnce(&str) -> bool,
-    ) -> Result<Option<Sequence>, EditError> {
+    ) -> Result<Option<Version>, EditError> {
         // Nothing has begun until all of this is there.
         let begun = catch(|| {
             let patch = self.edited_difference(&self.read_edited(document)?).map_err(EditError::Write)?;
@@ -117,7 +118,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         else {
             return Ok(None);
         };
-        self.event.begin(now, self.sequence + 1, None);
+        self.event.begin(now, self.version.next(), None);
         self.event.own = Some(own);
         let applied = self.apply_to_document(&patch.to_json());
         let undo = self.take_undo();
@@ -131,12 +132,12 @@ impl<N: Node, S: Store> Engine<N, S> {
             self.try_to_renew_shadow();
             return Err(error);
         }
-        self.sequence += 1;
+        self.version = self.version.next();
         self.history.clear();
-        Ok(Some(self.sequence))
+        Ok(Some(self.version))
     }
 
-    fn keep_edit(&mut self, patch: &Patch, undo: &Version<N>) -> Result<(), EventError> {
+    fn keep_edit(&mut self, patch: &Patch, undo: &Undo<N>) -> Result<(), EventError> {
         self.guarded(|engine| {
             engine.node.check(&undo.state).map_err(EventError::Rejected)?;
             engine.begin_record(&Cause::Edit, None)

@@ -3,17 +3,17 @@
 //! Invariant: a version costs what its event changed: the undo log of the event, and its record. All of them together take
 //! no more bytes than they may.
 
-use super::Sequence;
 use crate::dispatcher::DispatcherUndo;
 use crate::machine::Node;
 use crate::serializable::Patch;
 use crate::time::Time;
 use crate::tree::EngineOnly;
+use crate::version::Version;
 use std::collections::VecDeque;
 use std::fmt;
 
 /// What leads from one version back to the one before it.
-pub(super) struct Version<N: Node> {
+pub(super) struct Undo<N: Node> {
     pub(super) state: N::Undo,
     pub(super) dispatcher: DispatcherUndo<N>,
 }
@@ -23,7 +23,7 @@ pub(super) struct Version<N: Node> {
 #[non_exhaustive]
 pub struct HistoryEntry {
     /// The version.
-    pub version: Sequence,
+    pub version: Version,
     /// When its event was.
     pub time: Time,
     /// The record in the journal, as JSON: `cause` says who asked for it, `patch` what it changed.
@@ -44,7 +44,7 @@ impl fmt::Debug for HistoryEntry {
 
 /// A version that is past, and what it takes to get back to the one before it.
 struct Past<N: Node> {
-    undo: Version<N>,
+    undo: Undo<N>,
     entry: HistoryEntry,
     bytes: usize,
 }
@@ -64,7 +64,7 @@ impl<N: Node> History<N> {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, undo: Version<N>, version: Sequence, time: Time, record: &mut Patch) {
+    pub(super) fn push(&mut self, undo: Undo<N>, version: Version, time: Time, record: &mut Patch) {
         if self.limit == 0 {
             return;
         }
@@ -108,8 +108,8 @@ impl<N: Node> History<N> {
     }
 
     /// The state at `version`, if it is the current one or still kept.
-    pub(super) fn state_at(&self, version: Sequence, current: Sequence, node: &N, only: &EngineOnly) -> Option<N> {
-        let back = usize::try_from(current.checked_sub(version)?).ok()?;
+    pub(super) fn state_at(&self, version: Version, current: Version, node: &N, only: &EngineOnly) -> Option<N> {
+        let back = usize::try_from(current.0.checked_sub(version.0)?).ok()?;
         if back > self.versions.len() {
             return None;
         }

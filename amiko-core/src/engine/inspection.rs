@@ -208,7 +208,7 @@ impl<N: Node> Inspector<N> {
         let write = |document: &Document<N>| {
             let out = Writer::new().with_lines(Lines::PerEntry);
             let Document { state, timers, connections } = document;
-            let written = write_document(out, sequence, state, timers, connections);
+            let written = write_document(out, crate::version::Version(sequence), state, timers, connections);
             written.map(Writer::into_string).map_err(|error| nowhere(error.to_string()))
         };
         match &self.restored {

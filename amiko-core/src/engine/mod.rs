@@ -37,6 +37,7 @@ use crate::serializable::{Key, Lines, Patch, Secrets, WriteError, Writer};
 use crate::store::{Damaged, Directory, Store, Torn};
 use crate::time::Time;
 use crate::tree::{EngineOnly, EngineTable, Id, Name, Object, Referrers, StrongReferences, Table};
+use crate::version::Version;
 use compaction::Compaction;
 
 use document::Restored;
@@ -48,16 +49,13 @@ use std::fmt;
 use std::sync::Arc;
 use sync::UnderWay;
 
-/// A number for each committed event, counted from 1; the state before the first is version 0.
-pub type Sequence = u64;
-
 /// An event that was rejected, kept for whoever wants to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
     /// When it happened.
     pub time: Time,
     /// The version that it was tried on, and that stands.
-    pub version: Sequence,
+    pub version: Version,
     /// Why.
     pub rejection: Rejection,
 }
@@ -103,15 +101,15 @@ pub struct Engine<N: Node, S: Store = Directory> {
     only: EngineOnly,
     store: S,
     settings: Settings,
-    sequence: Sequence,
-    durable: Sequence,
+    version: Version,
+    durable: Version,
     /// The version whose outputs may leave.
-    released: Sequence,
+    released: Version,
     under_way: Option<UnderWay>,
     sealed: Sealed<N>,
     /// Of connections with messages that may not leave yet: the versions that have sent some, each with the number of
     /// its first one.
-    unreleased: HashMap<Id<Connection<N>>, VecDeque<(Sequence, u64)>>,
+    unreleased: HashMap<Id<Connection<N>>, VecDeque<(Version, u64)>>,
     compaction: Compaction,
     history: History<N>,
     references: StrongReferences,
@@ -134,7 +132,7 @@ pub struct Engine<N: Node, S: Store = Directory> {
 impl<N: Node, S: Store> fmt::Debug for Engine<N, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
-            .field("sequence", &self.sequence)
+            .field("sequence", &self.version)
             .field("durable", &self.durable)
             .field("poisoned", &self.poisoned)
             .finish_non_exhaustive()
@@ -191,9 +189,9 @@ impl<N: Node, S: Store> Engine<N, S> {
             event: Event::new(dispatcher, settings.limits.clone(), seed),
             only: EngineOnly::new(),
             store,
-            sequence: recovered.sequence,
-            durable: recovered.sequence,
-            released: recovered.sequence,
+            version: Version(recovered.sequence),
+            durable: Version(recovered.sequence),
+            released: Version(recovered.sequence),
             under_way: None,
             sealed: Sealed::new(),
             unreleased: HashMap::new(),
@@ -227,29 +225,29 @@ impl<N: Node, S: Store> Engine<N, S> {
     }
 
     /// The version of the state: how many events were committed.
-    pub fn sequence(&self) -> Sequence {
-        self.sequence
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// The version that is on disk.
-    pub fn durable(&self) -> Sequence {
+    pub fn durable(&self) -> Version {
         self.durable
     }
 
     /// Whether something waits for [`Engine::sync`].
     pub fn unsynced(&self) -> bool {
         // A poisoned engine has something to say there.
-        self.durable < self.sequence || !self.sealed.is_empty() || self.poisoned.is_some()
+        self.durable < self.version || !self.sealed.is_empty() || self.poisoned.is_some()
     }
 
     /// Whether outputs, or whoever waits for a version, wait for a sync, or a write.
     pub fn unreleased(&self) -> bool {
-        self.released < self.sequence || !self.sealed.is_empty() || self.poisoned.is_some()
+        self.released < self.version || !self.sealed.is_empty() || self.poisoned.is_some()
     }
 
     /// The version whose outputs may leave: the last one that was made durable, or was written without that by
     /// [`Engine::begin_write`].
-    pub fn released(&self) -> Sequence {
+    pub fn released(&self) -> Version {
         self.released
     }
 
@@ -274,16 +272,16 @@ impl<N: Node, S: Store> Engine<N, S> {
     ///
     /// # Errors
     /// The state has no exact text.
-    pub fn diff(&self, from: Sequence, to: Sequence) -> Result<Option<Patch>, WriteError> {
-        let (Some(from), Some(to)) = (self.version(from), self.version(to)) else { return Ok(None) };
+    pub fn diff(&self, from: impl Into<Version>, to: impl Into<Version>) -> Result<Option<Patch>, WriteError> {
+        let (Some(from), Some(to)) = (self.state_at(from), self.state_at(to)) else { return Ok(None) };
         let mut patch = Patch::new();
         to.difference(&from, &mut patch)?;
         Ok(Some(patch))
     }
 
     /// The state as it was at a version, if that is still kept. Costs a copy of all pointers to objects.
-    pub fn version(&self, version: Sequence) -> Option<N> {
-        self.history.state_at(version, self.sequence, &self.node, &self.only)
+    pub fn state_at(&self, version: impl Into<Version>) -> Option<N> {
+        self.history.state_at(version.into(), self.version, &self.node, &self.only)
     }
 
     /// What has this ID in it, strong or not: objects, the node's own fields, timers, and outboxes. Walks everything.
@@ -359,7 +357,7 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     fn document_by(&self, out: Writer) -> Result<String, WriteError> {
         let (out, dispatcher) = (out.with_lines(Lines::PerEntry), &self.event.dispatcher);
-        document::write_document(out, self.sequence, &self.node, dispatcher.timers(), dispatcher.connections())
+        document::write_document(out, self.version, &self.node, dispatcher.timers(), dispatcher.connections())
             .map(Writer::into_string)
     }
 

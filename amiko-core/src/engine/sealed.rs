@@ -6,18 +6,19 @@
 use crate::event::Output;
 use crate::machine::Node;
 use crate::sabotage::{Sabotage, sabotaged};
+use crate::version::Version;
 use std::collections::VecDeque;
 
 /// Outputs in the order of their commits, locked up until those are on disk.
-pub(super) struct Sealed<N: Node>(VecDeque<(u64, Output<N>)>);
+pub(super) struct Sealed<N: Node>(VecDeque<(Version, Output<N>)>);
 
 impl<N: Node> Sealed<N> {
     pub(super) const fn new() -> Self {
         Self(VecDeque::new())
     }
 
-    pub(super) fn seal(&mut self, sequence: u64, outputs: impl IntoIterator<Item = Output<N>>) {
-        self.0.extend(outputs.into_iter().map(|output| (sequence, output)));
+    pub(super) fn seal(&mut self, version: Version, outputs: impl IntoIterator<Item = Output<N>>) {
+        self.0.extend(outputs.into_iter().map(|output| (version, output)));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -25,15 +26,15 @@ impl<N: Node> Sealed<N> {
     }
 
     /// Those whose commits are on disk, oldest first.
-    pub(super) fn release(&mut self, durable: u64) -> Vec<Output<N>> {
+    pub(super) fn release(&mut self, durable: Version) -> Vec<Output<N>> {
         if sabotaged(Sabotage::ConfirmBeforeSync) {
             let is_confirmation = |output: &Output<N>| matches!(output, Output::Confirm { .. });
             let (early, rest): (VecDeque<_>, _) =
-                self.0.drain(..).partition(|(sequence, output)| *sequence <= durable || is_confirmation(output));
+                self.0.drain(..).partition(|(version, output)| *version <= durable || is_confirmation(output));
             self.0 = rest;
             return early.into_iter().map(|(_, output)| output).collect();
         }
-        let released = self.0.partition_point(|(sequence, _)| *sequence <= durable);
+        let released = self.0.partition_point(|(version, _)| *version <= durable);
         self.0.drain(..released).map(|(_, output)| output).collect()
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: it has read nothing but records, so whatever it holds a restart would hold too.
 
 use super::document::{Document, read_record};
-use super::history::Version;
+use super::history::Undo;
 use super::{Engine, EventError};
 use crate::machine::Node;
 use crate::panics::catch;
@@ -33,7 +33,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// Reads the record of the event back, where [`Settings::check_records`](super::Settings) says so, and compares what it leads
     /// to with what the event has led to. Costs what the event has touched, and all of the node's own fields where it has
     /// touched them.
-    pub(super) fn check_record(&mut self, undo: &Version<N>) -> Result<Option<Box<Shadow<N>>>, EventError> {
+    pub(super) fn check_record(&mut self, undo: &Undo<N>) -> Result<Option<Box<Shadow<N>>>, EventError> {
         let Some(mut shadow) = self.shadow.take() else { return Ok(None) };
         let refused = |reason: String| EventError::Write(WriteError::unreadable(reason));
         let read = read_record(&mut shadow.document, &mut Reader::new(self.patch.whole()));
@@ -54,7 +54,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     }
 
     /// Compares the objects that the event has touched.
-    fn compare_objects(&self, shadow: &mut Shadow<N>, undo: &Version<N>) -> Result<(), String> {
+    fn compare_objects(&self, shadow: &mut Shadow<N>, undo: &Undo<N>) -> Result<(), String> {
         let dispatcher = &self.event.dispatcher;
         let here =
             texts::<N>(&self.node, &undo.state, shadow, |visit| dispatcher.visit_touched(&undo.dispatcher, visit));

@@ -2,17 +2,18 @@
 //!
 //! Invariant: outputs leave in the order of their versions, and after a failure none of them does, now or later.
 
-use super::{Engine, Sequence, SyncError};
+use super::{Engine, SyncError};
 use crate::event::Output;
 use crate::machine::Node;
 use crate::sabotage::{Sabotage, sabotaged};
 use crate::store::{Store, StoreError, Work};
+use crate::version::Version;
 
 /// A sync that was begun and hasn't ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct UnderWay {
     /// The version that it makes durable, or only writes.
-    version: Sequence,
+    version: Version,
     durable: bool,
     /// Whether it ends a snapshot.
     snapshot: bool,
@@ -65,7 +66,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// let disk = std::thread::spawn(|| work.run());
     /// engine.send(&counter, Add { amount: 8 }, now)?; // meanwhile; it is for the next sync
     /// engine.end_sync(disk.join().map_err(|_| "the thread panicked")?)?;
-    /// assert_eq!((engine.sequence(), engine.durable()), (2, 1));
+    /// assert_eq!((engine.version(), engine.durable()), (2, 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -96,7 +97,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         }
         let begun = if durable { self.store.begin_sync() } else { self.store.begin_write() };
         let work = begun.map_err(|error| self.fail(SyncError::Store(error)))?;
-        let under_way = UnderWay { version: self.sequence, durable, snapshot: self.compaction.is_given() };
+        let under_way = UnderWay { version: self.version, durable, snapshot: self.compaction.is_given() };
         match work {
             Some(work) => {
                 if sabotaged(Sabotage::AcknowledgeBeforeSync) {

@@ -3,8 +3,8 @@
 //! Invariant: whatever goes wrong in here, handlers, checks and the store included, the version before stands, bit for bit.
 
 use super::cause::Cause;
-use super::history::Version;
-use super::{Engine, EventError, Rejected, Sequence, document};
+use super::history::Undo;
+use super::{Engine, EventError, Rejected, document};
 use crate::event::{Event, Output, Request};
 use crate::machine::{Node, router};
 use crate::panics::catch;
@@ -12,6 +12,7 @@ use crate::rejection::Rejection;
 use crate::store::Store;
 use crate::time::Time;
 use crate::tree::{ReferenceChanges, Touched};
+use crate::version::Version;
 
 impl<N: Node, S: Store> Engine<N, S> {
     /// Runs an event to its end, which begins with what `begin` does: commits it, or puts back what was before.
@@ -21,7 +22,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         request: Option<Request>,
         cause: &Cause<N>,
         begin: impl FnOnce(&mut Event<N>),
-    ) -> Result<Sequence, EventError> {
+    ) -> Result<Version, EventError> {
         match self.handle(now, request, begin)? {
             Ok(()) => self.commit(cause, None),
             Err(rejection) => {
@@ -40,7 +41,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         request: Option<Request>,
         begin: impl FnOnce(&mut Event<N>),
     ) -> Result<Result<(), Rejection>, EventError> {
-        let (node, event, only, next) = (&mut self.node, &mut self.event, &self.only, self.sequence + 1);
+        let (node, event, only, next) = (&mut self.node, &mut self.event, &self.only, self.version.next());
         // The state is put back as a whole when a handler panics, so nobody sees what it left half done.
         let handled = catch(|| {
             event.begin(now, next, request);
@@ -61,13 +62,13 @@ impl<N: Node, S: Store> Engine<N, S> {
     }
 
     /// Checks what the event changed, gives it to the store, and makes it a version.
-    pub(super) fn commit(&mut self, cause: &Cause<N>, rejected: Option<&str>) -> Result<Sequence, EventError> {
+    pub(super) fn commit(&mut self, cause: &Cause<N>, rejected: Option<&str>) -> Result<Version, EventError> {
         let undo = self.take_undo();
         match self.log(cause, rejected, &undo) {
             Ok(false) => {}
             Ok(true) => {
-                self.sequence += 1;
-                self.history.push(undo, self.sequence, self.event.now, &mut self.patch);
+                self.version = self.version.next();
+                self.history.push(undo, self.version, self.event.now, &mut self.patch);
             }
             Err(error) => {
                 self.roll_back(&undo);
@@ -81,7 +82,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         }
         self.seal();
         self.compact();
-        Ok(self.sequence)
+        Ok(self.version)
     }
 
     /// Locks up what the event wants to happen outside.
@@ -90,8 +91,8 @@ impl<N: Node, S: Store> Engine<N, S> {
             match output {
                 Output::Transmit { connection, index, .. } => {
                     let versions = self.unreleased.entry(connection.clone()).or_default();
-                    if versions.back().is_none_or(|(version, _)| *version < self.sequence) {
-                        versions.push_back((self.sequence, *index));
+                    if versions.back().is_none_or(|(version, _)| *version < self.version) {
+                        versions.push_back((self.version, *index));
                     }
                 }
                 // One of the same name would begin to count anew.
@@ -99,11 +100,11 @@ impl<N: Node, S: Store> Engine<N, S> {
                 _ => {}
             }
         }
-        self.sealed.seal(self.sequence, self.event.outputs.drain(..));
+        self.sealed.seal(self.version, self.event.outputs.drain(..));
     }
 
     /// Appends the difference to the journal, if there is one.
-    fn log(&mut self, cause: &Cause<N>, rejected: Option<&str>, undo: &Version<N>) -> Result<bool, EventError> {
+    fn log(&mut self, cause: &Cause<N>, rejected: Option<&str>, undo: &Undo<N>) -> Result<bool, EventError> {
         self.guarded(|engine| {
             if rejected.is_none() {
                 engine.node.check(&undo.state).map_err(EventError::Rejected)?;
@@ -131,7 +132,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     }
 
     /// What an event would change, held against every check.
-    pub(super) fn try_difference(&mut self, undo: &Version<N>) -> Result<String, EventError> {
+    pub(super) fn try_difference(&mut self, undo: &Undo<N>) -> Result<String, EventError> {
         self.guarded(|engine| {
             engine.node.check(&undo.state).map_err(EventError::Rejected)?;
             engine.patch.clear();
@@ -142,13 +143,13 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(self.patch.to_json())
     }
 
-    fn check_references(&mut self, undo: &Version<N>) -> Result<ReferenceChanges, EventError> {
+    fn check_references(&mut self, undo: &Undo<N>) -> Result<ReferenceChanges, EventError> {
         let dispatcher = &self.event.dispatcher;
         let beside = |visit: &mut dyn FnMut(Touched<'_>)| dispatcher.visit_touched(&undo.dispatcher, visit);
         self.references.check(&self.node, &undo.state, beside).map_err(EventError::Rejected)
     }
 
-    fn find_difference(&mut self, undo: &Version<N>) -> Result<(), EventError> {
+    fn find_difference(&mut self, undo: &Undo<N>) -> Result<(), EventError> {
         let patch = &mut self.patch;
         patch
             .within_field("/state", |patch| self.node.difference_since(&undo.state, patch))
@@ -160,12 +161,12 @@ impl<N: Node, S: Store> Engine<N, S> {
     pub(super) fn begin_record(&mut self, cause: &Cause<N>, rejected: Option<&str>) -> Result<(), EventError> {
         // One that only takes note of an input is small, and is always taken.
         let limit = if rejected.is_some() { usize::MAX } else { self.settings.limits.record };
-        document::begin_record(&mut self.patch, self.sequence + 1, self.event.now, cause, rejected, limit)
+        document::begin_record(&mut self.patch, self.version.next(), self.event.now, cause, rejected, limit)
             .map_err(EventError::unwritten)
     }
 
     /// Appends the record to the journal.
-    pub(super) fn append(&mut self, used_up: bool, undo: &Version<N>) -> Result<(), EventError> {
+    pub(super) fn append(&mut self, used_up: bool, undo: &Undo<N>) -> Result<(), EventError> {
         let limit = self.settings.limits.record;
         let found = self.patch.end_inside(document::RECORD_END).len();
         if found > limit && !used_up {
@@ -175,7 +176,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         let changes = self.check_references(undo)?;
         self.record = found;
         let record = self.patch.whole();
-        if let Err(error) = self.store.append(self.sequence + 1, record) {
+        if let Err(error) = self.store.append(self.version.next().0, record) {
             self.references.revert(changes);
             return Err(EventError::Store(error));
         }
@@ -183,12 +184,12 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(())
     }
 
-    pub(super) fn take_undo(&mut self) -> Version<N> {
+    pub(super) fn take_undo(&mut self) -> Undo<N> {
         let own = self.event.own.take();
-        Version { state: self.node.take_undo(own, &self.only), dispatcher: self.event.dispatcher.take_undo(&self.only) }
+        Undo { state: self.node.take_undo(own, &self.only), dispatcher: self.event.dispatcher.take_undo(&self.only) }
     }
 
-    pub(super) fn roll_back(&mut self, undo: &Version<N>) {
+    pub(super) fn roll_back(&mut self, undo: &Undo<N>) {
         self.node.roll_back(&undo.state, &self.only);
         self.event.dispatcher.roll_back(&undo.dispatcher, &self.only);
         self.event.outputs.clear();
@@ -197,7 +198,7 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     pub(super) fn note(&mut self, rejection: &Rejection) {
         let rejection = rejection.clone();
-        self.rejections.push_back(Rejected { time: self.event.now, version: self.sequence, rejection });
+        self.rejections.push_back(Rejected { time: self.event.now, version: self.version, rejection });
         while self.rejections.len() > self.settings.rejections {
             self.rejections.pop_front();
         }

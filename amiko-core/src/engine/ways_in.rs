@@ -3,7 +3,7 @@
 //! Invariant: no panic gets out, and none leaves anything half done: the event is undone, or the engine is over.
 
 use super::cause::Cause;
-use super::{Engine, EventError, Sequence};
+use super::{Engine, EventError};
 use crate::dispatcher::{Arrival, Connection, Due};
 use crate::event::{Event, Output, Request};
 use crate::machine::{Hosts, Node, StateMachine};
@@ -13,6 +13,7 @@ use crate::serializable::shorten;
 use crate::store::Store;
 use crate::time::Time;
 use crate::tree::Id;
+use crate::version::Version;
 
 impl<N: Node, S: Store> Engine<N, S> {
     /// Lets something in. Handlers and checks that panic are undone further in; whatever else panics, like an old object
@@ -37,7 +38,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     ///
     /// # Errors
     /// The event was rejected, and nothing of it happened; or the store failed.
-    pub fn send<M>(&mut self, to: &Id<M>, message: M::Message, now: Time) -> Result<Sequence, EventError>
+    pub fn send<M>(&mut self, to: &Id<M>, message: M::Message, now: Time) -> Result<Version, EventError>
     where
         M: StateMachine<Node = N>,
         N: Hosts<M>,
@@ -54,7 +55,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         envelope: N::Envelope,
         request: Option<Request>,
         now: Time,
-    ) -> Result<Sequence, EventError> {
+    ) -> Result<Version, EventError> {
         self.enter(|engine| engine.take_command(envelope, request, now))
     }
 
@@ -63,7 +64,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         envelope: N::Envelope,
         request: Option<Request>,
         now: Time,
-    ) -> Result<Sequence, EventError> {
+    ) -> Result<Version, EventError> {
         self.fire_due(now)?;
         let cause = Cause::Command { envelope };
         self.run(now, request, &cause, |event| deliver(event, &cause))
@@ -80,7 +81,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         index: u64,
         message: Result<N::Envelope, Rejection>,
         now: Time,
-    ) -> Result<Sequence, EventError> {
+    ) -> Result<Version, EventError> {
         self.enter(|engine| engine.take_message(connection, index, message, now))
     }
 
@@ -90,7 +91,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         index: u64,
         message: Result<N::Envelope, Rejection>,
         now: Time,
-    ) -> Result<Sequence, EventError> {
+    ) -> Result<Version, EventError> {
         self.fire_due(now)?;
         let confirm = || Output::Confirm { connection: connection.clone(), index };
         match self.event.dispatcher.arrival(connection, index) {
@@ -101,8 +102,8 @@ impl<N: Node, S: Store> Engine<N, S> {
                 return Err(EventError::Future { index, expected });
             }
             Some(Arrival::Repeated) => {
-                self.sealed.seal(self.sequence, [confirm()]);
-                return Ok(self.sequence);
+                self.sealed.seal(self.version, [confirm()]);
+                return Ok(self.version);
             }
             Some(Arrival::Next) => {}
         }
@@ -127,7 +128,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     ///
     /// # Errors
     /// The store failed.
-    pub fn confirm(&mut self, connection: &Id<Connection<N>>, index: u64, now: Time) -> Result<Sequence, EventError> {
+    pub fn confirm(&mut self, connection: &Id<Connection<N>>, index: u64, now: Time) -> Result<Version, EventError> {
         self.enter(|engine| engine.take_confirmation(connection, index, now))
     }
 
@@ -136,7 +137,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         connection: &Id<Connection<N>>,
         index: u64,
         now: Time,
-    ) -> Result<Sequence, EventError> {
+    ) -> Result<Version, EventError> {
         let Some(state) = self.connection(connection) else {
             return Err(EventError::NoConnection { connection: connection.key().clone() });
         };
@@ -145,7 +146,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             return Err(EventError::NeverSent { index, sent });
         }
         if state.first_unconfirmed() > index {
-            return Ok(self.sequence);
+            return Ok(self.version);
         }
         let cause = Cause::Confirmation { connection: connection.clone(), index };
         self.run(now, None, &cause, |event| {
@@ -160,11 +161,11 @@ impl<N: Node, S: Store> Engine<N, S> {
     ///
     /// # Errors
     /// The store failed.
-    pub fn tick(&mut self, now: Time) -> Result<Sequence, EventError> {
+    pub fn tick(&mut self, now: Time) -> Result<Version, EventError> {
         self.enter(|engine| engine.fire_due(now))
     }
 
-    fn fire_due(&mut self, now: Time) -> Result<Sequence, EventError> {
+    fn fire_due(&mut self, now: Time) -> Result<Version, EventError> {
         for _ in 0..self.settings.limits.due {
             let Some(due) = self.event.dispatcher.due(now) else { break };
             // What is rejected is noted among the rejections, and used up.
@@ -172,10 +173,10 @@ impl<N: Node, S: Store> Engine<N, S> {
                 return Err(error);
             }
         }
-        Ok(self.sequence)
+        Ok(self.version)
     }
 
-    fn fire(&mut self, due: Due<N>, now: Time) -> Result<Sequence, EventError> {
+    fn fire(&mut self, due: Due<N>, now: Time) -> Result<Version, EventError> {
         match due {
             Due::Timer(timer) => {
                 let cause = Cause::Timer { timer: timer.clone() };
@@ -205,7 +206,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         used_up: &Cause<N>,
         begin: impl FnOnce(&mut Event<N>),
         take_note: impl Fn(&mut Event<N>),
-    ) -> Result<Sequence, EventError> {
+    ) -> Result<Version, EventError> {
         let outcome = self.run(now, None, cause, |event| {
             begin(event);
             take_note(event);
@@ -214,7 +215,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             Err(error @ (EventError::Rejected(_) | EventError::Write(_) | EventError::TooLong { .. })) => error,
             outcome => return outcome,
         };
-        self.event.begin(now, self.sequence + 1, None);
+        self.event.begin(now, self.version.next(), None);
         take_note(&mut self.event);
         let reason = shorten(&error.to_string());
         self.commit(used_up, Some(&reason))?;

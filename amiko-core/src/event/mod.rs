@@ -14,6 +14,7 @@ use crate::dispatcher::{Connection, Dispatcher};
 use crate::rejection::Rejection;
 use crate::time::Time;
 use crate::tree::{Id, Keeps, Object, Tree};
+use crate::version::Version;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 
@@ -51,7 +52,7 @@ pub struct Event<N: Tree> {
     /// The node's own fields, from before it first handled a message itself.
     pub(crate) own: Option<N::Own>,
     seed: [u8; 32],
-    sequence: u64,
+    version: Version,
     /// How many events have begun, so that one that changes nothing doesn't leave its random bytes to the next.
     begun: u64,
     drawn: u64,
@@ -71,15 +72,15 @@ impl<N: Tree> Event<N> {
             created: 0,
             own: None,
             seed,
-            sequence: 0,
+            version: Version(0),
             begun: 0,
             drawn: 0,
         }
     }
 
-    pub(crate) fn begin(&mut self, now: Time, sequence: u64, request: Option<Request>) {
+    pub(crate) fn begin(&mut self, now: Time, version: Version, request: Option<Request>) {
         self.now = now;
-        self.sequence = sequence;
+        self.version = version;
         self.request = request;
         self.queue.clear();
         self.traces.clear();
@@ -201,7 +202,7 @@ impl<N: Tree> Event<N> {
             self.drawn += 1;
             let mut hash = Sha256::new();
             hash.update(self.seed);
-            hash.update(self.sequence.to_be_bytes());
+            hash.update(self.version.0.to_be_bytes());
             hash.update(self.begun.to_be_bytes());
             hash.update(self.drawn.to_be_bytes());
             chunk.copy_from_slice(&hash.finalize()[..chunk.len()]);

@@ -37,10 +37,10 @@ impl Kept {
         let mut bank = open(&disk, settings(false)).unwrap();
         let mut documents = vec![bank.document().unwrap()];
         let mut before_last_group = 0;
-        while bank.sequence() < RECORDS {
-            before_last_group = bank.sequence();
-            for _ in 0..1 + bank.sequence() % 4 {
-                let number = bank.sequence();
+        while bank.version().0 < RECORDS {
+            before_last_group = bank.version().0;
+            for _ in 0..1 + bank.version().0 % 4 {
+                let number = bank.version().0;
                 let order = match number % 20 {
                     19 => Order::Forget,
                     other if other.is_multiple_of(3) => Order::Note { text: "ä\"".into() },
@@ -91,7 +91,7 @@ impl Kept {
             Err(Refusal::Typed(error)) => Ok(Found::Refused(error)),
             Err(refusal) => Err(format!("{refusal:?}")),
             Ok(bank) => {
-                let version = bank.sequence();
+                let version = bank.version().0;
                 if self.documents.get(version as usize) != Some(&bank.document().unwrap()) {
                     return Err(format!("version {version} isn't what it was"));
                 }

@@ -89,7 +89,7 @@ fn what_a_failed_sync_has_filled_is_filled_again() {
 
         let next = disk.kill();
         let mut bank = open(&next, settings(false)).unwrap();
-        let version = bank.sequence();
+        let version = bank.version().0;
         bank.command(order("short"), None, moment(2)).unwrap();
         let done = bank.begin_write().unwrap().map(Work::run);
         bank.end_sync(done.unwrap()).unwrap();
@@ -101,7 +101,7 @@ fn what_a_failed_sync_has_filled_is_filled_again() {
                 if left == 0 { Fate::Holed { from, to: from + 1 } } else { Fate::Dropped }
             });
             let bank = open(&image, settings(false)).unwrap_or_else(|error| panic!("{error:?}: {failed}, {from}"));
-            assert!(bank.sequence() == version || from == bytes - 1, "{from} of {bytes}");
+            assert!(bank.version().0 == version || from == bytes - 1, "{from} of {bytes}");
         }
     }
 }

@@ -80,7 +80,7 @@ impl History {
             self.note(&bank)?;
             // What may be sent to a peer is promised, whoever asks for it.
             let sent = bank.outbox(&peer()).filter_map(|(_, step)| life.versions.get(step).copied()).max();
-            self.acknowledged = self.acknowledged.max(bank.durable()).max(sent.unwrap_or(0));
+            self.acknowledged = self.acknowledged.max(bank.durable().0).max(sent.unwrap_or(0));
         }
         Ok(life)
     }
@@ -98,7 +98,7 @@ impl History {
                     Output::Transmit { message, .. } => life.versions.get(&**message).copied(),
                     _ => None,
                 });
-                self.acknowledged = self.acknowledged.max(bank.durable()).max(heard.max().unwrap_or(0));
+                self.acknowledged = self.acknowledged.max(bank.durable().0).max(heard.max().unwrap_or(0));
             }
             Err(SyncError::Poisoned { .. } | SyncError::Store(StoreError::Poisoned { .. })) if life.failed => {}
             Err(SyncError::Store(StoreError::Io { .. })) if !life.failed => life.failed = true,
@@ -109,17 +109,17 @@ impl History {
 
     /// Notes the version that a call has made, if it has made one.
     fn note(&mut self, bank: &Bank) -> Result<(), String> {
-        match bank.sequence().checked_sub(self.committed()) {
+        match bank.version().0.checked_sub(self.committed()) {
             Some(0) => {}
             Some(1) => self.documents.push(bank.document().unwrap()),
-            _ => return Err(format!("version {} after {}", bank.sequence(), self.committed())),
+            _ => return Err(format!("version {} after {}", bank.version().0, self.committed())),
         }
         Ok(())
     }
 
     /// The version of an engine, if it is one of these and what it was when it was committed.
     pub fn verify(&self, bank: &Bank, range: RangeInclusive<u64>) -> Result<u64, String> {
-        let (version, document) = (bank.sequence(), bank.document().unwrap());
+        let (version, document) = (bank.version().0, bank.document().unwrap());
         if !range.contains(&version) {
             return Err(format!("version {version} was recovered, expected one of {range:?}"));
         }
@@ -146,7 +146,7 @@ impl History {
         let document = bank.document().unwrap();
         drop(bank);
         let bank = open(&disk.crash(|_| Fate::Dropped), settings(true)).map_err(|refusal| format!("{refusal:?}"))?;
-        if bank.sequence() <= version || bank.document().unwrap() != document {
+        if bank.version().0 <= version || bank.document().unwrap() != document {
             return Err(format!("the event after version {version} is lost"));
         }
         Ok(())
@@ -159,7 +159,7 @@ impl Life {
             Ok(_) if self.failed && matches!(step, Step::Command(_)) => {
                 return Err(format!("step {number} was committed after a sync failed"));
             }
-            Ok(version) => drop(self.versions.insert(number, version)),
+            Ok(version) => drop(self.versions.insert(number, version.0)),
             Err(EventError::Rejected(_) | EventError::NoConnection { .. }) => self.rejected += 1,
             Err(EventError::Poisoned { .. }) if self.failed => {}
             Err(error) => return Err(format!("step {number} {step:?}: {error:?}")),

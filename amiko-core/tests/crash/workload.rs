@@ -2,6 +2,7 @@
 //!
 //! Invariant: the same seed gives the same events, and one call of the engine makes at most one version.
 
+use amiko_core::Version;
 use amiko_core::engine::{EngineOpenError, Entropy, EventError, SyncError};
 use amiko_core::event::Request;
 use amiko_core::prelude::*;
@@ -126,7 +127,7 @@ pub fn moment(step: u64) -> Time {
 
 impl Step {
     /// Calls the engine; gives back its version.
-    pub fn take(&self, number: u64, bank: &mut Bank) -> Result<u64, EventError> {
+    pub fn take(&self, number: u64, bank: &mut Bank) -> Result<Version, EventError> {
         let now = moment(number);
         match self {
             Self::Command(orders) => bank.command(envelope(orders.clone()), Some(Request(number)), now),
@@ -137,7 +138,7 @@ impl Step {
             }
             Self::Confirm => match bank.outbox(&peer()).last().map(|(index, _)| index) {
                 Some(index) => bank.confirm(&peer(), index, now),
-                None => Ok(bank.sequence()),
+                None => Ok(bank.version()),
             },
             Self::Tick | Self::Sync | Self::Begin => bank.tick(now),
         }

@@ -196,10 +196,10 @@ macro_rules! node_of {
                     found.note(position, Promise::Order, same(&expected, &answered.unwrap_or_default()));
                 }
                 let (document, node) = (world.document().unwrap(), world.node().clone());
-                let versions = (1..=world.sequence()).map(|version| world.diff(version - 1, version));
+                let versions = (1..=world.version().0).map(|version| world.diff(version - 1, version));
                 let changed = versions.filter(|patch| patch.is_ok()).count();
                 let differs =
-                    if changed == world.sequence() as usize { Ok(Cell::Holds) } else { Err(format!("{changed}")) };
+                    if changed == world.version().0 as usize { Ok(Cell::Holds) } else { Err(format!("{changed}")) };
                 found.note(position, Promise::Difference, differs);
                 let written = Worlds::open_with(Memory::new(), settings(), || node.clone()).unwrap();
                 let read = reopen(written).map(|again| to_json(again.node()).unwrap());

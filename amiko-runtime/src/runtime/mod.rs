@@ -15,10 +15,10 @@ use crate::sockets::Sockets;
 use crate::tcp::Tcp;
 use crate::transport::Transport;
 use amiko_core::conversation::{Conversations, Protocol};
-use amiko_core::engine::{EventError, Sequence};
+use amiko_core::engine::EventError;
 use amiko_core::event::{Output, Request};
 use amiko_core::store::{Store, StoreError, Work};
-use amiko_core::{Engine, Node, Time, tree::Tree};
+use amiko_core::{Engine, Node, Time, Version, tree::Tree};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ enum Input<N: Node, S: Store, T: Transport> {
 /// A command that was carried out, or not, and whose caller is told when that is on disk.
 struct Pending<N: Node> {
     /// The version that its outcome rests on.
-    version: Sequence,
+    version: Version,
     answer: Answer<N>,
     outcome: Result<Vec<N::Reply>, CommandError>,
 }
@@ -260,7 +260,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                     Ok(Err(error)) => (Err(CommandError::Failed(error)), Ok(())),
                     Err(error) => (Err(CommandError::Unknown), Err(error)),
                 };
-                let version = self.engine.sequence();
+                let version = self.engine.version();
                 self.pending.insert(request, Pending { version, answer, outcome });
                 return end;
             }

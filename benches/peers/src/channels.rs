@@ -3,7 +3,8 @@
 //! Invariant: the same numbers in each run and for each contender; [`pay`] and the handlers of [`Channel`] do the same.
 
 use amiko_core::Map;
-use amiko_core::engine::{EventError, Sequence};
+use amiko_core::Version;
+use amiko_core::engine::EventError;
 use amiko_core::prelude::*;
 use amiko_core::store::Store;
 use serde::{Deserialize, Serialize};
@@ -178,7 +179,7 @@ pub fn payment(event: u64, count: u64) -> Payment {
 ///
 /// # Errors
 /// It is more than a channel receives.
-pub fn send<S: Store>(engine: &mut Engine<Channels, S>, payment: &Payment) -> Result<Sequence, EventError> {
+pub fn send<S: Store>(engine: &mut Engine<Channels, S>, payment: &Payment) -> Result<Version, EventError> {
     let Payment { from, through, to, amount, time } = *payment;
     let message = ChannelMessage::Pay { amount, through: Id::new(through), to: Id::new(to) };
     engine.send(&Id::new(from), message, Time::from_millis(time))

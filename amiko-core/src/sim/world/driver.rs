@@ -63,10 +63,10 @@ impl<P: Protocol> World<P> {
             let (now, time) = (self.moment(), self.clock(node));
             let host = &mut self.hosts[node];
             let (Some(conversations), Some(engine)) = (&mut host.conversations, &mut host.engine) else { return };
-            let before = engine.sequence();
+            let before = engine.version();
             match conversations.advance(engine, &self.protocol, now, time) {
                 Ok(Progress::Taken) => {
-                    self.inputs += u64::from(engine.sequence() > before);
+                    self.inputs += u64::from(engine.version() > before);
                     self.changed.insert(node);
                     self.release(node);
                 }

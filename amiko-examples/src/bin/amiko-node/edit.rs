@@ -47,7 +47,7 @@ pub(crate) fn edit(arguments: &Edit, directory: &Path, json: bool) -> Result<Exi
         ))
     })?;
     draft.done = true;
-    let version = engine.sequence();
+    let version = engine.version().0;
     let changed = patch != Json::Array(Vec::new());
     if json {
         screen::say(Json::Object(vec![("version".into(), Json::integer(version)), ("patch".into(), patch)]));
