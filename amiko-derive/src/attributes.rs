@@ -2,7 +2,6 @@
 //!
 //! Invariant: an attribute that isn't known, stands twice or has the wrong form is an error where it stands.
 
-use crate::tree::Unknown;
 use proc_macro2::{Group, Span};
 use syn::meta::ParseNestedMeta;
 use syn::parse::{Parse, Parser};
@@ -372,6 +371,14 @@ fn traits(meta: &ParseNestedMeta<'_>, span: Span) -> Result<Punctuated<Path, Tok
         }
     }
     Err(Error::new(span, cure))
+}
+
+/// What becomes of fields that the class doesn't have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    Deny,
+    Ignore,
+    Keep,
 }
 
 fn unknown(name: &LitStr) -> Result<Unknown, Error> {

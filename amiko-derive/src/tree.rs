@@ -2,7 +2,7 @@
 //!
 //! Invariant: no two fields of a class, and no two variants of an enum, have a name in common.
 
-use crate::attributes::{Attributes, Case, Errors, Place};
+use crate::attributes::{Attributes, Case, Errors, Place, Unknown};
 use crate::types::{bare, is_named, null_in_some};
 use proc_macro2::Span;
 use quote::format_ident;
@@ -44,14 +44,6 @@ impl Field {
     pub(crate) fn needs_default(&self) -> bool {
         matches!((&self.missing, self.skip), (Missing::Default, _) | (Missing::Error, true))
     }
-}
-
-/// What becomes of fields that the class doesn't have.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unknown {
-    Deny,
-    Ignore,
-    Keep,
 }
 
 /// A struct, or one variant of an enum.

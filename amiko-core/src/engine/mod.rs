@@ -6,11 +6,11 @@
 mod cause;
 mod compaction;
 mod document;
+mod dry_run;
 mod edit;
 mod error;
 mod history;
 mod inspection;
-mod rehearsal;
 mod resumption;
 mod sealed;
 mod settings;
@@ -21,11 +21,11 @@ mod ways_in;
 
 pub use cause::Cause;
 pub use document::Document;
+pub use dry_run::DryRun;
 pub use edit::EditError;
 pub use error::{EngineOpenError, EventError, SyncError};
 pub use history::HistoryEntry;
 pub use inspection::{repair, verify};
-pub use rehearsal::DryRun;
 pub use settings::{Entropy, Settings};
 
 use crate::dispatcher::{Connection, Dispatcher, Timer};

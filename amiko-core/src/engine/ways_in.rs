@@ -156,7 +156,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         })
     }
 
-    /// Fires the timers that are due, in the order of their deadlines, at most [`Limits::due`](super::Limits::due) of them. A timer whose
+    /// Fires the timers that are due, in the order of their deadlines, at most [`Limits::due`](crate::event::Limits::due) of them. A timer whose
     /// message is rejected is used up; see [`Engine::rejections`].
     ///
     /// # Errors

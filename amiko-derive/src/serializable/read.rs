@@ -2,7 +2,8 @@
 
 use super::flatten::{self, of_fields};
 use super::{Generator, keys, local, path};
-use crate::tree::{Class, Field, Missing, Shape, Unknown};
+use crate::attributes::Unknown;
+use crate::tree::{Class, Field, Missing, Shape};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;

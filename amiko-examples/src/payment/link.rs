@@ -4,10 +4,9 @@
 
 mod remote;
 
-use super::opening::plain_channels;
 use super::{
     Channel, ConnectionId, Direction, Invitation, LinkUrl, MeetingPoint, Message, PaymentLimits, PaymentNode,
-    Reservation, RouteId, Token, Transaction, TransactionId, TransactionMessage,
+    PlainChannel, Reservation, RouteId, Token, Transaction, TransactionId, TransactionMessage,
 };
 use amiko_core::prelude::*;
 use amiko_core::{Map, PublicKey};
@@ -359,6 +358,11 @@ impl Link {
 /// The connection of a link has the link's name.
 pub(super) fn connection(link: &Id<Link>) -> ConnectionId {
     Id::new(link.key().clone())
+}
+
+/// What a link accepts in the beginning.
+fn plain_channels() -> BTreeSet<String> {
+    BTreeSet::from([PlainChannel::CLASS.to_owned()])
 }
 
 pub(super) fn transmit(cx: &mut Cx<'_>, message: Message) {

@@ -10,16 +10,11 @@
 
 use super::channel::change;
 use super::link::transmit;
-use super::{Channel, ChannelMessage, ChannelState, Funds, Link, Message, PaymentLimits, PlainChannel, new_channel};
+use super::{Channel, ChannelMessage, ChannelState, Funds, Link, Message, PaymentLimits, new_channel};
 use amiko_core::prelude::*;
 use std::collections::BTreeSet;
 
 type Cx<'a> = Context<'a, Link>;
-
-/// What a link accepts in the beginning.
-pub(super) fn plain_channels() -> BTreeSet<String> {
-    BTreeSet::from([PlainChannel::CLASS.to_owned()])
-}
 
 /// What our user wants.
 impl Link {

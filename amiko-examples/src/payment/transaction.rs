@@ -260,6 +260,16 @@ impl StateMachine for Transaction {
 }
 
 impl Transaction {
+    /// Whether its route is still being looked for.
+    pub(super) fn is_searching(&self) -> bool {
+        self.phase == TransactionPhase::Searching
+    }
+
+    /// Whether its route stands, and nothing is locked yet.
+    pub(super) fn is_reserved(&self) -> bool {
+        self.phase == TransactionPhase::Reserved
+    }
+
     /// A half-route that begins here, or comes by.
     pub fn new(source: Neighbour, amount: u64, meeting_point: Id<MeetingPoint>, via: Option<Id<Link>>) -> Self {
         Self {

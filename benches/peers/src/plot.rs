@@ -64,13 +64,13 @@ impl Axis {
 impl Unit {
     fn label(self, value: f64) -> String {
         let (value, end) = match self {
-            Self::Count => return crate::report::figure(value),
+            Self::Count => return crate::spread::figure(value),
             Self::Nanoseconds if value < 1e3 => (value, "ns"),
             Self::Nanoseconds if value < 1e6 => (value / 1e3, "µs"),
             Self::Nanoseconds if value < 1e9 => (value / 1e6, "ms"),
             Self::Nanoseconds => (value / 1e9, "s"),
         };
-        format!("{} {end}", crate::report::figure(value))
+        format!("{} {end}", crate::spread::figure(value))
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Invariant: a ratio is always one of two figures of the same round.
 
-use crate::report::{Asked, Bound, Table, figure};
-use crate::spread::Spread;
+use crate::report::{Asked, Bound, Table};
+use crate::spread::{Spread, figure};
 
 /// A figure of each contender in each round. The first contender is ours.
 pub struct Samples {

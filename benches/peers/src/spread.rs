@@ -2,7 +2,6 @@
 //!
 //! Invariant: one figure never stands without its spread.
 
-use crate::report::figure;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -31,5 +30,37 @@ impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [low, median, high] = [self.low, self.median, self.high].map(figure);
         write!(f, "{median} ({low}–{high})")
+    }
+}
+
+/// Three digits that count, and thousands told apart.
+pub fn figure(value: f64) -> String {
+    let digits = match value.abs() {
+        value if value >= 99.95 || value == 0.0 => 0,
+        value if value >= 9.995 => 1,
+        value if value >= 0.0995 => 2,
+        _ => 3,
+    };
+    let text = format!("{value:.digits$}");
+    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+    let part = part.trim_end_matches('0');
+    let mut grouped = String::new();
+    for (index, digit) in whole.char_indices() {
+        if (whole.len() - index) % 3 == 0 && grouped.ends_with(|last: char| last.is_ascii_digit()) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    if part.is_empty() { grouped } else { format!("{grouped}.{part}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_three_digits_that_count() {
+        let texts = [0.0, 0.0321, 0.6, 1.234, 12.34, 123.4, 1234.0, 1_234_567.0].map(figure);
+        assert_eq!(texts, ["0", "0.032", "0.6", "1.23", "12.3", "123", "1,234", "1,234,567"]);
     }
 }

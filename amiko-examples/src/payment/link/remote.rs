@@ -5,7 +5,7 @@
 use super::super::sabotage::{Sabotage, sabotaged};
 use super::super::{
     ChannelState, Direction, MeetingPoint, Message, Neighbour, Reservation, RouteId, Token, Transaction,
-    TransactionMessage, TransactionPhase,
+    TransactionMessage,
 };
 use super::{
     Cx, Link, LinkMessage, Route, cancel_route, expect_asked, expect_direction, expect_locked, have_no_route, name,
@@ -106,7 +106,7 @@ impl Link {
         let Some(route) = self.routes.get(&id).cloned() else { return Ok(()) };
         expect_asked(id, route.direction, true)?;
         cx.node().limits.expect_lock(end, cx.now())?;
-        let reserved = cx.get(&route.transaction).filter(|found| found.phase == TransactionPhase::Reserved);
+        let reserved = cx.get(&route.transaction).filter(|found| found.is_reserved());
         if reserved.is_some_and(|found| (found.start_time, found.end_time) != (Some(start), Some(end))) {
             // The first answer was to an attempt that had been given up, so what was agreed on isn't what the neighbour has.
             self.release(id)?;
@@ -140,7 +140,7 @@ impl Link {
             return self.late_lock(id, amount, index, cx);
         };
         expect_direction(&route, Direction::Incoming)?;
-        if cx.get(&route.transaction).is_some_and(|found| found.phase == TransactionPhase::Searching) {
+        if cx.get(&route.transaction).is_some_and(|found| found.is_searching()) {
             // The neighbour believes that the route stands, by an answer to an attempt that it had given up.
             self.release(id)?;
             let from_source = id.payer_side;

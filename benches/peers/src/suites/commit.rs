@@ -521,7 +521,7 @@ pub(super) fn run(effort: Effort) -> Report {
     }
     let bounds = BOUNDS.map(|(size, other, least)| {
         let samples = GROUPS.iter().zip(&groups).find_map(|(group, samples)| (*group == size).then_some(samples));
-        let work = format!("durable events in groups of {}, by those of {other}", crate::report::figure(size as f64));
+        let work = format!("durable events in groups of {}, by those of {other}", crate::spread::figure(size as f64));
         samples.expect("is measured").bound(&work, NAMES[0], other, Asked::AtLeast(least))
     });
     let line = |name: &&'static str| {

@@ -2,8 +2,8 @@
 
 use crate::channels::{Channels, objects, ours};
 use crate::effort::Effort;
-use crate::report::{Asked, Bound, Report, Table, figure};
-use crate::spread::Spread;
+use crate::report::{Asked, Bound, Report, Table};
+use crate::spread::{Spread, figure};
 use amiko_core::prelude::*;
 use clap::ValueEnum;
 use std::hint::black_box;

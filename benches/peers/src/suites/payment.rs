@@ -3,8 +3,8 @@
 use crate::directory;
 use crate::effort::Effort;
 use crate::plot::{Axis, Line, Plot, Unit};
-use crate::report::{Asked, Bound, Report, Table, figure};
-use crate::spread::Spread;
+use crate::report::{Asked, Bound, Report, Table};
+use crate::spread::{Spread, figure};
 use amiko_core::prelude::*;
 use amiko_core::store::{Access, DirectorySettings, LockError, OsVfs, Store, Vfs, VfsFile};
 use amiko_examples::payment::{Outcome, PaymentNode};
