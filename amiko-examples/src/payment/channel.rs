@@ -8,6 +8,7 @@ use amiko_core::serializable::Json;
 
 /// A channel with a neighbour. A class of any crate becomes one with `#[amiko(implements(Channel))]`; its fields need
 /// defaults, since the first deposit makes it from its name alone.
+///
 /// A class defines what a deposit means, and which messages its two ends exchange. The claims of routes are the same
 /// for all classes. A class that has to do more when an amount is locked or settled overrides the provided methods.
 #[amiko(polymorphic)]

@@ -8,8 +8,9 @@ use super::funds::add;
 use super::{Channel, ChannelMessage, ChannelState, Funds};
 use amiko_core::prelude::*;
 
-/// A channel of debts. A deposit is credit: the depositor lets the other side owe it up to this amount, and can be paid
-/// up to this amount. To pay means to owe more, or to be owed less.
+/// A channel of debts. A deposit is credit: the depositor lets the other side owe it up to this amount, and is paid by
+/// that debt. To pay means to owe more, or to be owed less.
+///
 /// The creditor sets a limit once. To lend more, open another channel; to lend no more, withdraw this one. The debt
 /// then stays recorded, like the amounts of any closed channel.
 #[derive(Debug, Clone, Default, PartialEq, Serializable)]
