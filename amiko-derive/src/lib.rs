@@ -28,10 +28,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `rename_all = "camelCase"` | the case of field names, or of the variants of an enum |
 /// | `rename_all_fields = "camelCase"` | the case of the field names of all variants |
 /// | `transparent` | a type of one field is written as that field |
-/// | `unknown = "deny"`, `"ignore"`, `"keep"` | how to treat unknown fields, in files and messages alike; `keep` needs
-/// a field of type `UnknownFields` |
-/// | `version = 2`, `migrate = path` | older objects are migrated by `fn(from: u32, object: &mut Json) -> Result<(),
-/// String>`, one version at a time |
+/// | `unknown = "deny"`, `"ignore"`, `"keep"` | how to treat unknown fields, in files and messages alike; `keep` needs a field of type `UnknownFields` |
+/// | `version = 2`, `migrate = path` | older objects are migrated by `fn(from: u32, object: &mut Json) -> Result<(), String>`, one version at a time |
 /// | `implements(Trait)` | the class is found by name behind a `Box<dyn Trait>` |
 /// | `crate = path` | the path of the library, if it isn't `::amiko_core`; also for `Node` and `Phases` |
 ///
@@ -63,8 +61,7 @@ pub fn derive_serializable(input: TokenStream) -> TokenStream {
 /// | on the type | |
 /// |---|---|
 /// | `machine` | the node is a `StateMachine` itself; its ID is the unit |
-/// | `network = Type`, `reply = Type`, `notice = Type` | the types of messages to peers, of replies to commands, of
-/// notices to watchers |
+/// | `network = Type`, `reply = Type`, `notice = Type` | the types of messages to peers, of replies to commands, of notices to watchers |
 /// | `check = path` | `fn(&Self, &Undo) -> Result<(), Rejection>`: the invariants, checked before each commit |
 ///
 /// | on a field | |
