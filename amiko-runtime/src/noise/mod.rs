@@ -1,7 +1,7 @@
 //! Encryption and authentication: the Noise protocol over another transport.
 //!
-//! Invariant: every byte of an application on the wire is encrypted with keys that only the two ends of this one stream
-//! have; no other byte is sent for it, or reaches it.
+//! Invariant: the bytes of an application cross the wire only encrypted, with keys that only the two ends of this one
+//! stream have, and nothing else from the wire reaches the application.
 
 mod error;
 mod handshake;
