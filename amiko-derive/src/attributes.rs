@@ -1,6 +1,6 @@
 //! `#[amiko(…)]`, parsed.
 //!
-//! Invariant: an attribute that isn't known, stands twice or has the wrong form is an error where it stands.
+//! Invariant: an attribute that is unknown, repeated or malformed is an error at its place.
 
 use proc_macro2::{Group, Span};
 use syn::meta::ParseNestedMeta;
@@ -9,7 +9,7 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, ExprPath, Ident, LitInt, LitStr, Path, Token, Type, token};
 
-/// All errors of one derive: a user sees them at once.
+/// All errors of one derive, so that a user sees them at once.
 #[derive(Default)]
 pub(crate) struct Errors(Option<Error>);
 
@@ -30,7 +30,7 @@ impl Errors {
     }
 }
 
-/// How a name in Rust becomes one in JSON.
+/// How a Rust name becomes a JSON name.
 #[derive(Clone, Copy)]
 pub(crate) enum Case {
     Lower,
@@ -67,7 +67,7 @@ impl Case {
         let words = words(name);
         let joined = |separator: &str| words.join(separator);
         match self {
-            // As serde does: these two change letters only, and leave what is between words.
+            // As in serde: these two change only the case of letters, and keep what is between words.
             Self::Lower => name.to_lowercase(),
             Self::Upper => name.to_uppercase(),
             Self::Pascal => words.iter().map(|word| capital(word)).collect(),
@@ -83,7 +83,7 @@ impl Case {
     }
 }
 
-/// The words of a name, in lower case: `meeting_point` and `MeetingPoint` are two words each.
+/// The words of a name in lower case: `meeting_point` and `MeetingPoint` both have two.
 fn words(name: &str) -> Vec<String> {
     let mut words: Vec<String> = vec![String::new()];
     for character in name.chars() {
@@ -103,7 +103,7 @@ fn capital(word: &str) -> String {
     characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect()
 }
 
-/// Each attribute with the place where it stands.
+/// Each attribute with its place.
 #[derive(Default)]
 pub(crate) struct Attributes {
     pub(crate) class: Option<LitStr>,
@@ -134,14 +134,14 @@ pub(crate) struct Attributes {
     pub(crate) version: Option<(u32, Span)>,
     pub(crate) migrate: Option<ExprPath>,
     pub(crate) implements: Vec<Path>,
-    /// Where the library is.
+    /// The path of the library.
     pub(crate) library: Option<Path>,
 }
 
-/// What to write for the path of the library.
+/// The tokens for the path of the library.
 pub(crate) const LIBRARY: &str = "`crate` wants the path of the library: write `crate = path::to::amiko_core`";
 
-/// Where attributes stand, and which of them may.
+/// The kinds of places for attributes, and which ones are allowed there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Struct,
@@ -153,7 +153,7 @@ pub(crate) enum Place {
 impl Place {
     const ALL: [Self; 4] = [Self::Struct, Self::Enum, Self::Variant, Self::Field];
 
-    /// Those that are allowed, for a message.
+    /// The allowed attributes, for an error message.
     fn known(self) -> String {
         self.allowed().join(", ")
     }
@@ -207,7 +207,7 @@ impl Place {
 }
 
 impl Attributes {
-    /// Parses those of one item; what is wrong goes into `errors`, and the rest is used all the same.
+    /// Parses the attributes of one item. Faults go into `errors`, and the rest is still used.
     pub(crate) fn parse(attributes: &[Attribute], place: Place, errors: &mut Errors) -> Self {
         let mut parsed = Self::default();
         for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("amiko")) {
@@ -218,7 +218,7 @@ impl Attributes {
             let outcome = attribute.parse_nested_meta(|meta| {
                 if let Err(error) = parsed.take(&meta, place).and_then(|()| ends(&meta)) {
                     errors.push(error);
-                    // What follows is still to be parsed: the rest of this attribute is passed over.
+                    // The attributes after it still have to be parsed, so the rest of this one is skipped.
                     skip_value(&meta)?;
                 }
                 Ok(())
@@ -309,19 +309,19 @@ impl Attributes {
     }
 }
 
-/// The name of an attribute, also of one that is a path, which none of ours is.
+/// The name of an attribute, even if it is a path, as none of ours is.
 fn name(meta: &ParseNestedMeta<'_>) -> String {
     let segments: Vec<_> = meta.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
     segments.join("::")
 }
 
-/// The value of `name = value`; whatever else stands there is answered with the cure.
+/// The value of `name = value`. For anything else, the error shows the right form.
 fn value<T: Parse>(meta: &ParseNestedMeta<'_>, cure: &str) -> Result<T, Error> {
     if !meta.input.peek(Token![=]) {
         return Err(Error::new(meta.path.span(), cure));
     }
     meta.input.parse::<Token![=]>()?;
-    // After the last token there is nothing to point at but the attribute itself.
+    // After the last token, the error can only point at the attribute itself.
     let place = if meta.input.is_empty() { meta.path.span() } else { meta.input.span() };
     meta.input.parse().map_err(|_| Error::new(place, cure))
 }
@@ -341,7 +341,7 @@ fn function(meta: &ParseNestedMeta<'_>) -> Result<ExprPath, Error> {
     value(meta, &format!("`{name}` wants the name of a function: write `{name} = function`"))
 }
 
-/// The place of an attribute that has no value.
+/// The place of an attribute without a value.
 fn alone(meta: &ParseNestedMeta<'_>) -> Result<Span, Error> {
     if meta.input.is_empty() || meta.input.peek(Token![,]) {
         return Ok(meta.path.span());
@@ -350,7 +350,7 @@ fn alone(meta: &ParseNestedMeta<'_>) -> Result<Span, Error> {
     Err(Error::new(meta.path.span(), format!("`{name}` stands alone: write `#[amiko({name})]`")))
 }
 
-/// Between two attributes stands a comma.
+/// Expects a comma between two attributes.
 fn ends(meta: &ParseNestedMeta<'_>) -> Result<(), Error> {
     if meta.input.is_empty() || meta.input.peek(Token![,]) {
         return Ok(());
@@ -373,7 +373,7 @@ fn traits(meta: &ParseNestedMeta<'_>, span: Span) -> Result<Punctuated<Path, Tok
     Err(Error::new(span, cure))
 }
 
-/// What becomes of fields that the class doesn't have.
+/// How to treat fields that the class doesn't have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unknown {
     Deny,
@@ -412,7 +412,7 @@ fn names(meta: &ParseNestedMeta<'_>, span: Span) -> Result<Vec<Ident>, Error> {
     Err(Error::new(span, "expected `next(A, B)` with the phases that may follow; leave it out where none does"))
 }
 
-/// Passes over the `= value` of an attribute that is already known to be wrong.
+/// Skips the `= value` of an attribute that is already known to be wrong.
 fn skip_value(meta: &ParseNestedMeta<'_>) -> Result<(), Error> {
     if meta.input.peek(Token![=]) {
         meta.input.parse::<Token![=]>()?;

@@ -1,7 +1,6 @@
-//! A key, checked; and from there to its `Key`.
+//! A key, checked, and the generation of its `Key` implementation.
 //!
-//! Invariant: no two variants have a name in common, and every field is part of the text: two keys that differ have texts
-//! that differ.
+//! Invariant: no two variants share a name, and every field is part of the text, so different keys have different texts.
 
 use crate::attributes::{Attributes, Errors, Place};
 use crate::tokens::through;
@@ -17,14 +16,14 @@ struct Part {
     ty: Type,
 }
 
-/// A variant, with the name that it is written as before the others that are read as well.
+/// A variant. The first name is the one that is written; the others are read as well.
 struct Named {
     ident: Ident,
     names: Vec<String>,
 }
 
 enum Form {
-    /// One part is written as it is itself; several are joined.
+    /// A single part is written as it is; several are joined.
     Parts(Vec<Part>),
     Names(Vec<Named>),
 }
@@ -32,10 +31,10 @@ enum Form {
 pub(crate) struct CheckedKey {
     ident: Ident,
     generics: Generics,
-    /// What it is called in a schema.
+    /// Its name in a schema.
     name: String,
     form: Form,
-    /// Where the library is.
+    /// The path of the library.
     library: Option<Path>,
 }
 
@@ -46,7 +45,7 @@ impl CheckedKey {
             errors.at(lifetime.span(), "a key owns its data: use `String` or `Vec` instead of a borrow");
         }
         let place = if matches!(input.data, Data::Enum(_)) { Place::Enum } else { Place::Struct };
-        // What is wrong with attributes that another derive shares is said by both; the compiler shows it once.
+        // Each derive reports faults in attributes that it shares with another; the compiler shows identical errors once.
         let attributes = Attributes::parse(&input.attrs, place, &mut errors);
         let span = input.ident.span();
         let form = match &input.data {
@@ -147,11 +146,11 @@ pub(crate) fn generate(key: &CheckedKey) -> TokenStream {
     through(key.library.as_ref(), generated)
 }
 
-/// The methods of a key of names.
+/// The methods of a key that is one of several names.
 fn of_names(name: &str, variants: &[Named]) -> TokenStream {
     let idents: Vec<&Ident> = variants.iter().map(|variant| &variant.ident).collect();
     let written: Vec<&str> = variants.iter().filter_map(|variant| variant.names.first()).map(String::as_str).collect();
-    // As a text is encoded.
+    // The name, escaped as any text.
     let encoded =
         written.iter().map(|name| if name.starts_with('!') { format!("!{name}") } else { (*name).to_owned() });
     let read =
@@ -176,13 +175,13 @@ fn of_names(name: &str, variants: &[Named]) -> TokenStream {
     }
 }
 
-/// A method of the key that a part is: an error about a type that isn't one is to point at the type, once.
+/// A method of the key in a part. If its type isn't a key, the error should point at the type, once.
 fn method(Part { ty, .. }: &Part, name: &str) -> TokenStream {
     let name = Ident::new(name, ty.span());
     quote_spanned!(ty.span()=> <#ty as ::amiko_core::Key>::#name)
 }
 
-/// The methods of a key that is written as the only key in it.
+/// The methods of a key that is written as the single key in it.
 fn of_one(name: &str, part: &Part) -> TokenStream {
     let member = &part.member;
     let [schema_name, encode, with_text, reference, decode] =
@@ -210,7 +209,7 @@ fn of_one(name: &str, part: &Part) -> TokenStream {
     }
 }
 
-/// The methods of a key of several keys.
+/// The methods of a key that consists of several keys.
 fn of_several(name: &str, parts: &[Part]) -> TokenStream {
     let members: Vec<&Member> = parts.iter().map(|part| &part.member).collect();
     let [schema_name, encode, with_text, reference, decode] =
@@ -242,7 +241,7 @@ fn of_several(name: &str, parts: &[Part]) -> TokenStream {
     }
 }
 
-/// What is said where there are more or fewer parts.
+/// The error for too few or too many parts.
 fn expected(members: &[&Member]) -> String {
     let names: Vec<_> = members
         .iter()

@@ -1,8 +1,8 @@
 //! The derives of `amiko-core`, which re-exports them and has their documentation.
 //!
-//! Each goes the same way: `attributes` parses, `tree` checks and collects every error, `serializable`, `node`,
-//! `phases` and `key` generate. Invariant: code is generated from a checked tree only, so that what a user sees is an error on the attribute
-//! at fault and not one inside generated code.
+//! Every derive works in the same steps: `attributes` parses, `tree` checks and collects every error, and
+//! `serializable`, `node`, `phases` and `key` generate. Invariant: code is generated only from a checked tree, so a
+//! user sees errors on the attribute at fault and not inside generated code.
 
 mod attributes;
 mod key;
@@ -18,30 +18,30 @@ use proc_macro::TokenStream;
 use quote::ToTokens;
 use syn::{DeriveInput, parse_macro_input};
 
-/// Writes `Serializable` for a class; with `key` also `Object`.
+/// Implements `Serializable` for a class; with `key` also `Object`.
 ///
 /// | on the type | |
 /// |---|---|
 /// | `class = "Name"` | the name in JSON, instead of the type's |
 /// | `key = Type` | objects of this class live in a `Table` and have an `Id` with this key |
-/// | `kind = "name"` | what the IDs are called, instead of the type's name with a small first letter |
-/// | `rename_all = "camelCase"` | the names of fields, or of the variants of an enum |
-/// | `rename_all_fields = "camelCase"` | the names of the fields of all variants |
+/// | `kind = "name"` | the name in IDs, instead of the type's name with a lower-case first letter |
+/// | `rename_all = "camelCase"` | the case of field names, or of the variants of an enum |
+/// | `rename_all_fields = "camelCase"` | the case of the field names of all variants |
 /// | `transparent` | a type of one field is written as that field |
-/// | `unknown = "deny"`, `"ignore"`, `"keep"` | what becomes of fields that the class doesn't have, whoever reads; `keep` needs a field of type `UnknownFields` |
-/// | `version = 2`, `migrate = path` | older objects are lifted by `fn(from: u32, object: &mut Json) -> Result<(), String>`, a version at a time |
-/// | `implements(Trait)` | the class is found by its name behind a `Box<dyn Trait>` |
-/// | `crate = path` | where the library is, if not at `::amiko_core`; also for `Node` and `Phases` |
+/// | `unknown = "deny"`, `"ignore"`, `"keep"` | how to treat unknown fields, in files and messages alike; `keep` needs a field of type `UnknownFields` |
+/// | `version = 2`, `migrate = path` | older objects are migrated by `fn(from: u32, object: &mut Json) -> Result<(), String>`, one version at a time |
+/// | `implements(Trait)` | the class is found by name behind a `Box<dyn Trait>` |
+/// | `crate = path` | the path of the library, if it isn't `::amiko_core`; also for `Node` and `Phases` |
 ///
 /// | on a field | |
 /// |---|---|
-/// | `default`, `default = path` | what it is when it is missing |
+/// | `default`, `default = path` | the value of a missing field |
 /// | `rename = "name"`, `alias = "name"` | another name in JSON; other names that are read as well |
 /// | `skip` | never written; read as its default |
 /// | `secret` | the field's type must be `Secret<_>`, which hides it from people |
 /// | `flatten` | the fields of the field's class are written in its place, without an object around them |
 /// | `with = path` | a value of a type that implements `Codec` for the field's type writes and reads it |
-/// | `strong` | what the field names must be there when an event commits |
+/// | `strong` | the objects that the field refers to must exist when an event commits |
 /// | `summary`, `skip_summary` | only these fields are in the summary; this one isn't |
 ///
 /// On a variant: `rename`, `alias`, `transparent`.
@@ -55,18 +55,19 @@ pub fn derive_serializable(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Writes `Node` for the root of a state tree, the enum of envelopes, and what ties the node to its machines.
+/// Implements `Node` for the root of a state tree, and generates the enum of envelopes and what connects the node with
+/// its machines.
 ///
 /// | on the type | |
 /// |---|---|
 /// | `machine` | the node is a `StateMachine` itself; its ID is the unit |
-/// | `network = Type`, `reply = Type`, `notice = Type` | what is said to peers, answered to commands, told to watchers |
+/// | `network = Type`, `reply = Type`, `notice = Type` | the types of messages to peers, of replies to commands, of notices to watchers |
 /// | `check = path` | `fn(&Self, &Undo) -> Result<(), Rejection>`: the invariants, checked before each commit |
 ///
 /// | on a field | |
 /// |---|---|
 /// | `machines` | a `Table<T>` of machines that the node hosts |
-/// | `objects` | a `Table<T>` of objects that nobody sends messages to |
+/// | `objects` | a `Table<T>` of objects that receive no messages |
 ///
 /// The module `amiko_core::serializable::attributes` has an example of each.
 #[proc_macro_derive(Node, attributes(amiko))]
@@ -75,7 +76,7 @@ pub fn derive_node(input: TokenStream) -> TokenStream {
     node::Root::check(&input).map_or_else(syn::Error::into_compile_error, |root| node::generate(&root)).into()
 }
 
-/// Writes `Phases` for an enum of unit variants: which phase may follow which.
+/// Implements `Phases` for an enum of unit variants: which phase may follow which.
 ///
 /// | on a variant | |
 /// |---|---|
@@ -91,12 +92,12 @@ pub fn derive_phases(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Writes `Key`, for what objects and the entries of maps are named by.
+/// Implements `Key`, for the keys of objects and of map entries.
 ///
 /// | the type | its text |
 /// |---|---|
-/// | a struct of one key, `struct Sku(String)` | that of the key in it |
-/// | a struct of several keys | theirs joined by `/`: in each, `~` is `~0` and `/` is `~1` |
+/// | a struct of one key, `struct Sku(String)` | that of the inner key |
+/// | a struct of several keys | their texts joined by `/`, with `~` escaped as `~0` and `/` as `~1` |
 /// | an enum whose variants are all units | the name of the variant |
 ///
 /// | on an enum, or on its variants | |
@@ -113,13 +114,13 @@ pub fn derive_key(input: TokenStream) -> TokenStream {
     key::CheckedKey::check(&input).map_or_else(syn::Error::into_compile_error, |key| key::generate(&key)).into()
 }
 
-/// `#[amiko(polymorphic)]` on a trait with the supertrait `Serializable`: `Box<dyn Trait>` can be a field, and any class with
-/// `#[amiko(implements(Trait))]`, of whatever crate, is found by its name. With `#[amiko(polymorphic, crate = path)]` the library
-/// is there and not at `::amiko_core`.
+/// `#[amiko(polymorphic)]` on a trait with the supertrait `Serializable`: `Box<dyn Trait>` can be a field, and any
+/// class with `#[amiko(implements(Trait))]`, in any crate, is found by name. `#[amiko(polymorphic, crate = path)]` sets
+/// the path of the library, if it isn't `::amiko_core`.
 #[proc_macro_attribute]
 pub fn amiko(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as syn::Item);
-    // What the attribute stands on is kept, so that one error doesn't bring others after it.
+    // The item under the attribute is kept, so that one error doesn't cause others.
     let kept = polymorphic::without_attributes(item.clone()).into_token_stream();
     let generated = polymorphic::generate(arguments.into(), item);
     generated.unwrap_or_else(|error| kept.into_iter().chain(error.into_compile_error()).collect()).into()

@@ -1,6 +1,6 @@
-//! The root of a state tree, checked; and from there to its `Node`.
+//! The root of a state tree, checked, and the generation of its `Node` implementation.
 //!
-//! Invariant: each class of machines has one table, so that its class alone says where a message goes.
+//! Invariant: each class of machines has one table, so the class alone determines where a message goes.
 
 use crate::attributes::{Attributes, Errors, Place};
 use crate::serializable::{Generator, keys};
@@ -20,7 +20,7 @@ struct TableField {
     name: String,
     /// The variant of the envelope.
     variant: Ident,
-    /// They are machines, which messages can be sent to.
+    /// Whether they are machines, which receive messages.
     machines: bool,
 }
 
@@ -28,15 +28,15 @@ pub(crate) struct Root {
     visibility: Visibility,
     ident: Ident,
     tables: Vec<TableField>,
-    /// The node as a class, whose fields that aren't tables are compared and written as those of any other class.
+    /// The node as a class: fields that aren't tables are compared and written as in any other class.
     class: Class,
-    /// The node is a machine itself.
+    /// Whether the node is a machine itself.
     machine: bool,
     network: Option<Type>,
     reply: Option<Type>,
     notice: Option<Type>,
     check: Option<ExprPath>,
-    /// Where the library is.
+    /// The path of the library.
     library: Option<Path>,
 }
 
@@ -52,7 +52,7 @@ impl Root {
                 "a node has no generics, being the root of one state: write the types themselves",
             );
         }
-        // What is wrong with attributes that another derive shares is said by both; the compiler shows it once.
+        // Each derive reports faults in attributes that it shares with another; the compiler shows identical errors once.
         let attributes = Attributes::parse(&input.attrs, Place::Struct, &mut errors);
         if let Some(span) = attributes.transparent {
             errors.at(
@@ -102,7 +102,7 @@ impl Root {
                 (None, None) => {}
             }
         }
-        // What is wrong with the class is said once: the compiler shows two errors that are the same as one.
+        // The compiler shows two identical errors as one, so faults of the class are reported once.
         let class = Class::check(input);
         if let Err(error) = &class {
             errors.push(error.clone());
@@ -134,7 +134,7 @@ impl Root {
         self.class.shapes().iter().flat_map(|shape| &shape.fields).filter(move |field| !is_table(field))
     }
 
-    /// Where the node keeps what it doesn't know.
+    /// The field for the node's unknown fields.
     fn keep(&self) -> Option<&Field> {
         self.class.shapes().iter().find_map(|shape| shape.keep.as_ref())
     }
@@ -253,7 +253,7 @@ fn envelope(root: &Root) -> TokenStream {
                 }
             }
 
-            // The classes of messages are described beside those of the state.
+            // The classes of messages are described along with those of the state.
             fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
                 let __strong: &[::core::primitive::bool] = &[
                     #(::amiko_core::__private_0_1_0::has_strong(
@@ -478,7 +478,7 @@ fn references(generator: &Generator<'_>, field: &Field, value: &TokenStream) -> 
     quote!(#call;)
 }
 
-/// What ties the node to its machines.
+/// The implementations that connect the node with its machines.
 fn ties(root: &Root) -> TokenStream {
     let node = &root.ident;
     let envelope = format_ident!("{node}Envelope");
@@ -495,7 +495,7 @@ fn ties(root: &Root) -> TokenStream {
         }
     });
     let keeps = root.tables.iter().map(|TableField { field, ty, .. }| {
-        // An error about a class without a key is to point at the class.
+        // An error about a class without a key should point at the class.
         let keeps = quote_spanned!(ty.span()=> ::amiko_core::Keeps<#ty>);
         quote! {
             #[automatically_derived]
@@ -532,7 +532,7 @@ fn ties(root: &Root) -> TokenStream {
     quote!(#(#hosts)* #(#keeps)* #machine #distinct)
 }
 
-/// Fails to compile where two classes have one kind: their envelopes, timers and references would be taken for each other's.
+/// Fails to compile if two classes have the same kind: their envelopes, timers and references would be confused.
 fn distinct_kinds(root: &Root) -> TokenStream {
     let node = &root.ident;
     let mut pairs = Vec::new();

@@ -1,6 +1,6 @@
-//! The phases of a machine, checked; and from there to their `Phases`.
+//! The phases of a machine, checked, and the generation of their `Phases` implementation.
 //!
-//! Invariant: every name in a `next` is a variant of the enum, and stands in it once.
+//! Invariant: every name in a `next` is a variant of the enum, and occurs in it once.
 
 use crate::attributes::{Attributes, Errors, Place};
 use crate::tokens::through;
@@ -20,7 +20,7 @@ pub(crate) struct Diagram {
     generics: Generics,
     initial: Ident,
     phases: Vec<Phase>,
-    /// Where the library is.
+    /// The path of the library.
     library: Option<Path>,
 }
 
@@ -33,7 +33,7 @@ impl Diagram {
         let Some(first) = data.variants.first() else {
             return Err(Error::new(input.ident.span(), "an enum of phases has at least one, where a machine begins"));
         };
-        // What is wrong with attributes that another derive shares is said by both; the compiler shows it once.
+        // Each derive reports faults in attributes that it shares with another; the compiler shows identical errors once.
         let library = Attributes::parse(&input.attrs, Place::Enum, &mut errors).library;
         let known: Vec<&Ident> = data.variants.iter().map(|variant| &variant.ident).collect();
         let mut phases = Vec::new();

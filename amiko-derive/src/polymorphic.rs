@@ -1,7 +1,7 @@
 //! `#[amiko(polymorphic)]` on a trait: its implementors can be fields behind a `Box<dyn Trait>`.
 //!
-//! Invariant: the trait stays what its author wrote, but for the supertrait `Serializable`, which can't be behind a `dyn` and
-//! is replaced by what can.
+//! Invariant: the trait stays as its author wrote it, except for the supertrait `Serializable`, which isn't dyn
+//! compatible and is replaced by one that is.
 
 use crate::attributes::LIBRARY;
 use crate::tokens::through;
@@ -14,7 +14,7 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, Fields, Ident, Item, ItemTrait, Path, Token, TypeParamBound, WherePredicate};
 
-/// Writes the trait, and what makes `Box<dyn Trait>` a field.
+/// Generates the trait, and the implementations that make `Box<dyn Trait>` a field.
 pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream, Error> {
     let Item::Trait(mut item) = item else {
         let cure = "the attributes of a class stand below its `#[derive(Serializable)]`";
@@ -39,7 +39,7 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
     let object = format_ident!("{name}Object");
     item.supertraits = syn::parse_quote!(#object);
     item.supertraits.extend(others);
-    // The trait may have methods of these names itself.
+    // The trait may have methods with these names itself.
     let polymorphic = quote!(::amiko_core::serializable::Polymorphic);
     let called = name.unraw().to_string();
     let documentation = format!("What `#[amiko(polymorphic)]` needs of every [`{name}`].");
@@ -67,7 +67,7 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
             }
         }
 
-        /// Two objects are equal if they are written as the same text.
+        /// Two objects are equal if their texts are equal.
         #[automatically_derived]
         impl ::core::cmp::PartialEq for dyn #name {
             fn eq(&self, __other: &Self) -> ::core::primitive::bool {
@@ -145,7 +145,7 @@ pub(crate) fn generate(arguments: TokenStream, item: Item) -> Result<TokenStream
     Ok(quote!(#item #generated))
 }
 
-/// A class whose derive was forgotten, without the attributes of its parts, which nothing knows without it.
+/// A class whose derive was forgotten, without the attributes of its fields and variants, which are unknown without it.
 pub(crate) fn without_attributes(mut item: Item) -> Item {
     let is_other = |attribute: &Attribute| !attribute.path().is_ident("amiko");
     let clean = |fields: &mut Fields| fields.iter_mut().for_each(|field| field.attrs.retain(is_other));
@@ -167,7 +167,7 @@ fn is_bound(bound: &TypeParamBound, name: &str) -> bool {
         if bound.path.segments.last().is_some_and(|segment| segment.ident == name))
 }
 
-/// Whether the trait says itself that each of its classes has `Debug`, which a `dyn` of it then has without us.
+/// Whether the trait itself requires `Debug`: then `dyn Trait` already has it.
 fn has_debug(item: &ItemTrait) -> bool {
     let predicates = item.generics.where_clause.iter().flat_map(|clause| &clause.predicates);
     let of_self = predicates.filter_map(|predicate| match predicate {
@@ -191,7 +191,7 @@ fn debug(name: &Ident) -> TokenStream {
     }
 }
 
-/// Where the library is: what may follow `polymorphic`.
+/// The path of the library: what may follow `polymorphic`.
 fn library(arguments: ParseStream<'_>) -> Result<Option<Path>, Error> {
     let place = arguments.span();
     let wrong = |place| Error::new(place, "expected nothing but `#[amiko(polymorphic)]` on a trait");
@@ -204,7 +204,7 @@ fn library(arguments: ParseStream<'_>) -> Result<Option<Path>, Error> {
     let name = arguments.parse::<Token![,]>().and_then(|_| arguments.parse::<Token![crate]>());
     let name = name.map_err(|_| wrong(place))?;
     let path = arguments.parse::<Token![=]>().and_then(|_| Path::parse_mod_style(arguments));
-    // After the last token there is nothing to point at but the attribute itself.
+    // After the last token, the error can only point at the attribute itself.
     let path =
         path.map_err(|error| Error::new(if arguments.is_empty() { name.span } else { error.span() }, LIBRARY))?;
     if arguments.is_empty() { Ok(Some(path)) } else { Err(wrong(arguments.span())) }

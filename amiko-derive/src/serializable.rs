@@ -1,4 +1,4 @@
-//! From a checked class to its `Serializable`, and what comes with it.
+//! From a checked class to its `Serializable` implementation, and those that come with it.
 
 mod bounds;
 mod flatten;
@@ -34,7 +34,7 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
                 const KIND: &'static ::core::primitive::str = #kind;
             }
         },
-        // The derive of the node makes an object of it.
+        // The derive of the node makes it an object.
         None if class.machine => TokenStream::new(),
         None => quote! {
             #[automatically_derived]
@@ -66,7 +66,7 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
     through(class.library.as_ref(), generated)
 }
 
-/// The class as a serde type: any format of serde can carry its text.
+/// The class as a serde type: any serde format can carry its text.
 fn serde(class: &Class, generics: &Generics) -> TokenStream {
     let ident = &class.ident;
     let (parameters, arguments, bounds) = generics.split_for_impl();
@@ -94,7 +94,7 @@ fn serde(class: &Class, generics: &Generics) -> TokenStream {
     }
 }
 
-/// Lets the polymorphic traits that the class implements find it by its name.
+/// Registers the class by name with the polymorphic traits that it implements.
 fn registrations(class: &Class) -> TokenStream {
     let ident = &class.ident;
     let Kind::Struct(shape) = &class.kind else { return TokenStream::new() };
@@ -103,7 +103,7 @@ fn registrations(class: &Class) -> TokenStream {
         .implements
         .iter()
         .map(|path| {
-            // An error about a trait that isn't implemented is to point at its name.
+            // An error about a trait that isn't implemented should point at its name.
             let object = local("object");
             let boxed = quote_spanned! {path.span()=>
                 let #object: ::std::boxed::Box<dyn #path> = ::std::boxed::Box::new(#object);
@@ -127,10 +127,10 @@ fn registrations(class: &Class) -> TokenStream {
         .collect()
 }
 
-/// A variable of generated code, among tokens that take the place of the user's: in what a macro has made, it isn't to belong
-/// to that macro, where the same name would be another variable.
+/// A variable of generated code, for use among the user's tokens. If those come from a macro, the variable must not get
+/// that macro's hygiene, or the same name would be another variable.
 ///
-/// All variables of generated code begin with `__`: a pattern of a name that a constant has wouldn't be a new variable.
+/// All variables of generated code begin with `__`: a pattern with the name of a constant wouldn't bind a new variable.
 fn local(name: &str) -> Ident {
     format_ident!("__{name}")
 }
@@ -140,7 +140,7 @@ fn path(shape: &Shape) -> TokenStream {
     shape.variant.as_ref().map_or_else(|| quote!(Self), |variant| quote!(Self::#variant))
 }
 
-/// `Self::Variant { a: __field_0, b: __field_1, .. }`, with another prefix for the second of two versions.
+/// `Self::Variant { a: __field_0, b: __field_1, .. }`, with a different prefix for the second of two versions.
 fn pattern(shape: &Shape, prefix: &str) -> TokenStream {
     let path = path(shape);
     let kept = shape.keep.iter();
@@ -168,18 +168,18 @@ impl<'c> Generator<'c> {
 }
 
 impl Generator<'_> {
-    /// One arm of a method that leaves the fields to `Flatten`, where the class has that.
+    /// One arm of a method that leaves the fields to `Flatten`, if the class has that.
     fn arm(&self, shape: &Shape, body: TokenStream) -> TokenStream {
         if self.can_be_flattened().is_some() { quote!(_ => { #body }) } else { arm(shape, body) }
     }
 
-    /// The way in which a field is written and read.
+    /// The codec of a field.
     pub(crate) fn codec(&self, field: &Field) -> TokenStream {
         let ty = &field.ty;
         match &field.with {
             Some(path) => quote!(#path),
             None if self.generic || field.flatten => quote!(::amiko_core::__private_0_1_0::Native),
-            // An error about a type that can't be written is to point at the type.
+            // An error about a type that can't be written should point at the type.
             None => quote_spanned! {ty.span()=> {
                 #[allow(unused_imports)]
                 use ::amiko_core::__private_0_1_0::{ProbeMap as _, ProbeNative as _, ProbeNeither as _, ProbeSerde as _};
@@ -188,13 +188,13 @@ impl Generator<'_> {
         }
     }
 
-    /// Calls a method of the codec of a field.
+    /// Calls a method of a field's codec.
     pub(crate) fn call(&self, field: &Field, method: &str, arguments: &TokenStream) -> TokenStream {
         let (codec, method, ty) = (self.codec(field), format_ident!("{method}"), &field.ty);
         quote_spanned!(ty.span()=> ::amiko_core::serializable::Codec::<#ty>::#method(&#codec, #arguments))
     }
 
-    /// Writes a field. What a codec of the user's writes is looked at, since it may be anything.
+    /// Writes a field. The output of a user's codec is checked, since it may be anything.
     fn write_field(&self, field: &Field) -> TokenStream {
         let binding = &field.binding;
         if field.with.is_none() {
@@ -280,7 +280,7 @@ impl Generator<'_> {
         }
     }
 
-    /// The methods of a struct, or of an enum that is an object of a class for each variant.
+    /// The methods of a struct, or of an enum whose variants are objects with a class each.
     fn object(&self, shapes: &[Shape]) -> TokenStream {
         let classes = self.class_methods(shapes);
         let write = shapes.iter().map(|shape| self.arm(shape, self.write_shape(shape, shapes)));
@@ -334,7 +334,7 @@ impl Generator<'_> {
         }
     }
 
-    /// What class an object is of, and of which ones it can be.
+    /// Which class an object has, and which classes it can have.
     fn class_methods(&self, shapes: &[Shape]) -> TokenStream {
         let class = shapes.iter().map(|shape| {
             let name = match shape.transparent() {
@@ -401,7 +401,7 @@ impl Generator<'_> {
     fn write_shape(&self, shape: &Shape, all: &[Shape]) -> TokenStream {
         if let Some(field) = shape.transparent() {
             let binding = &field.binding;
-            // What is read back is told from the other variants by its class.
+            // On reading, its class distinguishes it from the other variants.
             let check = shape.variant.is_some().then(|| {
                 let others = all.iter().filter(|other| other.variant != shape.variant);
                 let named = others.clone().filter(|other| other.transparent().is_none());
@@ -516,7 +516,7 @@ impl Generator<'_> {
             quote!(#name => #apply,)
         });
         let other = match &shape.keep {
-            // What the class reads as something else is never one of the fields that it doesn't know.
+            // A name that the class reads as something else is never one of its unknown fields.
             Some(Field { binding, .. }) => {
                 let aliases = shape.named().flat_map(|field| &field.aliases);
                 quote! {

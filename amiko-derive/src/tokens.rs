@@ -1,13 +1,13 @@
-//! `#[amiko(crate = path)]`: where generated code finds the library, if not as `::amiko_core`.
+//! `#[amiko(crate = path)]`: the path of the library in generated code, if it isn't `::amiko_core`.
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Ident, Path};
 
-/// Generated code in which each path that begins with `::amiko_core` begins with another one instead.
+/// Generated code in which each path that begins with `::amiko_core` begins with another path instead.
 ///
-/// It is replaced here, in what is generated already, so that the code of the generators reads like what they generate, and
-/// none of them can forget it. A path of the user's own that begins so is replaced too: it means the same library.
+/// The replacement happens in the generated code, so the generators read like their output, and none of them can forget
+/// it. A user's own path that begins like this is replaced too: it means the same library.
 pub(crate) fn through(library: Option<&Path>, tokens: TokenStream) -> TokenStream {
     match library {
         Some(library) => replaced(library, tokens),
@@ -26,7 +26,7 @@ fn replaced(library: &Path, tokens: TokenStream) -> TokenStream {
             }
             TokenTree::Ident(ident) if ident == "amiko_core" && is_absolute(&written) => {
                 written.truncate(written.len() - 2);
-                // An error is shown where it would be otherwise; names mean what they mean where the path was written.
+                // Errors are shown at the original place; names are resolved where the path was written.
                 written.extend(library.to_token_stream().into_iter().map(|mut token| {
                     token.set_span(token.span().located_at(ident.span()));
                     token
@@ -38,12 +38,12 @@ fn replaced(library: &Path, tokens: TokenStream) -> TokenStream {
     written.into_iter().collect()
 }
 
-/// Whether these end with the `::` of a path that nothing stands before: after a name it would be a part of another path.
+/// Whether these end with the `::` that begins a path: after a name it would continue another path.
 fn is_absolute(before: &[TokenTree]) -> bool {
     let is_colon = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':');
     match before {
         [.., TokenTree::Ident(ident), first, second] if is_colon(first) && is_colon(second) => {
-            // After `as`, `impl` and the like, a path begins.
+            // After a keyword like `as` or `impl`, a path begins.
             let leads = ["crate", "self", "Self", "super"].iter().any(|word| ident == word);
             !leads && syn::parse2::<Ident>(ident.to_token_stream()).is_err()
         }

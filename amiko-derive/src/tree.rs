@@ -1,6 +1,6 @@
-//! A class, checked: what `serializable` generates from.
+//! A class, checked: the input of `serializable`.
 //!
-//! Invariant: no two fields of a class, and no two variants of an enum, have a name in common.
+//! Invariant: no two fields of a class, and no two variants of an enum, share a name.
 
 use crate::attributes::{Attributes, Case, Errors, Place, Unknown};
 use crate::types::{bare, is_named, null_in_some};
@@ -11,7 +11,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, Data, DeriveInput, Error, ExprPath, Generics, Ident, Member, Path, Type};
 
-/// What a missing field becomes.
+/// The value of a missing field.
 #[derive(Clone)]
 pub(crate) enum Missing {
     Error,
@@ -22,7 +22,7 @@ pub(crate) enum Missing {
 #[derive(Clone)]
 pub(crate) struct Field {
     pub(crate) member: Member,
-    /// What the field is called where it is taken apart.
+    /// The variable that the field is bound to in patterns.
     pub(crate) binding: Ident,
     pub(crate) ty: Type,
     pub(crate) name: String,
@@ -31,16 +31,16 @@ pub(crate) struct Field {
     pub(crate) skip: bool,
     /// The codec that the user has chosen.
     pub(crate) with: Option<ExprPath>,
-    /// What it names must be there.
+    /// Whether the objects that it refers to must exist.
     pub(crate) strong: bool,
-    /// Its class's fields are written in its place.
+    /// Whether the fields of its class are written in its place.
     pub(crate) flatten: bool,
     pub(crate) summary: bool,
     pub(crate) skip_summary: bool,
 }
 
 impl Field {
-    /// Whether the field becomes `Default::default()` where it isn't read.
+    /// Whether the field becomes `Default::default()` when it isn't read.
     pub(crate) fn needs_default(&self) -> bool {
         matches!((&self.missing, self.skip), (Missing::Default, _) | (Missing::Error, true))
     }
@@ -48,14 +48,14 @@ impl Field {
 
 /// A struct, or one variant of an enum.
 pub(crate) struct Shape {
-    /// None for a struct.
+    /// `None` for a struct.
     pub(crate) variant: Option<Ident>,
     pub(crate) class: String,
     pub(crate) aliases: Vec<String>,
     pub(crate) fields: Vec<Field>,
-    /// Written as its only field.
+    /// Whether it is written as its only field.
     transparent: bool,
-    /// Where fields that the class doesn't have are kept.
+    /// The field that keeps fields which the class doesn't have.
     pub(crate) keep: Option<Field>,
 }
 
@@ -69,7 +69,7 @@ impl Shape {
         self.written().filter(|field| !field.flatten)
     }
 
-    /// Those whose class's fields stand in their place.
+    /// The flattened fields.
     pub(crate) fn flattened(&self) -> impl Iterator<Item = &Field> {
         self.written().filter(|field| field.flatten)
     }
@@ -93,16 +93,16 @@ pub(crate) struct Class {
     pub(crate) kind: Kind,
     /// The key and the kind of an object.
     pub(crate) object: Option<(Type, String)>,
-    /// It is a node, and a machine itself.
+    /// Whether it is a node, and a machine itself.
     pub(crate) machine: bool,
     pub(crate) version: u32,
     pub(crate) migrate: Option<ExprPath>,
     pub(crate) unknown: Option<Unknown>,
     /// The polymorphic traits that the class can be found by.
     pub(crate) implements: Vec<Path>,
-    /// Where the library is.
+    /// The path of the library.
     pub(crate) library: Option<Path>,
-    /// What is wrong, but doesn't keep the class from being generated: errors about what is missing would hide it.
+    /// Faults that don't keep the class from being generated: otherwise errors about missing items would hide them.
     pub(crate) misplaced: Option<Error>,
 }
 
@@ -191,7 +191,7 @@ impl Class {
     }
 }
 
-/// An attribute above the derive, of which the compiler says only that its name is ambiguous: we see it nonetheless.
+/// An attribute above the derive. The compiler only says that its name is ambiguous, but we see it.
 fn above_the_derive(input: &DeriveInput) -> Option<Error> {
     if !proc_macro::is_available() {
         return None;
@@ -200,7 +200,7 @@ fn above_the_derive(input: &DeriveInput) -> Option<Error> {
     let (derive, ident) = (place(Span::call_site()), place(input.ident.span()));
     let mut all = Errors::default();
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("amiko")) {
-        // What a macro was given may come from anywhere: only where the class stands below the derive is it as written.
+        // The tokens of a macro may come from anywhere: the order is meaningful only if the class stands below the derive.
         let hash = place(attribute.pound_token.span);
         if hash.0 == derive.0 && derive.0 == ident.0 && hash < derive && derive < ident {
             let message = "`#[amiko(…)]` belongs below `#[derive(Serializable)]`: move it there";
@@ -210,7 +210,7 @@ fn above_the_derive(input: &DeriveInput) -> Option<Error> {
     all.finish(()).err()
 }
 
-/// Refuses what is said to serde: its derives would collide with ours, which is all that the compiler says about them.
+/// Refuses attributes of serde. Its derives would conflict with ours, and the compiler reports only that.
 fn of_serde(attributes: &[Attribute], errors: &mut Errors) {
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
         let message = "`Serializable` makes this a type of serde already: remove `#[derive(Serialize, Deserialize)]`, and write \
@@ -219,7 +219,7 @@ fn of_serde(attributes: &[Attribute], errors: &mut Errors) {
     }
 }
 
-/// Sets the field apart that keeps what the class doesn't know.
+/// Separates the field that keeps unknown fields.
 fn kept(mut fields: Vec<Field>, unknown: Option<(Unknown, Span)>, errors: &mut Errors) -> (Vec<Field>, Option<Field>) {
     let at = fields.iter().position(|field| is_named(&field.ty, "UnknownFields"));
     match (at, unknown) {
@@ -312,7 +312,7 @@ impl Names {
     }
 }
 
-/// What the transparent variants of an enum are written as, and which ones.
+/// The classes that the transparent variants of an enum are written as, and the variants.
 #[derive(Default)]
 struct Whole<'d>(Vec<(&'d Ident, Type)>);
 
@@ -331,7 +331,7 @@ impl<'d> Whole<'d> {
     }
 }
 
-/// What a field is called where it is taken apart. An error about a class that can't be flattened is to point at its type.
+/// The name that the field is bound to in patterns. An error about a class that can't be flattened should point at its type.
 fn binding(index: usize, ty: &Type, flatten: Option<Span>) -> Ident {
     let mut binding = format_ident!("__field_{index}");
     if flatten.is_some() {
@@ -340,7 +340,7 @@ fn binding(index: usize, ty: &Type, flatten: Option<Span>) -> Ident {
     binding
 }
 
-/// Refuses what is said of a flattened field: it isn't there in JSON, only the fields of its class are.
+/// Refuses attributes that mean nothing on a flattened field: in JSON there are only the fields of its class.
 fn without_a_name(attributes: &Attributes, ty: &Type, errors: &mut Errors) {
     let said = [
         ("rename", attributes.rename.as_ref().map(syn::LitStr::span)),
@@ -379,7 +379,7 @@ fn fields(fields: &syn::Fields, case: Option<Case>, errors: &mut Errors) -> Vec<
             None => index.to_string(),
         };
         let name = attributes.rename.as_ref().map_or(plain, syn::LitStr::value);
-        // Of a field without a name for itself the type is shown: of one with attributes they would be underlined.
+        // For a field without a name, the error points at its type: the whole field would include its attributes.
         let place = field.ident.as_ref().map_or_else(|| field.ty.span(), Ident::span);
         if attributes.flatten.is_some() {
             without_a_name(&attributes, &field.ty, errors);

@@ -1,8 +1,8 @@
-//! What can be seen of a type that is only known by its tokens.
+//! What the tokens of a type reveal about it.
 
 use syn::{GenericArgument, PathArguments, PathSegment, Type};
 
-/// A type without what a macro, or its author, has put around it.
+/// A type without the parentheses or groups that a macro, or its author, has put around it.
 pub(crate) fn bare(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => bare(&group.elem),
@@ -11,7 +11,7 @@ pub(crate) fn bare(ty: &Type) -> &Type {
     }
 }
 
-/// Whether the last part of a type's path is this name.
+/// Whether the last segment of a type's path has this name.
 pub(crate) fn is_named(ty: &Type, name: &str) -> bool {
     last(ty).is_some_and(|segment| segment.ident == name)
 }
@@ -35,7 +35,7 @@ fn arguments(ty: &Type) -> impl Iterator<Item = &Type> {
     })
 }
 
-/// The `Option` in a type, however deep, of what can itself be null: such a `Some` couldn't be told from `None`.
+/// The `Option` in a type, at any depth, whose content can itself be null: its `Some` would look like `None`.
 pub(crate) fn null_in_some(ty: &Type) -> Option<&Type> {
     let ty = bare(ty);
     if is_named(ty, "Option") && arguments(ty).next().is_some_and(can_be_null) {
@@ -52,7 +52,7 @@ pub(crate) fn null_in_some(ty: &Type) -> Option<&Type> {
 
 fn can_be_null(ty: &Type) -> bool {
     let is_unit = matches!(bare(ty), Type::Tuple(tuple) if tuple.elems.is_empty());
-    // These are written as what is in them.
+    // These are written as their content.
     let is_around = ["Box", "Rc", "Arc", "Secret"].iter().any(|name| is_named(ty, name));
     is_unit || is_named(ty, "Option") || is_around && arguments(ty).any(can_be_null)
 }

@@ -1,5 +1,5 @@
-//! The payment node: the machines of [`payment`], which the binary `amiko-node` runs; [`running`], twelve of them in one
-//! process; and in `examples/` the smallest programs.
+//! The payment node: the machines of [`payment`], which the binary `amiko-node` runs. [`running`] is twelve of them in
+//! one process, and `examples/` has the smallest programs.
 
 pub mod payment;
 pub mod running;

@@ -1,6 +1,6 @@
 //! The network of [`twelve_nodes`] in one process: each node with its own engine, store, key, listener and thread.
 //!
-//! Invariant: nodes reach each other by their listeners only.
+//! Invariant: nodes reach each other only through their listeners.
 
 use crate::payment::{
     Address, LINKS, LinkUrl, Notice, Outcome, Payer, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope,
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
-/// How many nodes there are.
+/// The number of nodes.
 const NODES: usize = 12;
 
 type Reason = Box<dyn Error + Send + Sync>;
@@ -57,11 +57,11 @@ impl<S> RunningNetwork<S>
 where
     S: Store + 'static,
 {
-    /// Starts the nodes, with these funds on both sides of each link, and has them dial each other. Each has a directory of
-    /// its own in the given one, of which `open` makes its store and its key; it listens on a port that is free.
+    /// Starts the nodes, with these funds on both sides of each link, and lets them dial each other. Each has its own
+    /// subdirectory of the given directory, from which `open` makes its store and its key. It listens on a free port.
     ///
     /// # Errors
-    /// A node can't be started, or refuses what it is told.
+    /// A node can't be started, or refuses a command.
     pub async fn start<F>(directory: &Path, funds: u64, settings: &NetSettings, open: F) -> Result<Self, NodeError>
     where
         F: Fn(&Path) -> Result<(S, SecretKey), Reason> + Clone + Send + 'static,
@@ -70,7 +70,7 @@ where
         let mut nodes = Vec::new();
         let mut addresses = Vec::new();
         for (node, mut state) in twelve_nodes(&nowhere, funds).into_iter().enumerate() {
-            // Where the neighbours listen is known only once they do.
+            // The neighbours' addresses are known only when they listen.
             state.links = state.links.iter().map(|(id, link)| (id, link.clone().without_peer())).collect();
             let directory = directory.join(format!("node{node}"));
             let started = start_node(directory, state, settings.clone(), open.clone()).await;
@@ -89,7 +89,7 @@ where
         Ok(Self(nodes))
     }
 
-    /// The handles of the nodes, in order.
+    /// The handles of the nodes, in order of index.
     pub fn handles(&self) -> impl Iterator<Item = &Handle<PaymentNode, S>> {
         self.0.iter().map(|node| &node.handle)
     }
@@ -97,7 +97,7 @@ where
     /// Stops the nodes, and waits until they have.
     ///
     /// # Errors
-    /// A node has failed before.
+    /// A node has failed earlier.
     pub fn stop(self) -> Result<(), NodeError> {
         for (node, running) in self.0.into_iter().enumerate() {
             running.handle.stop();
@@ -125,7 +125,7 @@ impl<S: Store> Running<S> {
         Ok(())
     }
 
-    /// Invites a neighbour, or accepts its invitation; gives the URL of the link.
+    /// Invites a neighbour, or accepts its invitation; returns the URL of the link.
     async fn renew(&self, neighbour: usize, to: Option<LinkUrl>) -> Result<LinkUrl, Reason> {
         let message = PaymentNodeMessage::RenewLink { link: Id::new(format!("link_to_{neighbour}")), to };
         let replies = self.handle.command(PaymentNodeEnvelope::PaymentNode(message)).await?;
@@ -146,7 +146,7 @@ where
     S: Store + 'static,
     F: FnOnce(&Path) -> Result<(S, SecretKey), Reason> + Send + 'static,
 {
-    /// More than there are payments at a time.
+    /// More than the number of payments at a time.
     const MAX_SOCKETS: usize = 10_000;
     let (ready, is_ready) = oneshot::channel();
     let run = move || {
@@ -155,7 +155,7 @@ where
             let (store, key) = open(&directory)?;
             let engine = Engine::open_with(store, Settings::default(), || state)?;
             settings.listen = Some((Ipv4Addr::LOCALHOST, 0).into());
-            // All nodes and payments come from this address, and at once.
+            // All nodes and payments connect from this address, and at once.
             settings.sockets_per_address = MAX_SOCKETS;
             let public = key.public();
             let runtime = Runtime::bind_with(engine, PaymentProtocol, settings, Noise::new(key)).await?;
@@ -184,7 +184,7 @@ pub struct OutgoingPayment {
 }
 
 impl OutgoingPayment {
-    /// Begins one with a [`PaymentNodeMessage::Pay`].
+    /// Begins a payment with a [`PaymentNodeMessage::Pay`].
     ///
     /// # Errors
     /// The node refuses it, or has stopped.
@@ -198,7 +198,7 @@ impl OutgoingPayment {
         Ok(Self { payer, name, notices })
     }
 
-    /// What happens to it next: its [`Notice::Receipt`], to be decided on, or that it has ended.
+    /// The next event of the payment: its [`Notice::Receipt`], to be decided on, or its end.
     ///
     /// # Errors
     /// The node has stopped.
@@ -215,7 +215,7 @@ impl OutgoingPayment {
         Err("the node stopped before the payment ended: start it again, and look at `payments`".into())
     }
 
-    /// Agrees to it after its receipt was shown, or doesn't.
+    /// Agrees to the payment after its receipt was shown, or refuses it.
     ///
     /// # Errors
     /// The node refuses that, or has stopped.

@@ -1,6 +1,6 @@
-//! What was found, and the way to it, for people.
+//! The result of an exploration, and paths for people to read.
 //!
-//! Invariant: each way begins with the state that everything begins with, and names every action on it.
+//! Invariant: each path begins with the initial state, and names every action on it.
 
 use crate::{Action, WorldModel, WorldState};
 use amiko_core::conversation::Protocol;
@@ -10,21 +10,21 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 use std::num::NonZeroUsize;
 
-/// What the exploration of a [`WorldModel`] has found.
+/// The result of exploring a [`WorldModel`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Exploration {
     /// Different states of the world.
     pub states: usize,
-    /// Steps from one to another.
+    /// Transitions between them.
     pub steps: usize,
-    /// Actions on the longest of the ways that were the first to a state.
+    /// Actions on the longest path by which a state was first reached.
     pub depth: usize,
     /// Different states of single nodes.
     pub node_states: usize,
-    /// Every reason for which any node has rejected anything.
+    /// All reasons for which any node has rejected something.
     pub rejections: BTreeSet<String>,
-    /// The properties that don't hold, with the way to a state that shows it.
+    /// The properties that don't hold, each with the path to a state that shows it.
     pub failures: Vec<Failure>,
 }
 
@@ -34,8 +34,7 @@ pub struct Exploration {
 pub struct Failure {
     /// Its name.
     pub property: &'static str,
-    /// What happens on the way to a state that shows it, a line for each action; and that state. Empty for a property that is to
-    /// hold sometimes.
+    /// The actions on the path to a state that shows it, one line each, and that state. Empty for a `sometimes` property.
     pub way: String,
 }
 
@@ -84,13 +83,13 @@ impl<P: Protocol> WorldModel<P> {
         }
     }
 
-    /// A way through the world, a line for each action, and the state that it leads to.
+    /// A path through the world, a line for each action, and the state that it leads to.
     pub fn describe(&self, path: Path<WorldState<P::Node>, Action>) -> String {
         let mut text = String::new();
         let mut last = None;
         for (number, (state, action)) in path.into_vec().into_iter().enumerate() {
             if let Some(action) = action {
-                // Writing to a string doesn't fail.
+                // Writing to a string can't fail.
                 let _ = writeln!(text, "{:4}. {}", number + 1, self.describe_action(&state, &action));
             }
             last = Some(state);

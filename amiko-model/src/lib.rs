@@ -1,11 +1,10 @@
 //! Every order of events: a small world for the model checker [`stateright`].
 //!
-//! A [`World`](https://docs.rs/amiko-core/latest/amiko_core/sim/struct.World.html) draws one way of many from a seed. A [`WorldModel`] goes all ways: it visits every state that a
-//! few nodes can come to, whichever message, timer, choice of a user or fault comes next, and shows the way to a state in
-//! which something doesn't hold.
+//! A [`World`](https://docs.rs/amiko-core/latest/amiko_core/sim/struct.World.html) takes one of many paths, drawn from
+//! a seed. A [`WorldModel`] takes all paths: it visits every state that a few nodes can reach, whichever message,
+//! timer, choice of a user or fault comes next, and shows the path to a state that violates a property.
 //!
-//! Invariant: whatever happens to a node in here happens to it in an [`Engine`](amiko_core::Engine) that runs the very handlers
-//! that run in production.
+//! Invariant: every node runs in an [`Engine`](amiko_core::Engine), with the same handlers as in production.
 //!
 //! ```
 //! use amiko_model::{FaultLimits, WorldModel, WorldState, stateright::Property};
@@ -85,47 +84,48 @@
 //!
 //! # What happens in a model
 //!
-//! A state is what is on the disks of all nodes, which sockets there are, and the time. There is no queue: what is under way
-//! is in the outboxes, unconfirmed. Next may come, wherever it is possible, each [`Action`]:
+//! A state consists of the disks of all nodes, the open sockets, and the time. There is no queue: messages under way
+//! are in the outboxes, unconfirmed. Each [`Action`] that is possible may come next:
 //!
 //! - the first unconfirmed message of a connection arrives, is synced, and is confirmed;
-//! - a node dials, and both ends say where they stand;
-//! - the timers of a node fire that are due;
+//! - a node dials, and both ends exchange their resume points;
+//! - the timers of a node that are due fire;
 //! - a user makes a choice; it can be made as long as the node doesn't reject it;
-//! - time passes until the next timer is due on a node that is up, once all that are due have fired. Messages are as slow as
-//!   they like, but don't get lost, and nobody sleeps: as long as anything is under way the clock jumps by no more than
-//!   [`FaultLimits::delay`]. So an agreed time-out of a day is longer than any message takes, and one of five seconds isn't.
-//!   There is one clock;
+//! - time passes until the next timer is due on a node that is up, once all that are due have fired. Messages may be
+//!   arbitrarily slow, but aren't lost, and no node sleeps: while anything is under way, the clock jumps by at most
+//!   [`FaultLimits::delay`]. So an agreed time-out of a day is longer than any message takes, and one of five seconds
+//!   isn't. There is one clock;
 //! - a fault: a node crashes, and starts again later; or a socket breaks after a message has arrived and before its
-//!   confirmation is back. How many there are on one way is limited ([`FaultLimits`]), so there are finitely many states.
+//!   confirmation is back. [`FaultLimits`] bounds the number of faults on a path, so there are finitely many states.
 //!
-//! Three things aren't actions, since they are checked at each step of a node instead: a crash between commit and sync leads
-//! back to the state before, a crash after the sync to the state after it, and a message that comes again does nothing. So it is
-//! enough that nodes crash between events.
+//! Three things aren't actions, because each step of a node checks them: a crash between commit and sync leads back to
+//! the state before, a crash after the sync leads to the state after it, and a duplicate message does nothing. So
+//! crashes between events suffice.
 //!
-//! What isn't in it: disks that fail, peers that lie, clocks that differ, two sockets for one connection. That is for the
-//! [`World`](https://docs.rs/amiko-core/latest/amiko_core/sim/struct.World.html).
+//! A model doesn't contain failing disks, lying peers, differing clocks, or two sockets for one connection. The
+//! [`World`](https://docs.rs/amiko-core/latest/amiko_core/sim/struct.World.html) does.
 //!
-//! # What can be asked
+//! # Properties
 //!
-//! - [`Property::always`]: in every state. That the engine keeps its promises is asked in each model.
+//! - [`Property::always`]: in every state. Every model also checks that the engine keeps its guarantees.
 //! - [`Property::sometimes`]: in at least one. It shows that a model isn't empty.
-//! - [`Property::eventually`]: on every way, sooner or later. Ask for something that stays true once it is, like "the payment has
-//!   ended, and nothing is left over": the checker goes to each state once, and doesn't tell apart on which way something was
-//!   true for a while. It judges a way when it ends, in a state in which nothing can happen any more. Each way ends, because
-//!   every action moves something that never goes back: a cursor, the clock, or the number of choices and faults. Two things
-//!   would spoil this, and are for the node to leave alone: timers that set each other for this very moment for ever,
-//!   and connections that are closed and opened again under the same name at the same moment for ever.
+//! - [`Property::eventually`]: on every path, sooner or later. Use it only for properties that stay true, like "the
+//!   payment has ended, and nothing is left over": the checker visits each state once, and doesn't remember on which
+//!   path a property was true for a while. It judges a path at its end, in a state without a next action. Each path
+//!   ends, because every action advances something that never goes back: a cursor, the clock, or the number of choices
+//!   and faults. A node must avoid two things that would break this: timers that keep setting each other for the
+//!   current moment, and connections that are closed and opened again without end under the same name at the same
+//!   moment.
 //!
-//! Conditions are plain functions without captured values, as `stateright` wants them. For everything else that it can do,
-//! a [`WorldModel`] is a [`stateright::Model`].
+//! Conditions are plain functions that capture nothing, as `stateright` requires. A [`WorldModel`] is a
+//! [`stateright::Model`], so everything else that `stateright` offers works too.
 //!
-//! # What it costs
+//! # Cost
 //!
-//! A handler runs once for each state of its single node, moment and input, and what came of it is looked up afterwards: a
-//! hundred thousand states of the world are a few hundred of each node. Randomness follows from the state that the node is in,
-//! so that two ways to the same state are one. What makes states many is what a document remembers of its way: counters,
-//! times, logs.
+//! A handler runs once for each state of its node, moment and input; after that the outcome is looked up. A hundred
+//! thousand states of the world are a few hundred of each node. Random numbers are derived from the state of the node,
+//! so two paths to the same state merge. The number of states grows with what a document remembers of its path:
+//! counters, times, logs.
 
 mod exploration;
 mod node;
@@ -148,20 +148,20 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A node of a world, in the order in which they were added.
+/// The index of a node of a world, in the order in which the nodes were added.
 pub type NodeIndex = usize;
 
-/// What may go wrong in a world, on each of its ways.
+/// The faults that may happen on each path of a world.
 #[derive(Debug, Clone)]
 pub struct FaultLimits {
     /// How many times a node crashes, any of them at any moment. Default 0.
     pub crashes: u32,
     /// How many times a socket breaks after a message has arrived, and before its confirmation is back. Default 0.
     pub losses: u32,
-    /// The nodes that may stay down for any time; those that aren't in here start again before a timer fires that is
-    /// further away than `delay`. Default none.
+    /// The nodes that may stay down for any time. All others start again before a timer fires that is further away than
+    /// `delay`. Default none.
     pub absent: Vec<NodeIndex>,
-    /// How far the clock may jump at a time as long as anything is under way. Default 5 seconds.
+    /// How far the clock may jump at a time while anything is under way. Default 5 seconds.
     pub delay: Duration,
 }
 
@@ -179,7 +179,7 @@ struct Choice<N: Node> {
     text: Arc<str>,
 }
 
-/// A small world, all of whose ways are explored.
+/// A small world whose paths are all explored.
 pub struct WorldModel<P: Protocol> {
     protocol: P,
     addresses: Vec<String>,
@@ -217,12 +217,12 @@ impl<P: Protocol> WorldModel<P> {
         Ok(index)
     }
 
-    /// What may go wrong; nothing by default.
+    /// Sets the faults that may happen; none by default.
     pub fn set_fault_limits(&mut self, faults: FaultLimits) {
         self.faults = faults;
     }
 
-    /// Lets a node handle a command before anything is explored, and gives its replies.
+    /// Lets a node handle a command before the exploration, and returns its replies.
     ///
     /// # Errors
     /// There is no such node, or it rejects the command.
@@ -243,8 +243,8 @@ impl<P: Protocol> WorldModel<P> {
         Ok(replies)
     }
 
-    /// Lets everything happen that is under way, before anything is explored: in some order, without any fault, and
-    /// without any time passing.
+    /// Before the exploration, lets everything happen that is under way: in some order, without faults, and without
+    /// time passing.
     pub fn settle(&mut self) {
         let mut actions = Vec::new();
         loop {
@@ -257,7 +257,8 @@ impl<P: Protocol> WorldModel<P> {
         }
     }
 
-    /// Something that a user may do at any moment or never, and not twice. What the node rejects at that moment isn't done.
+    /// Adds a command that a user may give at any moment or never, but not twice. The choice can't be made while the
+    /// node rejects it.
     ///
     /// # Errors
     /// The command has no exact text.
@@ -272,12 +273,12 @@ impl<P: Protocol> WorldModel<P> {
         Ok(())
     }
 
-    /// Something that is to hold always, eventually, or sometimes. Names mustn't be the same.
+    /// Adds a property that must hold always, eventually, or sometimes. Names must be unique.
     pub fn property(&mut self, property: Property<Self>) {
         self.properties.push(property);
     }
 
-    /// The state that everything begins with.
+    /// The initial state.
     pub fn initial(&self) -> &WorldState<P::Node> {
         &self.initial
     }
@@ -304,7 +305,7 @@ impl<P: Protocol> Model for WorldModel<P> {
     }
 }
 
-/// A world that can't be set up like this.
+/// Why a world can't be set up.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SetupError {
@@ -320,7 +321,7 @@ pub enum SetupError {
         /// Why.
         reason: String,
     },
-    /// The engine has broken a promise.
+    /// The engine has broken a guarantee.
     Engine {
         /// Which one.
         reason: String,

@@ -1,8 +1,8 @@
-//! What one node of a model does when something reaches it.
+//! What one node of a model does with an input.
 //!
-//! Invariant: a step is a function of the node's document, the moment and the input. So it is taken once, by an engine as in
-//! production, and looked up whenever another state of the world has the same node in it: the states of a world are many,
-//! those of a single node are few.
+//! Invariant: a step is a function of the node's document, the moment and the input. So an engine takes it once, as in
+//! production, and it is looked up whenever another state of the world contains the same node: the states of a world
+//! are many, those of a single node are few.
 
 use crate::NodeIndex;
 use amiko_core::Node;
@@ -19,17 +19,17 @@ use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// One state of one node: all that is on its disk.
+/// One state of one node: everything on its disk.
 pub(crate) struct NodeState<N: Node> {
-    /// States of nodes, counted as they are met.
+    /// The number of this state, in the order of discovery.
     number: usize,
-    /// The same in every run.
+    /// A fingerprint that is the same in every run.
     pub(crate) fingerprint: u64,
     pub(crate) text: Arc<str>,
     pub(crate) document: Document<N>,
     /// When the next timer is due.
     pub(crate) due: Option<Time>,
-    /// Of each connection, the first message that the peer hasn't confirmed.
+    /// For each connection, the first message that the peer hasn't confirmed.
     pub(crate) waiting: BTreeMap<Id<Connection<N>>, Line<N>>,
 }
 
@@ -61,14 +61,14 @@ impl<N: Node> NodeState<N> {
         Ok(Self { number, fingerprint, text, document, due, waiting })
     }
 
-    /// Where one of its connections stands. Everything is on disk.
+    /// The resume point of one of its connections. Everything is on disk.
     pub(crate) fn resume_point(&self, connection: &Id<Connection<N>>) -> Option<ResumePoint> {
         let state = self.document.connections.get(connection)?;
         Some(ResumePoint { received: state.received, first: state.first_unconfirmed(), sent: state.sent })
     }
 }
 
-/// What reaches a node.
+/// An input of a node.
 pub(crate) enum Input<'a, N: Node> {
     Tick,
     Command { envelope: &'a N::Envelope, text: Arc<str> },
@@ -77,7 +77,7 @@ pub(crate) enum Input<'a, N: Node> {
     Resume { connection: &'a Id<Connection<N>>, theirs: ResumePoint },
 }
 
-/// The same, to be looked up.
+/// The input as a key for look-ups.
 #[derive(PartialEq, Eq, Hash)]
 enum Key {
     Tick,
@@ -103,16 +103,16 @@ impl<N: Node> Input<'_, N> {
     }
 }
 
-/// What came of it.
+/// The outcome of a step.
 pub(crate) struct Outcome<N: Node> {
     pub(crate) after: Arc<NodeState<N>>,
     pub(crate) rejections: Vec<String>,
-    /// Whether the node says that it has the message.
+    /// Whether the node confirms the message.
     pub(crate) confirmed: bool,
     pub(crate) closed: Vec<Id<Connection<N>>>,
 }
 
-/// A promise that the engine has made and not kept.
+/// A guarantee that the engine has broken.
 pub(crate) type Broken = Arc<str>;
 
 fn broken(error: impl fmt::Display) -> Broken {
@@ -122,14 +122,14 @@ fn broken(error: impl fmt::Display) -> Broken {
 type States<N> = HashMap<(NodeIndex, Arc<str>), Arc<NodeState<N>>>;
 type Steps<N> = HashMap<(usize, Time, Key), Result<Arc<Outcome<N>>, Broken>>;
 
-/// All states of nodes that were met, and all steps between them.
+/// All states of nodes so far, and all steps between them.
 pub(crate) struct Nodes<N: Node> {
     states: Mutex<States<N>>,
     steps: Mutex<Steps<N>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is in there is put in as a whole.
+    // Entries are inserted whole, so a poisoned lock is safe to use.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -138,18 +138,18 @@ impl<N: Node> Nodes<N> {
         Self { states: Mutex::default(), steps: Mutex::default() }
     }
 
-    /// How many states of single nodes were met.
+    /// The number of states of single nodes so far.
     pub(crate) fn count(&self) -> usize {
         locked(&self.states).len()
     }
 
-    /// Every reason for which anything was rejected.
+    /// All reasons for which anything was rejected.
     pub(crate) fn rejections(&self) -> BTreeSet<String> {
         let steps = locked(&self.steps);
         steps.values().flatten().flat_map(|outcome| outcome.rejections.iter().cloned()).collect()
     }
 
-    /// The state that has this document.
+    /// The state with this document.
     pub(crate) fn state(&self, node: NodeIndex, document: Document<N>) -> Result<Arc<NodeState<N>>, WriteError> {
         let text: Arc<str> = to_json(&document)?.into();
         let mut states = locked(&self.states);
@@ -162,7 +162,7 @@ impl<N: Node> Nodes<N> {
         Ok(state)
     }
 
-    /// Takes a step, or looks it up. An error is a promise that the engine has broken.
+    /// Takes a step, or looks it up. An error means that the engine has broken a guarantee.
     pub(crate) fn step<P: Protocol<Node = N>>(
         &self,
         protocol: &P,
@@ -176,11 +176,11 @@ impl<N: Node> Nodes<N> {
             return known.clone();
         }
         let outcome = self.take(protocol, node, state, now, input).map(|(outcome, _)| Arc::new(outcome));
-        // Of two threads that have taken the same step, both keep what the first has come to.
+        // If two threads have taken the same step, both keep the first result.
         locked(&self.steps).entry(step).or_insert(outcome).clone()
     }
 
-    /// Takes a step, with an engine that is made for it.
+    /// Takes a step, with a new engine.
     pub(crate) fn take<P: Protocol<Node = N>>(
         &self,
         protocol: &P,
@@ -198,7 +198,7 @@ impl<N: Node> Nodes<N> {
         reopen(&engine, &state.text, "a crash before the sync doesn't lead back to the state before")?;
         let outputs = engine.sync().map_err(broken)?;
         let text = to_json(&engine.to_document()).map_err(broken)?;
-        // What isn't written is no part of a state: so it goes on with what a restart reads.
+        // What isn't written is no part of a state, so the step continues with what a restart reads.
         let reopened = reopen(&engine, &text, "a crash after the sync doesn't lead to the state after")?;
         let after = self.state(node, reopened).map_err(broken)?;
         let rejections = engine.rejections().map(|rejected| rejected.rejection.to_string()).collect();
@@ -242,7 +242,7 @@ fn handle<P: Protocol>(
         Input::Resume { connection, theirs } => engine.resume(connection, *theirs, now).map(|_| Version::default()),
     };
     match handled {
-        // What the node rejects is noted by the engine; and a timer that was due may have closed the connection.
+        // The engine records what the node rejects; and a timer that was due may have closed the connection.
         Ok(_)
         | Err(
             EventError::Rejected(_)
@@ -254,18 +254,18 @@ fn handle<P: Protocol>(
     }
 }
 
-/// What a restart after a crash would find now.
+/// What a restart after a crash would read now.
 fn reopen<N: Node>(engine: &Engine<N, Memory>, text: &str, otherwise: &str) -> Result<Document<N>, Broken> {
     let reopened = Engine::<N, _>::open(engine.store().crash(), settings(0)).map_err(broken)?.to_document();
     let found = to_json(&reopened).map_err(broken)?;
     if found == text { Ok(reopened) } else { Err(broken(format_args!("{otherwise}: expected {text}, found {found}"))) }
 }
 
-/// Random bytes follow from the state that a node is in, so that it doesn't matter which way has led there.
+/// Random bytes are derived from the node's state, so the path to it doesn't matter.
 fn settings(fingerprint: u64) -> Settings {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&fingerprint.to_be_bytes());
-    // What a restart leads to is one of the properties of the model, which it looks at itself.
+    // The model itself checks what a restart reads, as one of its properties.
     let mut settings = Settings::default();
     (settings.entropy, settings.history, settings.check_records) = (Entropy::Seed(seed), 0, false);
     settings

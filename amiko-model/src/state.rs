@@ -1,6 +1,6 @@
-//! One state of the whole world, and what can happen in it.
+//! One state of the whole world, and the actions that may follow.
 //!
-//! Invariant: messages are in the outboxes of the nodes and nowhere else: what is under way is what isn't confirmed.
+//! Invariant: messages are only in the outboxes of the nodes: the unconfirmed ones are under way.
 
 use crate::NodeIndex;
 use crate::node::{Broken, NodeState};
@@ -13,11 +13,10 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// A connection as one node knows it.
+/// A connection as one of its nodes knows it.
 pub(crate) type End<N> = (NodeIndex, Id<Connection<N>>);
 
-/// One state of a world: what is on the disk of each node, which sockets there are, the time, and how many faults have
-/// happened.
+/// One state of a world: the disk of each node, the open sockets, the time, and the number of faults so far.
 #[derive(Clone)]
 pub struct WorldState<N: Node> {
     pub(crate) nodes: Vec<Arc<NodeState<N>>>,
@@ -25,7 +24,7 @@ pub struct WorldState<N: Node> {
     /// Sockets, from both ends.
     pub(crate) sockets: Arc<BTreeMap<End<N>, End<N>>>,
     pub(crate) now: Time,
-    /// The choices that were made.
+    /// The choices made so far.
     pub(crate) made: BTreeSet<usize>,
     pub(crate) crashes: u32,
     pub(crate) losses: u32,
@@ -46,17 +45,17 @@ impl<N: Node> WorldState<N> {
         }
     }
 
-    /// The nodes, in the order in which they were added: what is on the disk of each of them.
+    /// The state on each node's disk, in the order in which the nodes were added.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = &N> {
         self.nodes.iter().map(|node| &node.document.state)
     }
 
-    /// The timers of a node; none, if there is no such node.
+    /// The timers of a node; `None` if there is no such node.
     pub fn timers(&self, node: NodeIndex) -> Option<&Table<Timer<N>>> {
         self.nodes.get(node).map(|node| &node.document.timers)
     }
 
-    /// The connections of a node; none, if there is no such node.
+    /// The connections of a node; `None` if there is no such node.
     pub fn connections(&self, node: NodeIndex) -> Option<&Table<Connection<N>>> {
         self.nodes.get(node).map(|node| &node.document.connections)
     }
@@ -120,11 +119,11 @@ impl<N: Node> fmt::Debug for WorldState<N> {
     }
 }
 
-/// What can happen next.
+/// An action that can happen next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// A user makes a choice: this one of those that [`WorldModel::choice`](crate::WorldModel::choice) has added.
+    /// A user makes one of the choices that [`WorldModel::choice`](crate::WorldModel::choice) has added.
     Choose {
         /// Which one, in the order in which they were added.
         choice: usize,
@@ -134,7 +133,7 @@ pub enum Action {
         /// Whose timers.
         node: NodeIndex,
     },
-    /// A node dials, and both ends tell each other where they stand.
+    /// A node dials, and both ends exchange their resume points.
     Dial {
         /// Who dials.
         node: NodeIndex,

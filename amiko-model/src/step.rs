@@ -1,6 +1,6 @@
 //! How one state of the world follows from another.
 //!
-//! Invariant: an action that changes nothing leads nowhere, so that no path goes round in a circle because of it.
+//! Invariant: an action that changes nothing leads nowhere, so no path contains a cycle because of it.
 
 use crate::NodeIndex;
 use crate::node::{Broken, Input, Outcome};
@@ -15,7 +15,7 @@ use amiko_core::tree::Tree;
 use std::sync::Arc;
 
 impl<P: Protocol> WorldModel<P> {
-    /// What may happen; some of it comes to nothing.
+    /// The actions that may be possible; some of them change nothing.
     pub(crate) fn possible(&self, state: &WorldState<P::Node>, actions: &mut Vec<Action>) {
         if state.broken.is_some() {
             return;
@@ -42,7 +42,7 @@ impl<P: Protocol> WorldModel<P> {
         }
     }
 
-    /// What happens by itself, sooner or later.
+    /// Everything that happens by itself, sooner or later.
     pub(crate) fn under_way(&self, state: &WorldState<P::Node>, actions: &mut Vec<Action>) {
         for (index, node) in state.nodes.iter().enumerate().filter(|(index, _)| state.is_up(*index)) {
             if node.due.is_some_and(|due| due <= state.now) {
@@ -61,18 +61,18 @@ impl<P: Protocol> WorldModel<P> {
         actions.extend(self.staying_down(state, false).map(|node| Action::Restart { node }));
     }
 
-    /// The nodes that are down and may stay so for any time, or that may not.
+    /// The nodes that are down: those that may stay down for any time, or the others.
     fn staying_down<'a>(&'a self, state: &'a WorldState<P::Node>, may: bool) -> impl Iterator<Item = NodeIndex> + 'a {
         state.down.iter().copied().filter(move |node| self.faults.absent.contains(node) == may)
     }
 
-    /// When the next timer of a node that is up is due; none as long as one is that hasn't fired.
+    /// When the next timer of a node that is up is due; `None` while one is due and hasn't fired.
     fn next_moment(&self, state: &WorldState<P::Node>) -> Option<Time> {
         let up = state.nodes.iter().enumerate().filter(|(index, _)| state.is_up(*index));
         up.filter_map(|(_, node)| node.due).min().filter(|due| *due > state.now)
     }
 
-    /// The state that an action leads to; none if it changes nothing.
+    /// The state that an action leads to; `None` if it changes nothing.
     pub(crate) fn follow(&self, state: &WorldState<P::Node>, action: &Action) -> Option<WorldState<P::Node>> {
         let followed = match action {
             Action::Choose { choice } => self.choose(state, *choice),
@@ -171,7 +171,7 @@ impl<P: Protocol> WorldModel<P> {
         };
         self.input(&mut next, node, &Input::Resume { connection: ours, theirs: their_standing })?;
         self.input(&mut next, peer, &Input::Resume { connection: &theirs, theirs: our_standing })?;
-        // What the other side has received may have been all that a connection waited for; and there may be a conflict.
+        // This may have been all that a connection of the other node waited for; and there may be a conflict.
         let usable = |node: NodeIndex, connection| {
             let connections = next.nodes.get(node).map(|node| &node.document.connections);
             connections.and_then(|table| table.get(connection)).is_some_and(|found| found.conflict.is_none())
@@ -182,7 +182,7 @@ impl<P: Protocol> WorldModel<P> {
         Ok((next != *state).then_some(next))
     }
 
-    /// Says hello, and hears what the other side makes of it.
+    /// Says hello, and returns the other node's answer.
     #[expect(clippy::type_complexity, reason = "it is what a `Acceptance` says, and whose it is")]
     fn accept(
         &self,

@@ -1,6 +1,6 @@
 //! What can go wrong, one type for each operation.
 //!
-//! Invariant: an error from outside is told apart from one of the disk: only the latter ends the event loop.
+//! Invariant: an error from outside is distinct from one of the disk: only the latter ends the event loop.
 
 use amiko_core::Rejection;
 use amiko_core::engine::{EventError, SyncError};
@@ -43,17 +43,17 @@ impl Error for BindError {
     }
 }
 
-/// Why the event loop ended. What isn't on disk is lost, and nobody has been told of it: open the state anew.
+/// Why the event loop ended. What isn't on disk is lost, and nobody has been told of it. Open the state anew.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RunError {
     /// What was committed couldn't be made durable.
     Sync(SyncError),
-    /// The store took no record.
+    /// The store refused a record.
     Store(StoreError),
-    /// The engine couldn't go on.
+    /// The engine couldn't continue.
     Event(EventError),
-    /// The operating system gave no thread for the disk.
+    /// The operating system couldn't start the thread for the disk.
     Thread(io::Error),
     /// The thread of the disk has ended: the store panicked.
     DiskThread,
@@ -87,13 +87,13 @@ impl Error for RunError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// A handler said no. Nothing has happened.
+    /// A handler rejected it. Nothing has happened.
     Rejected(Rejection),
-    /// What the command caused can't be kept: it is too long or has no exact text. Nothing has happened.
+    /// An effect of the command can't be stored: it is too long or has no exact text. Nothing has happened.
     Failed(EventError),
     /// The node has stopped, and the command hasn't been carried out.
     Stopped,
-    /// The disk failed while the command was made durable: whether it has happened shows when the state is opened anew.
+    /// The disk failed while the command was being made durable. Whether it happened shows when the state is opened anew.
     Unknown,
 }
 

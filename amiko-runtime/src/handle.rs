@@ -1,6 +1,6 @@
 //! How other tasks and threads talk to the node.
 //!
-//! Invariant: an answer is given only when everything that it rests on is on disk.
+//! Invariant: an answer is sent only when everything that it rests on is on disk.
 
 use crate::error::{CommandError, Stopped};
 use amiko_core::store::Store;
@@ -11,10 +11,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 /// What a caller waits for.
 pub(crate) type Answer<N> = oneshot::Sender<Result<Vec<<N as Tree>::Reply>, CommandError>>;
 
-/// A question about the state, with the way for its answer inside.
+/// A question about the state, with the channel for its answer inside.
 pub(crate) type Question<N, S> = Box<dyn FnOnce(&Engine<N, S>) + Send>;
 
-/// What a handle asks of the loop.
+/// What a handle asks the loop to do.
 pub(crate) enum Call<N: Node, S: Store> {
     Command { envelope: N::Envelope, answer: Answer<N> },
     Query(Question<N, S>),
@@ -22,16 +22,16 @@ pub(crate) enum Call<N: Node, S: Store> {
     Watch(mpsc::Sender<Arc<N::Notice>>),
 }
 
-/// Talks to a node, from other tasks and threads, whatever runtime they run on.
+/// Talks to a node from other tasks and threads, whatever runtime they run on.
 ///
-/// It can be sent to other threads where the node's envelopes, replies and notices can.
+/// It is `Send` if the node's envelopes, replies and notices are.
 pub struct Handle<N: Node, S: Store> {
     calls: mpsc::Sender<Call<N, S>>,
     stop: Arc<Notify>,
     notices: usize,
 }
 
-// Written out, because a derive would ask for the same of `N` and `S`.
+// Written by hand: a derive would require `N: Clone` and `S: Clone`.
 impl<N: Node, S: Store> Clone for Handle<N, S> {
     fn clone(&self) -> Self {
         Self { calls: self.calls.clone(), stop: Arc::clone(&self.stop), notices: self.notices }
@@ -43,19 +43,19 @@ impl<N: Node, S: Store> Handle<N, S> {
         Self { calls, stop, notices }
     }
 
-    /// Delivers a message to the node, and gives what its handlers replied, once that is on disk. Waits while the queue
-    /// of calls is full. A caller that stops waiting doesn't stop the command.
+    /// Delivers a message to the node and returns its handlers' replies, once they are on disk. Waits while the queue
+    /// of calls is full. If the caller stops waiting, the command isn't cancelled.
     ///
     /// # Errors
     /// The command was rejected, the node has stopped, or the disk failed.
     pub async fn command(&self, envelope: N::Envelope) -> Result<Vec<N::Reply>, CommandError> {
         let (answer, answered) = oneshot::channel();
         self.call(Call::Command { envelope, answer }).await.map_err(|Stopped| CommandError::Stopped)?;
-        // The loop answers whatever it has begun, so no answer means that it hasn't.
+        // The loop answers every command that it has begun, so no answer means that it hasn't begun this one.
         answered.await.unwrap_or(Err(CommandError::Stopped))
     }
 
-    /// Reads the state between events. What is read is on disk.
+    /// Reads the state between events. Everything that it sees is on disk.
     ///
     /// # Errors
     /// The node has stopped.
@@ -70,8 +70,8 @@ impl<N: Node, S: Store> Handle<N, S> {
         answered.await.map_err(|_| Stopped)
     }
 
-    /// The notices of the node from now on; they end when the node stops, when there are too many watchers, or when this
-    /// one has left [`NetSettings::notices`](crate::NetSettings::notices) of them waiting.
+    /// The node's notices from now on. They end when the node stops, when there are too many watchers, or when
+    /// [`NetSettings::notices`](crate::NetSettings::notices) of them wait for this one.
     pub async fn watch(&self) -> mpsc::Receiver<Arc<N::Notice>> {
         let (watcher, notices) = mpsc::channel(self.notices);
         // A node that has stopped drops the watcher, which ends the notices.
@@ -79,7 +79,7 @@ impl<N: Node, S: Store> Handle<N, S> {
         notices
     }
 
-    /// The keys of the connections that have a socket at the moment, in order.
+    /// The keys of the connections that have a socket right now, in order.
     ///
     /// # Errors
     /// The node has stopped.
@@ -89,9 +89,9 @@ impl<N: Node, S: Store> Handle<N, S> {
         answered.await.map_err(|_| Stopped)
     }
 
-    /// Stops the node: what it has taken in is made durable and answered, the rest is left.
+    /// Stops the node. Inputs that it has taken are made durable and answered; the rest is dropped.
     pub fn stop(&self) {
-        // One permit is kept if the loop isn't waiting, and it asks before each input.
+        // If the loop isn't waiting, one permit is kept, and the loop asks for it before each input.
         self.stop.notify_one();
     }
 

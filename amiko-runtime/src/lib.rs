@@ -1,9 +1,9 @@
 //! The tokio runtime of an Amiko node: sockets, framing, acknowledgement, reconnection, and one event loop.
 //!
-//! A [`Runtime`] owns an [`Engine`](amiko_core::Engine). It feeds it commands, lines from peers and due timers, makes
-//! what they caused durable with one sync for as many of them as were waiting, and only then sends, answers and
-//! notifies. A [`Protocol`] says what the first line of a connection is and what a peer's message means to the node;
-//! a [`Handle`] is how other tasks and threads talk to it.
+//! A [`Runtime`] owns an [`Engine`](amiko_core::Engine). It feeds the engine commands, lines from peers and due timers.
+//! It makes their effects durable with one sync for all inputs that were waiting, and only then sends, answers and
+//! notifies. A [`Protocol`] defines the first line of a connection and what a peer's message means to the node. Other
+//! tasks and threads talk to the node through a [`Handle`].
 //!
 //! ```
 //! use amiko_core::{Hosts, PublicKey, prelude::*, store::Memory};
@@ -78,24 +78,25 @@
 //!
 //! # On the wire
 //!
-//! One JSON object a line: see [`amiko_core::conversation`], whose conversations this crate carries over sockets.
+//! One JSON object per line: see [`amiko_core::conversation`], whose conversations this crate carries over sockets.
 //!
 //! # Who is who
 //!
-//! [`Runtime::bind`] speaks plain TCP, where anybody on the way can read and change everything. [`Runtime::bind_with`] takes
-//! another [`Transport`]: on [`Noise`] everything is encrypted, and [`Protocol::accept`] hears who has dialled.
+//! [`Runtime::bind`] speaks plain TCP, where anybody on the path can read and change everything. [`Runtime::bind_with`]
+//! takes another [`Transport`]: [`Noise`] encrypts everything, and [`Protocol::accept`] gets the key of the peer that
+//! dialled.
 //!
 //! # What a user may rely on
 //!
-//! - Nothing leaves before the commit that caused it is on disk: no message, confirmation, answer or notice; unless
-//!   [`Durability`] says otherwise. A failed sync ends the loop.
-//! - Events go on while a thread of the runtime's own makes the last group of them durable.
+//! - Nothing leaves before the commit that caused it is on disk: no message, confirmation, answer or notice. Only
+//!   [`Durability`] can relax this. A failed sync ends the loop.
+//! - While a thread of the runtime makes the last group of events durable, further events run.
 //! - On one socket no message is sent twice, or before an earlier one.
-//! - Due timers go before commands and lines.
-//! - Every queue is bounded: see [`NetSettings`]. Who sends more than the node can take is made to wait.
+//! - Due timers run before commands and lines.
+//! - Every queue is bounded: see [`NetSettings`]. A peer that sends more than the node can take has to wait.
 //!
-//! Invariant of the crate: the outbox in the engine is the only queue of messages to a peer. A socket holds one batch of
-//! lines that is being written, and a number: how far into the outbox it has come.
+//! Invariant of the crate: the outbox in the engine is the only queue of messages to a peer. A socket holds the one
+//! batch of lines that is being written, and its position in the outbox.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,6 +1,6 @@
-//! How many sockets one address has.
+//! Counts the sockets of each address.
 //!
-//! Invariant: an address is counted exactly as long as a socket from there lives, and forgotten with the last one.
+//! Invariant: an address is counted exactly as long as a socket from it lives, and forgotten with the last one.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,21 +8,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 type Counts = Arc<Mutex<HashMap<IpAddr, usize>>>;
 
-/// The places of all addresses.
+/// The counts of all addresses.
 #[derive(Default)]
 pub(crate) struct Places(Counts);
 
-/// The place of one socket, free again when this is dropped.
+/// The place of one socket, freed on drop.
 pub(crate) struct Place {
     counts: Counts,
     address: IpAddr,
 }
 
 impl Places {
-    /// A place for one more socket of an address, if it hasn't got so many already.
+    /// Takes a place for one more socket of an address, unless the limit is reached.
     pub(crate) fn take(&self, address: IpAddr, limit: usize) -> Option<Place> {
         let address = network(address);
-        // A count is whole after each step, so it doesn't matter whether somebody panicked with it in hand.
+        // The counts are consistent after each step, so a poisoned lock is safe to use.
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.get(&address).copied().unwrap_or(0);
         if count >= limit.max(1) {
@@ -43,7 +43,7 @@ impl Drop for Place {
     }
 }
 
-/// Whoever has one address of IPv6 has all of its network.
+/// The /64 network of an IPv6 address: its holder can use every address in it.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),

@@ -1,4 +1,4 @@
-//! How many lines a peer may say.
+//! How many lines a peer may send.
 //!
 //! Invariant: in any time t at most `burst` + `rate` × t lines are let through; none is lost.
 
@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 /// A token bucket, kept as the moment at which it would be full again (the generic cell rate algorithm of ATM).
 pub(crate) struct Rate {
-    /// Between two lines, on average.
+    /// The average time between two lines.
     interval: Duration,
-    /// How far lines may come before their time.
+    /// How early lines may come.
     tolerance: Duration,
     full: Instant,
 }
@@ -20,7 +20,7 @@ impl Rate {
         Self { interval, tolerance: interval.saturating_mul(burst.saturating_sub(1)), full: now }
     }
 
-    /// Takes a line, and gives how long it has to wait.
+    /// Takes a line and returns how long it has to wait.
     pub(crate) fn take(&mut self, now: Instant) -> Duration {
         let full = self.full.max(now);
         self.full = full + self.interval;
@@ -39,7 +39,7 @@ mod tests {
         let mut rate = Rate::new(10, 3, begin);
         let waits: Vec<u128> = (0..5).map(|_| rate.take(begin).as_millis()).collect();
         assert_eq!(waits, [0, 0, 0, 100, 200]);
-        // Whoever waited until then, and a second more, has saved up no more than a burst.
+        // Waiting until then, and a second more, saves up no more than a burst.
         let later = begin + Duration::from_millis(5_200);
         let waits: Vec<u128> = (0..4).map(|_| rate.take(later).as_millis()).collect();
         assert_eq!(waits, [0, 0, 0, 100]);

@@ -1,7 +1,7 @@
 //! What can be set, and every limit.
 //!
-//! Invariant: each limit has a name, a default, and an error or an event that says that it was reached; none of them is
-//! taken as less than what the runtime needs to make progress.
+//! Invariant: each limit has a name, a default, and an error or an event that reports when it is reached. A value below
+//! what the runtime needs to make progress is raised to that.
 
 use amiko_core::Time;
 use amiko_core::conversation::{ConversationSettings, Event};
@@ -12,22 +12,23 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
-/// What has to happen before an answer is given, a message sent, or anything else leaves that a commit has caused.
+/// What has to happen before any effect of a commit leaves the node: an answer, a message or anything else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// The commit is on disk: nothing that anybody knows of is ever lost.
     #[default]
     Always,
-    /// The commit was given to the operating system, which is told to put it on disk this often: the end of the process
-    /// loses nothing, that of the machine at most so much. If that was something that a peer has been told, the state is
-    /// older than it should be, and the peer notices: see [`Event::Conflict`](crate::Event::Conflict).
+    /// The commit was written to the operating system, which is told to put it on disk this often. If the process ends,
+    /// nothing is lost; if the machine stops, at most the commits of this interval. If a peer has been told of a lost
+    /// commit, the state is older than it should be, and the peer notices: see
+    /// [`Event::Conflict`](crate::Event::Conflict).
     Interval(Duration),
-    /// The commit was given to the operating system, which puts it on disk when it likes. When the node stops, and with
-    /// each snapshot, everything is put on disk all the same.
+    /// The commit was written to the operating system, which puts it on disk when it likes. Everything is still put on
+    /// disk when the node stops, and with each snapshot.
     Never,
 }
 
-/// Is told what happens on the network, from inside the event loop: it must be quick, and must not block.
+/// A callback for network events. It runs inside the event loop: it must be quick, and must not block.
 pub type Log = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// How a runtime works.
@@ -41,34 +42,34 @@ pub type Log = Arc<dyn Fn(&Event) + Send + Sync>;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct NetSettings {
-    /// Where peers dial; port 0 lets the operating system choose. Default: nowhere, this node only dials.
+    /// The address to listen on; with port 0 the operating system chooses the port. Default: none, this node only dials.
     pub listen: Option<SocketAddr>,
     /// How this node talks to its peers.
     pub conversation: ConversationSettings,
-    /// Sockets at one time that were dialled from one address (of IPv6, from one network of 64 bits); one more is closed.
-    /// Default 1,024.
+    /// Sockets at one time that were dialled from one address (for IPv6, from one /64 network); further ones are
+    /// closed. Default 1,024.
     pub sockets_per_address: usize,
-    /// How long a socket that this side closes may take to send the rest and hear the peer close it too. Default 1 s.
+    /// How long a socket that this side closes may take to send the rest and to see the peer close it too. Default 1 s.
     pub farewell: Duration,
-    /// Lines from peers that wait for the node; while so many wait, nothing more is read. Default 1,024.
+    /// Lines from peers that wait for the node; at this number, nothing more is read. Default 1,024.
     pub inbound: usize,
-    /// Lines from one peer that wait for the node; while so many wait, nothing more of this peer is read. Default 128.
+    /// Lines from one peer that wait for the node; at this number, nothing more is read from this peer. Default 128.
     pub waiting: usize,
     /// Lines a second from one peer, on average; beyond that, reading pauses. Default 50,000.
     pub rate: u32,
-    /// Lines that a peer may say at once before the rate counts. Default 10,000.
+    /// Lines that a peer may send at once before the rate applies. Default 10,000.
     pub burst: u32,
-    /// Commands and queries that wait for the node; while so many wait, callers wait too. Default 1,024.
+    /// Commands and queries that wait for the node; at this number, callers wait too. Default 1,024.
     pub calls: usize,
-    /// Inputs that are made durable with one sync; as many more are taken meanwhile, then they wait. Default 1,000.
+    /// Inputs that are made durable with one sync. As many more are taken meanwhile; further ones wait. Default 1,000.
     pub group: usize,
-    /// What has to happen before anything leaves. Default: it is on disk.
+    /// What has to happen before anything leaves. Default: the commit is on disk.
     pub durability: Durability,
-    /// Notices that wait for one watcher; one more, and it is dropped. Default 1,024.
+    /// Notices that wait for one watcher; if there is one more, the watcher is dropped. Default 1,024.
     pub notices: usize,
-    /// Watchers at one time; one more gets an end instead of notices. Default 1,024.
+    /// Watchers at one time; for a further one the notices end at once. Default 1,024.
     pub watchers: usize,
-    /// Told what happens on the network. Default: nobody.
+    /// Gets the events of the network. Default: none.
     pub log: Option<Log>,
     /// Tells the time of events. Default: the system's clock.
     pub clock: Clock,
@@ -104,7 +105,7 @@ impl NetSettings {
     }
 }
 
-/// A clock that stands before 1970 stands at its beginning.
+/// A time before 1970 counts as 1970.
 fn system_time() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))

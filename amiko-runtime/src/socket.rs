@@ -1,7 +1,7 @@
 //! One socket: a task that reads lines and writes batches.
 //!
-//! Invariant: a socket keeps at most one unfinished line, [`NetSettings::waiting`] lines that wait for the event loop, and
-//! two batches; it reads nothing while the loop has no room, or the peer has said more than it may.
+//! Invariant: a socket keeps at most one unfinished line, [`NetSettings::waiting`] lines that wait for the event loop,
+//! and two batches. It reads nothing while the loop has no room, or while the peer is over its rate.
 
 use crate::places::Place;
 use crate::rate::Rate;
@@ -19,13 +19,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-/// Bytes that are read at once.
+/// Bytes per read.
 const READ: usize = 16 << 10;
 
-/// The batch that is being written, and the last one of a socket that is to be closed.
+/// The batch that is being written, and the last one of a socket that is being closed.
 const BATCHES: usize = 2;
 
-/// What the tasks tell the event loop.
+/// What the tasks report to the event loop.
 pub(crate) enum Signal<T: Transport> {
     Accepted {
         incoming: T::Incoming,
@@ -38,7 +38,7 @@ pub(crate) enum Signal<T: Transport> {
         socket: SocketId,
         outcome: io::Result<T::Stream>,
     },
-    /// Who a peer that dialled has proven to be.
+    /// The key that a peer which dialled has proven to own.
     Proven {
         socket: SocketId,
         key: PublicKey,
@@ -46,7 +46,7 @@ pub(crate) enum Signal<T: Transport> {
     Line {
         socket: SocketId,
         line: String,
-        /// Its place among those of its peer that wait.
+        /// Its place among the waiting lines of its peer.
         place: Option<OwnedSemaphorePermit>,
     },
     /// A batch was written: there is room for the next.
@@ -60,7 +60,7 @@ pub(crate) enum Signal<T: Transport> {
     },
 }
 
-/// What a socket is opened on.
+/// The stream that a socket is opened on.
 pub(crate) enum Opening<T: Transport> {
     /// This side dialled, and the handshake is over.
     Dialled(T::Stream),
@@ -68,15 +68,15 @@ pub(crate) enum Opening<T: Transport> {
     Accepted { transport: Arc<T>, incoming: T::Incoming },
 }
 
-/// The loop's end of a socket. Dropped, the socket sends what it was given, closes, and waits a moment for the peer to
-/// close it too.
+/// The loop's end of a socket. When it is dropped, the socket sends its last batches, closes, and waits a moment for
+/// the peer to close it too.
 pub(crate) struct Socket {
     batches: mpsc::Sender<Vec<u8>>,
     task: AbortHandle,
 }
 
 impl Socket {
-    /// Begins to read and to write.
+    /// Starts reading and writing.
     pub(crate) fn open<T: Transport>(
         opening: Opening<T>,
         id: SocketId,
@@ -99,9 +99,9 @@ impl Socket {
         Self { batches, task: tasks.spawn(task.run(opening, queue)) }
     }
 
-    /// Gives a batch to be written. The next one may follow when this one is [`Signal::Written`], but for a last one.
+    /// Queues a batch. The next one may follow after [`Signal::Written`] for this one; only a last batch may follow sooner.
     pub(crate) fn write(&self, batch: Vec<u8>) {
-        // It fails only where the task has ended, and says so itself.
+        // This fails only if the task has ended, which it reports itself.
         let _ = self.batches.try_send(batch);
     }
 
@@ -118,9 +118,9 @@ struct Task<T: Transport> {
     silence: Duration,
     /// Lines of this peer that may wait.
     waiting: Arc<Semaphore>,
-    /// Lines a second, and at once.
+    /// Lines per second, and lines at once.
     rate: (u32, u32),
-    /// Of a peer that dialled: counted as long as its socket is there.
+    /// For a peer that dialled: held as long as the socket exists.
     _place: Option<Place>,
     farewell: Duration,
     signals: mpsc::Sender<Signal<T>>,
@@ -150,7 +150,7 @@ impl<T: Transport> Task<T> {
         Ok(stream)
     }
 
-    /// Returns why the socket is gone, or nothing if the loop wanted it so. The stream is closed by then.
+    /// Returns why the socket is gone, or nothing if the loop asked for it. The stream is closed by then.
     async fn serve(&self, stream: T::Stream, queue: mpsc::Receiver<Vec<u8>>) -> Option<Disconnect> {
         let (reader, writer) = tokio::io::split(stream);
         let mut reading = pin!(self.read(reader));
@@ -160,7 +160,7 @@ impl<T: Transport> Task<T> {
             written = &mut writing => match written {
                 Err(reason) => Some(reason),
                 Ok(()) => {
-                    // Closed with something unread, TCP would take back what the peer hasn't read yet.
+                    // Closing with unread data would make TCP discard what the peer hasn't read yet.
                     let _ = timeout(self.farewell, reading).await;
                     None
                 }
@@ -179,7 +179,7 @@ impl<T: Transport> Task<T> {
         }
     }
 
-    /// Gives a line to the loop, when there is a place for it and the peer may say one more.
+    /// Passes a line to the loop, once there is a place for it and the rate allows one more.
     async fn take(&self, line: String, rate: &mut Rate) {
         let pause = rate.take(Instant::now());
         if !pause.is_zero() {
@@ -230,7 +230,7 @@ impl<T: Transport> Task<T> {
     }
 
     async fn tell(&self, signal: Signal<T>) {
-        // Nobody listens any more when the loop has ended, and then all its tasks end.
+        // If the loop has ended nobody listens, and all its tasks end.
         let _ = self.signals.send(signal).await;
     }
 }

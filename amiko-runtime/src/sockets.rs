@@ -1,6 +1,6 @@
-//! The sockets of a node, by the names that its conversations have for them: listening, dialling, and the task of each.
+//! The sockets of a node, by the IDs that its conversations use: listening, dialling, and the task of each.
 //!
-//! Invariant: a socket that was closed here tells nobody anything any more but that it has ended.
+//! Invariant: a socket that was closed here reports nothing any more but its end.
 
 use crate::places::{Place, Places};
 use crate::settings::NetSettings;
@@ -41,7 +41,7 @@ impl<T: Transport> Sockets<T> {
         }
     }
 
-    /// Begins to accept peers.
+    /// Starts accepting peers.
     pub(crate) fn listen(&mut self, listener: T::Listener) {
         let (transport, signals) = (Arc::clone(&self.transport), self.signals.clone());
         let breath = self.settings.conversation.back_off_first;
@@ -56,7 +56,7 @@ impl<T: Transport> Sockets<T> {
                     return;
                 }
                 if failed {
-                    // Out of file descriptors, most likely: trying at once would only burn time.
+                    // Most likely there are no file descriptors left: retrying at once would only burn CPU time.
                     sleep(breath).await;
                 }
             }
@@ -69,7 +69,7 @@ impl<T: Transport> Sockets<T> {
         while self.tasks.try_join_next().is_some() {}
     }
 
-    /// A place for one more socket of this address, if it hasn't got too many.
+    /// Takes a place for one more socket of this address, unless it has too many.
     pub(crate) fn place(&self, peer: SocketAddr) -> Option<Place> {
         self.places.take(peer.ip(), self.settings.sockets_per_address)
     }
@@ -85,12 +85,12 @@ impl<T: Transport> Sockets<T> {
         self.open.insert(id, socket);
     }
 
-    /// Begins to dial.
+    /// Starts dialling.
     pub(crate) fn dial(&mut self, id: SocketId, address: String) {
         let (transport, signals) = (Arc::clone(&self.transport), self.signals.clone());
         let task = self.tasks.spawn(async move {
             let outcome = transport.dial(&address).await;
-            // Nobody listens any more when the loop has ended.
+            // If the loop has ended, nobody listens.
             let _ = signals.send(Signal::Dialled { socket: id, outcome }).await;
         });
         self.dialling.insert(id, task);
@@ -105,14 +105,14 @@ impl<T: Transport> Sockets<T> {
         awaited
     }
 
-    /// Gives a socket a batch to be written.
+    /// Queues a batch on a socket.
     pub(crate) fn write(&self, id: SocketId, batch: Vec<u8>) {
         if let Some(socket) = self.open.get(&id) {
             socket.write(batch);
         }
     }
 
-    /// Closes a socket after what it was given, and this.
+    /// Closes a socket after its queued batches and this last one.
     pub(crate) fn close(&mut self, id: SocketId, last: Vec<u8>) {
         if let Some(socket) = self.open.remove(&id)
             && !last.is_empty()
@@ -131,7 +131,7 @@ impl<T: Transport> Sockets<T> {
         }
     }
 
-    /// Closes everything: what was given to sockets that were closed is sent, if the peers take it in time.
+    /// Closes everything. Batches of closed sockets are still sent, if the peers take them in time.
     pub(crate) async fn farewell(mut self, signals: &mut mpsc::Receiver<Signal<T>>) {
         if let Some(listening) = self.listening.take() {
             listening.abort();
@@ -142,7 +142,7 @@ impl<T: Transport> Sockets<T> {
         loop {
             tokio::select! {
                 task = self.tasks.join_next() => if task.is_none() { return },
-                // What still comes in is left to the next start: nobody has been told that it arrived.
+                // Lines that still arrive are left to the next start: nobody has been told that they arrived.
                 _ = signals.recv() => {}
                 () = &mut late => return,
             }

@@ -1,6 +1,6 @@
 //! Plain TCP.
 //!
-//! Invariant: a small line waits for no other.
+//! Invariant: a small line never waits for another one.
 
 use crate::transport::Transport;
 use amiko_core::PublicKey;
@@ -8,8 +8,8 @@ use std::io;
 use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpStream};
 
-/// Plain TCP, without delay for small lines: anybody on the way can read and change everything, and nobody proves who they
-/// are. Addresses are `host:port`.
+/// Plain TCP, with `TCP_NODELAY`. Anybody on the path can read and change everything, and nobody proves who they are.
+/// Addresses are `host:port`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tcp;
 

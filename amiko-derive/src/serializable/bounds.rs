@@ -1,13 +1,13 @@
-//! What a class with parameters asks of them.
+//! The bounds that a generic class puts on its parameters.
 
 use crate::tree::{Class, Shape};
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 use syn::{Generics, Ident, parse_quote};
 
-/// The class's generics, with what its fields need: parameters and their associated types must be serializable.
+/// The class's generics, with the bounds for its fields: parameters and their associated types must be serializable.
 ///
-/// Never a whole field type: one that contains the class itself would have to be checked for ever.
+/// Never a whole field type: the check of a type that contains the class itself would never end.
 pub(super) fn bounded(class: &Class) -> Generics {
     let mut generics = class.generics.clone();
     let parameters: Vec<Ident> = generics.type_params().map(|parameter| parameter.ident.clone()).collect();
@@ -30,7 +30,7 @@ pub(super) fn bounded(class: &Class) -> Generics {
         bounds.predicates.push(parse_quote!(#ty: ::amiko_core::Serializable));
     }
     for ty in flattened {
-        // Only of a parameter: that of another class is a class that the compiler looks at by itself.
+        // Only for parameters: the compiler checks other classes by itself.
         let mut found = Vec::new();
         mentioned(quote!(#ty), &parameters, &mut found);
         if found.iter().any(|found| found.to_string() == quote!(#ty).to_string()) {

@@ -1,4 +1,4 @@
-//! Fields that stand in another class's object: of the class that has them, and of the one that takes them in.
+//! Flattened fields: the generation for the class that is flattened, and for the one that contains it.
 
 use super::{Generator, local, pattern};
 use crate::tree::{Field, Kind, Shape};
@@ -7,13 +7,13 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Generics, Member, Type};
 
-/// Calls a function of the class of a flattened field; an error about one that can't be flattened is to point at the type.
+/// Calls a function of a flattened field's class; an error about a class that can't be flattened should point at the type.
 pub(super) fn of_fields(field: &Field, function: &str, arguments: &TokenStream) -> TokenStream {
     let (ty, function) = (&field.ty, quote::format_ident!("{function}"));
     quote_spanned!(ty.span()=> <#ty as ::amiko_core::__private_0_1_0::Flatten>::#function(#arguments))
 }
 
-/// A type in which `Self` is written out, for places where it would be another one.
+/// A type with `Self` replaced, for places where `Self` would mean another type.
 fn without_self(tokens: TokenStream, this: &TokenStream) -> TokenStream {
     let replace = |token| match token {
         TokenTree::Ident(ident) if ident == "Self" => this.clone(),
@@ -28,7 +28,7 @@ fn without_self(tokens: TokenStream, this: &TokenStream) -> TokenStream {
 }
 
 impl Generator<'_> {
-    /// The shape of a class that can be flattened. One with a version couldn't be lifted without its object.
+    /// The shape of a class that can be flattened. One with a version couldn't be migrated without its object.
     pub(super) fn can_be_flattened(&self) -> Option<&Shape> {
         let Kind::Struct(shape) = &self.class.kind else { return None };
         let named = shape.fields.iter().all(|field| matches!(field.member, Member::Named(_)));
@@ -37,7 +37,7 @@ impl Generator<'_> {
         (named && !versioned && !whole).then_some(&**shape)
     }
 
-    /// The names of a shape's fields: a constant.
+    /// The names of a shape's fields, as a constant.
     pub(super) fn names(shape: &Shape) -> TokenStream {
         let names = shape.written().map(|field| {
             let (name, aliases, ty) = (&field.name, &field.aliases, &field.ty);
@@ -53,7 +53,7 @@ impl Generator<'_> {
         quote!(&[#(#names)*])
     }
 
-    /// Fails to compile where two fields have one name.
+    /// Fails to compile if two fields have the same name.
     fn apart(shape: &Shape) -> Vec<TokenStream> {
         let mut checks = Vec::new();
         for (index, field) in shape.flattened().enumerate() {
@@ -87,7 +87,7 @@ impl Generator<'_> {
         checks
     }
 
-    /// The same where the class is known as a whole: whether it is used or not.
+    /// The same check for a class without generics, whether it is used or not.
     pub(super) fn apart_always(&self, shapes: &[Shape]) -> TokenStream {
         if !self.class.generics.params.is_empty() {
             return TokenStream::new();
@@ -97,7 +97,7 @@ impl Generator<'_> {
         quote!(#(const _: () = #checks;)*)
     }
 
-    /// The same of a class with generics: where it is used with some types.
+    /// The same check for a class with generics, when it is used with concrete types.
     pub(super) fn apart_when_used(&self, shape: &Shape) -> TokenStream {
         if self.class.generics.params.is_empty() {
             return TokenStream::new();
@@ -125,7 +125,7 @@ impl Generator<'_> {
             let binding = &field.binding;
             quote!(#binding: #begin,)
         });
-        // What nobody flattens is no code: it is made where it is used.
+        // If nobody flattens the class, this adds no code: functions are instantiated where they are used.
         quote! {
             const _: () = {
                 #slots
@@ -179,7 +179,7 @@ impl Generator<'_> {
         }
     }
 
-    /// The type of the slots. It is as public as a type can be, so that those of the fields needn't be.
+    /// The type of the slots. It is public, so that the types of the fields needn't be more visible.
     fn slots(&self, generics: &Generics) -> TokenStream {
         let ident = &self.class.ident;
         let (parameters, arguments, bounds) = generics.split_for_impl();
@@ -203,7 +203,7 @@ impl Generator<'_> {
         }
     }
 
-    /// Reading into what was read before: in order, and by name.
+    /// Reads into the slots: in order, and by name.
     fn read_some(&self, shape: &Shape) -> TokenStream {
         let class = quote!(__class);
         let bindings: Vec<_> = shape.written().map(|field| &field.binding).collect();
@@ -258,7 +258,7 @@ impl Generator<'_> {
     }
 }
 
-/// The type of a field's slot while an object is read, and what is in it at first.
+/// The type of a field's slot while an object is read, and its initial value.
 pub(super) fn slot(field: &Field) -> TokenStream {
     let (binding, ty): (_, &Type) = (&field.binding, &field.ty);
     if field.flatten {

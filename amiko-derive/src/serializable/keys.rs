@@ -1,9 +1,9 @@
-//! The keys of fields as they stand in JSON: known when the code is generated, so that nothing looks at their letters later.
+//! The keys of fields as they are in JSON. They are known at code generation, so nothing scans them later.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
-/// A string as it stands in JSON, without its quotes: the text that the `Writer` makes of it.
+/// A string as it is in JSON, without its quotes: the same text that the `Writer` makes.
 fn escaped(text: &str) -> String {
     let mut json = String::new();
     for character in text.chars() {
@@ -25,7 +25,7 @@ pub(super) fn literal(name: &str) -> String {
     format!("\"{}\":", escaped(name))
 }
 
-/// Writes the key of a field. `_class` comes before it, thus always a comma.
+/// Writes the key of a field, always with a comma, because `_class` comes first.
 pub(super) fn write(name: &str) -> TokenStream {
     let key = format!(",{}", literal(name));
     quote!(__out.raw(#key);)
@@ -36,7 +36,7 @@ pub(super) fn begin_class(class: &str) -> String {
     format!("{{\"_class\":\"{}\"", escaped(class))
 }
 
-/// A field as a piece of a JSON Pointer (RFC 6901) that stands in a JSON string.
+/// A field as a segment of a JSON Pointer (RFC 6901) inside a JSON string.
 pub(crate) fn piece(name: &str) -> String {
     format!("/{}", escaped(&name.replace('~', "~0").replace('/', "~1")))
 }

@@ -1,4 +1,4 @@
-//! What people see of an object, what it names, and what its class looks like.
+//! What people see of an object, which objects it refers to, and the schema of its class.
 
 use super::flatten::of_fields;
 use super::{Generator, arm, local};
@@ -8,7 +8,7 @@ use quote::quote;
 use syn::ext::IdentExt;
 
 impl Generator<'_> {
-    /// What people see of an object, what it names, and what it looks like.
+    /// The methods for the summary, the references and the schema.
     pub(super) fn people_methods(&self, shapes: &[Shape]) -> TokenStream {
         let references = shapes.iter().map(|shape| {
             let fields = shape.written().map(|field| {

@@ -67,7 +67,7 @@ impl Generator<'_> {
         };
         let slots = shape.written().map(flatten::slot);
         let arms = shape.named().map(|field| self.read_arm(field, &slot(field), &named));
-        // In the order in which they are written, keys needn't be looked for; whatever is otherwise is left to the loop.
+        // Keys in the order of writing needn't be searched for; the loop handles everything else.
         let in_order = shape.written().map(|field| self.read_in_order(field, &slot(field), &named));
         let values = shape.fields.iter().map(|field| self.field_value(field, shape, &named));
         let (unknown, checks) = (self.read_unknown(shape), self.apart_when_used(shape));
@@ -97,7 +97,7 @@ impl Generator<'_> {
         }}
     }
 
-    /// Reads a field whose key has come, in the class that this is an expression of.
+    /// Reads a field whose key was read, in the class that this expression gives.
     pub(super) fn read_arm(&self, field: &Field, slot: &TokenStream, class: &TokenStream) -> TokenStream {
         let Field { name, aliases, ty, .. } = field;
         let (codec, input) = (self.codec(field), local("input"));
@@ -153,7 +153,7 @@ impl Generator<'_> {
         quote!(if !(#(#deeper?)||*) { #unknown })
     }
 
-    /// What a field has become, when nothing more comes.
+    /// The values of the fields, when nothing more comes.
     pub(super) fn field_value(&self, field: &Field, shape: &Shape, class: &TokenStream) -> TokenStream {
         let (member, binding, name) = (&field.member, &field.binding, &field.name);
         if field.flatten {

@@ -1,16 +1,16 @@
 //! The books of a node: what must be true after every event, whatever its handlers have done.
 //!
-//! Invariant: nothing in here changes anything, and what it costs follows what the event has changed.
+//! Invariant: nothing in here changes anything, and the cost follows from what the event has changed.
 
 use super::{ChannelState, Funds, Link, PaymentNode, PaymentNodeUndo, Transaction};
 use amiko_core::prelude::*;
 
-/// Holds what an event has changed against the books.
+/// Checks what an event has changed against the books.
 pub(super) fn check(node: &PaymentNode, undo: &PaymentNodeUndo) -> Result<(), Rejection> {
     for (name, old) in undo.links.first_touches() {
         let Some(link) = node.links.get(&Id::new(name.clone())) else { continue };
         match old {
-            // Not one that a payment may have: commands are refused before, edits here.
+            // The name must not be one that a payment may have: commands are refused earlier, edits here.
             None => node.limits.expect_own_name(name)?,
             Some(old) => no_money_comes_or_goes(name, old, link)?,
         }
@@ -24,7 +24,7 @@ pub(super) fn check(node: &PaymentNode, undo: &PaymentNodeUndo) -> Result<(), Re
     Ok(())
 }
 
-/// Only a deposit changes how much there is in a channel.
+/// Only a deposit changes the sum of a channel.
 fn no_money_comes_or_goes(name: &str, old: &Link, new: &Link) -> Result<(), Rejection> {
     for (index, (old, new)) in old.channels.iter().zip(&new.channels).enumerate() {
         let (before, after) = (old.funds(), new.funds());
@@ -39,7 +39,7 @@ fn no_money_comes_or_goes(name: &str, old: &Link, new: &Link) -> Result<(), Reje
     Ok(())
 }
 
-/// How much more there is in a channel, found from what has changed in it.
+/// The change of a channel's sum, found from what has changed in it.
 fn difference(old: &Funds, new: &Funds) -> i128 {
     let balance = |funds: &Funds| i128::from(funds.amount_local) + i128::from(funds.amount_remote);
     let claims = [
@@ -68,8 +68,8 @@ fn each_route_has_one_claim(name: &str, link: &Link) -> Result<(), Rejection> {
     )))
 }
 
-/// The amount that is locked towards the payer stays locked for longer than the one towards the payee: so that whoever pays
-/// has the time to be paid.
+/// The amount towards the payer stays locked for longer than the one towards the payee, so the node that pays has time
+/// to be paid.
 fn the_payee_side_ends_first(transaction: &Transaction) -> Result<(), Rejection> {
     match (transaction.commit_by, transaction.settle_by) {
         (Some(commit_by), Some(settle_by)) if settle_by < commit_by => Err(Rejection::new(format!(

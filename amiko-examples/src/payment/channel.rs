@@ -1,4 +1,4 @@
-//! Channels: what a link asks of one, whatever its class, and what the two ends of one say to each other.
+//! Channels: what a link requires of any class of channel, and what the two ends of one send each other.
 //!
 //! Invariant: a link knows no class; a class of any crate is found by its name.
 
@@ -9,28 +9,28 @@ use amiko_core::serializable::Json;
 /// A channel with a neighbour. A class of any crate becomes one with `#[amiko(implements(Channel))]`; its fields need
 /// defaults, since the first deposit makes it from its name alone.
 ///
-/// A class says what a deposit means, and what its two ends say to each other. What routes claim is the same for all of
-/// them; a class that has to do more when an amount is locked or settled puts its own in the place of what is provided.
+/// A class defines what a deposit means, and which messages its two ends exchange. The claims of routes are the same
+/// for all classes. A class that has to do more when an amount is locked or settled overrides the provided methods.
 #[amiko(polymorphic)]
 pub trait Channel: Serializable + Send + Sync {
-    /// A copy of what is in it.
+    /// A copy of its funds.
     fn funds(&self) -> Funds;
     /// Puts a changed copy back.
     fn set_funds(&mut self, funds: Funds);
-    /// Our user opens this new channel with an amount; the message tells the other side.
+    /// Our user opens this new channel with an amount; returns the message that tells the other side.
     ///
     /// # Errors
     /// The channel isn't new.
     fn deposit(&mut self, amount: u64) -> Result<Box<dyn ChannelMessage>, Rejection>;
-    /// Whether the neighbour has put nothing in yet. As long as it hasn't, it may: both sides may open the same channel at
-    /// the same moment, which is one channel then.
+    /// Whether the neighbour may still make its first deposit: both sides may open the same channel at the same moment,
+    /// and then it is one channel.
     fn expects_deposit(&self) -> bool;
-    /// Begins to close; the message tells the other side.
+    /// Starts closing; returns the message that tells the other side.
     ///
     /// # Errors
     /// The channel isn't open.
     fn withdraw(&mut self) -> Result<Box<dyn ChannelMessage>, Rejection>;
-    /// Takes a message of the other side; what it gives back is the answer.
+    /// Handles a message of the other side; returns the answer.
     ///
     /// # Errors
     /// The message is of another class of channel, or doesn't fit the channel's state.
@@ -48,19 +48,19 @@ pub trait Channel: Serializable + Send + Sync {
     fn remote(&self) -> u64 {
         self.funds().amount_remote
     }
-    /// Reservations and locks under way.
+    /// Active reservations and locks.
     fn claims(&self) -> usize {
         self.funds().claims()
     }
-    /// What is claimed by reservations and locks: incoming, outgoing.
+    /// The sums of reservations and locks: incoming, outgoing.
     fn claimed(&self) -> (u64, u64) {
         self.funds().claimed()
     }
-    /// What a person should know of it besides, in a few words.
+    /// Further information for people, in a few words.
     fn remark(&self) -> String {
         String::new()
     }
-    /// Whether it is there in its life.
+    /// Its phase.
     fn is(&self, state: ChannelState) -> bool {
         self.funds().state == state
     }
@@ -112,7 +112,7 @@ pub trait Channel: Serializable + Send + Sync {
     }
 }
 
-/// Changes what is in a channel, or, if that fails, nothing.
+/// Changes the funds of a channel, or, if that fails, nothing.
 pub(super) fn change<C: Channel + ?Sized, T>(
     channel: &mut C,
     change: impl FnOnce(&mut Funds) -> Result<T, Rejection>,
@@ -123,28 +123,28 @@ pub(super) fn change<C: Channel + ?Sized, T>(
     Ok(value)
 }
 
-/// What one end of a channel says to the other. Each is a class of its own, `#[amiko(implements(ChannelMessage))]`, whose name
+/// What one end of a channel sends the other. Each is a class with `#[amiko(implements(ChannelMessage))]`, whose name
 /// on the wire begins with that of the channel's class: `PlainChannel_Deposit`.
 #[amiko(polymorphic)]
 pub trait ChannelMessage: Serializable + Send + Sync {}
 
-/// What a channel says to a message that isn't one of its class's.
+/// The rejection of a message that isn't one of the channel's class.
 pub(super) fn unexpected<T>(class: &str, message: &dyn ChannelMessage) -> Result<T, Rejection> {
     let found = message.class_of_object().unwrap_or("another");
     Err(Rejection::new(format!("expected a message of a {class}, found {found}")))
 }
 
-/// A new channel of the class that has this name on the wire: any class of any crate that is linked into the node.
+/// A new channel of the class with this name on the wire: any class of any crate that is linked into the node.
 ///
 /// # Errors
-/// There is no such class; the reason says which there are.
+/// There is no such class; the reason lists the existing ones.
 pub fn new_channel(class: &str) -> Result<Box<dyn Channel>, Rejection> {
-    // What a class is without any fields is its default.
+    // A class without any fields is its default.
     let object = Json::Object(vec![("_class".into(), Json::String(class.into()))]);
     from_json(&object.to_string()).map_err(|error| Rejection::new(error.reason()))
 }
 
-/// Where a channel is in its life.
+/// The phases of a channel.
 ///
 /// ```mermaid
 /// stateDiagram-v2

@@ -1,14 +1,14 @@
-//! The money of a channel, and what routes have claimed of it: the same for every class.
+//! The money of a channel, and the claims of routes on it: the same for every class.
 //!
-//! Invariant: an operation keeps `amount_local + amount_remote +` all claims; one that fails is to be forgotten with the copy
-//! that it was tried on.
+//! Invariant: an operation preserves `amount_local + amount_remote +` all claims. If one fails, discard the copy that
+//! it was tried on.
 
 use super::sabotage::{Sabotage, sabotaged};
 use super::{ChannelState, RouteId};
 use amiko_core::Map;
 use amiko_core::prelude::*;
 
-/// Which way the money of a route goes, seen from this side.
+/// The direction of a route's money, seen from this side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
 #[amiko(rename_all = "camelCase")]
 pub enum Direction {
@@ -33,12 +33,12 @@ pub struct Reservation {
 /// The claims of one kind on a channel.
 pub type Claims = Map<RouteId, Reservation>;
 
-/// What is in a channel. A class takes a copy, which costs no more than a few pointers, changes it, and puts it back: so one
-/// that fails changes nothing.
+/// The funds of a channel. A class copies them, which costs no more than a few pointers, changes the copy, and puts it
+/// back. So a change that fails has no effect.
 #[derive(Debug, Clone, Default, PartialEq, Serializable)]
 #[amiko(rename_all = "camelCase")]
 pub struct Funds {
-    /// Where the channel is in its life.
+    /// The phase of the channel.
     #[amiko(default)]
     pub state: ChannelState,
     /// What we can pay to the neighbour.
@@ -61,9 +61,9 @@ pub struct Funds {
     pub transactions_outgoing_locked: Claims,
 }
 
-/// How a channel begins and ends.
+/// Opening and closing.
 impl Funds {
-    /// One side has put something in: the first to do so opens the channel. When the second one is heard, the channel may be
+    /// One side has deposited; the first deposit opens the channel. When the second one arrives, the channel may be
     /// closed already.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Funds {
         if self.state == ChannelState::Opening { self.state.enter(ChannelState::Open) } else { Ok(()) }
     }
 
-    /// Begins to close, at the wish of one side; it ends when nothing is claimed.
+    /// Starts closing, at the request of one side. The channel is closed when nothing is claimed.
     ///
     /// # Errors
     /// It isn't open.
@@ -82,7 +82,7 @@ impl Funds {
         self.close_if_idle()
     }
 
-    /// The neighbour wants to close, or answers that we do. Gives whether it is to be answered.
+    /// The neighbour wants to close, or answers our request. Returns whether it must be answered.
     ///
     /// # Errors
     /// Nothing has been put in yet.
@@ -100,10 +100,10 @@ impl Funds {
         Ok(())
     }
 
-    /// Rejects what isn't for a channel in another state.
+    /// Rejects an operation that needs another phase.
     ///
     /// # Errors
-    /// It is in another state.
+    /// The channel is in another phase.
     pub fn expect(&self, state: ChannelState) -> Result<(), Rejection> {
         if self.state == state {
             return Ok(());
@@ -114,7 +114,7 @@ impl Funds {
 
 /// What routes claim.
 impl Funds {
-    /// Reservations and locks under way.
+    /// Active reservations and locks.
     pub fn claims(&self) -> usize {
         self.transactions_incoming_reserved.len()
             + self.transactions_outgoing_reserved.len()
@@ -122,7 +122,7 @@ impl Funds {
             + self.transactions_outgoing_locked.len()
     }
 
-    /// What is claimed by reservations and locks: incoming, outgoing.
+    /// The sums of reservations and locks: incoming, outgoing.
     pub fn claimed(&self) -> (u64, u64) {
         let sum = |claims: &Claims| claims.values().map(|claim| claim.amount).fold(0, u64::saturating_add);
         (
@@ -131,7 +131,7 @@ impl Funds {
         )
     }
 
-    /// Everything that is in the channel.
+    /// The sum of everything in the channel.
     pub fn total(&self) -> u64 {
         let (incoming, outgoing) = self.claimed();
         [self.amount_remote, incoming, outgoing].into_iter().fold(self.amount_local, u64::saturating_add)
@@ -163,7 +163,7 @@ impl Funds {
         Ok(())
     }
 
-    /// Gives a reserved amount back.
+    /// Returns a reserved amount to its side.
     ///
     /// # Errors
     /// There is no such reservation.
@@ -192,7 +192,7 @@ impl Funds {
         Ok(())
     }
 
-    /// Makes a reservation a lock, which is given back.
+    /// Turns a reservation into a lock, and returns it.
     ///
     /// # Errors
     /// There is no such reservation.
@@ -203,7 +203,7 @@ impl Funds {
         Ok(claim)
     }
 
-    /// Gives a locked amount to whom it was for.
+    /// Pays a locked amount to its receiver.
     ///
     /// # Errors
     /// There is no such lock.
@@ -212,7 +212,7 @@ impl Funds {
         add(self.destination(direction), amount)
     }
 
-    /// Gives a locked amount back to whom it came from.
+    /// Returns a locked amount to the side that it came from.
     ///
     /// # Errors
     /// There is no such lock.
@@ -258,7 +258,7 @@ impl Funds {
     }
 }
 
-/// Amounts of one channel are part of what was put in, which links bound: this only fails on a state that was edited.
+/// The amounts of a channel are parts of its deposits, which links bound, so this fails only on an edited state.
 pub(super) fn add(amount: &mut u64, more: u64) -> Result<(), Rejection> {
     *amount = amount.checked_add(more).ok_or(Rejection::new("the channel holds more than 64 bits can count"))?;
     Ok(())

@@ -1,7 +1,8 @@
-//! Who may speak for a link: the secret that binds it to a neighbour's key, once, and the key from then on.
+//! Who may speak for a link: once, anyone with the secret, which binds the link to a key; from then on only that key.
 //!
-//! Invariant: a link has its neighbour's key, and only that one may speak for it; or it waits for whoever shows the secret
-//! of its invitation, which is used up in the commit that binds the key. Only a network without keys lets anybody in.
+//! Invariant: either a link has its neighbour's key, and only that key may speak for it; or it waits for the first peer
+//! that shows the secret of its invitation. The commit that binds the key uses the secret up. Only a network without
+//! keys accepts anybody.
 
 use super::link::connection;
 use super::{Link, LinkUrl, PaymentNode, Reply};
@@ -11,10 +12,10 @@ use std::fmt;
 use std::str::FromStr;
 use subtle::ConstantTimeEq;
 
-/// Bytes of the secret of an invitation.
+/// Bytes in the secret of an invitation.
 const SECRET: usize = 16;
 
-/// The secret of an invitation: whom it was given to may bind a link to its key.
+/// The secret of an invitation: its holder may bind a link to its key.
 #[derive(Debug, Clone, Serializable)]
 #[amiko(transparent)]
 pub struct Invitation(Secret<[u8; SECRET]>);
@@ -25,13 +26,13 @@ impl Invitation {
         Self(Secret::new(bytes))
     }
 
-    /// Its text, for the URL that is sent to the neighbour: whoever calls this answers for where it goes.
+    /// Its text, for the URL that is sent to the neighbour. The caller is responsible for where it goes.
     pub fn expose(&self) -> String {
         hex::encode(self.0.expose())
     }
 }
 
-/// In a time that doesn't depend on what they are.
+/// Compares in constant time.
 impl PartialEq for Invitation {
     fn eq(&self, other: &Self) -> bool {
         self.0.expose().ct_eq(other.0.expose()).into()
@@ -40,7 +41,7 @@ impl PartialEq for Invitation {
 
 impl Eq for Invitation {}
 
-/// A text that isn't the secret of an invitation. What it is isn't shown.
+/// A text that isn't the secret of an invitation. The error doesn't show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvitationError;
 
@@ -65,20 +66,20 @@ impl FromStr for Invitation {
 type Cx<'a> = Context<'a, Link>;
 
 impl Link {
-    /// The same link, before anybody knows whom to dial.
+    /// The link before its neighbour's address is known.
     #[must_use]
     pub fn without_peer(self) -> Self {
         Self { remote_id: None, peer: None, key: None, invitation: None, ..self }
     }
 
-    /// Where the runtime dials the neighbour, and whom it expects there.
+    /// The address at which the runtime dials the neighbour, with the expected key.
     pub(super) fn dial(&self) -> Option<String> {
         let place = self.peer.clone()?;
         Some(self.key.map_or(place.clone(), |key| PeerAddress::Mutual { key, place }.to_string()))
     }
 
-    /// Whether somebody who has this key, or shows none, and this secret, or none, may speak for the link. Gives whether
-    /// the link becomes theirs with that.
+    /// Whether a peer with this key, or none, and this secret, or none, may speak for the link. Returns whether that
+    /// binds the link to it.
     pub(super) fn admit(
         &self,
         node: &PaymentNode,
@@ -105,7 +106,7 @@ impl Link {
         }
     }
 
-    /// The neighbour has said its name; where it can be dialled is believed the first time only.
+    /// The neighbour has sent its name. Its address is accepted only the first time.
     pub(super) fn dialled(
         &mut self,
         (key, invitation): (Option<PublicKey>, Option<&Invitation>),
@@ -133,8 +134,8 @@ impl Link {
         Ok(())
     }
 
-    /// Forgets whoever spoke for the link: from now on it is whoever has sent this invitation, or the first to show the one
-    /// that is made here.
+    /// Forgets the neighbour of the link. The new one is the sender of this invitation, or the first peer that shows
+    /// the one made here.
     pub(super) fn bind(&mut self, to: Option<LinkUrl>, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let address = cx.node().own_address()?;
         let key = cx.node().key;
@@ -149,7 +150,7 @@ impl Link {
         Ok(())
     }
 
-    /// The neighbour has spoken, so it knows us: the invitation needn't be shown any more.
+    /// The neighbour has sent something, so it knows us: the invitation needn't be shown any more.
     pub(super) fn heard(&mut self) {
         if self.key.is_some() {
             self.invitation = None;

@@ -1,33 +1,33 @@
 //! `IouChannel`: one side owes the other, up to a limit that the other has set.
 //!
-//! Invariant: a side sets how much the other may owe it, and nothing that the other says changes that; the debt of neither
-//! side is ever more, with what is claimed of it.
+//! Invariant: each side sets how much the other may owe it, and no message of the other changes that. The debt of a
+//! side, with the claims on it, never exceeds that limit.
 
 use super::channel::{change, unexpected};
 use super::funds::add;
 use super::{Channel, ChannelMessage, ChannelState, Funds};
 use amiko_core::prelude::*;
 
-/// A channel of debts. A deposit in it is credit: whoever deposits lets the other side owe it that much, and is paid by what
-/// the other side owes it. To pay is to owe more, or to be owed less.
+/// A channel of debts. A deposit is credit: the depositor lets the other side owe it up to this amount, and is paid by
+/// that debt. To pay means to owe more, or to be owed less.
 ///
-/// A limit is set once, by its creditor. To lend more, open another channel; to lend no more, withdraw this one. What is owed
-/// then stays written down, as the amounts of any channel that is closed.
+/// The creditor sets a limit once. To lend more, open another channel; to lend no more, withdraw this one. The debt
+/// then stays recorded, like the amounts of any closed channel.
 #[derive(Debug, Clone, Default, PartialEq, Serializable)]
 #[amiko(rename_all = "camelCase", implements(Channel))]
 pub struct IouChannel {
-    /// How much we may owe the neighbour: it has said so, and our link accepts such channels.
+    /// How much we may owe the neighbour, as it has set; our link accepts such channels.
     #[amiko(default)]
     pub limit_local: u64,
-    /// How much the neighbour may owe us: our user has said so.
+    /// How much the neighbour may owe us, as our user has set.
     #[amiko(default)]
     pub limit_remote: u64,
-    /// What each side can pay to the other, and what is claimed of it.
+    /// What each side can pay to the other, and the claims on it.
     #[amiko(default)]
     pub funds: Funds,
 }
 
-/// The sender lets the receiver owe it so much.
+/// The sender lets the receiver owe it up to this amount.
 #[derive(Debug, Clone, PartialEq, Eq, Serializable)]
 #[amiko(class = "IouChannel_Credit", implements(ChannelMessage))]
 pub struct IouCredit {
@@ -48,12 +48,12 @@ impl IouChannel {
     /// The name of the class on the wire.
     pub const CLASS: &'static str = "IouChannel";
 
-    /// What we owe the neighbour: with what is on its way to it, and not less what is on its way to us.
+    /// What we owe the neighbour: including what is on its way to it, and before what is on its way to us is subtracted.
     pub fn local_debt(&self) -> u64 {
         self.limit_local.saturating_sub(self.funds.amount_local)
     }
 
-    /// What the neighbour owes us, in the same sense.
+    /// What the neighbour owes us, counted in the same way.
     pub fn remote_debt(&self) -> u64 {
         self.limit_remote.saturating_sub(self.funds.amount_remote)
     }

@@ -1,6 +1,6 @@
 //! Every limit that belongs to the payment node: what its neighbours, its payees and its own log may take.
 //!
-//! Invariant: each has a name, a default, and an error that says it; the runtime's limits are in
+//! Invariant: each has a name, a default, and an error that names it. The runtime's limits are in
 //! [`Settings`](amiko_core::engine::Settings) and in `NetSettings`.
 
 use amiko_core::prelude::*;
@@ -8,7 +8,7 @@ use amiko_core::serializable::Json;
 
 /// The limits of a payment node. They are in its state, and set at each start: [`PaymentNodeMessage::Configure`].
 ///
-/// What is there already when a limit becomes smaller stays; only what is new is refused.
+/// If a limit is lowered, whatever exceeds it already stays; only new things are refused.
 ///
 /// ```
 /// use amiko_examples::payment::PaymentLimits;
@@ -21,22 +21,23 @@ use amiko_core::serializable::Json;
 /// [`PaymentNodeMessage::Configure`]: super::PaymentNodeMessage::Configure
 #[derive(Debug, Clone, PartialEq, Eq, Serializable)]
 pub struct PaymentLimits {
-    /// Channels of one link, with those that are closed. Default 64.
+    /// Channels of one link, including closed ones. Default 64.
     pub channels: u32,
     /// Half-routes that use one link at the same time: each may have two more messages to put into the outbox. Default 4,096.
     pub routes: u32,
-    /// Messages that a neighbour may leave unconfirmed before no new route goes over its link. Default 16,384, half of what an
-    /// outbox holds, so that what ends or settles a route always has a place.
+    /// Unconfirmed messages to a neighbour at which no new route uses its link. Default 16,384, half of what an outbox
+    /// holds, so that messages which end or settle a route always have room.
     pub unconfirmed: u32,
-    /// How far in the future a lock may end that a neighbour asks for, in seconds. Default 60 days.
+    /// How far in the future a lock that a neighbour asks for may end, in seconds. Default 60 days.
     pub lock: u64,
-    /// What one channel may hold, and one payment be, in satoshi. Default 21 million bitcoin: all that there will ever be.
+    /// The most that one channel may hold, and that one payment may be, in satoshi. Default 21 million bitcoin: all
+    /// that there will ever be.
     pub amount: u64,
-    /// Bytes of a receipt. Default 10,000: it has to fit into a line on the wire even in hex.
+    /// Bytes of a receipt. Default 10,000, so that it fits into a line on the wire even in hex.
     pub receipt: u32,
     /// Bytes of the name of a link or a meeting point. Default 64.
     pub name: u32,
-    /// Lines of the payment log; for a new one the oldest goes. Default 100,000, which are some 40 MB.
+    /// Lines of the payment log; a new one replaces the oldest. Default 100,000, about 40 MB.
     pub payments: u32,
 }
 
@@ -56,10 +57,10 @@ impl Default for PaymentLimits {
 }
 
 impl PaymentLimits {
-    /// The same with another value of one limit, which is called here as its field is.
+    /// Returns these limits with one of them changed, named as its field is.
     ///
     /// # Errors
-    /// There is no such limit, or it can't be so large; the reason says which there are.
+    /// There is no such limit, or the value is too large; the reason lists the limits.
     pub fn with(&self, name: &str, value: u64) -> Result<Self, Rejection> {
         let failed = |error: &dyn std::fmt::Display| Rejection::new(format!("the limit {name}: {error}"));
         let text = to_json(self).map_err(|error| failed(&error))?;
@@ -75,7 +76,7 @@ impl PaymentLimits {
         from_json(&json.to_string()).map_err(|error| failed(&error.reason()))
     }
 
-    /// Rejects what is one too many.
+    /// Rejects a number beyond a limit.
     pub(super) fn expect_fewer(count: usize, limit: u32, what: &str) -> Result<(), Rejection> {
         if u32::try_from(count).is_ok_and(|count| count < limit) {
             return Ok(());
@@ -83,7 +84,7 @@ impl PaymentLimits {
         Err(Rejection::new(format!("expected at most {limit} {what}, found more")))
     }
 
-    /// Rejects an amount that is none, or too much.
+    /// Rejects an amount that is zero or too large.
     pub(super) fn expect_amount(&self, amount: u64) -> Result<(), Rejection> {
         match amount {
             0 => Err(Rejection::new("expected an amount above 0")),
@@ -100,7 +101,7 @@ impl PaymentLimits {
         Err(Rejection::new(format!("expected a receipt of at most {} bytes, found more", self.receipt)))
     }
 
-    /// Rejects a name that somebody else has given: it is passed on, so it must be short, and the same on any wire.
+    /// Rejects a name from somebody else if it can't be passed on: it must be short, and the same on any wire.
     pub(super) fn expect_remote_name(&self, name: &str) -> Result<(), Rejection> {
         if self.has_length(name) && name.bytes().all(|byte| (32..127).contains(&byte)) {
             return Ok(());
@@ -108,7 +109,7 @@ impl PaymentLimits {
         Err(Rejection::new(format!("expected a name of 1 to {} printable ASCII characters", self.name)))
     }
 
-    /// Rejects a name of our user's that looks like those that the node gives to payments, or spoils a URL or a terminal.
+    /// Rejects a name from our user that looks like a generated payment name, or that spoils a URL or a terminal.
     pub(super) fn expect_own_name(&self, name: &str) -> Result<(), Rejection> {
         let good = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
         let payment = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -12,17 +12,17 @@ use amiko_core::prelude::*;
 use amiko_core::{Map, PublicKey};
 use std::collections::BTreeSet;
 
-/// What one half-route has on this link.
+/// What one half-route holds on this link.
 #[derive(Debug, Clone, PartialEq, Serializable)]
 #[amiko(rename_all = "camelCase")]
 pub struct Route {
-    /// The transaction of this node that it belongs to.
+    /// Its transaction on this node.
     pub transaction: Id<Transaction>,
     /// The channel that carries it.
     pub channel_index: u32,
-    /// Which way the money goes.
+    /// The direction of the money.
     pub direction: Direction,
-    /// The reservation has become a lock.
+    /// Whether the reservation has become a lock.
     pub locked: bool,
 }
 
@@ -32,17 +32,17 @@ pub struct Route {
 pub struct Link {
     /// The neighbour's name of this link, once it is known.
     pub remote_id: Option<Id<Link>>,
-    /// Where the neighbour can be dialled: `HOST:PORT`.
+    /// The neighbour's address: `HOST:PORT`.
     pub peer: Option<String>,
-    /// The neighbour's key, once it is known: who has it, and nobody else, may speak for the link.
+    /// The neighbour's key, once it is known: only its owner may speak for the link.
     #[amiko(default)]
     pub key: Option<PublicKey>,
-    /// Without a key: the secret of the invitation, which is waited for. With one: the secret that the neighbour has sent,
-    /// and which it is shown until it answers.
+    /// Without a key: the secret of the invitation that the link waits for. With a key: the secret that the neighbour
+    /// has sent, which we show it until it answers.
     #[amiko(default)]
     pub invitation: Option<Invitation>,
-    /// The classes of channel that either side may open. By default `PlainChannel` alone, which every node has: what another
-    /// class lets a neighbour do to us, like having us owe it something, is for our user to agree to.
+    /// The classes of channel that either side may open. By default `PlainChannel` alone, which every node has. Our
+    /// user must agree to other classes, because they may let a neighbour do things like making us owe it something.
     #[amiko(default = plain_channels)]
     pub accepts: BTreeSet<String>,
     /// The channels, by their index.
@@ -65,32 +65,32 @@ impl Default for Link {
     }
 }
 
-/// What is said to a link.
+/// The messages to a link.
 #[derive(Debug, Clone, PartialEq, Serializable)]
 pub enum LinkMessage {
     /// By the neighbour.
     Remote {
-        /// What it said.
+        /// Its message.
         message: Message,
     },
-    /// By the runtime: the neighbour has dialled, and said who it is.
+    /// By the runtime: the neighbour has dialled, and sent its hello.
     Dialled {
-        /// Whom it has proven to be; none on a network without keys.
+        /// The key that it has proven; `None` on a network without keys.
         key: Option<PublicKey>,
         /// The secret that it has shown.
         invitation: Option<Invitation>,
-        /// Where the neighbour can be dialled.
+        /// The neighbour's address.
         peer: Option<String>,
         /// The neighbour's name of this link.
         remote_id: Id<Link>,
     },
-    /// By the user: from now on the neighbour is whoever has sent this invitation, or, without one, whoever shows the
-    /// invitation that is made thereupon.
+    /// By the user: bind the link to the sender of this invitation; or, without one, to the first peer that shows the
+    /// new invitation that this makes.
     Bind {
         /// The neighbour's invitation.
         to: Option<LinkUrl>,
     },
-    /// By the user: from now on channels may be of these classes.
+    /// By the user: accept channels of these classes from now on.
     Accept {
         /// All of them.
         classes: BTreeSet<String>,
@@ -168,7 +168,7 @@ pub enum LinkMessage {
         /// The half-route.
         route: RouteId,
     },
-    /// By a transaction: what was locked for us is the neighbour's again.
+    /// By a transaction: the amount locked for us has gone back to the neighbour.
     Release {
         /// The half-route.
         route: RouteId,
@@ -233,7 +233,7 @@ impl StateMachine for Link {
                 let transaction = self.route(route)?.transaction.clone();
                 transmit(cx, settle_rollback(route));
                 if !cx.node().network.tells_of_rollbacks() {
-                    // It does as it is told, and says nothing.
+                    // It only obeys, and sends nothing.
                     cx.send(&transaction, TransactionMessage::TakenBack);
                 }
                 Ok(())
@@ -243,10 +243,10 @@ impl StateMachine for Link {
     }
 }
 
-/// What this node wants.
+/// Requests of this node.
 impl Link {
-    /// Claims the amount on the first channel that can carry it, and asks the neighbour. A link that can't carry it says
-    /// so at once.
+    /// Claims the amount on the first channel that can carry it, and asks the neighbour. If no channel can, the link
+    /// answers so at once.
     fn make_route(
         &mut self,
         transaction: Id<Transaction>,
@@ -279,7 +279,7 @@ impl Link {
         Ok(())
     }
 
-    /// Rejects a route that the link couldn't end again.
+    /// Rejects a route if the link couldn't end it again.
     fn expect_room(&self, cx: &Cx<'_>) -> Result<(), Rejection> {
         let limits = &cx.node().limits;
         PaymentLimits::expect_fewer(self.routes.len(), limits.routes, "routes on a link")?;
@@ -287,7 +287,7 @@ impl Link {
         PaymentLimits::expect_fewer(unconfirmed, limits.unconfirmed, "messages that the neighbour hasn't confirmed")
     }
 
-    /// Takes back what is locked for the neighbour, which hears of it where it would understand that.
+    /// Takes back what is locked for the neighbour, and tells it if its network understands that.
     fn take_back(&mut self, route: RouteId, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         self.roll_back(route)?;
         if cx.node().network.tells_of_rollbacks() {
@@ -312,7 +312,7 @@ impl Link {
     }
 }
 
-/// What happens to a claim.
+/// The changes of a claim.
 impl Link {
     pub(super) fn channel(&mut self, index: u32) -> Result<&mut Box<dyn Channel>, Rejection> {
         let count = self.channels.len();
@@ -360,7 +360,7 @@ pub(super) fn connection(link: &Id<Link>) -> ConnectionId {
     Id::new(link.key().clone())
 }
 
-/// What a link accepts in the beginning.
+/// The default classes of a link.
 fn plain_channels() -> BTreeSet<String> {
     BTreeSet::from([PlainChannel::CLASS.to_owned()])
 }
@@ -392,7 +392,7 @@ fn expect_direction(route: &Route, direction: Direction) -> Result<(), Rejection
     Err(Rejection::new(format!("expected this of a route whose money is {direction:?}").to_lowercase()))
 }
 
-/// Whether the node that asked for the route is the one that is expected to have asked.
+/// Whether the expected node has asked for the route.
 fn expect_asked(id: RouteId, direction: Direction, by_us: bool) -> Result<(), Rejection> {
     let asked_by_us = id.payer_side == (direction == Direction::Outgoing);
     if asked_by_us == by_us {

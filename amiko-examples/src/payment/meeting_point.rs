@@ -1,20 +1,20 @@
 //! Meeting points: where the two halves of a route find each other.
 //!
-//! Invariant: what waits here is half of a route whose other half hasn't arrived; no half waits twice.
+//! Invariant: it holds only halves whose other half hasn't arrived, and each at most once.
 
 use super::{PaymentNode, RouteId, Transaction, TransactionMessage};
 use amiko_core::Map;
 use amiko_core::prelude::*;
 
-/// A place that payer and payee have agreed to meet at.
+/// A place where payer and payee have agreed to meet.
 #[derive(Debug, Clone, Default, PartialEq, Serializable)]
 #[amiko(key = String, kind = "meetingPoint")]
 pub struct MeetingPoint {
-    /// The halves that wait.
+    /// The waiting halves.
     pub waiting: Map<RouteId, Id<Transaction>>,
 }
 
-/// What is said to a meeting point.
+/// The messages to a meeting point.
 #[derive(Debug, Clone, PartialEq, Serializable)]
 pub enum MeetingPointMessage {
     /// A half-route has arrived.
@@ -22,7 +22,7 @@ pub enum MeetingPointMessage {
         /// Its transaction on this node.
         transaction: Id<Transaction>,
     },
-    /// It doesn't wait any more.
+    /// A half-route doesn't wait any more.
     Leave {
         /// Its transaction on this node.
         transaction: Id<Transaction>,

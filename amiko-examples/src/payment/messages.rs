@@ -1,4 +1,4 @@
-//! What nodes say to each other: the names on the wire are those of the protocol.
+//! The messages between nodes, with their names on the wire as the protocol defines them.
 
 use super::{ChannelMessage, Invitation, Link, MeetingPoint, Payee, Token, TransactionId};
 use amiko_core::prelude::*;
@@ -7,12 +7,12 @@ use amiko_core::prelude::*;
 #[derive(Debug, Clone, PartialEq, Serializable)]
 #[amiko(rename_all_fields = "camelCase")]
 pub enum Message {
-    /// The first line of whoever dials a link.
+    /// The dialler's first line on a link.
     ConnectLink {
         /// The receiver's name of the link.
         #[amiko(rename = "ID")]
         id: Id<Link>,
-        /// If both sides dial at once, the larger dice stays.
+        /// The tie-breaker: if both sides dial at once, the socket with the larger dice stays.
         dice: [u8; 4],
         /// Where the sender can be dialled.
         callback_host: Option<String>,
@@ -22,14 +22,14 @@ pub enum Message {
         #[amiko(rename = "callbackID")]
         callback_id: Id<Link>,
     },
-    /// The first line of whoever dials a link for the first time, on a network with keys: it shows that it was invited.
+    /// The dialler's first line on a link that it uses for the first time, on a network with keys: it shows its invitation.
     AcceptInvitation {
         /// The receiver's name of the link.
         #[amiko(rename = "ID")]
         id: Id<Link>,
         /// The secret of the invitation.
         invitation: Invitation,
-        /// If both sides dial at once, the larger dice stays.
+        /// The tie-breaker: if both sides dial at once, the socket with the larger dice stays.
         dice: [u8; 4],
         /// Where the sender can be dialled.
         callback_host: Option<String>,
@@ -39,7 +39,7 @@ pub enum Message {
         #[amiko(rename = "callbackID")]
         callback_id: Id<Link>,
     },
-    /// The first line of whoever wants to pay.
+    /// The payer's first line.
     Pay {
         /// The payment.
         #[amiko(rename = "ID")]
@@ -59,7 +59,7 @@ pub enum Message {
         /// The message.
         message: Box<dyn ChannelMessage>,
     },
-    /// What is to be paid: from the payee to the payer.
+    /// The terms of the payment, from the payee to the payer.
     Receipt {
         /// How much.
         amount: u64,
@@ -68,16 +68,16 @@ pub enum Message {
         /// The hash of the token that will commit the payment.
         #[amiko(rename = "transactionID")]
         transaction_id: TransactionId,
-        /// Where the payee can be met.
+        /// The meeting points that the payee accepts.
         meeting_points: Vec<Id<MeetingPoint>>,
     },
     /// The payer agrees.
     Confirm {
-        /// Where the payer wants to meet.
+        /// The meeting point that the payer has chosen.
         #[amiko(rename = "meetingPointID")]
         meeting_point_id: Id<MeetingPoint>,
     },
-    /// One end of the payment gives up.
+    /// One end cancels the payment.
     Cancel,
     /// Looks for a half-route.
     MakeRoute {
@@ -98,7 +98,7 @@ pub enum Message {
         /// Which half.
         is_payer_side: bool,
     },
-    /// A half-route has been found.
+    /// The half-route was found.
     HaveRoute {
         /// Which transaction; none from payee to payer.
         #[amiko(rename = "transactionID")]
@@ -110,7 +110,7 @@ pub enum Message {
         /// Until when the amount is to be locked.
         end_time: Option<u64>,
     },
-    /// There is no half-route this way.
+    /// There is no half-route over this link.
     HaveNoRoute {
         /// Which transaction.
         #[amiko(rename = "transactionID")]
@@ -142,7 +142,7 @@ pub enum Message {
         /// On which channel of the link.
         channel_index: u32,
     },
-    /// The payee has been reached: whoever sees the token may settle.
+    /// The payee was reached: a node that sees the token may settle.
     RequestCommit {
         /// The token.
         token: Token,

@@ -1,11 +1,11 @@
 //! A payment network: nodes that hold channels with their neighbours and route payments over each other.
 //!
-//! Each object is a machine of its own and talks to the others by messages. A payment is a [`Payer`] on one node and a
-//! [`Payee`] on another; between them, two half-routes of [`Transaction`]s, one on each node that they pass, lead to a
-//! [`MeetingPoint`]; [`Link`]s hold the [`Channel`]s whose money moves, and speak with the neighbours.
+//! Each object is a machine and exchanges messages with the others. A payment is a [`Payer`] on one node and a
+//! [`Payee`] on another. Between them, two half-routes lead to a [`MeetingPoint`], with a [`Transaction`] on each node
+//! that they pass. [`Link`]s hold the [`Channel`]s whose money moves, and talk to the neighbours.
 //!
-//! A class of [`Channel`] can be added by any crate; [`PlainChannel`] and [`IouChannel`] are here. What others may take of a
-//! node is limited by [`PaymentLimits`].
+//! Any crate can add a class of [`Channel`]; [`PlainChannel`] and [`IouChannel`] are here. [`PaymentLimits`] bounds
+//! what others may take of a node.
 //!
 //! Invariant: money is on one side of a channel, in one of its reservations, or locked in it; no event changes their sum.
 
@@ -52,5 +52,5 @@ pub use transaction::{Neighbour, Transaction, TransactionKey, TransactionMessage
 pub use twelve::{LINKS, MEETING_POINT, twelve_nodes};
 pub use url::{Address, LinkUrl, PaymentUrl, UrlError};
 
-/// The connection that a link or a payment speaks over.
+/// The connection of a link or a payment.
 pub type ConnectionId = amiko_core::Id<amiko_core::Connection<PaymentNode>>;

@@ -1,6 +1,6 @@
-//! Which network a node is on: our own, or that of the prototype that the protocol was first spoken by.
+//! The network of a node: our own, or that of the prototype that first implemented the protocol.
 //!
-//! Invariant: a state belongs to one network from its beginning. What the two have in common is not asked here.
+//! Invariant: a state belongs to one network from its beginning. Only differences between the two networks are in here.
 
 use amiko_core::prelude::*;
 use std::fmt;
@@ -13,7 +13,7 @@ pub enum Network {
     /// Nodes with keys, on encrypted streams; a transaction is the SHA-256 of its token. Default.
     #[default]
     Amiko,
-    /// Nodes of the third prototype, on plain TCP, where nobody proves anything; a transaction is the RIPEMD-160 of the
+    /// Nodes of the third prototype, on plain TCP without authentication; a transaction is the RIPEMD-160 of the
     /// SHA-256 of its token.
     Prototype3,
 }
@@ -28,13 +28,13 @@ impl Network {
         }
     }
 
-    /// Whether neighbours tell each other what has become of a lock. A prototype only tells the one towards the payer
-    /// that it gives up what was locked for it, takes that as done, and answers nothing when it is told so itself.
+    /// Whether neighbours tell each other the outcome of a lock. A prototype tells only the neighbour towards the payer
+    /// that it gives up what was locked for it, takes that as done, and doesn't answer when it is told so itself.
     pub(super) const fn tells_of_rollbacks(self) -> bool {
         matches!(self, Self::Amiko)
     }
 
-    /// Whether a payee gives the payer the token as soon as the amount is locked, and not only when it has been paid.
+    /// Whether a payee sends the payer the token as soon as the amount is locked, rather than only when it has been paid.
     pub(super) const fn settles_with_the_payer_first(self) -> bool {
         matches!(self, Self::Prototype3)
     }
@@ -49,7 +49,7 @@ impl fmt::Display for Network {
 /// A text that isn't the name of a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkError {
-    /// What was found.
+    /// The text.
     pub found: String,
 }
 

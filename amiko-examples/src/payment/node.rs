@@ -1,6 +1,6 @@
-//! The node: everything together, and the commands of its user.
+//! The node: all objects together, and the commands of its user.
 //!
-//! Invariant: links, payees and payers share one space of names, so that a connection's name says whose it is.
+//! Invariant: links, payees and payers share one namespace, so the name of a connection identifies its owner.
 
 use super::{
     Address, Link, LinkMessage, LinkUrl, MeetingPoint, Network, Payee, PayeeMessage, PayeePhase, Payer, PayerMessage,
@@ -35,9 +35,9 @@ pub struct PaymentNode {
     /// Which network this node is on, from the beginning.
     #[amiko(default)]
     pub network: Network,
-    /// Where other nodes can dial this one.
+    /// The address at which other nodes can dial this one.
     pub address: Option<Address>,
-    /// Whom this node proves to be, and what its URLs say; none on a network without keys.
+    /// The key that this node proves, which its URLs contain; `None` on a network without keys.
     #[amiko(default)]
     pub key: Option<PublicKey>,
     /// Seconds that this node has to pass on a token.
@@ -68,7 +68,7 @@ impl Default for PaymentNode {
     }
 }
 
-/// Which end of a payment.
+/// An end of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
 #[amiko(rename_all = "camelCase")]
 pub enum Role {
@@ -84,7 +84,7 @@ pub enum Role {
 pub enum Outcome {
     /// The money has moved.
     Committed,
-    /// It hasn't.
+    /// The money hasn't moved.
     Cancelled,
 }
 
@@ -92,7 +92,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Serializable)]
 #[amiko(key = String, kind = "payment", rename_all = "camelCase")]
 pub struct PaymentRecord {
-    /// Which end this node was.
+    /// The end that this node was.
     pub role: Role,
     /// The payment, as the payee calls it.
     pub payment: String,
@@ -104,7 +104,7 @@ pub struct PaymentRecord {
     pub amount: u64,
     /// For what.
     pub receipt: String,
-    /// The hash of its token, if the payer got to know it.
+    /// The hash of its token, if the payer learned it.
     pub transaction: Option<TransactionId>,
     /// How it ended.
     pub outcome: Outcome,
@@ -112,7 +112,7 @@ pub struct PaymentRecord {
     pub reason: String,
 }
 
-/// What a payment was when it ended.
+/// The properties of a payment at its end.
 pub(super) struct Ended {
     pub(super) role: Role,
     pub(super) payment: String,
@@ -122,7 +122,7 @@ pub(super) struct Ended {
     pub(super) transaction: Option<TransactionId>,
 }
 
-/// Writes a line of the payment log, and tells whoever waits.
+/// Writes a line of the payment log, and notifies watchers.
 pub(super) fn log<M>(ended: Ended, outcome: Outcome, reason: &'static str, cx: &mut Context<'_, M>)
 where
     M: StateMachine<Node = PaymentNode>,
@@ -130,7 +130,7 @@ where
 {
     let Ended { role, payment, begun, amount, receipt, transaction } = ended;
     let (node, limit) = (cx.node(), usize::try_from(cx.node().limits.payments).unwrap_or(usize::MAX));
-    // Two at the most, if there are more than the limit allows now: it is reached soon, and no event grows with it.
+    // At most two are removed if there are more than a lowered limit allows: it is reached soon, and no event grows with it.
     let surplus = (node.payments.len() + 1).saturating_sub(limit).min(2);
     let oldest: Vec<_> = node.payments.iter().take(surplus).map(|(id, _)| id).collect();
     for oldest in oldest {
@@ -144,14 +144,14 @@ where
     cx.create::<PaymentRecord>(&id, record);
 }
 
-/// What a user can ask for.
+/// The commands of a user.
 #[derive(Debug, Clone, PartialEq, Serializable)]
 pub enum PaymentNodeMessage {
-    /// At each start: what this node is told about itself.
+    /// At each start: the node's own settings.
     Configure {
-        /// Where other nodes can dial this one.
+        /// The address at which other nodes can dial this one.
         address: Option<Address>,
-        /// Whom this node proves to be; none on a network without keys.
+        /// The key that this node proves; `None` on a network without keys.
         key: Option<PublicKey>,
         /// Meeting points of other nodes that this one's payments may use.
         external_meeting_points: Vec<Id<MeetingPoint>>,
@@ -167,14 +167,14 @@ pub enum PaymentNodeMessage {
         /// Its invitation, if it has sent one.
         to: Option<LinkUrl>,
     },
-    /// Another neighbour on a link that is there, or the same one with another key; whoever spoke for it may not any more.
+    /// Binds an existing link to another neighbour, or to the same one with a new key. The previous owner loses it.
     RenewLink {
         /// Which link.
         link: Id<Link>,
         /// The neighbour's new invitation, if it has sent one.
         to: Option<LinkUrl>,
     },
-    /// Uses a link again that was in conflict with its neighbour.
+    /// Resumes a link that was in conflict with its neighbour.
     Reconcile {
         /// Which one.
         link: Id<Link>,
@@ -184,14 +184,14 @@ pub enum PaymentNodeMessage {
         /// What it is called.
         name: Id<MeetingPoint>,
     },
-    /// From now on channels of a link may be of these classes, and no others; those that are there stay.
+    /// From now on, accepts new channels of these classes only on a link; existing channels stay.
     Accept {
         /// Which link.
         link: Id<Link>,
         /// All of them.
         classes: BTreeSet<String>,
     },
-    /// Puts an amount into a new channel of a link. What that means, the class says.
+    /// Puts an amount into a new channel of a link. The class defines what that means.
     Deposit {
         /// Which link.
         link: Id<Link>,
@@ -225,10 +225,10 @@ pub enum PaymentNodeMessage {
     },
 }
 
-/// What a command is answered with.
+/// The replies to commands.
 #[derive(Debug, Clone, PartialEq, Serializable)]
 pub enum Reply {
-    /// A URL to be given to somebody.
+    /// A URL to send to somebody.
     Url {
         /// The URL.
         url: String,
@@ -240,7 +240,7 @@ pub enum Reply {
     },
 }
 
-/// What a watcher is told.
+/// The notices to watchers.
 #[derive(Debug, Clone, PartialEq, Serializable)]
 pub enum Notice {
     /// The user is asked whether to pay.
@@ -319,14 +319,14 @@ impl StateMachine for PaymentNode {
 }
 
 impl PaymentNode {
-    /// What this node's user can pay over all channels, with what is claimed of it and without what is claimed for it: money of
-    /// its own, and what neighbours let it owe them.
+    /// What this node's user can pay over all channels, including what outgoing payments claim and excluding what is
+    /// claimed for it: its own money, and what neighbours let it owe them.
     pub fn balance(&self) -> u64 {
         let channels = self.links.iter().flat_map(|(_, link)| link.channels.iter());
         channels.map(|channel| channel.local().saturating_add(channel.claimed().1)).fold(0, u64::saturating_add)
     }
 
-    /// Reservations and locks on all channels.
+    /// Active reservations and locks on all channels.
     pub fn claims(&self) -> usize {
         self.links.iter().flat_map(|(_, link)| link.channels.iter()).map(|channel| channel.claims()).sum()
     }
@@ -361,7 +361,7 @@ impl PaymentNode {
         Ok(())
     }
 
-    /// A node that proves who it is talks to nobody else than those that do.
+    /// A node with a key talks only to nodes with keys.
     fn expect_same_network(&self, key: Option<PublicKey>) -> Result<(), Rejection> {
         match (self.key, key) {
             (Some(_), None) => Err(Rejection::new("expected a URL with a key, KEY@HOST:PORT, found one without")),

@@ -1,12 +1,12 @@
-//! Channels of a link that are opened and closed: by our user, and by the neighbour.
+//! Opening and closing the channels of a link, by our user and by the neighbour.
 //!
-//! Invariant: a link has channels of classes that its user has accepted, as many as its node allows, and none holds more than
-//! that allows. Both ends count them alike, and agree on what is in them.
+//! Invariant: a link has only channels of classes that its user has accepted, and no more channels, nor larger ones,
+//! than its node allows. Both ends count them alike, and agree on what is in them.
 //!
-//! Both sides may open a channel at the same moment, and so with the same index. Where both mean the same class, that is one
-//! channel, in which each side has deposited: either end comes to the same without another message. Where they mean two
-//! classes, each end has its own under that index, and closes it: nothing has gone over it, and nothing will. A prototype
-//! refuses the second deposit whatever its class, and goes on.
+//! Both sides may open a channel at the same moment, and so with the same index. If both mean the same class, that is
+//! one channel with a deposit of each side: both ends reach the same state without another message. If they mean
+//! different classes, each end has its own channel under that index, and closes it: it has never been used, and never
+//! will be. A prototype refuses the second deposit whatever its class, and continues.
 
 use super::channel::change;
 use super::link::transmit;
@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 type Cx<'a> = Context<'a, Link>;
 
-/// What our user wants.
+/// Requests of our user.
 impl Link {
     pub(super) fn accept(&mut self, classes: BTreeSet<String>) -> Result<(), Rejection> {
         classes.iter().try_for_each(|class| new_channel(class).map(drop))?;
@@ -43,7 +43,7 @@ impl Link {
         Ok(())
     }
 
-    /// Both sides open the same classes, so that both take part where they open the same channel at the same moment.
+    /// Both sides open the same classes, so both can take part if they open the same channel at the same moment.
     fn expect_accepted(&self, class: &str) -> Result<(), Rejection> {
         if self.accepts.contains(class) {
             return Ok(());
@@ -60,13 +60,13 @@ impl Link {
     }
 }
 
-/// What the neighbour wants.
+/// Requests of the neighbour.
 impl Link {
     pub(super) fn remote_deposit(&mut self, index: u32, class: &str, cx: &Cx<'_>) -> Result<(), Rejection> {
         self.expect_accepted(class)?;
         let known = self.channel(index).ok();
         if let Some(ours) = known.filter(|channel| !channel.is(ChannelState::Opening) && channel.expects_deposit()) {
-            // Both sides have opened it before they heard of the other.
+            // Both sides have opened it before either message arrived.
             if ours.class_name() != class && ours.is(ChannelState::Open) {
                 change(ours.as_mut(), Funds::close)?;
             }
@@ -99,7 +99,7 @@ impl Link {
     }
 }
 
-/// A channel that holds more than the limit isn't taken: so no sum of amounts, over however many channels, overflows.
+/// A channel that holds more than the limit is refused, so no sum of amounts overflows, over any number of channels.
 fn expect_bounded(channel: &dyn Channel, cx: &Cx<'_>) -> Result<(), Rejection> {
     let (limit, found) = (cx.node().limits.amount, channel.funds().total());
     if found <= limit {

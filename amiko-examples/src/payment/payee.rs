@@ -1,7 +1,7 @@
 //! Payees: one incoming payment.
 //!
-//! Invariant: the token leaves this node only once the amount is locked on the whole route, and goes to the payer only once it has
-//! arrived.
+//! Invariant: the token leaves this node only when the amount is locked on the whole route, and goes to the payer only
+//! when the amount has arrived.
 
 use super::node::{self, Ended};
 use super::{ConnectionId, Link, MeetingPoint, Message, Neighbour, Outcome, PaymentNode, Role, RouteId, Token};
@@ -9,7 +9,7 @@ use super::{Transaction, TransactionKey, TransactionMessage};
 use amiko_core::prelude::*;
 use std::time::Duration;
 
-/// Where an incoming payment is.
+/// The phases of an incoming payment.
 ///
 /// ```mermaid
 /// stateDiagram-v2
@@ -22,10 +22,10 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable, Phases)]
 #[amiko(rename_all = "camelCase")]
 pub enum PayeePhase {
-    /// It has been requested.
+    /// The payment was requested.
     #[amiko(next(Confirmed))]
     Initial,
-    /// The payer has agreed; the payee's half of the route is looked for.
+    /// The payer has agreed; the payee's half of the route is being searched for.
     #[amiko(next(HasRoute))]
     Confirmed,
     /// The payee's half stands.
@@ -39,7 +39,7 @@ pub enum PayeePhase {
 #[derive(Debug, Clone, PartialEq, Serializable)]
 #[amiko(key = String, kind = "payee", rename_all = "camelCase")]
 pub struct Payee {
-    /// Where it is.
+    /// Its phase.
     pub phase: PayeePhase,
     /// When it was requested.
     pub begun: Time,
@@ -47,20 +47,20 @@ pub struct Payee {
     pub amount: u64,
     /// For what.
     pub receipt: String,
-    /// What commits it.
+    /// The token that commits it.
     pub token: Token,
-    /// Where it can be met.
+    /// Its meeting points.
     pub meeting_points: Vec<Id<MeetingPoint>>,
     /// The only link that may be used first.
     pub via: Option<Id<Link>>,
-    /// The payer has been told what is to be paid.
+    /// Whether the payer has been told what is to be paid.
     pub told: bool,
 }
 
-/// How long a request stands.
+/// How long a request is valid.
 const REQUEST_LIFE: Duration = secs(86_400);
 
-/// What is said to a payee.
+/// The messages to a payee.
 #[derive(Debug, Clone, PartialEq, Serializable)]
 pub enum PayeeMessage {
     /// By the node: wait for a payer.
@@ -71,12 +71,12 @@ pub enum PayeeMessage {
     Dialled,
     /// By the payer.
     Remote {
-        /// What it said.
+        /// Its message.
         message: Message,
     },
     /// By the transaction: the payee's half stands.
     HaveRoute,
-    /// By the transaction: there is no way.
+    /// By the transaction: there is no route.
     HaveNoRoute,
     /// By the transaction: the amount is locked.
     Locked,
@@ -125,7 +125,7 @@ impl StateMachine for Payee {
                 }
             }
             (PayeeMessage::Settled, SentRequestCommit) => {
-                // Not sooner: a payer who has the token pays, also where the lock that is for this node has gone back.
+                // Not sooner: a payer who has the token pays, even if the lock for this node has gone back.
                 if !cx.node().network.settles_with_the_payer_first() {
                     self.settle_with_the_payer(cx);
                 }
@@ -148,7 +148,7 @@ impl Payee {
         cx.transmit(&connection(cx.id()), settle);
     }
 
-    /// The payer may dial again and again; what is in the outbox already isn't said twice.
+    /// The payer may dial again and again; a message that is in the outbox already isn't sent twice.
     fn dialled(&mut self, cx: &mut Cx<'_>) {
         let connection = connection(cx.id());
         cx.connect(&connection, None);
@@ -174,7 +174,7 @@ impl Payee {
                 cx.send(&self.transaction(cx), TransactionMessage::CancelRoute);
                 self.end(Outcome::Cancelled, "the payer cancelled", cx);
             }
-            // Too late: what is locked is settled by the route.
+            // Too late: the route settles what is locked.
             (Message::Cancel, SentRequestCommit) => {}
             (message, phase) => {
                 let name = super::link::name(&message);

@@ -15,7 +15,7 @@ const AGREE_PATIENCE: Duration = secs(600);
 /// How long a payer who has seen the token on the route waits for it to come from the payee as well.
 const SETTLE_PATIENCE: Duration = secs(1);
 
-/// Where an outgoing payment is.
+/// The phases of an outgoing payment.
 ///
 /// ```mermaid
 /// stateDiagram-v2
@@ -38,7 +38,7 @@ pub enum PayerPhase {
     /// The user is asked.
     #[amiko(next(Confirmed))]
     HasReceipt,
-    /// The user has agreed; both halves of the route are looked for.
+    /// The user has agreed; both halves of the route are being searched for.
     #[amiko(next(HasPayerRoute, HasPayeeRoute))]
     Confirmed,
     /// The payer's half stands.
@@ -54,7 +54,7 @@ pub enum PayerPhase {
     ReceivedRequestCommit,
 }
 
-/// What is to be paid.
+/// The terms of a payment.
 #[derive(Debug, Clone, PartialEq, Serializable)]
 #[amiko(rename_all = "camelCase")]
 pub struct Bill {
@@ -62,9 +62,9 @@ pub struct Bill {
     pub amount: u64,
     /// For what.
     pub receipt: String,
-    /// What the token is the preimage of.
+    /// The hash of the token.
     pub transaction: TransactionId,
-    /// Where to meet.
+    /// The meeting points.
     pub meeting_point: Id<MeetingPoint>,
 }
 
@@ -72,26 +72,26 @@ pub struct Bill {
 #[derive(Debug, Clone, PartialEq, Serializable)]
 #[amiko(key = String, kind = "payer", rename_all = "camelCase")]
 pub struct Payer {
-    /// Where it is.
+    /// Its phase.
     pub phase: PayerPhase,
     /// When it was begun.
     pub begun: Time,
-    /// Where the payee can be dialled.
+    /// The payee's address.
     pub peer: String,
     /// The only link that may be used first.
     pub via: Option<Id<Link>>,
-    /// What is to be paid, once the payee has said so.
+    /// The terms, once the payee has sent them.
     pub bill: Option<Bill>,
 }
 
-/// What is said to a payer.
+/// The messages to a payer.
 #[derive(Debug, Clone, PartialEq, Serializable)]
 pub enum PayerMessage {
     /// By the node: ask the payee.
     Begin,
     /// By the payee.
     Remote {
-        /// What it said.
+        /// Its message.
         message: Message,
     },
     /// By the user: pay it.
@@ -100,7 +100,7 @@ pub enum PayerMessage {
     Refuse,
     /// By the transaction: the payer's half stands.
     HaveRoute,
-    /// By the transaction: there is no way.
+    /// By the transaction: there is no route.
     HaveNoRoute,
     /// By the transaction: the token has come back.
     RequestCommit {
@@ -111,9 +111,9 @@ pub enum PayerMessage {
     RolledBack,
     /// No receipt came.
     ReceiptTimeout,
-    /// The user said nothing.
+    /// The user didn't answer.
     AgreeTimeout,
-    /// The token didn't come from the payee as well.
+    /// The payee didn't send the token as well.
     SettleTimeout,
 }
 
@@ -193,7 +193,7 @@ impl Payer {
                 cx.send(&self.transaction()?, TransactionMessage::CancelRoute);
                 self.end(Outcome::Cancelled, "the payee found no route", cx);
             }
-            // Too late: what is locked is settled by the route.
+            // Too late: the route settles what is locked.
             (Message::Cancel, Locked | ReceivedRequestCommit) => {}
             (Message::SettleCommit { token, .. }, Locked) => {
                 self.expect_token(&token, cx)?;
@@ -229,7 +229,7 @@ impl Payer {
         Ok(())
     }
 
-    /// Both halves stand: what they reserve is locked, from here to the payee.
+    /// Both halves stand: their reservations are locked, from here to the payee.
     fn lock(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         self.phase.enter(PayerPhase::Locked)?;
         cx.send(&self.transaction()?, TransactionMessage::Lock);
@@ -269,7 +269,7 @@ pub(super) fn connection(payer: &Id<Payer>) -> ConnectionId {
     Id::new(payer.key().clone())
 }
 
-/// What the names of payers, and of their connections, end with.
+/// The suffix in the names of payers and of their connections.
 pub(super) const SUFFIX: &str = "@payer";
 
 /// The payment, as the payee calls it.

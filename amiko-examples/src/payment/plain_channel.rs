@@ -1,18 +1,18 @@
-//! `PlainChannel`: money that each side says it has put in.
+//! `PlainChannel`: money that each side claims to have put in.
 //!
-//! Invariant: nothing but deposits changes `amount_local + amount_remote +` all claims.
+//! Invariant: only deposits change `amount_local + amount_remote +` all claims.
 
 use super::channel::{change, unexpected};
 use super::funds::add;
 use super::{Channel, ChannelMessage, ChannelState, Funds};
 use amiko_core::prelude::*;
 
-/// A channel that relies on the neighbour's honesty: two numbers, and what is claimed of them. Its fields are those of the
+/// A channel that relies on the neighbour's honesty: two amounts, and the claims on them. Its fields are those of the
 /// protocol.
 #[derive(Debug, Clone, Default, PartialEq, Serializable)]
 #[amiko(implements(Channel))]
 pub struct PlainChannel {
-    /// What each side has, and what is claimed of it.
+    /// What each side has, and the claims on it.
     #[amiko(flatten)]
     pub funds: Funds,
 }

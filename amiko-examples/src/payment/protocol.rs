@@ -1,6 +1,6 @@
-//! Who is who on the wire: which connection a peer speaks for, and what its messages mean to the node.
+//! Identities on the wire: which connection a peer speaks for, and what its messages mean to the node.
 //!
-//! Invariant: what a peer writes as its own ID isn't trusted; a message is for the object that its connection belongs to.
+//! Invariant: an ID that a peer sends as its own isn't trusted; a message goes to the object that its connection belongs to.
 
 use super::{
     Address, ConnectionId, Link, LinkMessage, Message, Payee, PayeeMessage, Payer, PayerMessage, PaymentNode,
@@ -28,7 +28,7 @@ impl Protocol for PaymentProtocol {
         let address = node.address.as_ref();
         let (callback_host, callback_port) = (address.map(|own| own.host.clone()), address.map(|own| own.port));
         Ok(match &link.invitation {
-            // An invitation of ours is for the neighbour to show, and not for us.
+            // The neighbour shows our invitation to us; we don't show it ourselves.
             Some(invitation) if link.key.is_some() => {
                 let invitation = invitation.clone();
                 Message::AcceptInvitation { id, invitation, dice, callback_host, callback_port, callback_id }

@@ -1,6 +1,6 @@
-//! Deliberate faults of the payment node, to see whether its tests notice them: `.ci/sabotage`.
+//! Deliberate faults of the payment node, to check that its tests notice them: `.ci/sabotage`.
 //!
-//! Invariant: there is none but in a build that was made for it.
+//! Invariant: only a build made for them contains any.
 
 /// A deliberate fault.
 #[derive(Debug, Clone, Copy)]
@@ -9,7 +9,7 @@ pub(super) enum Sabotage {
     TokenUnchecked,
     /// The time-out grows towards the payee.
     TimeoutIncrementOnTheWrongSide,
-    /// What was reserved stays so.
+    /// Reservations are never released.
     ReservationNotReleased,
     /// A half-route that was given up is forgotten at once.
     EndedRouteForgotten,
@@ -26,7 +26,7 @@ impl Sabotage {
     }
 }
 
-/// Whether this fault is to be there.
+/// Whether this fault is switched on.
 #[inline(always)]
 pub(super) fn sabotaged(fault: Sabotage) -> bool {
     amiko_core::__private_0_1_0::is_sabotaged(fault.name())

@@ -1,4 +1,4 @@
-//! The token that commits a payment, and the names that follow from it.
+//! The token that commits a payment, and the names derived from it.
 
 use super::Network;
 use amiko_core::serializable::{Patch, ReadError, Reader, Schema, WriteError, Writer};
@@ -8,18 +8,18 @@ use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::fmt;
 
-/// 32 random bytes made by the payee. Whoever has them has been paid, or has paid.
+/// 32 random bytes made by the payee. A node that has them has been paid, or has paid.
 #[derive(Debug, Clone, PartialEq, Eq, Serializable)]
 #[amiko(transparent)]
 pub struct Token(Secret<[u8; 32]>);
 
 impl Token {
-    /// The token of these bytes.
+    /// The token with these bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(Secret::new(bytes))
     }
 
-    /// The transaction that this token commits: its SHA-256, of which a prototype takes the RIPEMD-160 again.
+    /// The transaction that this token commits: its SHA-256; a prototype takes the RIPEMD-160 of that.
     pub fn transaction(&self, network: Network) -> TransactionId {
         let digest = Sha256::digest(self.0.expose());
         TransactionId(match network {
@@ -29,11 +29,11 @@ impl Token {
     }
 }
 
-/// The hash of a token: what a transaction is called on all nodes.
+/// The hash of a token, which names a transaction on all nodes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionId(Hash);
 
-/// Its length says which one it is, and so of which network.
+/// Its length shows which hash it is, and so which network it belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Hash {
     Sha256([u8; 32]),
@@ -63,7 +63,7 @@ impl TransactionId {
         hex::encode(self.bytes())
     }
 
-    /// Refuses the hash of another network: no token has it here. To be asked wherever a peer brings a new transaction.
+    /// Refuses the hash of another network: no token has it here. Call it wherever a peer brings a new transaction.
     pub(super) fn expect_on(&self, network: Network) -> Result<(), Rejection> {
         match (&self.0, network) {
             (Hash::Sha256(_), Network::Amiko) | (Hash::Ripemd160(_), Network::Prototype3) => Ok(()),
@@ -92,13 +92,14 @@ impl Serializable for TransactionId {
         if self == old { Ok(()) } else { patch.replace(self) }
     }
 
-    // It names no object.
+    // It contains no reference to an object.
     fn schema(_: &mut Schema) -> String {
         "custom".into()
     }
 }
 
-/// One half of a route as a channel knows it: `1` and the transaction on the payer's side, `0` and it on the payee's.
+/// The name of one half of a route on a channel: `1` and the transaction on the payer's side, `0` and the transaction
+/// on the payee's.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteId {
     /// The half between the payer and the meeting point.
@@ -151,7 +152,7 @@ impl Serializable for RouteId {
         if self == old { Ok(()) } else { patch.replace(self) }
     }
 
-    // It names no object.
+    // It contains no reference to an object.
     fn schema(_: &mut Schema) -> String {
         "custom".into()
     }

@@ -1,8 +1,8 @@
 //! Transactions: one half-route as it passes this node.
 //!
-//! Invariant: a transaction lives exactly as long as one of its neighbours may still say something about it that this
-//! node has to act on; when it goes, its claims on both links are gone or settled. One that found no way, or isn't wanted,
-//! has no claims any more, and is remembered for a moment, so that no half-route goes round in circles.
+//! Invariant: a transaction lives exactly as long as one of its neighbours may still send something about it that this
+//! node has to act on. When it goes, its claims on both links are released or settled. One that found no route, or
+//! isn't wanted, has no claims any more, and is remembered for a moment, so that no half-route runs in a cycle.
 
 use super::sabotage::{Sabotage, sabotaged};
 use super::{Link, LinkMessage, MeetingPoint, MeetingPointMessage, Payee, PayeeMessage, Payer, PayerMessage};
@@ -12,10 +12,10 @@ use amiko_core::prelude::*;
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// How long a node waits for a route, and for the lock after it.
+/// How long a node waits for a route, and then for the lock.
 const PATIENCE: Duration = secs(5);
 
-/// Which half-route, and which visit of it to this node: a route that comes back is another instance.
+/// A half-route, and its visit to this node: a route that comes back is another instance.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionKey {
     /// The half-route.
@@ -45,7 +45,7 @@ impl Key for TransactionKey {
     }
 }
 
-/// Who is next to this node on a half-route.
+/// A neighbour of this node on a half-route.
 #[derive(Debug, Clone, PartialEq, Serializable)]
 pub enum Neighbour {
     /// Another node.
@@ -55,17 +55,17 @@ pub enum Neighbour {
     },
     /// The payer, on this node.
     Payer {
-        /// Who pays.
+        /// The payer.
         id: Id<Payer>,
     },
     /// The payee, on this node.
     Payee {
-        /// Who is paid.
+        /// The payee.
         id: Id<Payee>,
     },
     /// A meeting point of this node, where the other half hasn't arrived yet.
     MeetingPoint {
-        /// Which one.
+        /// The meeting point.
         id: Id<MeetingPoint>,
     },
     /// The other half, met on this node.
@@ -75,7 +75,7 @@ pub enum Neighbour {
     },
 }
 
-/// Where a transaction is in its life.
+/// The phases of a transaction.
 ///
 /// ```mermaid
 /// stateDiagram-v2
@@ -93,7 +93,7 @@ pub enum Neighbour {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable, Phases)]
 #[amiko(rename_all = "camelCase")]
 pub enum TransactionPhase {
-    /// It looks for the meeting point.
+    /// It searches for the meeting point.
     #[amiko(next(Reserved, Ended))]
     Searching,
     /// The half-route stands; the amount is reserved.
@@ -102,49 +102,50 @@ pub enum TransactionPhase {
     /// The amount is locked.
     #[amiko(next(Requested, RollingBack))]
     Locked,
-    /// The token has come by: the way to the payee is settled, the way to the payer isn't yet.
+    /// The token has passed: the direction of the payee is settled, the direction of the payer isn't yet.
     Requested,
-    /// The way to the payee is rolled back. The amount on the way to the payer stays locked until that neighbour, whose money
-    /// it is, says what has become of it: it may have learnt the token meanwhile.
+    /// The direction of the payee is rolled back. The amount towards the payer stays locked until that neighbour, whose
+    /// money it is, reports its outcome: it may have learned the token in the meantime.
     RollingBack,
-    /// It found no way, or isn't wanted any more.
+    /// It found no route, or isn't wanted any more.
     Ended,
 }
 
-/// One half-route on this node. It goes from its source, away from the payer or the payee, onward to the meeting point.
+/// One half-route on this node. It runs from its source, which is towards the payer or the payee, onward to the meeting
+/// point.
 #[derive(Debug, Clone, PartialEq, Serializable)]
 #[amiko(key = TransactionKey, kind = "transaction", rename_all = "camelCase")]
 pub struct Transaction {
-    /// Where it is in its life.
+    /// Its phase.
     pub phase: TransactionPhase,
     /// How much.
     pub amount: u64,
-    /// Where it leads.
+    /// The meeting point that it leads to.
     pub meeting_point: Id<MeetingPoint>,
-    /// Where it came from.
+    /// The previous node.
     pub source: Neighbour,
-    /// Where it goes on.
+    /// The next node.
     pub onward: Option<Neighbour>,
     /// From when the amount is to be locked, in Unix seconds; on the payer's side known from the meeting point.
     pub start_time: Option<u64>,
-    /// Until when the amount is to be locked this side of the node.
+    /// Until when the amount is to be locked on this side of the node.
     pub end_time: Option<u64>,
     /// When the amount locked towards the payee goes back.
     pub commit_by: Option<u64>,
     /// When the amount locked towards the payer goes back.
     pub settle_by: Option<u64>,
-    /// The only link that may be tried first: for the two ends.
+    /// The only link to try first, for the two ends.
     pub via: Option<Id<Link>>,
     /// All links that it may try.
     pub links: Vec<Id<Link>>,
     /// How many of them it has tried.
     pub tried: u32,
-    /// It has given up one of them before that one answered: the half-route may be on its way there still.
+    /// It has given up a link that hadn't answered: the half-route may still be on its way there.
     #[amiko(default)]
     pub given_up: bool,
 }
 
-/// What is said to a transaction.
+/// The messages to a transaction.
 #[derive(Debug, Clone, PartialEq, Serializable)]
 pub enum TransactionMessage {
     /// By its source: look for the meeting point.
@@ -165,7 +166,7 @@ pub enum TransactionMessage {
         /// Until when.
         end_time: u64,
     },
-    /// From onward: no way, or no longer.
+    /// From onward: there is no route, or no longer.
     HaveNoRoute,
     /// By its source: not wanted any more.
     CancelRoute,
@@ -183,7 +184,7 @@ pub enum TransactionMessage {
     },
     /// From the payee's direction: the amount locked there has come back.
     Returned,
-    /// From the payer's direction: whose money it is has taken it back.
+    /// From the payer's direction: the owner of the money has taken it back.
     TakenBack,
     /// No route came in time.
     RouteTimeout,
@@ -193,7 +194,7 @@ pub enum TransactionMessage {
     CommitTimeout,
     /// The amount locked towards the payer belongs to that neighbour again.
     SettleTimeout,
-    /// Nobody looks for the half-route any more.
+    /// The memory of an ended half-route expires.
     Forget,
 }
 
@@ -250,7 +251,7 @@ impl StateMachine for Transaction {
                 self.release(cx);
                 Ok(())
             }
-            // Said before the other side knew that the amount is locked: what was locked is settled by other words.
+            // It was sent before the other side knew that the amount is locked: other messages settle what was locked.
             (TransactionMessage::HaveNoRoute | TransactionMessage::CancelRoute, Locked | Requested | RollingBack) => {
                 Ok(())
             }
@@ -270,7 +271,7 @@ impl Transaction {
         self.phase == TransactionPhase::Reserved
     }
 
-    /// A half-route that begins here, or comes by.
+    /// A half-route that begins here, or passes.
     pub fn new(source: Neighbour, amount: u64, meeting_point: Id<MeetingPoint>, via: Option<Id<Link>>) -> Self {
         Self {
             phase: TransactionPhase::Searching,
@@ -289,24 +290,24 @@ impl Transaction {
         }
     }
 
-    /// The same on the payee's side, where the times are known from the beginning.
+    /// A half-route on the payee's side, where the times are known from the beginning.
     #[must_use]
     pub fn with_times(mut self, start_time: u64, end_time: u64) -> Self {
         (self.start_time, self.end_time) = (Some(start_time), Some(end_time));
         self
     }
 
-    /// What is left of a half-route that was locked too late by the neighbour towards the payer: it is to give it back.
+    /// The rest of a half-route that the neighbour towards the payer has locked too late: that neighbour must take it back.
     pub(super) fn rolling_back(payer_side: Id<Link>, amount: u64) -> Self {
         let neighbour = Neighbour::Link { id: payer_side };
         let gone = Self::new(neighbour.clone(), amount, Id::new(""), None);
-        // There is nothing towards the payee any more: whichever half it is, the same neighbour answers.
+        // Nothing is left towards the payee: for either half, the same neighbour answers.
         Self { phase: TransactionPhase::RollingBack, onward: Some(neighbour), ..gone }
     }
 
     /// The ID of the next instance of a route on this node.
     pub fn next_id(node: &PaymentNode, route: RouteId) -> Id<Self> {
-        // Ends, because there are fewer instances than links.
+        // This terminates, because there are fewer instances than links.
         let ids = (0..).map(|instance| Id::<Self>::new(TransactionKey { route, instance }));
         let mut free = ids.skip_while(|id| node.transactions.contains(id));
         free.next().unwrap_or_else(|| Id::new(TransactionKey { route, instance: u32::MAX }))
@@ -346,7 +347,7 @@ impl Transaction {
         cx.node().links.iter().map(|(id, _)| id).filter(|id| !taken.contains(&id)).collect()
     }
 
-    /// Goes on to the next link; without one, back to the source.
+    /// Continues with the next link; if there is none, answers the source.
     fn try_next(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         cx.cancel("route");
         self.onward = None;
@@ -376,10 +377,10 @@ impl Transaction {
         self.end(cx)
     }
 
-    /// Without this memory a half-route that isn't wanted any more could go round a circle of nodes for ever: the word that it
-    /// isn't wanted would follow it, and each node have forgotten it when it comes by again. Whoever still looks for it gives
-    /// up within the same time. Where everybody who was asked has answered, nothing is on its way any more; and a node that has
-    /// much to remember rather forgets: then the time-outs alone slow the circle.
+    /// Without this memory, a half-route that isn't wanted any more could run round a cycle of nodes for ever: its
+    /// cancellation would follow it, and each node would have forgotten it when it comes by again. A node that still
+    /// searches for it gives up within the same time. If every node that was asked has answered, nothing is under way
+    /// any more. A node that has much to remember forgets instead: then only the time-outs slow the cycle.
     fn end(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         self.phase.enter(TransactionPhase::Ended)?;
         self.onward = None;
@@ -397,7 +398,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Whether a half-route has ended on this node a moment ago.
+    /// Whether a half-route has ended on this node recently.
     pub(super) fn has_ended(node: &PaymentNode, route: RouteId) -> bool {
         let instances = (0..=u32::try_from(node.links.len()).unwrap_or(u32::MAX))
             .map(|instance| TransactionKey { route, instance });
@@ -421,8 +422,8 @@ impl Transaction {
         }
     }
 
-    /// The payee's times come back from the meeting point: longer with each node towards the payer, shorter with each
-    /// towards the payee, so that every node learns the token before its own lock ends.
+    /// The payee's times come back from the meeting point, later with each node towards the payer and earlier with each
+    /// node towards the payee, so that every node learns the token before its own lock ends.
     fn have_route(&mut self, start: u64, end: u64, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
         let increment = cx.node().timeout_increment;
@@ -471,19 +472,19 @@ impl Transaction {
         }
         let node = cx.node();
         if matches!(self.towards_payer(route), Some(Neighbour::Link { .. })) && !node.network.tells_of_rollbacks() {
-            // Nobody will say that it is over. A neighbour that had the token in time has passed it on by then.
+            // Nobody will report the end. A neighbour that had the token in time has passed it on by then.
             self.settle_timer(node.timeout_increment, cx);
         }
         Ok(())
     }
 
-    /// The token comes by: the way to the payee is settled at once, the way to the payer when the payer says so.
+    /// The token passes: the direction of the payee is settled at once, that of the payer when the payer says so.
     fn request_commit(&mut self, token: &Token, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
         expect_token(token, route, cx)?;
         self.phase.enter(TransactionPhase::Requested)?;
         cx.cancel("commit");
-        // A neighbour is settled with at once. Somebody on this node is told when the amount has arrived on it.
+        // A neighbour is settled with at once. An end on this node is told when the amount has arrived.
         let arrives_later = matches!(self.towards_payer(route), Some(Neighbour::Link { .. }));
         match self.towards_payee(route) {
             Some(Neighbour::Payee { .. }) => {}
@@ -514,7 +515,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Whether what is next towards the payee is on this node, and is told only when the amount has arrived or is lost.
+    /// Whether the next hop towards the payee is on this node, and is told only when the amount has arrived or is lost.
     fn waits_for_arrival(&self, route: RouteId) -> bool {
         matches!(self.towards_payee(route), Some(Neighbour::Payee { .. } | Neighbour::Half { .. }))
     }
@@ -529,7 +530,7 @@ impl Transaction {
         }
     }
 
-    /// Takes back what is locked towards the payee: it is ours, and its time is over.
+    /// Takes back what is locked towards the payee: it is our money, and its time is over.
     fn roll_back_payee_side(&self, cx: &mut Cx<'_>) {
         let route = cx.id().key().route;
         match self.towards_payee(route) {
@@ -540,9 +541,9 @@ impl Transaction {
         }
     }
 
-    /// Gives up what is locked towards the payer. A neighbour there, whose money it is, may have learnt the token from
-    /// elsewhere: it is asked, and the lock stays until it answers. Time doesn't decide: its commit may be under way, however
-    /// late; and an honest neighbour always says what has become of it.
+    /// Gives up what is locked towards the payer. A neighbour there, whose money it is, may have learned the token from
+    /// elsewhere. So it is asked, and the lock stays until it answers. A timer can't decide: the neighbour's commit may
+    /// be under way, however late, and an honest neighbour always reports the outcome.
     fn roll_back_payer_side(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
         match self.towards_payer(route) {
@@ -560,14 +561,14 @@ impl Transaction {
         Ok(())
     }
 
-    /// So many seconds after the time of the lock towards the payer.
+    /// This many seconds after the time of the lock towards the payer.
     fn settle_timer(&self, grace: u64, cx: &mut Cx<'_>) {
         let at = Time::from_secs(self.settle_by.unwrap_or(0).saturating_add(grace)).max(cx.now());
         cx.timer("settle", at, TransactionMessage::SettleTimeout);
     }
 
-    /// The neighbour whose money it is says that it has it back. It may only once its time is over, or when it was asked:
-    /// before that this node may have paid onward.
+    /// The neighbour that owns the money reports that it has it back. This is allowed only after its time is over, or
+    /// when it was asked: before that, this node may have paid onward.
     fn taken_back(&mut self, cx: &mut Cx<'_>) {
         let over = self.settle_by.is_some_and(|at| cx.now() >= Time::from_secs(at));
         let on_this_node = !matches!(self.towards_payer(cx.id().key().route), Some(Neighbour::Link { .. }));

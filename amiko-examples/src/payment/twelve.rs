@@ -1,13 +1,13 @@
-//! The network of twelve nodes that the protocol's description has as its example.
+//! The network of twelve nodes from the example in the protocol's description.
 
 use super::{Address, Link, MeetingPoint, PaymentNode, PlainChannel};
 use amiko_core::prelude::*;
 
-/// Who is whose neighbour.
+/// The links between neighbours.
 pub const LINKS: [(usize, usize); 11] =
     [(0, 1), (1, 2), (2, 3), (2, 4), (2, 8), (8, 9), (4, 5), (5, 6), (5, 7), (5, 10), (10, 11)];
 
-/// Where payments meet: on node 4.
+/// The node where payments meet: node 4.
 pub const MEETING_POINT: &str = "Node4";
 
 /// The twelve nodes, one for each address: each link has one channel with these funds on both sides.
@@ -15,7 +15,7 @@ pub fn twelve_nodes(addresses: &[Address; 12], funds: u64) -> Vec<PaymentNode> {
     let link = |from: usize, to: usize| {
         let link = Link {
             remote_id: Some(Id::new(format!("link_to_{from}"))),
-            // One side dials, so that two sockets for one link are the exception.
+            // Only one side dials, so that two sockets for one link are the exception.
             peer: (from < to).then(|| addresses.get(to).map(ToString::to_string)).flatten(),
             channels: vec![Box::new(PlainChannel::open(funds, funds))],
             ..Link::default()

@@ -7,10 +7,10 @@ use amiko_core::{PeerAddress, PublicKey, ReadError, Reader, WriteError, Writer};
 use std::fmt;
 use std::str::FromStr;
 
-/// The port of a URL that names none.
+/// The default port of a URL.
 const DEFAULT_PORT: u16 = 4321;
 
-/// Where a node can be dialled.
+/// The address of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// A name or an IP address; an IPv6 address without its brackets.
@@ -23,24 +23,24 @@ pub struct Address {
 /// keys, `amikolink://HOST[:PORT]/LINK_NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkUrl {
-    /// Whom to expect there.
+    /// The key to expect there.
     pub key: Option<PublicKey>,
-    /// Who invites.
+    /// The inviting node.
     pub address: Address,
-    /// What the link is called there.
+    /// The name of the link there.
     pub link: Id<Link>,
-    /// What binds the link to whoever shows it first; none in the URL of a link that has its neighbour.
+    /// The secret that binds the link to the first peer that shows it; `None` in the URL of a link that has its neighbour.
     pub invitation: Option<Invitation>,
 }
 
-/// `amikopay://KEY@HOST[:PORT]/PAYMENT_ID`: a request to pay. On a network without keys, without one.
+/// `amikopay://KEY@HOST[:PORT]/PAYMENT_ID`: a request to pay. On a network without keys, without `KEY@`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentUrl {
-    /// Whom to expect there.
+    /// The key to expect there.
     pub key: Option<PublicKey>,
-    /// Who wants to be paid.
+    /// The payee's node.
     pub address: Address,
-    /// What the payment is called there.
+    /// The name of the payment there.
     pub payment: Id<Payee>,
 }
 
@@ -106,7 +106,7 @@ fn split(
     Ok((key, address.parse().map_err(|_| error())?, name.into()))
 }
 
-/// `KEY@`, where there is one.
+/// `KEY@`, if there is one.
 struct Owner<'a>(&'a Option<PublicKey>);
 
 impl fmt::Display for Owner<'_> {
@@ -115,7 +115,7 @@ impl fmt::Display for Owner<'_> {
     }
 }
 
-/// With the secret of the invitation, which isn't seen in `Debug`: this text goes to the neighbour, and nowhere else.
+/// With the secret of the invitation, which `Debug` doesn't show: this text goes to the neighbour and nowhere else.
 impl fmt::Display for LinkUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "amikolink://{}{}/{}", Owner(&self.key), self.address, self.link.key())?;
@@ -123,7 +123,7 @@ impl fmt::Display for LinkUrl {
     }
 }
 
-/// What stands before the secret of an invitation.
+/// The marker before the secret of an invitation.
 const SECRET: &str = "?invitation=";
 
 impl FromStr for LinkUrl {
@@ -152,7 +152,7 @@ impl fmt::Display for PaymentUrl {
 }
 
 impl PaymentUrl {
-    /// Where the runtime dials the payee, and whom it expects there. A payer doesn't say who it is.
+    /// The address at which the runtime dials the payee, with the expected key. A payer stays anonymous.
     pub(super) fn dial(&self) -> String {
         let place = self.address.to_string();
         self.key.map_or(place.clone(), |key| PeerAddress::Anonymous { key, place }.to_string())
@@ -184,7 +184,7 @@ macro_rules! as_text {
                 input.text()?.parse().map_err(|error: UrlError| before.invalid(error.to_string()))
             }
 
-            // It names no object.
+            // It contains no reference to an object.
             fn schema(_: &mut Schema) -> String {
                 "custom".into()
             }

@@ -1,6 +1,6 @@
 //! What can be wrong with an encrypted stream.
 //!
-//! Invariant: an error says which rule was broken, and nothing of what was sent.
+//! Invariant: an error names the rule that was broken, and contains nothing that was sent.
 
 use std::error::Error;
 use std::fmt;
@@ -10,30 +10,30 @@ use std::io;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NoiseError {
-    /// The address that was to be dialled says nothing of whom to expect there.
+    /// The address to dial doesn't say which key to expect.
     NobodyExpected,
-    /// The first byte of whoever dialled begins no handshake that this version knows.
+    /// The dialler's first byte begins no handshake that this version knows.
     Pattern {
         /// The byte.
         found: u8,
     },
-    /// A message of the handshake isn't what somebody with the right keys would have sent.
+    /// A message of the handshake isn't one that a peer with the right keys would have sent.
     Handshake,
     /// The stream ended inside the handshake.
     HandshakeTruncated,
-    /// A frame isn't the next one that the peer has encrypted: it was altered, replayed, reflected, or others before it
+    /// A frame isn't the next one that the peer has encrypted: it was altered, replayed, reflected, or frames before it
     /// are missing.
     Frame,
     /// The stream ended inside a frame.
     FrameTruncated,
-    /// A frame is empty, or longer than frames may be.
+    /// A frame is empty, or longer than allowed.
     Length {
-        /// Bytes that it was said to have.
+        /// Its announced length in bytes.
         found: usize,
-        /// Bytes that it may have.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The operating system gives no random numbers, or the stream has used up its counters.
+    /// The operating system provides no random numbers, or the stream has used up its counters.
     Unencrypted,
 }
 

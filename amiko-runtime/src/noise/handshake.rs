@@ -1,7 +1,7 @@
-//! The handshake: who dials says which one, and both sides know then whom they talk to.
+//! The handshake. The dialler chooses which one; afterwards each side knows whom it talks to.
 //!
-//! Invariant: a stream comes out only when every message of the handshake was right; nothing that the peer sends is
-//! answered before it was checked, and each message has a fixed length, so that nobody can ask for memory.
+//! Invariant: it returns a stream only if every message of the handshake was right. Nothing that the peer sends is
+//! answered before it is checked, and each message has a fixed length, so nobody can make this side allocate memory.
 
 use super::error::NoiseError;
 use super::stream::NoiseStream;
@@ -12,23 +12,23 @@ use snow::{Builder, HandshakeState};
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// Bytes of a public key.
+/// Bytes in a public key.
 const KEY: usize = 32;
 
-/// What both sides have to mean by the bytes that follow, and the version of that.
+/// Names the protocol that follows, and its version: both sides must agree on it.
 const PROLOGUE: &[u8] = b"amiko-net 1 ";
 
 /// Which side proves what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pattern {
-    /// Both sides prove their keys; the dialler's is seen by nobody but the peer.
+    /// Both sides prove their keys; only the peer sees the dialler's.
     Mutual,
     /// The dialler stays anonymous.
     Anonymous,
 }
 
 impl Pattern {
-    /// The first byte of whoever dials.
+    /// The first byte that the dialler sends.
     const fn byte(self) -> u8 {
         match self {
             Self::Mutual => 1,
@@ -51,7 +51,7 @@ impl Pattern {
         }
     }
 
-    /// Bytes of each message, the dialler's first.
+    /// The length of each message in bytes, the dialler's first.
     const fn messages(self) -> &'static [usize] {
         match self {
             // e, es; e, ee; s, se
@@ -61,7 +61,7 @@ impl Pattern {
         }
     }
 
-    /// The side that dials knows whom it expects.
+    /// The dialler knows which key it expects.
     fn begin(self, key: &SecretKey, expected: Option<PublicKey>) -> Result<HandshakeState, snow::Error> {
         let prologue = [PROLOGUE, &[self.byte()], self.name().as_bytes()].concat();
         let mut builder = Builder::new(self.name().parse()?).prologue(&prologue)?;
@@ -75,7 +75,7 @@ impl Pattern {
     }
 }
 
-/// The side that dials.
+/// The dialler's side.
 pub(super) async fn initiate<S: Stream>(
     stream: S,
     pattern: Pattern,
@@ -86,7 +86,7 @@ pub(super) async fn initiate<S: Stream>(
     Ok(shake(stream, pattern, state, &[pattern.byte()]).await?.0)
 }
 
-/// The side that was dialled. Gives who the peer is, unless that wants to be nobody.
+/// The listener's side. Returns the peer's key, unless the peer is anonymous.
 pub(super) async fn respond<S: Stream>(
     mut stream: S,
     key: &SecretKey,
@@ -110,7 +110,7 @@ async fn shake<S: Stream>(
     for &length in pattern.messages() {
         let message = buffer.get_mut(..length).ok_or(NoiseError::Handshake)?;
         if state.is_my_turn() {
-            // It fails where there are no random numbers for the key of this handshake.
+            // It fails if there are no random numbers for the key of this handshake.
             state.write_message(&[], message).map_err(|_| NoiseError::Unencrypted)?;
             leaving.extend_from_slice(message);
             stream.write_all(&leaving).await?;

@@ -1,6 +1,6 @@
 //! The key that a node proves itself with.
 //!
-//! Invariant: it is shown by nothing but [`SecretKey::expose`], and wiped from memory when it is dropped.
+//! Invariant: only [`SecretKey::expose`] shows it, and it is wiped from memory on drop.
 
 use amiko_core::PublicKey;
 use curve25519_dalek::MontgomeryPoint;
@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use zeroize::Zeroizing;
 
-/// The secret half of a node's key: whoever has it is this node.
+/// The secret half of a node's key: anyone who has it can act as this node.
 ///
 /// ```
 /// use amiko_runtime::SecretKey;
@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 pub struct SecretKey(Zeroizing<[u8; 32]>);
 
 impl SecretKey {
-    /// The key of these bytes; any 32 are one.
+    /// The key with these bytes; any 32 bytes are one.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
     }
@@ -29,19 +29,19 @@ impl SecretKey {
     /// A new key.
     ///
     /// # Errors
-    /// The operating system gives no random numbers.
+    /// The operating system provides no random numbers.
     pub fn generate() -> io::Result<Self> {
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *bytes).map_err(io::Error::other)?;
         Ok(Self(bytes))
     }
 
-    /// The half that others may know.
+    /// The public half.
     pub fn public(&self) -> PublicKey {
         PublicKey::new(MontgomeryPoint::mul_base_clamped(*self.0).to_bytes())
     }
 
-    /// The bytes: whoever calls this answers for where they go.
+    /// The bytes. The caller is responsible for where they go.
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
     }

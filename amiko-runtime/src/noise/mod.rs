@@ -1,7 +1,7 @@
-//! Encryption, and who is who: the Noise protocol over another transport.
+//! Encryption and authentication: the Noise protocol over another transport.
 //!
-//! Invariant: no byte of an application goes over the wire, and none that comes over the wire reaches it, but encrypted
-//! with keys that only the two ends of this one stream have.
+//! Invariant: the bytes of an application cross the wire only encrypted, with keys that only the two ends of this one
+//! stream have, and nothing else from the wire reaches the application.
 
 mod error;
 mod handshake;
@@ -22,14 +22,15 @@ use handshake::Pattern;
 use std::io;
 use std::net::SocketAddr;
 
-/// Bytes by which a text grows when it is encrypted: they prove that it wasn't altered.
+/// Bytes that encryption adds to a text: they prove that it wasn't altered.
 const TAG: usize = 16;
 
-/// A transport that encrypts, and on which peers prove who they are: [Noise](https://noiseprotocol.org/noise.html) over TCP,
-/// or over another transport.
+/// A transport that encrypts, and on which peers prove who they are: [Noise](https://noiseprotocol.org/noise.html) over
+/// TCP or another transport.
 ///
-/// An address says whom to expect, and as whom to come, see [`PeerAddress`]: at `KEY@HOST:PORT` both sides prove their keys
-/// (`Noise_XK`), at `anonymous:KEY@HOST:PORT` the dialler stays unknown (`Noise_NK`). Nobody is dialled without a key.
+/// An address says which key to expect, and whether to prove one's own, see [`PeerAddress`]: at `KEY@HOST:PORT` both
+/// sides prove their keys (`Noise_XK`), at `anonymous:KEY@HOST:PORT` the dialler stays anonymous (`Noise_NK`). An
+/// address without a key isn't dialled.
 ///
 /// ```
 /// use amiko_runtime::{Noise, SecretKey, Transport};
@@ -65,11 +66,11 @@ const TAG: usize = 16;
 ///
 /// # On the wire
 ///
-/// Whoever dials sends one byte, 1 for `Noise_XK_25519_ChaChaPoly_SHA256` or 2 for `Noise_NK_25519_ChaChaPoly_SHA256`, and then
-/// the handshake of that name with empty payloads and the prologue `amiko-net 1 `, the byte, and the name. SHA-256 is the
-/// hash of the other parts of a node too, and that of BOLT 8: one assumption less. After it, each frame is its length (two
-/// bytes, the higher one first, encrypted to 18) and its text (at most 65,535 bytes encrypted). Each direction counts its
-/// encryptions, and has a new key after each 1,000 of them.
+/// The dialler sends one byte, 1 for `Noise_XK_25519_ChaChaPoly_SHA256` or 2 for `Noise_NK_25519_ChaChaPoly_SHA256`,
+/// and then the handshake of that name with empty payloads and the prologue `amiko-net 1 `, the byte, and the name.
+/// SHA-256 is also the hash of the other parts of a node, and of BOLT 8: one assumption less. After the handshake, each
+/// frame is its length (two bytes, big-endian, 18 bytes encrypted) and its text (at most 65,535 bytes encrypted). Each
+/// direction counts its encryptions, and has a new key after each 1,000 of them.
 #[derive(Debug, Clone)]
 pub struct Noise<T = Tcp> {
     transport: T,
@@ -108,7 +109,7 @@ impl<T: Transport> Transport for Noise<T> {
     }
 
     async fn handshake(&self, incoming: T::Incoming) -> io::Result<(Self::Stream, Option<PublicKey>)> {
-        // Whom the transport below knows, it knows for itself only.
+        // The transport below may know the peer, but proves nothing to this one.
         let (stream, _) = self.transport.handshake(incoming).await?;
         handshake::respond(stream, &self.key).await
     }

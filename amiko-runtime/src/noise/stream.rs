@@ -1,8 +1,8 @@
 //! An encrypted stream, after its handshake.
 //!
-//! Invariant: what is read was encrypted by the peer, for this stream and this direction, in this order and without gaps;
-//! after the first frame that wasn't, nothing is read any more. At most one frame and one read are kept of what arrives, and
-//! one frame of what leaves.
+//! Invariant: everything that is read was encrypted by the peer, for this stream and this direction, in this order and
+//! without gaps; after the first frame that wasn't, nothing more is read. It keeps at most one frame and one read of
+//! incoming data, and one frame of outgoing data.
 
 use super::TAG;
 use super::error::NoiseError;
@@ -19,20 +19,20 @@ const HEAD: usize = 2 + TAG;
 /// Bytes of the longest frame, encrypted; a frame carries 16 less.
 pub(super) const FRAME: usize = 65_535;
 
-/// Bytes that one frame carries at the most.
+/// The most bytes that one frame carries.
 pub(super) const LONGEST: usize = FRAME - TAG;
 
-/// Encryptions under one key. It is even, so that the two of one frame, its length and its text, have the same key.
+/// Encryptions under one key. It is even, so that the length and the text of a frame have the same key.
 pub(super) const REKEY: u64 = 1_000;
 
-/// Bytes that are read at once, where a frame doesn't need more: usually whole frames, with one call.
+/// Bytes per read, if a frame doesn't need more: usually whole frames, with one call.
 const READ: usize = 8 << 10;
 
-/// What of a frame comes next.
+/// The part of a frame that comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Head,
-    /// Of so many bytes, encrypted.
+    /// The text, of this many encrypted bytes.
     Body(usize),
     /// Nothing: the frame before wasn't right.
     Nothing(NoiseError),
@@ -43,14 +43,14 @@ pub struct NoiseStream<S> {
     stream: S,
     keys: TransportState,
     part: Part,
-    /// What was read and not decrypted yet: that between the two offsets.
+    /// Bytes that were read and aren't decrypted yet: those between the two offsets.
     arriving: Vec<u8>,
     opened: usize,
     arrived: usize,
-    /// What was decrypted, and how much of it was taken.
+    /// Decrypted bytes, and how many of them were taken.
     text: Vec<u8>,
     taken: usize,
-    /// A frame that is being sent, and how much of it was.
+    /// The frame that is being sent, and how much of it was sent.
     leaving: Vec<u8>,
     left: usize,
 }
@@ -76,7 +76,7 @@ impl<S> NoiseStream<S> {
         &self.stream
     }
 
-    /// Bytes of the part that comes next.
+    /// The length of the part that comes next, in bytes.
     fn needed(&self) -> usize {
         match self.part {
             Part::Head => HEAD,
@@ -85,7 +85,7 @@ impl<S> NoiseStream<S> {
         }
     }
 
-    /// Takes the part of a frame that has arrived, and says which comes next.
+    /// Takes the part of a frame that has arrived, and returns which comes next.
     fn open(&mut self) -> Result<Part, NoiseError> {
         let end = self.opened + self.needed();
         let part = self.arriving.get(self.opened..end).ok_or(NoiseError::Frame)?;
@@ -133,7 +133,7 @@ impl<S> NoiseStream<S> {
 }
 
 impl<S: Stream> NoiseStream<S> {
-    /// Reads the part of a frame that comes next. Gives whether there was one.
+    /// Reads the part of a frame that comes next. Returns whether there was one.
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         while self.arrived - self.opened < self.needed() {
             self.arriving.copy_within(self.opened..self.arrived, 0);
@@ -144,7 +144,7 @@ impl<S: Stream> NoiseStream<S> {
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
             let read = buffer.filled().len();
             if read == 0 {
-                // Between two frames the stream may end; what was said by then was said.
+                // The stream may end between two frames; everything sent before is complete.
                 let whole = self.part == Part::Head && self.arrived == 0;
                 return Poll::Ready(if whole { Ok(false) } else { Err(NoiseError::FrameTruncated.into()) });
             }
@@ -160,7 +160,7 @@ impl<S: Stream> NoiseStream<S> {
         Poll::Ready(Ok(true))
     }
 
-    /// Sends the frame that is being sent to its end.
+    /// Sends the rest of the current frame.
     fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.left < self.leaving.len() {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.leaving[self.left..]))? {

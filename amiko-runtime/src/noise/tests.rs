@@ -1,4 +1,4 @@
-//! Streams whose bytes the test has in its hands: flipped, cut, repeated, sent back.
+//! Streams whose bytes the test controls: flipped, cut, repeated, sent back.
 
 use super::handshake::{Pattern, initiate, respond};
 use super::stream::{FRAME, LONGEST, REKEY};
@@ -20,14 +20,14 @@ fn key(seed: u8) -> SecretKey {
 
 fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // One that hangs fails instead.
+    // A test that hangs fails instead.
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), test).await.unwrap() })
 }
 
 type Dialled = io::Result<NoiseStream<DuplexStream>>;
 type Answered = io::Result<(NoiseStream<DuplexStream>, Option<PublicKey>)>;
 
-/// A dialler of key 1 and a listener of key 2, and between them whatever the test does with the bytes.
+/// A dialler with key 1 and a listener with key 2; the test controls the bytes between them.
 async fn meet<R>(pattern: Pattern, wire: impl AsyncFnOnce(DuplexStream, DuplexStream) -> R) -> (Dialled, Answered, R) {
     let (dialler, near) = duplex(1 << 20);
     let (far, listener) = duplex(1 << 20);
@@ -35,7 +35,7 @@ async fn meet<R>(pattern: Pattern, wire: impl AsyncFnOnce(DuplexStream, DuplexSt
     tokio::join!(initiate(dialler, pattern, &one, two.public()), respond(listener, &two), wire(near, far))
 }
 
-/// Two streams that found each other, and the wire between them.
+/// Two streams after their handshake, and the wire between them.
 async fn connected(pattern: Pattern) -> (NoiseStream<DuplexStream>, NoiseStream<DuplexStream>, Wire) {
     let lengths = match pattern {
         Pattern::Mutual => (49, 48, 64),
@@ -54,7 +54,7 @@ async fn connected(pattern: Pattern) -> (NoiseStream<DuplexStream>, NoiseStream<
     (dialled.unwrap(), answered, wire)
 }
 
-/// The ends of the wire that the two streams don't have.
+/// The test's ends of the wire.
 struct Wire {
     near: DuplexStream,
     far: DuplexStream,
@@ -85,7 +85,7 @@ async fn say(stream: &mut NoiseStream<DuplexStream>, text: &[u8]) {
     stream.flush().await.unwrap();
 }
 
-/// What comes until the stream ends, and how it ends.
+/// What arrives until the stream ends, and how it ends.
 async fn hear(stream: &mut NoiseStream<DuplexStream>) -> (Vec<u8>, Result<(), NoiseError>) {
     let mut text = Vec::new();
     loop {
@@ -179,7 +179,7 @@ fn a_first_byte_that_begins_no_handshake_ends_the_stream() {
     });
 }
 
-/// Carries bytes one way until they end, and changes one of them.
+/// Carries bytes in one direction until they end, and changes one of them.
 async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, change: Option<(usize, u8)>) {
     let mut position = 0;
     while let Ok(mut byte) = from.read_u8().await {
@@ -196,7 +196,7 @@ async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin
     drop(to.shutdown().await);
 }
 
-/// What both sides say and hear if the byte at `at`, counted over all that the dialler sends, or the listener, is changed.
+/// What both sides send and receive if the byte at `at`, counted over all that the dialler or the listener sends, is changed.
 async fn changed(pattern: Pattern, of_dialler: bool, at: usize, by: u8) {
     let (one, two) = (key(1), key(2));
     let (dialler, near) = duplex(1024);
@@ -246,7 +246,7 @@ fn a_byte_that_was_changed_anywhere_is_noticed_and_nothing_false_is_heard() {
             for at in 0..48 + frame(5) {
                 changed(pattern, false, at, 1 << (at % 8)).await;
             }
-            // The byte that says which handshake it is becomes that of the other one.
+            // The byte that chooses the handshake becomes that of the other one.
             changed(pattern, true, 0, 3).await;
         }
     });
@@ -306,7 +306,7 @@ fn a_frame_that_is_replayed_left_out_or_sent_back_ends_the_stream() {
             let (_one, mut two, mut wire, first, _) = two_frames().await;
             wire.far.write_all(&[first.clone(), first].concat()).await.unwrap();
             assert_eq!(hear(&mut two).await, (b"one".to_vec(), Err(NoiseError::Frame)));
-            // Put in; and what follows the error isn't read, though it would be right.
+            // Inserted. What follows the error isn't read, although it would be valid.
             let (_one, mut two, mut wire, first, _) = two_frames().await;
             wire.far.write_all(&[vec![0; HEAD], first].concat()).await.unwrap();
             for _ in 0..2 {
@@ -328,7 +328,7 @@ fn a_frame_that_is_replayed_left_out_or_sent_back_ends_the_stream() {
 fn a_handshake_that_is_replayed_or_sent_back_gets_nowhere() {
     run(async {
         for pattern in PATTERNS {
-            // Everything that a dialler once said, said again by somebody else.
+            // Everything that a dialler once sent, replayed by somebody else.
             let recorded = {
                 let (dialler, near) = duplex(1024);
                 let (far, listener) = duplex(1024);
@@ -362,7 +362,7 @@ fn a_handshake_that_is_replayed_or_sent_back_gets_nowhere() {
             let expected = if pattern == Pattern::Mutual { NoiseError::Handshake } else { NoiseError::Frame };
             assert_eq!(error, expected);
 
-            // A dialler that hears its own words.
+            // A dialler that receives its own bytes.
             let (dialler, mut near) = duplex(1024);
             let echo = async {
                 let said = take(&mut near, 49).await;
@@ -375,7 +375,7 @@ fn a_handshake_that_is_replayed_or_sent_back_gets_nowhere() {
     });
 }
 
-/// A listener of another make: only what is written down about the wire.
+/// An independent listener, written from the documentation of the wire alone.
 async fn by_hand(wire: &mut DuplexStream) -> TransportState {
     let name = "Noise_XK_25519_ChaChaPoly_SHA256";
     let prologue = [b"amiko-net 1 \x01", name.as_bytes()].concat();
@@ -405,7 +405,7 @@ fn keys_change_after_each_thousand_encryptions_in_each_direction() {
             dialled.flush().await.unwrap();
             let sent = take(&mut wire, frame(1)).await;
             if number > 0 && number.is_multiple_of(REKEY / 2) {
-                // The key of before doesn't open it any more.
+                // The previous key doesn't open it any more.
                 assert!(keys.read_message(&sent[..HEAD], &mut text).is_err(), "frame {number}");
                 keys.rekey_incoming();
                 keys.rekey_outgoing();
@@ -443,7 +443,7 @@ fn nothing_shows_a_secret_key() {
     assert!(!shown.contains("ab, ") && !shown.contains("171") && !shown.contains("abab"), "{shown}");
 }
 
-/// A stream that counts the reads that gave something.
+/// A stream that counts the reads that returned data.
 struct Counting {
     stream: DuplexStream,
     reads: usize,

@@ -1,6 +1,6 @@
 //! The event loop: the one place where the engine, the callers and the sockets meet.
 //!
-//! Invariant: outputs are handed on in [`Runtime::release`] only, which asks the engine for those that may leave; and a
+//! Invariant: outputs are passed on only in [`Runtime::release`], which asks the engine for those that may leave; and a
 //! socket is bound to a connection, and a question answered, only when nothing waits for a sync.
 
 mod network;
@@ -26,12 +26,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
-/// The longest time between two looks at the clock while a timer is set: the clock may be put forward meanwhile.
+/// The longest time between two looks at the clock while a timer is set: the clock may be put forward in between.
 const RECHECK: Duration = Duration::from_secs(1);
 
 /// What the loop does next.
 enum Input<N: Node, S: Store, T: Transport> {
-    /// What came of the sync that was under way.
+    /// The outcome of the sync that was under way.
     Done(<S::Work as Work>::Done),
     Call(Call<N, S>),
     Signal(Signal<T>),
@@ -39,7 +39,7 @@ enum Input<N: Node, S: Store, T: Transport> {
     Stop,
 }
 
-/// A command that was carried out, or not, and whose caller is told when that is on disk.
+/// A command that was carried out or rejected. Its caller is told when the outcome is on disk.
 struct Pending<N: Node> {
     /// The version that its outcome rests on.
     version: Version,
@@ -47,7 +47,7 @@ struct Pending<N: Node> {
     outcome: Result<Vec<N::Reply>, CommandError>,
 }
 
-/// What a caller wants to know when everything before it is on disk.
+/// A question to be answered when everything before it is on disk.
 enum Asked<N: Node, S: Store> {
     State(Question<N, S>),
     Connected(oneshot::Sender<Vec<String>>),
@@ -55,21 +55,21 @@ enum Asked<N: Node, S: Store> {
 
 /// A node on the network: an engine, and the one event loop around it.
 ///
-/// It needs a tokio runtime with I/O and time, of either kind; [`Runtime::run`] is one task, and the sockets are others. All of
-/// them can be moved between threads, so that `tokio::spawn(runtime.run())` works everywhere.
+/// It needs a tokio runtime of either kind, with I/O and time enabled. [`Runtime::run`] is one task, and each socket is
+/// another. All of them are `Send`, so `tokio::spawn(runtime.run())` works everywhere.
 pub struct Runtime<P: Protocol, S: Store, T: Transport> {
     engine: Engine<P::Node, S>,
-    /// Not there before the loop runs.
+    /// `None` until the loop runs.
     disk: Option<Disk<S::Work>>,
-    /// Inputs since the last sync was begun.
+    /// Inputs since the last sync began.
     gathered: usize,
-    /// When the last sync that was more than a write was begun.
+    /// When the last sync that was more than a write began.
     synced: Instant,
     protocol: P,
     settings: NetSettings,
     conversations: Conversations,
     sockets: Sockets<T>,
-    /// What the time of sockets counts from.
+    /// The start of the clock for sockets.
     begun: Instant,
     listener: Option<T::Listener>,
     address: Option<SocketAddr>,
@@ -149,13 +149,13 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         self.handle.clone()
     }
 
-    /// Runs the node until it is told to stop; then makes everything durable once more and gives the engine back.
+    /// Runs the node until it is told to stop, then makes everything durable once more and returns the engine.
     ///
     /// # Errors
-    /// The disk failed. Nothing that isn't on disk has left; the state is to be opened anew.
+    /// The disk failed. Nothing that isn't on disk has left. Open the state anew.
     pub async fn run(mut self) -> Result<Engine<P::Node, S>, RunError> {
         let outcome = self.serve().await;
-        // What is still being written is written to its end, and nobody is told of it.
+        // A write under way is completed, but nobody is told of it.
         self.disk = None;
         if let Err(error) = outcome {
             for (_, Pending { answer, .. }) in std::mem::take(&mut self.pending) {
@@ -201,7 +201,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         let due = self.engine.next_due().map(|due| (due - now).min(RECHECK));
         let sync_due = self.sync_due();
         let look_due = self.conversations.poll_timeout().map(|at| at.saturating_sub(self.moment()));
-        // The next group is full: it waits for the one before it.
+        // When the next group is full, it waits for the one before it.
         let room = self.gathered < self.settings.group.max(1);
         let disk = self.disk.as_mut().filter(|disk| disk.is_busy());
         let busy = disk.is_some();
@@ -222,7 +222,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         })
     }
 
-    /// Takes this input and what else is waiting, to be made durable at once.
+    /// Takes this input and the ones that are waiting, to be made durable with one sync.
     async fn turn(&mut self, first: Input<P::Node, S, T>) -> Result<(), RunError> {
         let mut input = Some(first);
         for count in self.gathered..self.settings.group.max(self.gathered + 1) {
@@ -238,7 +238,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         Ok(())
     }
 
-    /// What waits already: callers and peers take turns, so that neither can keep out the other.
+    /// The next input that is waiting already. Callers and peers take turns, so neither can starve the other.
     fn queued(&mut self, call_first: bool) -> Option<Input<P::Node, S, T>> {
         let call = |this: &mut Self| this.calls.try_recv().ok().map(Input::Call);
         let signal = |this: &mut Self| this.signals.try_recv().ok().map(Input::Signal);
@@ -276,7 +276,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         Ok(())
     }
 
-    /// Runs an event now. If the store has to write first what it holds, it does; if it fails, so does the loop.
+    /// Runs an event now. If the store must write its buffer first, it does; if that fails, the loop ends.
     async fn attempt<R>(
         &mut self,
         mut event: impl FnMut(&mut Engine<P::Node, S>, Time) -> Result<R, EventError>,
@@ -294,7 +294,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         }
     }
 
-    /// Hands on what may leave, and gives the disk what has happened, if it has nothing to do.
+    /// Passes on what may leave, and starts the next sync if the disk is idle.
     fn advance(&mut self) -> Result<(), RunError> {
         self.release();
         let Some(disk) = self.disk.as_mut().filter(|disk| !disk.is_busy()) else { return Ok(()) };
@@ -314,8 +314,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         }
         match work.map_err(RunError::Sync)? {
             Some(work) if durable => disk.give(work).map_err(|Gone| RunError::DiskThread)?,
-            // What is only written goes to the memory of the operating system: that takes less time than to ask another
-            // thread for it.
+            // A write without a sync goes to the memory of the operating system. That takes less time than handing it
+            // to another thread.
             Some(work) => {
                 self.end_sync(work.run())?;
                 self.release();
@@ -326,7 +326,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         Ok(())
     }
 
-    /// How long until what was only written has to be synced.
+    /// The time until what was only written has to be synced.
     fn sync_due(&self) -> Option<Duration> {
         match self.settings.durability {
             Durability::Interval(interval) if self.engine.durable() < self.engine.released() => {
@@ -340,7 +340,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         self.engine.end_sync(done).map_err(RunError::Sync)
     }
 
-    /// Makes what has happened durable, and hands on what it caused: nothing is left that waits for a sync.
+    /// Makes all events durable and passes on their outputs: afterwards nothing waits for a sync.
     async fn settle(&mut self) -> Result<(), RunError> {
         loop {
             self.wait_for_disk().await?;
@@ -360,7 +360,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         Ok(())
     }
 
-    /// The last settling: whatever durability is wanted, everything is put on disk.
+    /// The last settling: puts everything on disk, whatever the durability setting.
     async fn finish(&mut self) -> Result<(), RunError> {
         self.settings.durability = Durability::Always;
         while self.engine.unsynced() {
@@ -374,7 +374,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         Ok(())
     }
 
-    /// Hands on what may leave, in order.
+    /// Passes on what may leave, in order.
     fn release(&mut self) {
         for output in self.engine.outputs() {
             self.hand_on(output);
@@ -389,7 +389,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         }
     }
 
-    /// Answers questions about the state: what they see is on disk.
+    /// Answers questions about the state. What they see is on disk.
     async fn answer(&mut self) -> Result<(), RunError> {
         if self.asked.is_empty() {
             return Ok(());
@@ -430,8 +430,8 @@ async fn wait(due: Option<Duration>) {
     }
 }
 
-/// Random bytes for pauses, and for what decides between two sockets; zeros where the operating system has none, which costs
-/// some attempts and no more.
+/// Random bytes for back-off, and for the tie-break between two sockets. Zeros if the operating system has none: that
+/// costs a few attempts and no more.
 fn random() -> u64 {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_or(0, |()| u64::from_ne_bytes(bytes))

@@ -1,6 +1,6 @@
-//! What the sockets tell the conversations, and what those want done with sockets.
+//! Carries events from sockets to the conversations, and carries out what the conversations ask of sockets.
 //!
-//! Invariant: everything that sockets have to do with connections is decided by the conversations; this only obeys.
+//! Invariant: the conversations decide everything about connections; this module only obeys them.
 
 use super::Runtime;
 use crate::error::RunError;
@@ -11,7 +11,7 @@ use amiko_core::engine::{EventError, SyncError};
 use amiko_core::store::Store;
 
 impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
-    /// The time of sockets, which no clock is put forward for.
+    /// The clock for sockets. Unlike the node's clock, it can't be set.
     pub(super) fn moment(&self) -> Moment {
         self.begun.elapsed()
     }
@@ -24,7 +24,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                     let socket = self.conversations.handle_accepted(peer.to_string(), now);
                     self.sockets.accept(socket, incoming, place);
                 }
-                // Those that are there are worth more than one more.
+                // The sockets that are open take precedence over a new one.
                 None => {
                     let reason = Refusal::Address { limit: self.settings.sockets_per_address.max(1) };
                     self.settings.tell(&Event::Refused { peer: peer.to_string(), reason });
@@ -40,7 +40,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                 self.conversations.handle_dialled(socket, Err(DialError::from(error)), now);
             }
             Signal::Proven { socket, key } => self.conversations.handle_proven(socket, key),
-            // Its place is free again when it has been processed.
+            // The place is free again once the line has been processed.
             Signal::Line { socket, line, place: _place } => {
                 self.conversations.handle_line(socket, line);
                 return self.converse().await;
@@ -51,7 +51,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         self.converse().await
     }
 
-    /// Has the conversations work on what came in.
+    /// Lets the conversations process what came in.
     async fn converse(&mut self) -> Result<(), RunError> {
         loop {
             let (now, time) = (self.moment(), (self.settings.clock)());
@@ -68,7 +68,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         Ok(())
     }
 
-    /// Looks after peers that have been silent, and dials those whose pause is over.
+    /// Checks peers that have been silent, and dials those whose back-off is over.
     pub(super) fn look_after(&mut self) {
         let now = self.moment();
         if self.conversations.poll_timeout().is_some_and(|at| at <= now) {
@@ -77,7 +77,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         }
     }
 
-    /// Does with sockets what the conversations want done.
+    /// Carries out the socket actions that the conversations ask for.
     pub(super) fn obey(&mut self) {
         while let Some(action) = self.conversations.poll_action() {
             match action {
@@ -92,7 +92,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         }
     }
 
-    /// Gives the sockets what may leave.
+    /// Passes to the sockets what may leave.
     pub(super) fn pump(&mut self) {
         let now = self.moment();
         while let Some(transmit) = self.conversations.poll_transmit(&self.engine, now) {

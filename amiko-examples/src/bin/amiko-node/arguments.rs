@@ -43,7 +43,7 @@ pub(crate) enum Command {
     Deposit {
         /// The link.
         link: String,
-        /// How much, in satoshi: of a PlainChannel what is put in, of an IouChannel what the neighbour may owe this node.
+        /// How much, in satoshi: for a PlainChannel the deposit, for an IouChannel what the neighbour may owe this node.
         amount: u64,
         /// The class of the channel. The link has to accept it, here and at the neighbour.
         #[arg(long, default_value = PlainChannel::CLASS, value_name = "CLASS")]
@@ -89,7 +89,7 @@ pub(crate) enum Command {
     Edit(Edit),
     /// Check every file of a stopped node, and say everything that is wrong; changes nothing.
     Verify,
-    /// Salvage what is good of a damaged state directory; keeps every file aside and removes none.
+    /// Salvage the intact part of a damaged state directory; sets every file aside and removes none.
     Repair {
         /// Don't ask.
         #[arg(long)]
@@ -107,8 +107,8 @@ pub(crate) enum Link {
         #[arg(long, value_name = "URL")]
         to: Option<String>,
     },
-    /// Give a link to another neighbour, or to the same one with a new key; prints the URL to send to it. Whoever had the
-    /// link may not use it any more.
+    /// Give a link to another neighbour, or to the same one with a new key; prints the URL to send to it. The previous
+    /// neighbour can't use the link any more.
     Renew {
         /// What the link is called here.
         name: String,
@@ -136,7 +136,7 @@ pub(crate) enum Link {
 pub(crate) enum MeetingPoint {
     /// Let routes meet on this node.
     Add {
-        /// What the meeting point is called.
+        /// The name of the meeting point.
         name: String,
     },
 }
@@ -146,7 +146,7 @@ pub(crate) struct Edit {
     /// Don't ask.
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Go on with the file that an edit which was refused has left.
+    /// Continue with the file that a refused edit has left.
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
 }
@@ -173,7 +173,7 @@ pub(crate) struct Run {
     /// belongs to one of them
     #[arg(long, default_value_t = Network::Amiko, value_name = "NETWORK")]
     pub(crate) network: Network,
-    /// Let others than this machine reach a node on prototype3: whoever is on the way can read and change everything, and take
+    /// Let other machines reach a node on prototype3: anybody on the path can read and change everything, and take
     /// the place of any neighbour
     #[arg(long)]
     pub(crate) insecure: bool,

@@ -114,7 +114,7 @@ fn unexpected(answer: &Answer) -> Failure {
 
 fn show(answer: Answer, json: bool) -> Result<(), Failure> {
     match answer {
-        // The document is JSON already, one object a line.
+        // The document is JSON already, one object per line.
         Answer::Document { text } => screen::say(text),
         Answer::Payments { records } if json => screen::document(&records)?,
         other if json => screen::document(&other)?,
@@ -191,7 +191,7 @@ fn channel_rows(link: &LinkSummary) -> Vec<Vec<String>> {
 
 /// `2026-11-22T18:56:25Z`.
 pub(crate) fn moment(time: Time) -> String {
-    /// The end of the year 9999, beyond which there is no such text.
+    /// The end of the year 9999, beyond which the format can't express a time.
     const LAST: u64 = 253_402_300_799;
     if time.as_secs() > LAST {
         return format!("{} s", time.as_secs());

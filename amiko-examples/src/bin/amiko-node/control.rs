@@ -1,6 +1,6 @@
-//! How the commands reach a running node: JSON lines over a Unix socket in its directory.
+//! How commands reach a running node: JSON lines over a Unix socket in its directory.
 //!
-//! Invariant: only who may read the directory can talk to the node: the socket has mode 0600.
+//! Invariant: only the owner of the directory can talk to the node: the socket has mode 0600.
 
 use amiko_core::prelude::*;
 use amiko_examples::payment::{Link, LinkUrl, MeetingPoint, Network, Payer, PaymentRecord, PaymentUrl};
@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-/// Bytes of a question. Answers may be long: a node shows its whole state.
+/// The limit for a question, in bytes. Answers may be longer: a node shows its whole state.
 pub(crate) const MAX_QUESTION: u64 = 64 << 10;
-/// Bytes of an answer.
+/// The limit for an answer, in bytes.
 pub(crate) const MAX_ANSWER: u64 = 1 << 30;
 
-/// What a command asks.
+/// The requests of commands.
 #[derive(Debug, Serializable)]
 pub(crate) enum Question {
     AddLink { name: Id<Link>, to: Option<LinkUrl> },
@@ -33,7 +33,7 @@ pub(crate) enum Question {
     Payments,
 }
 
-/// What the node answers.
+/// The answers of the node.
 #[derive(Debug, Serializable)]
 pub(crate) enum Answer {
     Done,
@@ -66,7 +66,7 @@ pub(crate) struct Summary {
 pub(crate) struct LinkSummary {
     pub(crate) name: String,
     pub(crate) connected: bool,
-    /// It waits for whoever shows its invitation.
+    /// It waits for a peer that shows its invitation.
     pub(crate) invited: bool,
     pub(crate) conflict: bool,
     pub(crate) peer: Option<String>,
@@ -87,7 +87,7 @@ pub(crate) struct ChannelSummary {
     pub(crate) remark: String,
 }
 
-/// Where the socket of a node is.
+/// The path of a node's socket.
 pub(crate) fn socket(directory: &Path) -> PathBuf {
     directory.join("control.sock")
 }
@@ -106,7 +106,7 @@ impl Conversation {
         self.0.get_mut().write_all(line.as_bytes()).await
     }
 
-    /// What the other end says next; none when it has gone.
+    /// The next message of the other end; `None` if it has gone.
     pub(crate) async fn hear<T: Serializable>(&mut self, limit: u64) -> std::io::Result<Option<T>> {
         let mut line = String::new();
         if (&mut self.0).take(limit).read_line(&mut line).await? == 0 {

@@ -1,4 +1,4 @@
-//! Twelve nodes that pay each other: each with its own engine, directory, key, TCP listener and thread.
+//! Twelve nodes that pay each other, each with its own engine, directory, key, TCP listener and thread.
 
 use crate::arguments::Demo;
 use crate::failure::{Failure, chain};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// The two ends of the payments.
 const ENDS: (usize, usize) = (0, 7);
-/// How long the network may take to come to rest after the last payment.
+/// How long the network may take to become idle after the last payment.
 const REST: Duration = Duration::from_secs(10);
 
 /// What `demo --json` prints.
@@ -85,7 +85,7 @@ pub(crate) async fn demo(arguments: &Demo, directory: Option<&Path>, json: bool)
     Ok(ExitCode::FAILURE)
 }
 
-/// Makes the payments, some at a time.
+/// Makes the payments, several at a time.
 async fn pay(arguments: &Demo, nodes: &[Node], shown: bool) -> Vec<PaymentReport> {
     let ends = (nodes[ENDS.0].clone(), nodes[ENDS.1].clone());
     let next = Arc::new(AtomicU32::new(0));
@@ -129,7 +129,7 @@ async fn pay(arguments: &Demo, nodes: &[Node], shown: bool) -> Vec<PaymentReport
     reports.into_iter().map(|(_, report)| report).collect()
 }
 
-/// What the report needs of one node.
+/// The part of a node that the report needs.
 #[derive(Clone)]
 struct State {
     balance: u64,
@@ -167,7 +167,7 @@ fn state(engine: &Engine<PaymentNode>) -> State {
     }
 }
 
-/// Waits until nothing is under way: the last words of a payment are still on the wire when it ends at its payer.
+/// Waits until nothing is under way: when a payment ends at its payer, its last messages are still on the wire.
 async fn rest(nodes: &[Node]) -> Result<Vec<State>, Failure> {
     let deadline = Instant::now() + REST;
     loop {
@@ -204,7 +204,7 @@ fn report(payments: Vec<PaymentReport>, before: &[State], after: &[State]) -> Re
     Report { payments, nodes, consistent }
 }
 
-/// Whether the other ends of a node's channels say the same.
+/// Whether the other ends of a node's channels agree with it.
 fn agrees(index: usize, state: &State, all: &[State]) -> bool {
     state.channels.iter().all(|(neighbour, local, remote)| {
         let other = neighbour.parse::<usize>().ok().and_then(|neighbour| all.get(neighbour));
@@ -244,7 +244,7 @@ fn show(report: &Report, funds: u64, took: Duration) {
     failed.take(3).for_each(|payment| screen::say(format_args!("a payment {}", screen::plain(&payment.state))));
 }
 
-/// The network; the only way from node 0 to node 7 is marked if money went along it.
+/// The network. The only path from node 0 to node 7 is highlighted if money moved along it.
 fn drawing(used: bool) -> String {
     let route = |text: &str| if used { screen::bold(text) } else { text.replace('═', "─") };
     let marked = route("[0]═══[1]═══[2]═══[4]═══[5]═══[7]");

@@ -1,6 +1,6 @@
 //! Changing the state of a stopped node by hand.
 //!
-//! Invariant: nobody's work is lost: a file whose changes weren't committed is kept, and named.
+//! Invariant: no work of the user is lost: a file whose changes weren't committed is kept, and named.
 
 use crate::arguments::Edit;
 use crate::failure::{Failure, chain};
@@ -26,7 +26,7 @@ pub(crate) fn edit(arguments: &Edit, directory: &Path, json: bool) -> Result<Exi
     let mut draft = Draft::new(directory, arguments.from.as_deref(), &present)?;
     let patch = match take(&mut engine, &draft, &present, arguments.yes, json) {
         Ok(patch) => patch,
-        // What nobody has touched, or what is gone, isn't worth keeping.
+        // An unchanged file, or one that is gone, isn't worth keeping.
         Err(reason) if draft.is_untouched() => {
             draft.done = true;
             return Err(Failure::Refused(format!("{reason}; nothing was changed")));
@@ -59,7 +59,7 @@ pub(crate) fn edit(arguments: &Edit, directory: &Path, json: bool) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lets the user edit the draft, and commits what has become of it. Gives back the difference, as a JSON Patch.
+/// Lets the user edit the draft, and commits the result. Returns the difference, as a JSON Patch.
 fn take(
     engine: &mut Engine<PaymentNode>,
     draft: &Draft,
@@ -82,7 +82,7 @@ fn take(
     if agreed { Ok(patch) } else { Err("nobody agreed to the change".into()) }
 }
 
-/// Why an edit wasn't taken, with the place in the file as compilers write it, so that editors find it.
+/// Why an edit wasn't accepted, with the place in the file in the format of compilers, so that editors find it.
 fn refusal(error: &EditError, path: &Path) -> String {
     match error {
         EditError::Read(read) => {
@@ -103,7 +103,7 @@ fn open_editor(path: &Path, json: bool) -> Result<(), String> {
     let mut command = Command::new("sh");
     command.arg("-c").arg(line).arg(&editor).arg(path);
     if json {
-        // Standard output is for the one document.
+        // Standard output is reserved for the one document.
         command.stdout(Stdio::from(io::stderr()));
     }
     let name = screen::plain(&editor.to_string_lossy());
@@ -116,13 +116,13 @@ fn open_editor(path: &Path, json: bool) -> Result<(), String> {
     }
 }
 
-/// The file that is edited. It may hold secrets, so only its owner reads it.
+/// The file that is edited. It may contain secrets, so only its owner may read it.
 struct Draft {
     path: PathBuf,
     original: String,
-    /// It is in the state directory, where nobody else would clear it away.
+    /// It is in the state directory, where nothing else would delete it.
     ours: bool,
-    /// Nobody needs it any more.
+    /// It isn't needed any more.
     done: bool,
 }
 
@@ -145,7 +145,7 @@ impl Draft {
             let refused = |error: io::Error| Failure::Refused(format!("cannot write {}: {error}", path.display()));
             match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
                 Ok(mut file) => {
-                    // A file that isn't whole is of no use.
+                    // An incomplete file is useless.
                     let mut draft = Self { path: path.clone(), original, ours: true, done: true };
                     writeln!(file, "{}", draft.original).map_err(refused)?;
                     draft.done = false;
@@ -170,7 +170,7 @@ impl Draft {
     fn is_untouched(&self) -> bool {
         match fs::read_to_string(&self.path) {
             Ok(text) => self.ours && text.trim_end() == self.original,
-            // Whoever has removed it doesn't want it.
+            // If the user has removed it, it isn't needed.
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         }
     }
@@ -207,7 +207,7 @@ fn short(value: &Json) -> String {
     format!("{}{more}", screen::plain(&text.chars().take(SHOWN).collect::<String>()))
 }
 
-/// What a JSON Pointer (RFC 6901) names.
+/// The value that a JSON Pointer (RFC 6901) refers to.
 fn find<'j>(json: &'j Json, pointer: &str) -> Option<&'j Json> {
     pointer.split('/').skip(1).try_fold(json, |json, segment| {
         let segment = segment.replace("~1", "/").replace("~0", "~");
@@ -218,7 +218,7 @@ fn find<'j>(json: &'j Json, pointer: &str) -> Option<&'j Json> {
     })
 }
 
-/// A clock that stands before 1970 stands at its beginning.
+/// A time before 1970 counts as 1970.
 fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))

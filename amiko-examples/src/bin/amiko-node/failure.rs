@@ -1,4 +1,4 @@
-//! Why a command failed: one sentence that says what was wrong and what to do, and an exit code.
+//! Why a command failed: one sentence with the cause and the remedy, and an exit code.
 
 use amiko_core::engine::EngineOpenError;
 use amiko_core::store::{OpenError, RecoverError};
@@ -64,7 +64,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An error and what caused it, in one line.
+/// An error and its causes, in one line.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

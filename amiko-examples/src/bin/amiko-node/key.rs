@@ -1,7 +1,7 @@
-//! The key that a node proves itself with: the file `key` in its state directory, 64 hex digits.
+//! The node's key: the file `key` in its state directory, 64 hex digits.
 //!
-//! Invariant: a key is made once, and is on disk for good before anybody hears of it; a file that others could read or write,
-//! or that holds anything else than a key, is refused and left as it is.
+//! Invariant: a key is made once, and is on disk durably before anybody learns of it. A file that others can read or
+//! write, or that holds anything but a key, is refused and left as it is.
 
 use crate::failure::{Failure, chain};
 use amiko_core::PublicKey;
@@ -12,14 +12,14 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use zeroize::Zeroizing;
 
-/// Bytes of the file: the digits, and the end of their line.
+/// Bytes in the file: the digits and the newline.
 const LENGTH: u64 = 65;
 
-/// How a user makes another key.
+/// The command that makes another key.
 const MAKE: &str = "(umask 077; openssl rand -hex 32 > key)";
 
-/// The key of the node in this directory, which this process has locked. It is made if the node has never had one, as far
-/// as its state knows.
+/// The key of the node in this directory, which this process has locked. It is made if, according to its state, the
+/// node has never had one.
 pub(crate) fn open(directory: &Path, known: Option<PublicKey>) -> Result<SecretKey, Failure> {
     let path = directory.join("key");
     let refused = |error: &dyn std::error::Error| {
@@ -41,7 +41,7 @@ pub(crate) fn open(directory: &Path, known: Option<PublicKey>) -> Result<SecretK
     }
 }
 
-/// Gives what is wrong with the file where it can be read, but isn't right.
+/// Reads the file. If it is readable but invalid, the inner error says what is wrong.
 fn read(path: &Path) -> io::Result<Result<SecretKey, String>> {
     let file = File::open(path)?;
     let about = file.metadata()?;
@@ -60,7 +60,7 @@ fn read(path: &Path) -> io::Result<Result<SecretKey, String>> {
     file.take(LENGTH + 1).read_to_end(&mut text)?;
     let digits = text.strip_suffix(b"\n").unwrap_or(&text);
     let mut bytes = Zeroizing::new([0; 32]);
-    // What is found isn't shown: most of it may be a key.
+    // The content isn't shown: most of it may be a key.
     Ok(match hex::decode_to_slice(digits, &mut *bytes) {
         Ok(()) if digits.len() == 64 => Ok(SecretKey::new(*bytes)),
         _ => Err(format!(

@@ -1,6 +1,6 @@
 //! Salvaging a damaged state directory.
 //!
-//! Invariant: whoever agrees has seen what will be lost; every file is kept.
+//! Invariant: the user has seen what will be lost before agreeing; every file is kept.
 
 use crate::failure::{Failure, chain};
 use crate::{screen, verify};

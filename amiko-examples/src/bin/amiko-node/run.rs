@@ -1,6 +1,6 @@
-//! A node that runs until it is stopped.
+//! Runs a node until it is stopped.
 //!
-//! Invariant: the first signal loses nothing that was begun; the second one loses what a crash would.
+//! Invariant: the first signal loses nothing that was begun; the second one loses what a crash would lose.
 
 use crate::arguments::Run;
 use crate::control::{self, Answer, ChannelSummary, Conversation, LinkSummary, MAX_QUESTION, Question, Summary};
@@ -27,15 +27,15 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 
-/// Commands that may talk to the node at one time; more wait.
+/// Commands that may talk to the node at the same time; further ones wait.
 const MAX_CONVERSATIONS: u32 = 1_000;
 
-/// How long a node that has stopped waits for whoever is still being answered.
+/// How long a stopped node waits for answers that are still being sent.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 pub(crate) type Node = Handle<PaymentNode, Directory>;
 
-/// Opens the state of a node on a network; a directory that isn't there is made.
+/// Opens the state of a node on a network; makes the directory if it doesn't exist.
 fn open(directory: &Path, network: Network) -> Result<Engine<PaymentNode>, Failure> {
     let engine = open_store(Directory::open(directory), directory, network)?;
     let found = engine.node().network;
@@ -49,7 +49,7 @@ fn open(directory: &Path, network: Network) -> Result<Engine<PaymentNode>, Failu
     )))
 }
 
-/// Opens the state in a store that was opened; one that is new is that of a node on this network.
+/// Opens the state in an open store; a new state belongs to this network.
 pub(crate) fn open_store(
     store: Result<Directory, OpenError>,
     directory: &Path,
@@ -86,7 +86,7 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
     let limits =
         arguments.limit.iter().try_fold(PaymentLimits::default(), |limits, (name, value)| limits.with(name, *value));
     let limits = limits.map_err(|rejection| Failure::Usage(rejection.to_string()))?;
-    // Tried first, so that a port in use leaves no new directory behind; what counts is the bind below.
+    // This is a first try, so that a port in use leaves no new directory behind; the real bind is below.
     drop(
         std::net::TcpListener::bind(arguments.listen)
             .map_err(|source| Failure::refused(BindError::Listen { address: arguments.listen, source }))?,
@@ -110,7 +110,7 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
     }
 }
 
-/// The key of the node; its user is told if it was another before.
+/// The key of the node. The user is told if the node had another key before.
 fn key(directory: &Path, known: Option<PublicKey>) -> Result<SecretKey, Failure> {
     let key = key::open(directory, known)?;
     let public = key.public();
@@ -122,7 +122,7 @@ fn key(directory: &Path, known: Option<PublicKey>) -> Result<SecretKey, Failure>
     Ok(key)
 }
 
-/// Lets a node run, and answers commands, until it is to stop.
+/// Runs a node and answers commands until it is told to stop.
 async fn attend<T: Transport>(
     runtime: Runtime<PaymentProtocol, Directory, T>,
     key: Option<PublicKey>,
@@ -168,7 +168,7 @@ async fn attend<T: Transport>(
             Some(ended) => ended,
             None => running.await,
         };
-        // Whoever asked before may still be told what came of it.
+        // Earlier callers may still get their answers.
         drop(tokio::time::timeout(LAST_WORDS, places.acquire_many(MAX_CONVERSATIONS)).await);
         ended.map(drop).map_err(Failure::refused)
     };
@@ -220,7 +220,7 @@ impl Signals {
         Ok(Self { terminate: hear(SignalKind::terminate())?, interrupt: hear(SignalKind::interrupt())? })
     }
 
-    /// Waits for the next one, and gives its number.
+    /// Waits for the next one and returns its number.
     async fn next(&mut self) -> u8 {
         tokio::select! {
             _ = self.terminate.recv() => 15,
@@ -231,7 +231,7 @@ impl Signals {
 
 fn listen(directory: &Path) -> Result<UnixListener, Failure> {
     let path = control::socket(directory);
-    // The directory is locked by this process, so a socket that is there belongs to one that has ended.
+    // This process has locked the directory, so an existing socket belongs to a process that has ended.
     drop(std::fs::remove_file(&path));
     let refused = |error: std::io::Error| {
         Failure::Refused(format!("can't listen on {}: {error}; a shorter path may help", path.display()))
@@ -248,7 +248,7 @@ async fn serve(listener: &UnixListener, handle: &Node, places: &Arc<Semaphore>) 
         let (stream, _) = listener.accept().await.map_err(Failure::system)?;
         let handle = handle.clone();
         tokio::spawn(async move {
-            // Whoever asked has gone: nobody is left to be told.
+            // The caller has gone: nobody is left to tell.
             drop(converse(stream, &handle).await);
             drop(place);
         });
@@ -298,7 +298,7 @@ async fn answer(question: Question, handle: &Node) -> Result<Answer, String> {
     })
 }
 
-/// A payment: begins it, asks, and tells how it ended.
+/// A payment: begins it, asks the user, and reports how it ended.
 async fn pay(conversation: &mut Conversation, handle: &Node, message: PaymentNodeMessage) -> std::io::Result<()> {
     let refused = |reason: Box<dyn Error + Send + Sync>| Answer::Refused { reason: chain(&*reason) };
     let told = |notice| match notice {
@@ -315,7 +315,7 @@ async fn pay(conversation: &mut Conversation, handle: &Node, message: PaymentNod
     if !asked {
         return Ok(());
     }
-    // Whoever goes away without an answer hasn't agreed.
+    // A user who leaves without an answer hasn't agreed.
     let agreed = matches!(conversation.hear::<Question>(MAX_QUESTION).await, Ok(Some(Question::Agree)));
     let last = match payment.decide(handle, agreed).await {
         Ok(()) => payment.next().await.map(told),
@@ -388,7 +388,7 @@ fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
     }
 }
 
-/// The connections that aren't used, because one of the two states is older than it should be, and what can be done.
+/// The connections that aren't used because one of the two states is older than it should be, and the remedy.
 pub(crate) fn conflicts<S: Store>(engine: &Engine<PaymentNode, S>) -> Vec<String> {
     let told = engine.connections().filter_map(|(id, connection)| {
         let (name, conflict) = (id.key(), connection.conflict?);

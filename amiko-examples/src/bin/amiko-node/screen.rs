@@ -1,4 +1,4 @@
-//! What a person sees. Invariant: text that came from outside is escaped before it reaches a terminal.
+//! Output for people. Invariant: text from outside is escaped before it reaches a terminal.
 
 use crate::failure::Failure;
 use amiko_core::prelude::*;
@@ -6,7 +6,8 @@ use amiko_core::serializable::Json;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
-/// Writes a line. Whoever reads may have gone, as `head` does: that is no reason to panic, and nobody is left to be told.
+/// Writes a line. If the reader has gone, as `head` does, that is ignored: it is no reason to panic, and nobody is left
+/// to tell.
 fn put(out: &mut dyn Write, line: &dyn Display) {
     drop(writeln!(out, "{line}"));
 }
@@ -16,7 +17,7 @@ pub(crate) fn say(line: impl Display) {
     put(&mut std::io::stdout().lock(), &line);
 }
 
-/// The one JSON document that `--json` prints: without the names of our classes, which are nobody's business outside.
+/// The one JSON document that `--json` prints, without the names of our classes, which are internal.
 pub(crate) fn document<T: Serializable>(value: &T) -> Result<(), Failure> {
     let text = to_json(value).map_err(Failure::refused)?;
     let mut json = Json::parse(&text).map_err(Failure::refused)?;
@@ -41,7 +42,7 @@ pub(crate) fn tell(line: impl Display) {
     put(&mut std::io::stderr().lock(), &line);
 }
 
-/// What went wrong.
+/// An error message.
 pub(crate) fn complain(failure: &Failure) {
     let (start, end) = if color(std::io::stderr().is_terminal()) { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
     tell(format_args!("{start}amiko-node:{end} {failure}"));
@@ -51,7 +52,7 @@ fn color(terminal: bool) -> bool {
     terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Text in bold, where standard output is a terminal that may have it.
+/// Text in bold, if standard output is a terminal that allows it.
 pub(crate) fn bold(text: &str) -> String {
     if color(std::io::stdout().is_terminal()) { format!("\x1b[1;32m{text}\x1b[0m") } else { text.to_owned() }
 }
@@ -63,7 +64,7 @@ pub(crate) enum Change {
     Removed,
 }
 
-/// A line in the colour of what it says, where standard error is a terminal that may have it.
+/// A line in the colour of its kind, if standard error is a terminal that allows it.
 pub(crate) fn tell_change(change: &Change, line: &str) {
     let color = match change {
         Change::Added => "32",
@@ -77,7 +78,7 @@ pub(crate) fn tell_change(change: &Change, line: &str) {
     }
 }
 
-/// Text from outside: control characters and those that change the direction of writing are escaped.
+/// Text from outside, with control characters and those that change the writing direction escaped.
 pub(crate) fn plain(text: &str) -> String {
     let mut plain = String::new();
     for character in text.chars() {
@@ -100,7 +101,7 @@ pub(crate) fn ask(question: &str) -> bool {
     read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-/// Shows how far something long has come: in place on a terminal, now and then on anything else.
+/// Shows the progress of a long operation: in place on a terminal, now and then elsewhere.
 pub(crate) struct Progress {
     terminal: bool,
     total: u32,
@@ -128,7 +129,7 @@ impl Progress {
     }
 }
 
-/// Lines under a head; nothing where there are none.
+/// Lines under a heading; nothing if there are none.
 pub(crate) fn section(head: &str, lines: &[String]) {
     if !lines.is_empty() {
         say(format_args!("\n{head}"));

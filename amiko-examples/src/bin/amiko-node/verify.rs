@@ -1,7 +1,7 @@
-//! Checking the files of a node that is stopped.
+//! Checks the files of a stopped node.
 //!
-//! Invariant: nothing is changed, and nothing that is wrong is left unsaid. A link in conflict is no damage: the files are
-//! whole, but they may not be the newest.
+//! Invariant: it changes nothing, and reports every fault. A link in conflict is no damage: the files are intact, but
+//! they may not be the newest.
 
 use crate::client::moment;
 use crate::failure::Failure;
@@ -36,14 +36,14 @@ pub(crate) fn verify(directory: &Path, json: bool) -> Result<ExitCode, Failure> 
     )))
 }
 
-/// What the state itself says about being older than it should be.
+/// Signs in the state itself that it is older than it should be.
 fn conflicts(directory: &Path, version: u64) -> Result<Vec<String>, Failure> {
     let store = Directory::open_at(directory, version).map_err(|error| Failure::open(&error))?;
     let engine = Engine::open(store, Settings::default()).map_err(|error| Failure::engine(&error, directory))?;
     Ok(run::conflicts(&engine))
 }
 
-/// The files, and what is wrong with them.
+/// The files, and their faults.
 pub(crate) fn show(report: &Report) {
     let rows: Vec<Vec<String>> = report.files.iter().map(row).collect();
     screen::say(screen::table(&["file", "holds", "versions", "bytes", "time"], &rows));

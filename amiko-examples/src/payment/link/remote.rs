@@ -1,6 +1,6 @@
-//! What the neighbour says.
+//! Messages of the neighbour.
 //!
-//! Invariant: whatever it is, this node gives no more than it has a claim to be given.
+//! Invariant: whatever the message, this node gives only what the neighbour has a claim to.
 
 use super::super::sabotage::{Sabotage, sabotaged};
 use super::super::{
@@ -84,12 +84,12 @@ impl Link {
         }
         let channel = self.channel(channel_index)?;
         if channel.is(ChannelState::Closing) || channel.is(ChannelState::Closed) {
-            // The neighbour asked before it heard that the channel closes.
+            // The neighbour asked before it learned that the channel is closing.
             transmit(cx, have_no_route(route));
             return Ok(());
         }
         if Transaction::has_ended(cx.node(), route) {
-            // It has come round a circle of nodes, or by another way to where there is none.
+            // It came back through a cycle of nodes, or arrived by another path where there is no route.
             transmit(cx, have_no_route(route));
             return Ok(());
         }
@@ -102,13 +102,13 @@ impl Link {
     }
 
     fn remote_have_route(&mut self, id: RouteId, start: u64, end: u64, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        // One that has timed out here: the neighbour hears so in a message that is under way.
+        // This one has timed out here: a message that tells the neighbour is under way.
         let Some(route) = self.routes.get(&id).cloned() else { return Ok(()) };
         expect_asked(id, route.direction, true)?;
         cx.node().limits.expect_lock(end, cx.now())?;
         let reserved = cx.get(&route.transaction).filter(|found| found.is_reserved());
         if reserved.is_some_and(|found| (found.start_time, found.end_time) != (Some(start), Some(end))) {
-            // The first answer was to an attempt that had been given up, so what was agreed on isn't what the neighbour has.
+            // The first answer was to an attempt that had been given up, so the neighbour has other times.
             self.release(id)?;
             transmit(cx, cancel_route(id));
             cx.send(&route.transaction, TransactionMessage::HaveNoRoute);
@@ -127,7 +127,7 @@ impl Link {
         message: TransactionMessage,
         cx: &mut Cx<'_>,
     ) -> Result<(), Rejection> {
-        // Both sides may give up at once; and who has locked hears a rollback or a commit.
+        // Both sides may give up at once; a neighbour that has locked gets a rollback or a commit.
         let Some(route) = self.routes.get(&id).filter(|route| !route.locked).cloned() else { return Ok(()) };
         expect_asked(id, route.direction, asked_by_us)?;
         self.release(id)?;
@@ -141,7 +141,8 @@ impl Link {
         };
         expect_direction(&route, Direction::Incoming)?;
         if cx.get(&route.transaction).is_some_and(|found| found.is_searching()) {
-            // The neighbour believes that the route stands, by an answer to an attempt that it had given up.
+            // The neighbour takes an answer to an attempt that it had given up for this one, and believes that the
+            // route stands.
             self.release(id)?;
             let from_source = id.payer_side;
             let over = if from_source { TransactionMessage::CancelRoute } else { TransactionMessage::HaveNoRoute };
@@ -158,8 +159,9 @@ impl Link {
         Ok(())
     }
 
-    /// There is no such route here, or no longer. What the neighbour has locked is locked here too and given back at once: should it have
-    /// learnt the token before it hears of that, both ends commit. What can't be locked here is only given back.
+    /// There is no such route here, or no longer. What the neighbour has locked is locked here too and given back at
+    /// once. If the neighbour learns the token before it hears of that, both ends commit. What can't be locked here is
+    /// only given back.
     fn late_lock(&mut self, id: RouteId, amount: u64, index: u32, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         self.expect_room(cx)?;
         let channel = self.channel(index)?;
@@ -177,7 +179,7 @@ impl Link {
         Ok(())
     }
 
-    /// The half-route that a token settles: it is named by the token's hash, so no other token finds it.
+    /// The half-route that a token settles. The token's hash names it, so no other token finds it.
     fn route_of(&self, token: &Token, payer_side: bool, cx: &Cx<'_>) -> RouteId {
         let id = RouteId { payer_side, transaction: token.transaction(cx.node().network) };
         if sabotaged(Sabotage::TokenUnchecked) {
@@ -189,7 +191,7 @@ impl Link {
 
     fn remote_request_commit(&mut self, token: Token, payer_side: bool, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let id = self.route_of(&token, payer_side, cx);
-        // One that is settled already: by the payer, who had the token sooner, or by time.
+        // It is settled already: by the payer, who had the token sooner, or by time.
         let Some(route) = self.routes.get(&id) else { return Ok(()) };
         expect_direction(route, Direction::Outgoing)?;
         expect_locked(route)?;
@@ -211,11 +213,11 @@ impl Link {
         let Some(route) = self.routes.get(&id).cloned() else { return Ok(()) };
         expect_locked(&route)?;
         if route.direction == Direction::Incoming {
-            // The neighbour's money: whether it may have it back already, the transaction knows.
+            // The neighbour's money: the transaction knows whether it may have it back already.
             cx.send(&route.transaction, TransactionMessage::TakenBack);
             return Ok(());
         }
-        // Ours, which the neighbour gives up. It hears that we have it, and not that we have settled meanwhile.
+        // Our money, which the neighbour gives up. It learns that we have it back, not that we have settled in the meantime.
         self.take_back(id, cx)?;
         cx.send(&route.transaction, TransactionMessage::Returned);
         Ok(())
