@@ -1,4 +1,4 @@
-//! What can be set about conversations, and their limits.
+//! The settings and limits of conversations.
 //!
 //! Invariant: each limit has a name, a default, and an error or an event that says that it was reached; none of them is
 //! taken as less than what a conversation needs to make progress.
@@ -37,12 +37,12 @@ pub struct ConversationSettings {
     /// How long dialling may take; how long a peer may take to say who it is and where it stands, however many bytes and
     /// lines that are; and how long tie-breakers decide between two sockets of one connection. Default 5 s.
     pub handshake: Duration,
-    /// Sockets at one time whose peers haven't said hello yet; one more, and the oldest is closed. Default 64.
+    /// Maximum number of sockets whose peers haven't said hello yet; one more, and the oldest is closed. Default 64.
     pub strangers: usize,
-    /// How long a peer may say nothing before its socket is given up and dialled anew. After half of it the peer is asked
-    /// whether it is there; by index alone, it counts only while the peer owes a confirmation. Default 30 s.
+    /// How long a peer may be silent before its socket is closed and dialled anew. After half of it the peer is
+    /// pinged; with [`Dialect::ByIndex`], silence counts only while the peer owes a confirmation. Default 30 s.
     pub silence: Duration,
-    /// Bytes that are given to a socket at once; the line that goes beyond is the last. Default 64 KiB.
+    /// Bytes written to a socket at once; the line that exceeds this is the last. Default 64 KiB.
     pub batch: usize,
 }
 
