@@ -1,21 +1,21 @@
 //! The settings and limits of conversations.
 //!
-//! Invariant: each limit has a name, a default, and an error or an event that says that it was reached; none of them is
-//! taken as less than what a conversation needs to make progress.
+//! Invariant: each limit has a name, a default, and an error or an event that reports it; each has a lower bound that
+//! lets a conversation make progress.
 
 use std::time::Duration;
 
-/// What is said on the wire besides messages and their confirmations.
+/// The lines on the wire besides messages and their confirmations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Dialect {
-    /// After the hello both sides say where they stand, and a side that hears nothing for a while asks whether the other
-    /// one is there.
+    /// After the hello both sides send their resume points, and a side that hears nothing for a while pings the
+    /// other.
     #[default]
     Amiko,
-    /// Nothing: a conversation is resumed by the numbers of its messages alone. A peer that has forgotten what it has
-    /// said, or heard, can't be told from one that missed a confirmation, and one that has gone only from one that owes
-    /// nothing. For peers that speak no other.
+    /// None: a conversation is resumed by message numbers alone. A peer that has forgotten what it sent or received
+    /// is indistinguishable from one that missed a confirmation, and a peer that is gone from one that owes nothing.
+    /// For peers that speak no other dialect.
     ByIndex,
 }
 
