@@ -78,7 +78,7 @@ impl Swarm {
         }
     }
 
-    /// This share of the seeds, of so many, so that several threads can go through them.
+    /// One share of the seeds, out of this many, so that several threads can go through them.
     #[must_use]
     pub fn share(&self, index: u64, of: u64) -> Self {
         let of = of.max(1);
