@@ -2,15 +2,15 @@
 #![doc = ""]
 //! # Where to read on
 //!
-//! In reading order: [`Serializable`], what an object is; [`Id`], [`Table`] and [`Map`], how objects make a tree;
-//! [`StateMachine`], [`Phases`], [`Context`] and [`Node`], how they act; [`Engine`], what makes each event a transaction;
-//! [`store`], what is on disk.
+//! In reading order: [`Serializable`] defines an object; [`Id`], [`Table`] and [`Map`] make objects into a tree;
+//! [`StateMachine`], [`Phases`], [`Context`] and [`Node`] define how they act; [`Engine`] makes each event a
+//! transaction; [`store`] keeps the state on disk.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // A library prints nothing.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-// The derives write paths that begin with `::amiko_core`, also when they are used in here.
+// The derives emit paths that begin with `::amiko_core`, also inside this crate.
 extern crate self as amiko_core;
 
 mod panics;
@@ -49,7 +49,7 @@ pub use time::{Time, secs};
 pub use tree::{Envelope, Id, Keeps, Map, Object, Table};
 pub use version::Version;
 
-/// What a user's module needs: `use amiko_core::prelude::*;`.
+/// Everything that a user's module needs: `use amiko_core::prelude::*;`.
 pub mod prelude {
     pub use crate::engine::{Engine, Settings};
     pub use crate::event::Output;
@@ -60,7 +60,7 @@ pub mod prelude {
     };
 }
 
-/// What the derives use. Not part of the interface: it changes without notice, and so does its name, with each release.
+/// Used by the derives. Not part of the public API: it changes without notice, name included, with each release.
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private_0_1_0;

@@ -1,4 +1,4 @@
-//! Panics of an application's code: caught, told as text, and let go of.
+//! Panics of application code: caught, turned into text, and dropped.
 //!
 //! Invariant: what was caught is over, even if what was thrown panics when it is dropped.
 
@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs code of the application; gives the text of its panic, if it panics.
 ///
-/// Whoever calls this puts back, or gives up, whatever may be half done then.
+/// The caller must restore, or discard, whatever may be half done then.
 #[inline]
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Cow<'static, str>> {
     catch_unwind(AssertUnwindSafe(run)).map_err(text)

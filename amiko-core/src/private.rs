@@ -1,4 +1,4 @@
-//! What the code of the derives names.
+//! The items that the derives' code names.
 //!
 //! Invariant: nothing else names it.
 

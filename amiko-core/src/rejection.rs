@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// A handler's no. The event is undone as a whole: no state, no timer, no message and no output of it remains.
+/// A handler's refusal. The event is undone as a whole: no state, no timer, no message and no output of it remains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     reason: Cow<'static, str>,

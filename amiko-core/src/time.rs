@@ -14,12 +14,12 @@ crate::serializable::of_serde!([] Time);
 pub struct Time(u64);
 
 impl Time {
-    /// The moment so many milliseconds after the beginning of 1970.
+    /// The moment this many milliseconds after the beginning of 1970.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// The moment so many seconds after the beginning of 1970.
+    /// The moment this many seconds after the beginning of 1970.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
@@ -38,7 +38,7 @@ impl Time {
 impl Add<Duration> for Time {
     type Output = Self;
 
-    /// The later moment; the last one there is, if it would be after that.
+    /// The later moment, saturating at the last one.
     fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }

@@ -85,10 +85,10 @@ fn lived_in() -> Engine<Vaults, Memory> {
 fn nothing_that_an_engine_gives_out_shows_a_secret() {
     let mut engine = lived_in();
     assert!(engine.document().unwrap().contains(SECRET), "there is something to hide");
-    assert_eq!(hides(&engine), "Engine { sequence: 3, durable: 0, poisoned: None, .. }");
+    assert_eq!(hides(&engine), "Engine { version: Version(3), durable: Version(0), poisoned: None, .. }");
     engine.history().for_each(|entry| assert!(entry.record.contains(SECRET)));
     let entry = hides(engine.history().next().unwrap());
-    assert!(entry.starts_with("HistoryEntry { version: 1, time: Time("), "{entry}");
+    assert!(entry.starts_with("HistoryEntry { version: Version(1), time: Time("), "{entry}");
     engine.history().for_each(|entry| drop(hides(entry)));
     engine.rejections().for_each(|rejected| drop(hides(rejected)));
     hides(engine.diff(0, 1).unwrap());

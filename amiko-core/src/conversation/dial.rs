@@ -1,6 +1,6 @@
-//! When a peer is dialled again.
+//! When to dial a peer again.
 //!
-//! Invariant: the pause grows with each failure up to a limit, and two nodes don't keep step.
+//! Invariant: the pause grows with each failure up to a limit, and two nodes don't dial in step.
 
 use super::settings::ConversationSettings;
 use super::{Moment, SocketId};
@@ -15,7 +15,7 @@ pub(super) struct Dial {
     pub(super) attempt: Attempt,
 }
 
-/// How far the dialling of a connection is.
+/// The dialling state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attempt {
     /// The connection has a socket.
@@ -26,7 +26,7 @@ pub(super) enum Attempt {
     UnderWay(SocketId),
 }
 
-/// The pause after this many failures in a row: doubled each time, then shortened by up to a half, as `random` says.
+/// The pause after this many failures in a row: doubled each time, then randomly shortened by up to a half.
 pub(super) fn pause(settings: &ConversationSettings, failures: u32, random: u64) -> Duration {
     if failures == 0 {
         return Duration::ZERO;

@@ -1,6 +1,6 @@
-//! What can go wrong between two nodes.
+//! The errors between two nodes.
 //!
-//! Invariant: none of it comes from the disk of this node; an error of the store ends the conversation as a whole.
+//! Invariant: none of them comes from this node's disk; an error of the store ends all conversations.
 
 use crate::engine::EventError;
 use crate::rejection::Rejection;
@@ -14,14 +14,14 @@ use std::time::Duration;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DialError {
-    /// The peer can't be reached, or isn't who it should be.
+    /// The peer can't be reached, or isn't the expected one.
     Transport(io::Error),
     /// The peer doesn't answer.
     Timeout {
         /// How long it may take.
         limit: Duration,
     },
-    /// The application has nothing to say on this connection.
+    /// The application has no hello for this connection.
     Hello(Rejection),
     /// The hello can't be written.
     Unsendable(Unsendable),
@@ -52,29 +52,29 @@ impl From<io::Error> for DialError {
 pub enum Disconnect {
     /// The peer closed it.
     Ended,
-    /// The operating system lost it, or what came isn't what the peer has sent.
+    /// The operating system lost it, or the data received isn't what the peer sent.
     Transport(io::Error),
     /// The peer broke the rules of the wire.
     Protocol(ProtocolError),
-    /// The peer said nothing though it owed a confirmation, or took nothing.
+    /// The peer was silent though it owed a confirmation, or it read nothing.
     Silent {
-        /// How long it may.
+        /// How long it may be silent.
         limit: Duration,
     },
-    /// The peer accepted and then didn't say where it stands.
+    /// The peer accepted but didn't send its resume point.
     NoAnswer {
         /// How long it may take.
         limit: Duration,
     },
-    /// The peer and this node don't agree on what they have told each other: the connection isn't used any more.
+    /// The peer and this node disagree about what they have told each other: the connection isn't used any more.
     Conflict,
-    /// The node couldn't keep where the peer stands.
+    /// The node couldn't record the peer's resume point.
     Failed(EventError),
     /// A newer socket took its place.
     Replaced,
-    /// The application has said that another peer is meant, or another place.
+    /// The application has set another peer or another address.
     Readdressed,
-    /// The connection itself is over.
+    /// The connection itself was closed.
     Closed,
     /// The node stops.
     Stopped,
@@ -108,17 +108,17 @@ impl From<io::Error> for Disconnect {
     }
 }
 
-/// Why a peer that dialled was sent away.
+/// Why a peer that dialled was refused.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The application doesn't know it, or doesn't want it.
+    /// The application doesn't know it, or rejects it.
     Rejected(Rejection),
     /// Its first line broke the rules of the wire.
     Protocol(ProtocolError),
-    /// The node couldn't keep what its hello caused.
+    /// The node couldn't record the effects of its hello.
     Failed(EventError),
-    /// It is welcome on a connection that doesn't exist.
+    /// It was accepted on a connection that doesn't exist.
     NoConnection {
         /// The name.
         connection: String,
@@ -128,27 +128,27 @@ pub enum Refusal {
         /// The connection that they dialled for.
         connection: String,
     },
-    /// The connection isn't used, because one of the two states is older than it should be.
+    /// The connection is suspended, because one of the two states is outdated.
     Conflict {
         /// The name.
         connection: String,
     },
-    /// It has too many sockets already, or others at its address have.
+    /// It, or its address, has too many sockets already.
     Address {
         /// How many there may be.
         limit: usize,
     },
-    /// It said nothing.
+    /// It sent nothing.
     Timeout {
-        /// How long it may.
+        /// How long it may be silent.
         limit: Duration,
     },
     /// Too many others were waiting to say hello.
     Crowded {
-        /// How many may.
+        /// How many may wait.
         limit: usize,
     },
-    /// It went away, or was lost, before it had said anything.
+    /// It disconnected, or was lost, before it said anything.
     Lost(Disconnect),
 }
 
@@ -175,7 +175,7 @@ impl fmt::Display for Refusal {
 
 impl Error for Refusal {}
 
-/// What isn't a line.
+/// Why bytes aren't a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LineError {
@@ -208,7 +208,7 @@ impl Error for LineError {}
 pub enum ProtocolError {
     /// What it sent isn't a line.
     Line(LineError),
-    /// The line isn't one that peers say.
+    /// The line isn't one of the protocol's.
     Frame(ReadError),
     /// Its first line isn't a hello, or another line is one.
     Hello {
@@ -217,14 +217,15 @@ pub enum ProtocolError {
     },
     /// Its first line isn't a hello that the node understands.
     Message(ReadError),
-    /// It didn't say where it stands before it said anything else, or it said so again, or to a node that doesn't ask.
+    /// It sent another line before its resume point, sent that twice, or sent it to a node that doesn't use resume
+    /// points.
     ResumePoint,
     /// Messages before this one are missing.
     Gap {
         /// How many.
         missing: u64,
     },
-    /// It sent a message with a number that it can't have come to.
+    /// It sent a message with a number that it can't have reached.
     Future {
         /// The number.
         index: u64,

@@ -1,6 +1,6 @@
-//! What happens on the network, for whoever keeps a log.
+//! Network events, for logs.
 //!
-//! Invariant: an event carries no message of a peer, only its place and what was wrong with it.
+//! Invariant: an event carries no message of a peer, only its place and the error.
 
 use super::error::{DialError, Disconnect, Refusal, Unsendable};
 use crate::dispatcher::Conflict;
@@ -31,7 +31,7 @@ pub enum Event {
         /// Why.
         reason: Disconnect,
     },
-    /// A peer that dialled was sent away.
+    /// A peer that dialled was refused.
     Refused {
         /// Its address.
         peer: String,
@@ -58,20 +58,20 @@ pub enum Event {
         /// It is dialled again after this.
         retry: Duration,
     },
-    /// A peer that dialled was lost by the operating system, or there was no room for it.
+    /// The operating system lost a peer that dialled, or there was no room for it.
     AcceptFailed {
         /// Why.
         error: io::Error,
     },
-    /// The peer and this node don't agree on what they have told each other: the connection isn't used until the
-    /// application reconciles it. Told when it is found, and at each start.
+    /// The peer and this node disagree about what they have told each other: the connection isn't used until the
+    /// application reconciles it. Reported when it is found, and at each start.
     Conflict {
         /// Which connection.
         connection: String,
-        /// Whose state is older than it should be, and what can be done.
+        /// Whose state is outdated, and what can be done.
         conflict: Conflict,
     },
-    /// A message has no line on the wire; `null` was sent in its place, so that those after it reach the peer.
+    /// A message can't be written as a line; `null` was sent in its place, so that later messages reach the peer.
     Unsendable {
         /// On which connection.
         connection: String,

@@ -1,32 +1,33 @@
-//! Lines ↔ what they say, and the numbers of messages on the wire.
+//! Lines ↔ frames, and the message numbers on the wire.
 //!
-//! Invariant: any line from outside is one of six, or an error with its place; and what is written here is read here.
+//! Invariant: any line from outside is one of six, or an error with its place; every line written here can be read
+//! here.
 
 use super::error::Unsendable;
 use crate::dispatcher::ResumePoint;
 use crate::serializable::{Problem, ReadError, ReadLimits, Reader, Serializable, Text, Unknown, WriteError, Writer};
 
-/// What a line says.
+/// The contents of a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame<'a> {
-    /// The first line of whoever dialled.
+    /// The first line of the dialler.
     Hello { message: &'a str },
     /// A message of the peer.
     Message { index: u16, message: &'a str },
     /// A confirmation.
     Received { index: u16 },
-    /// Where the peer stands.
+    /// The resume point of the peer.
     ResumePoint { about: About, standing: ResumePoint },
 }
 
-/// Why a peer says where it stands.
+/// Why a peer sends its resume point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum About {
-    /// The conversation begins, or goes on.
+    /// The conversation begins, or resumes.
     Resume,
-    /// It wants to know whether we are there.
+    /// It checks whether we are there.
     Ping,
-    /// We wanted to know.
+    /// It answers our ping.
     Pong,
 }
 
@@ -42,7 +43,7 @@ impl About {
     }
 }
 
-/// Reads the outer part of a line; that the message is JSON is checked, what it says isn't.
+/// Reads the outer part of a line; checks that the message is JSON, but not what it says.
 pub(crate) fn parse(line: &str, depth: u32) -> Result<Frame<'_>, ReadError> {
     let mut input = reader(line, depth);
     let start = input.clone();
@@ -145,7 +146,7 @@ pub(crate) fn push_message<M: Serializable>(
     if line.len() > limit {
         return Err(Unsendable::TooLong { limit, found: line.len() });
     }
-    // The peer's reader is the judge of nesting; it is asked only where there are enough brackets to be too deep.
+    // The peer's reader decides on nesting; it is asked only if there are enough brackets to be too deep.
     let brackets = line.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
     if brackets > depth as usize && parse(&line, depth).is_err() {
         return Err(Unsendable::TooDeep { limit: depth });
@@ -171,7 +172,7 @@ fn write_message<M: Serializable>(index: Option<u64>, message: &M) -> Result<Str
     Ok(out.into_string())
 }
 
-/// Appends a line that takes the place of a message that has none: the peer uses it up.
+/// Appends a line that replaces a message without one: the peer uses it up.
 pub(crate) fn push_nothing(out: &mut Vec<u8>, index: u64) {
     out.extend_from_slice(format!("{{\"index\":{},\"message\":null}}\n", wrap(index)).as_bytes());
 }
@@ -181,20 +182,20 @@ pub(crate) fn push_received(out: &mut Vec<u8>, index: u64) {
     out.extend_from_slice(format!("{{\"received\":{}}}\n", wrap(index)).as_bytes());
 }
 
-/// Appends where this end stands.
+/// Appends the resume point of this end.
 pub(crate) fn push_resume_point(out: &mut Vec<u8>, about: About, standing: &ResumePoint) {
     let (key, ResumePoint { received, first, sent }) = (about.key(), standing);
     let line = format!("{{\"{key}\":{{\"received\":{received},\"first\":{first},\"sent\":{sent}}}}}\n");
     out.extend_from_slice(line.as_bytes());
 }
 
-/// The number of a message as it stands on the wire.
+/// The number of a message, as it appears on the wire.
 pub(crate) const fn wrap(index: u64) -> u16 {
     (index & 0xFFFF) as u16
 }
 
-/// The message that a number on the wire means: of all that have this number, the one nearest to the one that is
-/// expected. At most 32,768 messages are unconfirmed at a time, so it is the right one.
+/// The message that a number on the wire means: of all with this number, the one nearest to the expected one. At most
+/// 32,768 messages are unconfirmed at a time, so it is unambiguous.
 pub(crate) fn unwrap(number: u16, expected: u64) -> u64 {
     let forward = number.wrapping_sub(wrap(expected));
     // Nearer backwards than forwards; but nothing lies before message 0.

@@ -1,17 +1,17 @@
 //! Bytes → lines.
 //!
-//! Invariant: of a line without an end no more is kept than the limit and one read, and each byte is looked at once.
+//! Invariant: of a line without an end, at most the limit and one read are kept, and each byte is scanned once.
 
 use super::error::LineError;
 use std::str;
 
-/// What was read and isn't a whole line yet.
+/// Bytes that don't make a whole line yet.
 #[derive(Debug)]
 pub struct Lines {
     bytes: Vec<u8>,
     /// Where the next line begins.
     start: usize,
-    /// Up to here there is no end of that line.
+    /// Up to here that line has no end.
     scanned: usize,
     limit: usize,
 }
@@ -22,7 +22,7 @@ impl Lines {
         Self { bytes: Vec::new(), start: 0, scanned: 0, limit }
     }
 
-    /// Where the next read goes to, at the end of what is there already; lines that were taken make room for it.
+    /// Where the next read appends its bytes; lines that were taken make room for it.
     pub fn room(&mut self, bytes: usize) -> &mut Vec<u8> {
         self.bytes.drain(..self.start);
         self.scanned -= self.start;
@@ -34,7 +34,7 @@ impl Lines {
     /// The next whole line, without its end; none if more has to be read first.
     ///
     /// # Errors
-    /// What was read can't be a line. Nothing that follows can be trusted.
+    /// The bytes can't be a line. Nothing that follows can be trusted.
     pub fn next_line(&mut self) -> Result<Option<&str>, LineError> {
         let end = self.bytes[self.scanned..].iter().position(|&byte| byte == b'\n').map(|at| self.scanned + at);
         let length = end.unwrap_or(self.bytes.len()) - self.start;

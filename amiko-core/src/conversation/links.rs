@@ -1,7 +1,7 @@
-//! Sockets, and which connection each is for: strangers, sessions, and the dialling of those that have none.
+//! Sockets, and the connection of each: strangers, sessions, and the dialling of connections without a socket.
 //!
-//! Invariant: a connection has at most one session, and is dialled only while it has none; what is said of a socket that
-//! isn't known here any more means nothing.
+//! Invariant: a connection has at most one session, and is dialled only while it has none; events of an unknown
+//! socket are ignored.
 
 use super::dial::{Attempt, Dial, pause};
 use super::error::{DialError, Disconnect, Refusal};
@@ -16,21 +16,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-/// A peer that dialled and hasn't said yet what for.
+/// A peer that dialled and hasn't said hello yet.
 pub(super) struct Stranger {
     pub(super) peer: String,
-    /// Who it has proven to be.
+    /// Its proven key.
     pub(super) key: Option<PublicKey>,
     /// Once it is welcome: the connection that it has dialled for, and its tie-breaker.
     pub(super) welcome: Option<(String, Option<[u8; 4]>)>,
 }
 
-/// What is looked after at a moment.
+/// The task that is due at a moment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Deadline {
-    /// A stranger has to have said hello.
+    /// A stranger must have said hello.
     Stranger(SocketId),
-    /// A dial has to have come to something.
+    /// A dial must have succeeded or failed.
     Dial(String, SocketId),
     /// A connection is dialled.
     Redial(String),
@@ -50,9 +50,9 @@ pub(super) struct Links {
     dials: HashMap<String, Dial>,
     /// The dials that are under way.
     dialling: HashMap<SocketId, String>,
-    /// Where the rest of a line waits, of sockets whose bytes are put together here.
+    /// The parts of lines received so far, for sockets whose bytes are assembled here.
     pub(super) lines: HashMap<SocketId, Lines>,
-    /// Each session has one here, which may be early: then it is looked at again.
+    /// Each session has one here. It may be too early: then the session is checked again.
     deadlines: BTreeSet<(Moment, Deadline)>,
     /// The connections whose sockets may have something to send.
     pub(super) ready: BTreeSet<String>,
@@ -100,11 +100,11 @@ impl Links {
         [a, b, c, d]
     }
 
-    /// Lets a peer that dialled say what for.
+    /// Accepts a peer that dialled, as a stranger.
     pub(super) fn accept(&mut self, peer: String, now: Moment) -> SocketId {
         let limit = self.settings.strangers.max(1);
         while self.strangers.len() >= limit {
-            // The oldest one: who means it says hello at once.
+            // The oldest one: an honest peer says hello at once.
             let Some(oldest) = self.strangers.keys().next().copied() else { break };
             self.refuse(oldest, Refusal::Crowded { limit }, None);
         }
@@ -122,7 +122,7 @@ impl Links {
         self.strangers.remove(&socket)
     }
 
-    /// Sends a stranger away; where it is told something last, that is sent.
+    /// Refuses a stranger, after sending `last` if there is one.
     pub(super) fn refuse(&mut self, socket: SocketId, reason: Refusal, last: Option<Vec<u8>>) {
         let Some(stranger) = self.strangers.remove(&socket) else { return };
         self.lines.remove(&socket);
@@ -133,7 +133,7 @@ impl Links {
         });
     }
 
-    /// Whether a socket is somebody's.
+    /// Whether a socket is known.
     pub(super) fn knows(&self, socket: SocketId) -> bool {
         self.strangers.contains_key(&socket) || self.connections.contains_key(&socket)
     }
@@ -158,7 +158,7 @@ impl Links {
         connected
     }
 
-    /// Gives a connection its socket, in the place of the one that it may have.
+    /// Binds a socket to a connection, replacing its old one.
     pub(super) fn bind(&mut self, connection: &str, session: Session, now: Moment) {
         if sabotaged(Sabotage::BothSocketsKept) {
             self.sessions.remove(connection);
@@ -200,7 +200,7 @@ impl Links {
         Some(session)
     }
 
-    /// Takes the socket from a connection, and dials it again where it has an address.
+    /// Removes the socket of a connection, and dials again if the connection has an address.
     pub(super) fn disconnect(&mut self, connection: &str, reason: Disconnect, now: Moment) {
         let Some(session) = self.abort(connection, reason) else { return };
         if let Some(dial) = self.dials.get_mut(connection) {
@@ -210,7 +210,7 @@ impl Links {
         }
     }
 
-    /// Ends a connection: no dialling any more, and its socket is closed after what is said last.
+    /// Ends a connection: it isn't dialled any more, and its socket is closed after the last bytes.
     pub(super) fn close(&mut self, connection: &str, reason: Disconnect, last: Vec<u8>) {
         self.rest(connection);
         self.dials.remove(connection);
@@ -219,7 +219,7 @@ impl Links {
         }
     }
 
-    /// Sets where a connection is dialled, if at all. A socket that it has is with whoever was meant before.
+    /// Sets where a connection is dialled, if at all. An existing socket leads to the peer of the old address.
     pub(super) fn dial(&mut self, connection: &str, address: Option<&str>, now: Moment) {
         self.rest(connection);
         self.dials.remove(connection);
@@ -241,7 +241,7 @@ impl Links {
         wait
     }
 
-    /// Dials everything that waits for it soon, because there is hope again.
+    /// Dials everything that waits for it soon, because it may succeed now.
     #[cfg(feature = "sim")]
     pub(super) fn hurry(&mut self, now: Moment) {
         let waiting = self.dials.iter().filter(|(_, dial)| matches!(dial.attempt, Attempt::At(at) if at > now));
@@ -254,8 +254,7 @@ impl Links {
         }
     }
 
-    /// Whether a dial that came to something is the one that is waited for: its connection, and its address. It isn't under
-    /// way any more.
+    /// Whether a successful dial is the pending one: its connection, and its address. It is no longer under way.
     pub(super) fn dialled(&mut self, socket: SocketId) -> Option<(String, String)> {
         let connection = self.dialling.remove(&socket)?;
         let dial = self.dials.get_mut(&connection)?;
@@ -263,7 +262,7 @@ impl Links {
         Some((connection, dial.address.clone()))
     }
 
-    /// Takes note that a peer couldn't be dialled, and dials it again.
+    /// Records that a peer couldn't be dialled, and dials it again.
     pub(super) fn dial_failed(&mut self, connection: &str, error: DialError, now: Moment) {
         let Some(dial) = self.dials.get_mut(connection) else { return };
         dial.failures = dial.failures.saturating_add(1);
@@ -277,8 +276,8 @@ impl Links {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
-    /// Whatever is due: dials begin, and those who took too long are given up. The connections of peers that are silent are
-    /// for the caller to decide about, who looks again at the moment given.
+    /// Handles everything that is due: starts dials, and gives up those who took too long. The caller decides about
+    /// silent peers, and schedules the next check.
     pub(super) fn due(&mut self, now: Moment) -> Option<(String, SocketId)> {
         while self.next_deadline().is_some_and(|at| at <= now)
             && let Some((_, deadline)) = self.deadlines.pop_first()

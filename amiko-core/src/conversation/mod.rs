@@ -1,9 +1,10 @@
-//! What two nodes have to say to each other: greeting, resumption, numbers, confirmations, liveness, and dialling again.
+//! The protocol between two nodes: greeting, resumption, numbers, confirmations, liveness, and redialling.
 //!
-//! It opens no socket and reads no clock. Whoever drives it tells it what came in and when ([`Conversations::handle_bytes`],
-//! [`Conversations::handle_timeout`] and the others), lets it work ([`Conversations::advance`]), and does what it wants done
-//! ([`Conversations::poll_action`], [`Conversations::poll_transmit`]). A runtime does so with real sockets, `sim` with
-//! simulated ones and the same bytes: what is tested is what runs.
+//! It opens no socket and reads no clock. The driver passes in what was received and when
+//! ([`Conversations::handle_bytes`], [`Conversations::handle_timeout`] and the others), lets it work
+//! ([`Conversations::advance`]), and carries out its actions ([`Conversations::poll_action`],
+//! [`Conversations::poll_transmit`]). A runtime does so with real sockets, `sim` with simulated ones and the same
+//! bytes: the tests run the production code.
 //!
 //! # On the wire
 //!
@@ -17,14 +18,14 @@
 //! | `{"resume":{"received":8,"first":3,"sent":5}}` | second line of the peer that was dialled, answered with the same by the dialler: how many messages were received, which of its own is the first unconfirmed one, and how many it has sent, in full |
 //! | `{"ping":{…}}`, `{"pong":{…}}` | are you there, and yes; with the same numbers, so that a line that was lost is noticed |
 //!
-//! A message is sent again on each new socket until it is confirmed, in order, and acts once. The dialler says where it
-//! stands when it has heard where the other side does: so neither can be judged by what it said before it was last met. If
-//! one has forgotten what it told the other, the connection isn't used any more; see [`Event::Conflict`]. With
-//! [`Dialect::ByIndex`] the last two rows are missing. A line that isn't one of these closes the socket; a message that the
-//! node doesn't understand, or rejects, is used up and the link goes on.
+//! A message is sent again on each new socket until it is confirmed, in order, and acts once. The dialler sends its
+//! resume point after receiving the other side's, so neither end is judged by a statement from before they last met.
+//! If one has forgotten what it told the other, the connection isn't used any more; see [`Event::Conflict`]. With
+//! [`Dialect::ByIndex`] the last two rows are missing. A line that isn't one of these closes the socket; a message
+//! that the node doesn't understand, or rejects, is used up and the connection goes on.
 //!
-//! Invariant: the outbox in the engine is the only queue of messages to a peer, and nothing of a connection is said before
-//! what it rests on may leave.
+//! Invariant: the outbox in the engine is the only queue of messages to a peer, and nothing is sent on a connection
+//! before the commits that it depends on are released.
 
 mod dial;
 mod error;
@@ -61,52 +62,52 @@ use links::Links;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// A moment on a clock that only goes forward, as the time since some beginning, which is the driver's to choose.
+/// A moment on a monotonic clock, as the time since an origin of the driver's choice.
 pub type Moment = Duration;
 
-/// Tells one socket, or one attempt to dial, from another, for ever.
+/// Identifies one socket, or one attempt to dial, for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SocketId(u64);
 
-/// What the driver is to do with sockets.
+/// An action on a socket, for the driver.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Action {
-    /// Dial this address, and say what came of it: [`Conversations::handle_dialled`].
+    /// Dial this address, and report the outcome: [`Conversations::handle_dialled`].
     Dial {
-        /// What the socket is called, if it comes about.
+        /// The ID of the socket, if dialling succeeds.
         socket: SocketId,
         /// As the application gave it.
         address: String,
     },
-    /// Close a socket after what it was given, and this.
+    /// Close a socket after sending the pending bytes, and these.
     Close {
         /// Which one.
         socket: SocketId,
-        /// What is said last.
+        /// The last bytes to send.
         last: Vec<u8>,
     },
-    /// Close a socket at once, whatever it was sending, or stop dialling it. It may be gone already.
+    /// Close a socket at once, discarding unsent bytes, or stop dialling it. It may be gone already.
     Abort {
         /// Which one.
         socket: SocketId,
     },
 }
 
-/// What [`Conversations::advance`] has come to.
+/// The result of [`Conversations::advance`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Progress {
-    /// Nothing is left to be worked on.
+    /// No input is left.
     Idle,
-    /// One input was worked on.
+    /// One input was processed.
     Taken,
-    /// The engine has to be synced, and its outputs handed over with [`Conversations::handle_output`], until
+    /// The engine has to be synced, and its outputs passed to [`Conversations::handle_output`], until
     /// [`Engine::unreleased`] is false. Then this input can go on.
     Sync,
 }
 
-/// What came in and wasn't worked on yet.
+/// An input that hasn't been processed yet.
 enum Input {
     Dialled(SocketId),
     Line(SocketId, String),
@@ -125,17 +126,18 @@ impl std::fmt::Debug for Conversations {
 }
 
 impl Conversations {
-    /// None yet. `random` decides between sockets of both sides, and keeps nodes from dialling in step: it needn't be good.
+    /// No conversations yet. `random` decides between sockets of both sides, and keeps nodes from dialling in step:
+    /// it needn't be cryptographically secure.
     pub fn new(settings: ConversationSettings, random: impl FnMut() -> u64 + Send + 'static) -> Self {
         Self { links: Links::new(settings, Box::new(random)), inputs: VecDeque::new() }
     }
 
-    /// What was set.
+    /// The settings.
     pub fn settings(&self) -> &ConversationSettings {
         &self.links.settings
     }
 
-    /// Begins to dial whatever the engine's connections name, now that it runs.
+    /// Begins to dial the engine's connections.
     pub fn start<N: Node, S: Store>(&mut self, engine: &Engine<N, S>, now: Moment) {
         for (connection, state) in engine.connections() {
             if let Some(conflict) = state.conflict {
@@ -145,19 +147,19 @@ impl Conversations {
         }
     }
 
-    /// A peer has dialled. `peer` is what it is called in events.
+    /// A peer has dialled. `peer` is its name in events.
     pub fn handle_accepted(&mut self, peer: String, now: Moment) -> SocketId {
         self.links.accept(peer, now)
     }
 
-    /// Who a peer that dialled has proven to be. Where nothing is proven, there is nothing to say.
+    /// The proven key of a peer that dialled. Don't call this if the transport proves nothing.
     pub fn handle_proven(&mut self, socket: SocketId, key: PublicKey) {
         if let Some(stranger) = self.links.stranger_mut(socket) {
             stranger.key = Some(key);
         }
     }
 
-    /// What came of [`Action::Dial`].
+    /// The outcome of [`Action::Dial`].
     pub fn handle_dialled(&mut self, socket: SocketId, outcome: Result<(), DialError>, now: Moment) {
         match outcome {
             Ok(()) => self.inputs.push_back(Input::Dialled(socket)),
@@ -169,7 +171,7 @@ impl Conversations {
         }
     }
 
-    /// Bytes of a peer. The lines in them are put together here.
+    /// Bytes from a peer. They are assembled into lines here.
     pub fn handle_bytes(&mut self, socket: SocketId, bytes: &[u8], now: Moment) {
         if !self.links.knows(socket) {
             return;
@@ -187,12 +189,12 @@ impl Conversations {
         self.handle_ended(socket, Disconnect::Protocol(ProtocolError::Line(error)), now);
     }
 
-    /// A whole line of a peer, without its end: for a driver that puts lines together itself, with [`Lines`].
+    /// A whole line of a peer, without its end: for a driver that assembles lines itself, with [`Lines`].
     pub fn handle_line(&mut self, socket: SocketId, line: String) {
         self.inputs.push_back(Input::Line(socket, line));
     }
 
-    /// A socket has written what it was given.
+    /// A socket has written its batch.
     pub fn handle_written(&mut self, socket: SocketId) {
         if let Some(connection) = self.links.connection(socket).map(str::to_owned) {
             if let Some(session) = self.links.session_mut(&connection) {
@@ -202,7 +204,7 @@ impl Conversations {
         }
     }
 
-    /// A socket is gone, or what came over it can't be part of a conversation.
+    /// A socket is gone, or its data can't be part of a conversation.
     pub fn handle_ended(&mut self, socket: SocketId, reason: Disconnect, now: Moment) {
         if self.links.stranger_mut(socket).is_some() {
             self.links.refuse(socket, Refusal::Lost(reason), None);
@@ -211,7 +213,7 @@ impl Conversations {
         }
     }
 
-    /// Something that may leave: what concerns connections is dealt with, the rest isn't for here.
+    /// A released output: those about connections are handled, others ignored.
     pub fn handle_output<N: Node, S: Store>(&mut self, output: &Output<N>, engine: &Engine<N, S>, now: Moment) {
         match output {
             // The message itself is fetched from the outbox when the socket has room for it.
@@ -233,7 +235,7 @@ impl Conversations {
         }
     }
 
-    /// Ends all conversations: each peer is told what it may forget.
+    /// Ends all conversations, confirming to each peer what it may drop from its outbox.
     pub fn stop(&mut self) {
         for connection in self.links.connected() {
             self.close(&connection, Disconnect::Stopped);
@@ -245,12 +247,12 @@ impl Conversations {
         self.links.connected()
     }
 
-    /// What is to be done with sockets, in order.
+    /// The next action on a socket, in order.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.links.actions.pop_front()
     }
 
-    /// What is to be sent on a socket. The next batch of the same socket comes once this one is
+    /// The next bytes to send on a socket. The next batch for the same socket comes once this one is
     /// [written](Conversations::handle_written).
     pub fn poll_transmit<N: Node, S: Store>(&mut self, engine: &Engine<N, S>, now: Moment) -> Option<Transmit> {
         while let Some(connection) = self.links.ready.pop_first() {
@@ -261,12 +263,12 @@ impl Conversations {
         None
     }
 
-    /// When [`Conversations::handle_timeout`] has something to do next.
+    /// When to call [`Conversations::handle_timeout`] next.
     pub fn poll_timeout(&self) -> Option<Moment> {
         self.links.next_deadline()
     }
 
-    /// What has happened, in order.
+    /// The next event, in order.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.links.events.pop_front()
     }
@@ -277,7 +279,7 @@ impl Conversations {
         self.links.connection(socket)
     }
 
-    /// Dials everything that waits for it soon: for simulations whose network was mended.
+    /// Dials everything that waits for it soon: for simulations whose network was healed.
     #[cfg(feature = "sim")]
     pub(crate) fn hurry(&mut self, now: Moment) {
         self.links.hurry(now);

@@ -1,7 +1,7 @@
-//! Who is at the other end of a connection, and where it is dialled.
+//! The peer at the other end of a connection, and its address.
 //!
-//! Invariant: names and texts only. Whether somebody has the key that they say is proven by the runtime's transport, and
-//! what follows from it is decided by the application.
+//! Invariant: names and texts only. The runtime's transport proves that a peer holds its key, and the application
+//! decides what follows from it.
 
 use crate::serializable::{
     Kept, Key, Patch, ReadError, Reader, Schema, Serializable, Summary, WriteError, Writer, exact,
@@ -15,10 +15,10 @@ crate::serializable::of_serde!([] PublicKey);
 /// Hex digits of a key.
 const DIGITS: usize = 64;
 
-/// What an address begins with whose dialler doesn't say who it is.
+/// The prefix of an address whose dialler stays anonymous.
 const ANONYMOUS: &str = "anonymous:";
 
-/// Whom a peer has proven to be: 32 bytes that anybody may know. As text it is 64 hex digits.
+/// The proven identity of a peer: 32 public bytes. As text it is 64 hex digits.
 ///
 /// ```
 /// use amiko_core::PublicKey;
@@ -57,7 +57,7 @@ impl FromStr for PublicKey {
     type Err = PeerAddressError;
 
     fn from_str(text: &str) -> Result<Self, PeerAddressError> {
-        // A key has one text, so that equal texts are equal keys.
+        // A key has one text, so that equal keys have equal texts.
         let lower = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let bytes = if lower && text.len() == DIGITS { hex::decode_to_array(text).ok() } else { None };
         bytes.map(Self).ok_or(PeerAddressError::Key)
@@ -114,7 +114,7 @@ impl Key for PublicKey {
     }
 }
 
-/// Where a peer is dialled, who is expected to answer there, and who is to be seen dialling: what an application gives to
+/// Where to dial a peer, who is expected to answer there, and whether the dialler shows its own key: the argument of
 /// [`Context::connect`](crate::Context::connect), as text.
 ///
 /// ```
@@ -126,19 +126,19 @@ impl Key for PublicKey {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerAddress {
-    /// `PLACE`: whoever answers there, and nobody proves anything.
+    /// `PLACE`: whoever answers there, without proof.
     Anybody {
         /// What the transport dials.
         place: String,
     },
-    /// `KEY@PLACE`: whoever has this key; it is shown this node's own.
+    /// `KEY@PLACE`: the holder of this key; this node shows its own key.
     Mutual {
         /// Who is expected.
         key: PublicKey,
         /// What the transport dials.
         place: String,
     },
-    /// `anonymous:KEY@PLACE`: whoever has this key; it isn't shown who dials.
+    /// `anonymous:KEY@PLACE`: the holder of this key; the dialler stays anonymous.
     Anonymous {
         /// Who is expected.
         key: PublicKey,
@@ -171,19 +171,19 @@ impl FromStr for PeerAddress {
     }
 }
 
-/// Why a text is no key, or no address of a peer.
+/// Why a text isn't a key, or isn't an address of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PeerAddressError {
-    /// What stands for a key isn't one.
+    /// The key is malformed.
     Key,
-    /// Nobody is named whom an anonymous dialler expects.
+    /// An anonymous dialler names no expected key.
     NobodyExpected,
 }
 
 impl fmt::Display for PeerAddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What was found isn't shown: it may be half of something secret that was put in the wrong place.
+        // The text found isn't shown: it may be part of a misplaced secret.
         f.write_str(match self {
             Self::Key => "expected a public key of 64 lower-case hex digits, found something else",
             Self::NobodyExpected => "expected anonymous:KEY@PLACE, found no key",

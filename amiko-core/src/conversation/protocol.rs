@@ -1,7 +1,7 @@
-//! What an application says about the conversations with its peers.
+//! The application's part in the conversations with its peers.
 //!
-//! It is here and not in a runtime, so that the one on real sockets and the simulated world ask the same questions and act
-//! on the same answers. Invariant: a protocol reads the node and never changes it; changes go through envelopes, like
+//! It is here and not in a runtime, so that the runtime and the simulated world ask the same questions and act on the
+//! same answers. Invariant: a protocol reads the node and never changes it; changes go through envelopes, like
 //! everything else.
 
 use crate::conversation::PublicKey;
@@ -10,18 +10,18 @@ use crate::machine::Node;
 use crate::rejection::Rejection;
 use crate::tree::{Id, Tree};
 
-/// What an application tells the runtime about the conversations with its peers.
+/// The application's part in the conversations with its peers.
 ///
-/// Its methods are called between events; what they are given comes from outside, so they mustn't panic on it.
+/// Its methods are called between events; their arguments come from outside, so they mustn't panic on them.
 pub trait Protocol: 'static {
     /// The node that talks.
     type Node: Node;
 
-    /// The first line on a socket that this node dials. The `tie_breaker` are four random bytes that decide which socket stays
-    /// when both sides dial at the same moment; the hello carries them if both sides may dial.
+    /// The first line on a socket that this node dials. The `tie_breaker` is four random bytes that decide which
+    /// socket stays when both sides dial at the same moment; the hello carries them if both sides may dial.
     ///
     /// # Errors
-    /// There is nothing to say on this connection at the moment: the socket is closed, and dialled again later.
+    /// There is no hello for this connection at the moment: the socket is closed, and dialled again later.
     fn hello(
         &self,
         node: &Self::Node,
@@ -29,11 +29,11 @@ pub trait Protocol: 'static {
         tie_breaker: [u8; 4],
     ) -> Result<<Self::Node as Tree>::Network, Rejection>;
 
-    /// A peer dialled and said this first. `peer` is who it has proven to be; none where the transport proves nothing, or
-    /// the peer didn't want to say.
+    /// A peer dialled and sent this hello. `peer` is its proven key; none if the transport proves nothing, or the
+    /// peer stays anonymous.
     ///
     /// # Errors
-    /// The peer isn't welcome: the socket is closed without an answer.
+    /// The peer is refused: the socket is closed without an answer.
     fn accept(
         &self,
         node: &Self::Node,
@@ -41,10 +41,11 @@ pub trait Protocol: 'static {
         hello: <Self::Node as Tree>::Network,
     ) -> Result<Acceptance<Self::Node>, Rejection>;
 
-    /// What a message of a peer means to the node.
+    /// Translates a message of a peer into an envelope for the node.
     ///
     /// # Errors
-    /// It means nothing: the message is used up and confirmed, the rejection is kept and logged, the link goes on.
+    /// The message has no meaning: it is used up and confirmed, the rejection is kept and logged, and the connection
+    /// goes on.
     fn envelope(
         &self,
         node: &Self::Node,
@@ -53,13 +54,13 @@ pub trait Protocol: 'static {
     ) -> Result<<Self::Node as Tree>::Envelope, Rejection>;
 }
 
-/// What a hello means.
+/// The meaning of a hello.
 pub struct Acceptance<N: Node> {
     /// The connection that the socket is for. It must exist once `event` has happened.
     pub connection: Id<Connection<N>>,
     /// The tie-breaker of the peer, where both sides may dial; none where only the peer dials.
     pub tie_breaker: Option<[u8; 4]>,
-    /// Delivered to the node as a command before anything else of this socket, to create the connection for instance.
-    /// If it is rejected, the peer isn't welcome.
+    /// Delivered to the node as a command before anything else of this socket, for example to create the connection.
+    /// If it is rejected, the peer is refused.
     pub event: Option<N::Envelope>,
 }

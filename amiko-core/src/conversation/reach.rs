@@ -1,12 +1,12 @@
-//! Who answers at an address.
+//! Which node answers at an address.
 //!
-//! Invariant: nobody answers in the place of another, and nobody proves to be another.
+//! Invariant: no node answers in place of another, and none proves to be another.
 
 use super::peer::{PeerAddress, PublicKey};
 
-/// The one of these addresses that is dialled, and whom its node sees dialling: who `dialler` proves to be.
+/// The address that is dialled, out of these, and the key that its node sees: the proven key of `dialler`.
 ///
-/// It is what a transport that encrypts leads to, for networks that are simulated.
+/// It models an encrypting transport, for simulated networks.
 pub fn reach<'a>(
     mut addresses: impl Iterator<Item = &'a str>,
     dialler: &str,

@@ -1,4 +1,4 @@
-//! A connection that has a socket: how far its outbox has been sent there, and since when the peer was last heard.
+//! A connection with a socket: how far its outbox has been sent there, and when the peer was last heard.
 //!
 //! Invariant: `next` only grows while the socket lives, so no message is sent twice on it, or before an earlier one.
 
@@ -12,31 +12,31 @@ pub(super) struct Session {
     pub(super) socket: SocketId,
     /// The address of the peer.
     pub(super) peer: String,
-    /// The tie-breaker of whoever dialled, where both sides may dial.
+    /// The tie-breaker of the dialler, if both sides may dial.
     pub(super) tie_breaker: Option<[u8; 4]>,
     /// Whether this side dialled.
     pub(super) dialled: bool,
     /// Since when the connection has this socket.
     pub(super) since: Moment,
-    /// The peer has said something on it, after where it stands.
+    /// The peer has sent something on it after its resume point.
     pub(super) heard: bool,
-    /// Where this end stood when it got the socket.
+    /// The resume point of this end when it got the socket.
     pub(super) standing: ResumePoint,
-    /// The peer has said where it stands, and that fits; or it needn't say so. Nothing but greetings is sent before.
+    /// The peer has sent a resume point that fits, or needn't send one. Until then only greetings are sent.
     pub(super) resumed: bool,
     /// Since when the peer has been silent, or owed nothing.
     pub(super) quiet: Moment,
-    /// Since when the peer is asked whether it is there.
+    /// When the pending ping was sent.
     pub(super) asked: Option<Moment>,
-    /// The peer is to be asked whether it is there.
+    /// A ping is to be sent.
     pub(super) ping: bool,
-    /// The peer has asked.
+    /// A pong is to be sent.
     pub(super) pong: bool,
     /// A batch is being written.
     pub(super) writing: bool,
     /// The lines that go before all others.
     pub(super) hello: Vec<u8>,
-    /// What is to be confirmed: a later confirmation holds all earlier ones.
+    /// The number to confirm: a later confirmation covers all earlier ones.
     pub(super) confirm: Option<u64>,
     /// Messages of the peer that it was told to be processed: the number of the next one.
     pub(super) confirmed: u64,
@@ -51,14 +51,14 @@ pub(super) enum Stays {
     New,
 }
 
-/// What becomes of a peer that has been silent for so long.
+/// How to handle a peer that has been silent for this long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patience {
-    /// Look again at this moment.
+    /// Check again at this moment.
     Wait(Moment),
-    /// Ask whether it is there.
+    /// Send a ping.
     Ask,
-    /// It never said where it stands.
+    /// It never sent its resume point.
     NoAnswer,
     /// It doesn't answer any more.
     Silent,
@@ -67,8 +67,8 @@ pub(super) enum Patience {
 }
 
 impl Session {
-    /// Whether the socket did something for its connection: that ends a row of failures. A peer that accepts, and closes
-    /// or never answers, is as good as none.
+    /// Whether the socket was useful to its connection: this ends a series of failures. A peer that accepts, and
+    /// closes or never answers, is as good as none.
     pub(super) fn was_good(&self, settings: &ConversationSettings, now: Moment) -> bool {
         self.resumed && (self.heard || now.saturating_sub(self.since) >= settings.handshake)
     }
@@ -87,7 +87,7 @@ impl Session {
         }
     }
 
-    /// What is to be done about the peer's silence.
+    /// How to handle the peer's silence.
     pub(super) fn patience(&self, settings: &ConversationSettings, now: Moment) -> Patience {
         let (due, then) = if !self.resumed {
             (self.since + settings.handshake, Patience::NoAnswer)

@@ -1,21 +1,21 @@
-//! What can be set about conversations, and their limits.
+//! The settings and limits of conversations.
 //!
-//! Invariant: each limit has a name, a default, and an error or an event that says that it was reached; none of them is
-//! taken as less than what a conversation needs to make progress.
+//! Invariant: each limit has a name, a default, and an error or an event that reports it; each has a lower bound that
+//! lets a conversation make progress.
 
 use std::time::Duration;
 
-/// What is said on the wire besides messages and their confirmations.
+/// The lines on the wire besides messages and their confirmations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Dialect {
-    /// After the hello both sides say where they stand, and a side that hears nothing for a while asks whether the other
-    /// one is there.
+    /// After the hello both sides send their resume points, and a side that hears nothing for a while pings the
+    /// other.
     #[default]
     Amiko,
-    /// Nothing: a conversation is resumed by the numbers of its messages alone. A peer that has forgotten what it has
-    /// said, or heard, can't be told from one that missed a confirmation, and one that has gone only from one that owes
-    /// nothing. For peers that speak no other.
+    /// None: a conversation is resumed by message numbers alone. A peer that has forgotten what it sent or received
+    /// is indistinguishable from one that missed a confirmation, and a peer that is gone from one that owes nothing.
+    /// For peers that speak no other dialect.
     ByIndex,
 }
 
@@ -37,12 +37,12 @@ pub struct ConversationSettings {
     /// How long dialling may take; how long a peer may take to say who it is and where it stands, however many bytes and
     /// lines that are; and how long tie-breakers decide between two sockets of one connection. Default 5 s.
     pub handshake: Duration,
-    /// Sockets at one time whose peers haven't said hello yet; one more, and the oldest is closed. Default 64.
+    /// Maximum number of sockets whose peers haven't said hello yet; one more, and the oldest is closed. Default 64.
     pub strangers: usize,
-    /// How long a peer may say nothing before its socket is given up and dialled anew. After half of it the peer is asked
-    /// whether it is there; by index alone, it counts only while the peer owes a confirmation. Default 30 s.
+    /// How long a peer may be silent before its socket is closed and dialled anew. After half of it the peer is
+    /// pinged; with [`Dialect::ByIndex`], silence counts only while the peer owes a confirmation. Default 30 s.
     pub silence: Duration,
-    /// Bytes that are given to a socket at once; the line that goes beyond is the last. Default 64 KiB.
+    /// Bytes written to a socket at once; the line that exceeds this is the last. Default 64 KiB.
     pub batch: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of each line, and of each dial that was answered.
+//! The handling of each line, and of each answered dial.
 //!
 //! Invariant: whatever a peer sends costs it at most its own socket; a socket is bound to a connection only when nothing
 //! waits for a sync; and an input that waits for one can be taken from its beginning again.
@@ -21,7 +21,7 @@ use crate::store::{Store, StoreError};
 use crate::time::Time;
 use crate::tree::{Id, Tree};
 
-/// Why an input isn't taken to its end.
+/// Why an input isn't processed to its end.
 enum Stop {
     /// It goes on after a sync.
     Sync,
@@ -29,10 +29,10 @@ enum Stop {
     Failed(EventError),
 }
 
-/// Whom a hello is for, and the tie-breaker of who said it; or why it isn't welcome.
+/// The connection that a hello is for, and the tie-breaker of its sender; or why it is refused.
 type Welcomed = Result<(String, Option<[u8; 4]>), Refusal>;
 
-/// What everything here works on.
+/// The context of all steps.
 struct Here<'h, P: Protocol, S: Store> {
     engine: &'h mut Engine<P::Node, S>,
     protocol: &'h P,
@@ -43,7 +43,7 @@ struct Here<'h, P: Protocol, S: Store> {
 }
 
 impl<P: Protocol, S: Store> Here<'_, P, S> {
-    /// Gives the engine something to do.
+    /// Runs an operation of the engine.
     fn attempt<R>(
         &mut self,
         event: impl FnOnce(&mut Engine<P::Node, S>, Time) -> Result<R, EventError>,
@@ -63,10 +63,10 @@ impl<P: Protocol, S: Store> Here<'_, P, S> {
 }
 
 impl Conversations {
-    /// Works on the next input. `now` is for sockets, `time` for the events that it leads to.
+    /// Processes the next input. `now` is for sockets, `time` for the events that it causes.
     ///
     /// # Errors
-    /// The store failed: the state is to be opened anew.
+    /// The store failed: the state must be reopened.
     pub fn advance<P: Protocol, S: Store>(
         &mut self,
         engine: &mut Engine<P::Node, S>,
@@ -91,7 +91,7 @@ impl Conversations {
     }
 
     fn dialled<P: Protocol, S: Store>(&mut self, here: &mut Here<'_, P, S>, socket: SocketId) -> Result<(), Stop> {
-        // What waits may close this very connection, or have it dialled elsewhere.
+        // Pending outputs may close this very connection, or change its address.
         here.settled()?;
         let Some((connection, peer)) = self.links.dialled(socket) else {
             self.links.actions.push_back(Action::Abort { socket });
@@ -131,8 +131,8 @@ impl Conversations {
         Ok(line)
     }
 
-    /// Gives a connection its socket: everything that is unconfirmed, and may leave, goes out on it once the peer has said
-    /// where it stands.
+    /// Binds a socket to a connection: all unconfirmed messages that are released are sent on it once the peer has
+    /// sent its resume point.
     fn meet(&mut self, connection: &str, socket: SocketId, mut peer: Peer, now: Moment) {
         let resumed = self.links.settings.dialect == Dialect::ByIndex;
         let standing = peer.standing;
@@ -170,7 +170,7 @@ impl Conversations {
         if self.links.stranger_mut(socket).is_some() {
             return self.greeted(here, socket, line);
         }
-        // Lines that were on their way when their socket was given up: the peer sends them again.
+        // Lines that were in flight when their socket was given up: the peer sends them again.
         let Some(connection) = self.links.connection(socket) else { return Ok(()) };
         let connection: Id<Connection<P::Node>> = Id::new(connection);
         let (dialect, depth) = (self.links.settings.dialect, self.links.settings.depth);
@@ -206,7 +206,7 @@ impl Conversations {
         socket: SocketId,
         line: &str,
     ) -> Result<(), Stop> {
-        // What waits may close this very connection, or confirm something on it.
+        // Pending outputs may close this very connection, or confirm something on it.
         here.settled()?;
         let Some(Stranger { key, welcome, .. }) = self.links.stranger_mut(socket) else { return Ok(()) };
         let (key, welcome) = (*key, welcome.clone());
@@ -217,7 +217,7 @@ impl Conversations {
                     if let Some(stranger) = self.links.stranger_mut(socket) {
                         stranger.welcome = Some(welcome.clone());
                     }
-                    // What the hello has led to.
+                    // The outputs that the hello caused.
                     here.settled()?;
                     Ok(welcome)
                 }
@@ -249,7 +249,7 @@ impl Conversations {
         Ok(())
     }
 
-    /// Asks the application which connection a hello is for, and does what it wants done first.
+    /// Asks the application which connection a hello is for, and delivers its event first.
     fn accept<P: Protocol, S: Store>(
         &mut self,
         here: &mut Here<'_, P, S>,
@@ -291,7 +291,7 @@ impl Conversations {
         }
     }
 
-    /// A peer says where it stands, before anything else.
+    /// A peer sends its resume point, before anything else.
     fn resume<P: Protocol, S: Store>(
         &mut self,
         here: &mut Here<'_, P, S>,
@@ -300,13 +300,13 @@ impl Conversations {
     ) -> Result<(), Stop> {
         let outcome = here.attempt(|engine, time| engine.resume(connection, theirs, time))?;
         if let Ok(Some(_)) = outcome {
-            // Nobody is told of a conflict before it is kept.
+            // A conflict must be on disk before anybody is told of it.
             here.settled()?;
         }
         if let Some(session) = self.links.session_mut(connection.key())
             && session.dialled
         {
-            // Only now: so it can't be older than what the peer has just said.
+            // Only now, so that it can't be older than the peer's.
             frame::push_resume_point(&mut session.hello, About::Resume, &session.standing);
         }
         match outcome {
@@ -328,7 +328,7 @@ impl Conversations {
         Ok(())
     }
 
-    /// A peer says how far it has come on this socket. Returns the rule of the wire that it breaks, if it does.
+    /// Compares the peer's resume point on this socket. Returns the rule of the wire that it breaks, if any.
     fn compare<P: Protocol, S: Store>(
         &mut self,
         here: &mut Here<'_, P, S>,
@@ -355,7 +355,7 @@ impl Conversations {
         }
     }
 
-    /// A message of a peer: it acts, or is used up. Returns the rule of the wire that it breaks, if it does.
+    /// Handles a message of a peer: it acts, or is used up. Returns the rule of the wire that it breaks, if any.
     fn message<P: Protocol, S: Store>(
         &mut self,
         here: &mut Here<'_, P, S>,
@@ -394,7 +394,7 @@ impl Conversations {
         here.protocol.envelope(here.engine.node(), connection, message)
     }
 
-    /// A confirmation of a peer. Returns the rule of the wire that it breaks, if it does.
+    /// Handles a confirmation of a peer. Returns the rule of the wire that it breaks, if any.
     fn received<P: Protocol, S: Store>(
         here: &mut Here<'_, P, S>,
         connection: &Id<Connection<P::Node>>,
@@ -413,12 +413,12 @@ impl Conversations {
         if index >= here.engine.sendable(connection) {
             return Ok(Some(ProtocolError::NotSent { index }));
         }
-        // Where it can't be kept, the message stays in the outbox: it is sent again, and confirmed again.
+        // If it can't be recorded, the message stays in the outbox: it is sent again, and confirmed again.
         here.attempt(|engine, time| engine.confirm(connection, index, time))?.ok();
         Ok(None)
     }
 
-    /// A peer has said nothing for a while. It is asked whether it is there, and given up if that goes on.
+    /// A peer has been silent for a while. It is pinged, and given up if it stays silent.
     pub(super) fn look_after<N: Node, S: Store>(
         &mut self,
         engine: &Engine<N, S>,
@@ -454,12 +454,12 @@ impl Conversations {
     }
 }
 
-/// Who is at the other end of a new socket, and what is said there first.
+/// The peer at the other end of a new socket, and the first bytes to send.
 struct Peer {
     address: String,
     tie_breaker: Option<[u8; 4]>,
     dialled: bool,
     hello: Vec<u8>,
-    /// Where this end stands.
+    /// The resume point of this end.
     standing: ResumePoint,
 }

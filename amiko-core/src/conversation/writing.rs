@@ -1,6 +1,6 @@
-//! What is written to sockets: batches of lines, of the outbox what may leave.
+//! Batches of lines for sockets, including the released part of the outbox.
 //!
-//! Invariant: a socket has at most one batch that isn't written, and a batch holds only what the engine has released.
+//! Invariant: a socket has at most one unwritten batch, and a batch holds only what the engine has released.
 
 use super::error::Disconnect;
 use super::event::Event;
@@ -24,7 +24,7 @@ pub struct Transmit {
 }
 
 impl Conversations {
-    /// What a peer's message caused is on disk: it may be confirmed.
+    /// The effects of a peer's message are on disk: it may be confirmed.
     pub(super) fn confirm(&mut self, connection: &str, mut index: u64) {
         if sabotaged(Sabotage::ConfirmedUnreceived) {
             index += 1;
@@ -36,7 +36,7 @@ impl Conversations {
         }
     }
 
-    /// A connection needs its socket no more: the peer is told what it may forget, and then it is closed.
+    /// Closes the socket of a connection that has ended, after confirming to the peer what it may drop.
     pub(super) fn close(&mut self, connection: &str, reason: Disconnect) {
         let mut last = Vec::new();
         if let Some(session) = self.links.session_mut(connection) {
@@ -48,7 +48,7 @@ impl Conversations {
         self.links.close(connection, reason, last);
     }
 
-    /// The next batch of a connection's socket, if that has written the one before.
+    /// The next batch of a connection's socket, if the previous one has been written.
     pub(super) fn fill<N: Node, S: Store>(
         &mut self,
         engine: &Engine<N, S>,
@@ -66,7 +66,7 @@ impl Conversations {
         }
         if let Some(state) = engine.connection(connection).filter(|_| session.resumed) {
             if dialect == Dialect::ByIndex && state.first_unconfirmed() >= session.next {
-                // The peer owes nothing yet; with what is sent now it begins to.
+                // Until now the peer owed nothing; this batch changes that.
                 session.quiet = now;
             }
             while session.next < end && batch.len() < limit {
@@ -80,7 +80,7 @@ impl Conversations {
                 }
             }
         }
-        // After the messages that they count.
+        // Sent after the messages that it counts.
         let standing = ResumePoint { received: session.confirmed, first: session.standing.first, sent: session.next };
         for (about, wanted) in [(About::Ping, &mut session.ping), (About::Pong, &mut session.pong)] {
             if std::mem::take(wanted) {

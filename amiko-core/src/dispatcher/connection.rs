@@ -1,7 +1,7 @@
-//! What is known of the conversation with one peer.
+//! The state of the conversation with one peer.
 //!
-//! Invariant: a message stands in the outbox from the commit that caused it to the commit of its confirmation, and
-//! `received` moves in the commit that holds the effects of the message.
+//! Invariant: a message is in the outbox from the commit that caused it to the commit of its confirmation, and
+//! `received` advances in the commit that holds the effects of the message.
 
 use super::resumption::Conflict;
 use crate::Serializable;
@@ -13,28 +13,29 @@ use std::sync::Arc;
 #[derive(Clone, Serializable)]
 #[amiko(key = String, kind = "connection")]
 pub struct Connection<N: Tree> {
-    /// The address to dial, for the runtime; none where the peer dials.
+    /// The address that the runtime dials; none if the peer dials.
     pub dial: Option<String>,
-    /// How many messages of the peer have been processed: the number of the next one.
+    /// How many messages of the peer have been processed, which is the number of the next one.
     pub received: u64,
-    /// How many messages were ever put into the outbox: the number of the next one.
+    /// How many messages were ever put into the outbox, which is the number of the next one.
     pub sent: u64,
-    /// What the peer hasn't confirmed yet, by number.
+    /// The messages that the peer hasn't confirmed yet, by number.
     pub outbox: Map<u64, Arc<N::Network>>,
-    /// Set once the connection is to be closed: it goes when the outbox is empty, and at this moment at the latest.
+    /// Set once the connection is closing: it is removed when the outbox is empty, and at this moment at the latest.
     pub closing: Option<Time>,
-    /// Set once the peer and this node don't agree on what they have told each other: the connection isn't used any more.
+    /// Set once the peer and this node disagree about what they have told each other: the connection isn't used any
+    /// more.
     #[amiko(default)]
     pub conflict: Option<Conflict>,
 }
 
 impl<N: Tree> Connection<N> {
-    /// The number of the first message that the peer hasn't confirmed; of the next one, if there is none.
+    /// The number of the first message that the peer hasn't confirmed; that of the next message, if there is none.
     pub fn first_unconfirmed(&self) -> u64 {
         self.outbox.first_key_value().map_or(self.sent, |(index, _)| *index)
     }
 
-    /// The address to dial, where the connection is to be used.
+    /// The address to dial, if the connection is in use.
     pub fn address(&self) -> Option<&str> {
         self.dial.as_deref().filter(|_| self.conflict.is_none())
     }

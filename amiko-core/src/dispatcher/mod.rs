@@ -1,7 +1,7 @@
 //! Timers and connections: kept beside the state of the node, never inside it.
 //!
-//! Invariant: `due` and `lingering` hold exactly the deadlines of the timers and connections in the tables, after every
-//! change and every rollback.
+//! Invariant: after every change and every rollback, `due` and `lingering` hold exactly the deadlines of the timers
+//! and connections in the tables.
 
 mod connection;
 mod resumption;
@@ -19,14 +19,14 @@ use crate::tree::{EngineOnly, EngineTable, Id, Object, Sliced, Table, TableUndo,
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// What the dispatcher was before one event.
+/// The state of the dispatcher before one event.
 pub(crate) struct DispatcherUndo<N: Tree> {
     timers: TableUndo<Timer<N>>,
     connections: TableUndo<Connection<N>>,
 }
 
 impl<N: Tree> DispatcherUndo<N> {
-    /// What was before an event of these tables.
+    /// Ends an event of these tables: returns their state before it.
     #[inline]
     pub(crate) fn of(timers: &mut Table<Timer<N>>, connections: &mut Table<Connection<N>>, only: &EngineOnly) -> Self {
         Self { timers: timers.take_undo(only), connections: connections.take_undo(only) }
@@ -44,7 +44,7 @@ impl<N: Tree> DispatcherUndo<N> {
     }
 }
 
-/// Timers and connections, with the deadlines among them in order.
+/// Timers and connections, with their deadlines in order.
 pub(crate) struct Dispatcher<N: Tree> {
     timers: Table<Timer<N>>,
     connections: Table<Connection<N>>,
@@ -52,13 +52,13 @@ pub(crate) struct Dispatcher<N: Tree> {
     lingering: BTreeSet<(Time, Id<Connection<N>>)>,
 }
 
-/// What a deadline is of.
+/// The owner of a deadline.
 pub(crate) enum Due<N: Tree> {
     Timer(Id<Timer<N>>),
     Connection(Id<Connection<N>>),
 }
 
-/// Messages of one peer that can be unconfirmed at a time: one so much further on than the next was never sent.
+/// Maximum number of a peer's unconfirmed messages: a number that is this far beyond the next one was never sent.
 pub(crate) const WINDOW: u64 = 1 << 15;
 
 /// Whether a message from a peer is the next one.
@@ -67,9 +67,9 @@ pub(crate) enum Arrival {
     Next,
     /// It has been processed already.
     Repeated,
-    /// So many messages before it are missing.
+    /// This many messages before it are missing.
     Gap(u64),
-    /// It is further on than any peer can be.
+    /// Its number is higher than any peer can have reached.
     Future,
 }
 
@@ -88,14 +88,14 @@ impl<N: Tree> Dispatcher<N> {
         &self.connections
     }
 
-    /// When the first deadline is.
+    /// The first deadline.
     pub(crate) fn next_due(&self) -> Option<Time> {
         let timer = self.due.first().map(|(at, _)| *at);
         let connection = self.lingering.first().map(|(at, _)| *at);
         timer.into_iter().chain(connection).min()
     }
 
-    /// The first deadline that isn't after `now`; a timer before a connection of the same moment.
+    /// The first deadline that isn't after `now`; at the same moment, timers come before connections.
     pub(crate) fn due(&self, now: Time) -> Option<Due<N>> {
         let at = self.next_due().filter(|at| *at <= now)?;
         let timer = self.due.first().filter(|(first, _)| *first == at).map(|(_, id)| Due::Timer(id.clone()));
@@ -131,7 +131,7 @@ impl<N: Tree> Dispatcher<N> {
         }
     }
 
-    /// Cancels every timer of an object that is gone.
+    /// Cancels every timer of a removed object.
     pub(crate) fn cancel_all<M: Object>(&mut self, owner: &Id<M>) {
         let prefix = timer_id(owner, "");
         let owned = |id: &Id<Timer<N>>| id.key().starts_with(prefix.key());
@@ -141,7 +141,7 @@ impl<N: Tree> Dispatcher<N> {
         }
     }
 
-    /// Gives back whether the connection is new, or is to be dialled elsewhere.
+    /// Returns whether the connection is new, or has another address to dial.
     pub(crate) fn connect(
         &mut self,
         id: &Id<Connection<N>>,
@@ -193,10 +193,10 @@ impl<N: Tree> Dispatcher<N> {
         Ok((index, message))
     }
 
-    /// Gives back whether the connection is gone at once.
+    /// Returns whether the connection is removed at once.
     pub(crate) fn close(&mut self, id: &Id<Connection<N>>, deadline: Time) -> bool {
         let Some(connection) = self.connections.get(id) else { return false };
-        // Nor is there anybody to wait for in a conflict.
+        // In a conflict there is nothing to wait for either.
         if connection.outbox.is_empty() || connection.conflict.is_some() {
             return self.drop_connection(id);
         }
@@ -209,7 +209,7 @@ impl<N: Tree> Dispatcher<N> {
         false
     }
 
-    /// Removes a connection with whatever is still in its outbox.
+    /// Removes a connection with the rest of its outbox.
     pub(crate) fn drop_connection(&mut self, id: &Id<Connection<N>>) -> bool {
         if let Some(at) = self.connections.get(id).and_then(|connection| connection.closing) {
             self.lingering.remove(&(at, id.clone()));
@@ -217,8 +217,8 @@ impl<N: Tree> Dispatcher<N> {
         self.connections.remove(id)
     }
 
-    /// Removes what a peer has confirmed: all messages up to and including `index`. Gives back whether the connection
-    /// is gone with the last of them.
+    /// Removes the messages that a peer has confirmed: all up to and including `index`. Returns whether the
+    /// connection is removed with the last of them.
     pub(crate) fn confirm(&mut self, id: &Id<Connection<N>>, index: u64) -> bool {
         let Some(connection) = self.connections.get_mut(id) else { return false };
         while let Some((&sent, _)) = connection.outbox.first_key_value().filter(|(sent, _)| **sent <= index) {
@@ -228,7 +228,7 @@ impl<N: Tree> Dispatcher<N> {
         done && self.drop_connection(id)
     }
 
-    /// What the number of a message from a peer means.
+    /// Classifies the number of a message from a peer.
     pub(crate) fn arrival(&self, id: &Id<Connection<N>>, index: u64) -> Option<Arrival> {
         let received = self.connections.get(id)?.received;
         Some(match index.cmp(&received) {
@@ -239,14 +239,14 @@ impl<N: Tree> Dispatcher<N> {
         })
     }
 
-    /// Takes a connection out of use, or into use again.
+    /// Suspends a connection, or resumes it.
     pub(crate) fn set_conflict(&mut self, id: &Id<Connection<N>>, conflict: Option<Conflict>) {
         if let Some(connection) = self.connections.get_mut(id) {
             connection.conflict = conflict;
         }
     }
 
-    /// Moves the cursor of an inbox past the message that is being processed.
+    /// Advances the cursor of an inbox past the message that is being processed.
     pub(crate) fn advance(&mut self, id: &Id<Connection<N>>) {
         if sabotaged(Sabotage::NoInboxCursor) {
             return;
@@ -256,7 +256,7 @@ impl<N: Tree> Dispatcher<N> {
         }
     }
 
-    /// The tables, to be written in slices.
+    /// The tables, for writing in slices.
     pub(crate) fn slices(&mut self, only: &EngineOnly) -> [Sliced<'_>; 2] {
         [self.timers.sliced(only), self.connections.sliced(only)]
     }
@@ -266,13 +266,13 @@ impl<N: Tree> Dispatcher<N> {
         (std::mem::take(&mut self.timers), std::mem::take(&mut self.connections))
     }
 
-    /// Takes its tables back, whatever has been changed in them.
+    /// Takes its tables back, with any changes to them.
     pub(crate) fn put_tables(&mut self, timers: Table<Timer<N>>, connections: Table<Connection<N>>) {
         (self.timers, self.connections) = (timers, connections);
         self.order_deadlines();
     }
 
-    /// Puts the deadlines in order, as they are in the tables.
+    /// Rebuilds the deadlines from the tables.
     pub(crate) fn order_deadlines(&mut self) {
         self.due = self.timers.iter().map(|(id, timer)| (timer.at, id)).collect();
         let closing = |(id, connection): (_, &Connection<N>)| Some((connection.closing?, id));
@@ -321,12 +321,12 @@ impl<N: Tree> Dispatcher<N> {
     }
 }
 
-/// `kind/key/name`, so that the timers of one owner stand side by side.
+/// `kind/key/name`, so that the timers of one owner are adjacent.
 fn timer_id<N: Tree, M: Object>(owner: &Id<M>, name: &str) -> Id<Timer<N>> {
     owner.key().with_text(|owner| {
         let mut key = String::with_capacity(M::KIND.len() + owner.len() + name.len() + 2);
         // Escaped like segments of a JSON Pointer: a slash in a kind or a key can't make one owner's timers look like
-        // another's. The name comes last, and may hold anything.
+        // another's. The name comes last, and may contain anything.
         each_escaped(M::KIND, |piece| key.push_str(piece));
         key.push('/');
         each_escaped(owner, |piece| key.push_str(piece));

@@ -1,60 +1,61 @@
-//! Where both ends of a connection stand, and whether that fits together.
+//! The resume points of both ends of a connection, and whether they are consistent.
 //!
-//! Invariant: two ends that have lost nothing that they ever told each other are never in conflict.
+//! Invariant: two ends that haven't forgotten anything that they told each other are never in conflict.
 
 use crate::Serializable;
 use crate::time::Time;
 use std::fmt;
 
-/// How far one end of a connection has come, as it is on disk.
+/// How far one end of a connection has come, as recorded on disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serializable)]
-// As it is called in the files of older programs.
+// The name in the files of older programs.
 #[amiko(class = "Standing")]
 pub struct ResumePoint {
-    /// Messages of the peer that it has processed: the number of the next one.
+    /// How many messages of the peer it has processed, which is the number of the next one.
     pub received: u64,
-    /// The number of its first message that the peer hasn't confirmed; of the next one, if there is none.
+    /// The number of its first message that the peer hasn't confirmed; that of the next message, if there is none.
     pub first: u64,
-    /// Messages that it may have sent: the number of the next one.
+    /// How many messages it may have sent, which is the number of the next one.
     pub sent: u64,
 }
 
-/// Whose state is older than it should be: what it has told the other side it doesn't remember.
+/// Whose state is outdated: it has forgotten something that it told the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
 pub enum Older {
     /// That of this node.
     Ours,
     /// That of the peer.
     Theirs,
-    /// Each has forgotten something.
+    /// Those of both.
     Both,
 }
 
-/// Two ends that can't go on together: one of them was put back to an older state, from a backup most likely.
+/// Two ends that can't go on together: one of them was restored to an older state, most likely from a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable)]
 pub struct Conflict {
-    /// When it was found.
+    /// When the conflict was found.
     pub found: Time,
-    /// Whose state is older than it should be.
+    /// Whose state is outdated.
     pub older: Older,
-    /// Where this node stood.
+    /// The resume point of this node.
     pub ours: ResumePoint,
-    /// Where the peer said that it stands.
+    /// The resume point that the peer sent.
     pub theirs: ResumePoint,
 }
 
 impl ResumePoint {
-    /// Whether there is a connection that can stand like this.
+    /// Whether a connection can have this resume point.
     pub const fn is_possible(&self) -> bool {
         self.first <= self.sent
     }
 
-    /// Whose state is older than it should be, if it is that of either.
+    /// Whose state is outdated, if any.
     ///
-    /// The peer may have said this some time ago, but nothing that was said before that may be processed afterwards: so a
-    /// peer that dials says it when the other side has, and what comes over an older socket is ignored by then.
+    /// The peer may have sent this some time ago, but nothing sent before it may be processed afterwards. So the
+    /// dialler sends its resume point after receiving the other side's, and by then data from an older socket is
+    /// ignored.
     pub const fn older(&self, peer: &Self) -> Option<Older> {
-        // What the peer has got from us was sent, and what it believes to be confirmed was received.
+        // Whatever the peer got from us was sent, and whatever it believes to be confirmed was received.
         let ours = peer.received > self.sent || peer.first > self.received;
         let theirs = self.received > peer.sent || self.first > peer.received;
         match (ours, theirs) {
@@ -120,7 +121,7 @@ mod tests {
         assert_eq!(standing(0, 0, 0).older(&ours), Some(Older::Ours));
     }
 
-    /// One end: what it remembers of what it has sent and got.
+    /// One end: what it remembers of the messages that it has sent and received.
     #[derive(Clone, Default, Debug)]
     struct End {
         sent: Vec<u32>,
@@ -134,7 +135,7 @@ mod tests {
         }
     }
 
-    /// Whether what each remembers of the other is what the other remembers to have said.
+    /// Whether what each end remembers of the other matches what the other remembers having said.
     fn fits(one: &End, other: &End) -> bool {
         let heard = |from: &End, to: &End| from.sent.starts_with(&to.received) && from.first <= to.received.len();
         heard(one, other) && heard(other, one)
@@ -143,11 +144,11 @@ mod tests {
     #[derive(Clone, Copy, Debug)]
     enum Step {
         Send(usize),
-        /// So many messages arrive that wait.
+        /// This many waiting messages arrive.
         Deliver(usize, usize),
         Confirm(usize),
         Backup(usize),
-        /// An older state, and the peer is met with it.
+        /// Restores an older state, with which the peer then meets.
         Restore(usize),
     }
 
@@ -187,15 +188,15 @@ mod tests {
                         let peer = ends[1 - end].resume_point().older(&ends[end].resume_point());
                         if found.is_some() {
                             prop_assert_eq!((found, peer), (Some(Older::Ours), Some(Older::Theirs)));
-                            // The user does what is asked for.
+                            // The user follows the advice.
                             ends[end] = newest;
                         } else {
-                            // What was forgotten was never told: sent anew, it is the only one.
+                            // Forgotten messages were never told: when sent again, they are the only ones.
                             prop_assert_eq!(peer, None);
                             let confirmed = ends[1 - end].received.len();
                             ends[end].first = ends[end].first.max(confirmed);
                         }
-                        // Backups that are newer than what was put back never happened.
+                        // Backups newer than the restored state never existed.
                         backups[end] = ends[end].clone();
                     }
                 }

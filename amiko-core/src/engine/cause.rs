@@ -1,4 +1,4 @@
-//! Who asked for an event.
+//! The cause of an event.
 
 use crate::Serializable;
 use crate::dispatcher::{Connection, ResumePoint, Timer};
@@ -6,12 +6,12 @@ use crate::machine::Node;
 use crate::tree::{Envelope, Id};
 use std::fmt;
 
-/// What an event began with, as it stands in the journal.
+/// The cause of an event, as it is in the journal.
 #[derive(Clone, Serializable)]
 pub enum Cause<N: Node> {
-    /// Somebody on this side.
+    /// A command from this side.
     Command {
-        /// What was asked, of whom.
+        /// The message and its destination.
         envelope: N::Envelope,
     },
     /// A message from a peer.
@@ -20,7 +20,7 @@ pub enum Cause<N: Node> {
         connection: Id<Connection<N>>,
         /// Its number on that connection.
         index: u64,
-        /// What was asked, of whom; none if it couldn't be understood.
+        /// The message and its destination; none if it couldn't be understood.
         envelope: Option<N::Envelope>,
     },
     /// A timer that was due.
@@ -35,23 +35,23 @@ pub enum Cause<N: Node> {
         /// All up to and including this one.
         index: u64,
     },
-    /// A peer said where it stands, and that doesn't fit.
+    /// A peer sent a resume point that doesn't fit.
     Conflict {
         /// On which connection.
         connection: Id<Connection<N>>,
-        /// Where the peer stands.
+        /// The resume point of the peer.
         theirs: ResumePoint,
     },
-    /// Somebody changed the state by hand.
+    /// The state was edited by hand.
     Edit,
-    /// A connection that was to be closed has waited long enough for its peer.
+    /// A closing connection has waited long enough for its peer.
     Lingered {
         /// Which one.
         connection: Id<Connection<N>>,
     },
 }
 
-/// Names kinds and classes, and hides what was said.
+/// Names kinds and classes, and hides the contents of messages.
 impl<N: Node> fmt::Debug for Cause<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let class = |envelope: &N::Envelope| envelope.message_class().unwrap_or("a message");

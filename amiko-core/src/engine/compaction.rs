@@ -1,6 +1,6 @@
 //! Snapshots, written in slices between events, so that no pause grows with the state.
 //!
-//! Invariant: a snapshot that is finished is the version at which it was begun, whatever has happened since.
+//! Invariant: a finished snapshot holds the version at which it was begun, whatever has happened since.
 
 use super::{Engine, SyncError, document};
 use crate::dispatcher::Dispatcher;
@@ -9,12 +9,12 @@ use crate::serializable::{Hole, Lines, Writer};
 use crate::store::{Store, StoreError};
 use crate::tree::{EngineOnly, Sliced};
 
-/// Bytes of the text that are given to the store at once.
+/// Bytes of text passed to the store at once.
 const PIECE: usize = 256 << 10;
-/// Bytes that are written at the least, since each slice has to find its place in the table again.
+/// Minimum bytes per slice, since each slice has to find its place in the table again.
 const SLICE: usize = 16 << 10;
 
-/// Where a snapshot is.
+/// The state of a snapshot.
 #[derive(Default)]
 pub(super) enum Compaction {
     /// There is none.
@@ -22,19 +22,19 @@ pub(super) enum Compaction {
     Idle,
     /// It is being written.
     Writing(Slicing),
-    /// The store has all of it; the next sync to begin makes it durable.
+    /// The store has all of it; the next sync makes it durable.
     Given,
 }
 
 pub(super) struct Slicing {
-    /// The document without what is in its tables.
+    /// The document without the entries of its tables.
     outline: String,
     holes: Vec<Hole>,
     /// The hole that comes next, or is being filled.
     hole: usize,
-    /// How much of the outline is written.
+    /// How much of the outline has been written.
     at: usize,
-    /// What the store hasn't got yet.
+    /// Text that hasn't been passed to the store yet.
     piece: Writer,
     /// Bytes that the journal has grown by, times the pace, since the last slice.
     due: usize,
@@ -51,7 +51,7 @@ impl Compaction {
 }
 
 impl<N: Node, S: Store> Engine<N, S> {
-    /// Does what is due of a snapshot: with each record a little, in proportion to its length.
+    /// Writes the part of a snapshot that is due: a little with each record, in proportion to its length.
     pub(super) fn compact(&mut self) {
         let due = match &mut self.compaction {
             Compaction::Idle => {
@@ -102,7 +102,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(())
     }
 
-    /// Writes some `length` bytes. An error that the buffer is full leaves everything as it is.
+    /// Writes about `length` bytes. If the buffer is full, the error leaves everything unchanged.
     fn write_slices(&mut self, length: usize) -> Result<(), SyncError> {
         let Compaction::Writing(slicing) = &mut self.compaction else { return Ok(()) };
         let mut tables = tables(&mut self.node, &mut self.event.dispatcher, &self.only);
@@ -112,7 +112,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(())
     }
 
-    /// Writes a whole snapshot, durably, here and now.
+    /// Writes a whole snapshot at once, durably.
     pub(super) fn snapshot_at_once(&mut self) -> Result<(), SyncError> {
         self.begin_snapshot()?;
         while let Err(error) = self.write_slices(usize::MAX) {
@@ -126,14 +126,14 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(())
     }
 
-    /// Lets the tables forget what they keep for a snapshot.
+    /// Makes the tables drop what they keep for a snapshot.
     pub(super) fn abandon_snapshot(&mut self) {
         let tables = tables(&mut self.node, &mut self.event.dispatcher, &self.only);
         tables.into_iter().for_each(|Sliced(table)| table.thaw());
         self.compaction = Compaction::Idle;
     }
 
-    /// The event itself stands; the next sync says what is wrong.
+    /// The event itself stands; the next sync reports the error.
     fn give_up(&mut self, error: SyncError) {
         self.abandon_snapshot();
         self.failure = Some(self.fail(error));
@@ -141,7 +141,7 @@ impl<N: Node, S: Store> Engine<N, S> {
 }
 
 impl Slicing {
-    /// Writes some `length` bytes. Gives back whether the store has everything now.
+    /// Writes about `length` bytes. Returns whether the store has everything now.
     fn write<S: Store>(&mut self, tables: &mut [Sliced<'_>], store: &mut S, length: usize) -> Result<bool, SyncError> {
         let mut left = length;
         loop {

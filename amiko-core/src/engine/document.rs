@@ -1,6 +1,6 @@
 //! The document: the state of the node, its timers and its connections, as one text.
 //!
-//! Invariant: a snapshot and the patches of the journal after it lead to the same document, byte for byte, as the one in
+//! Invariant: a snapshot and the journal's patches after it give the same document, byte for byte, as the one in
 //! memory.
 
 use super::cause::Cause;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 const FORMAT: u32 = 1;
 const FIELDS: &[&str] = &["format", "seq", "schema", "state", "timers", "connections"];
 
-/// All that is on the disk of a node. A copy shares its objects.
+/// Everything on a node's disk. A copy shares its objects.
 #[derive(Clone)]
 pub struct Document<N: Node> {
     /// The node.
@@ -38,7 +38,7 @@ impl<N: Node> Document<N> {
         Self { state, timers: Table::new(), connections: Table::new() }
     }
 
-    /// Ends an event of the tables beside the state: hands over what was before it.
+    /// Ends an event of the tables beside the state: returns their state before it.
     pub(super) fn take_undo_beside(&mut self, only: &EngineOnly) -> DispatcherUndo<N> {
         DispatcherUndo::of(&mut self.timers, &mut self.connections, only)
     }
@@ -70,7 +70,7 @@ pub(super) fn write_document<N: Node>(
     Ok(out)
 }
 
-/// Patches have paths like `/state/accounts/alice/balance`: as a whole, the document is only ever patched.
+/// Patches have paths like `/state/accounts/alice/balance`: the document as a whole is only ever patched.
 impl<N: Node> Serializable for Document<N> {
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_object()?;
@@ -132,19 +132,19 @@ impl<N: Node> Serializable for Document<N> {
     }
 }
 
-/// What was read back so far.
+/// What has been read back so far.
 pub(super) enum Restored<N: Node> {
     /// Nothing, in a new store.
     Nothing,
-    /// Objects of the classes that this program has.
+    /// Objects of this program's classes.
     Typed(Box<Document<N>>),
-    /// JSON that a program with other classes has written: its patches are for the objects as they were there, so that they are
+    /// JSON written by a program with other classes. Its patches refer to the objects as they were there, so they are
     /// applied before anything is read or migrated.
     Foreign(Json),
 }
 
 impl<N: Node> Restored<N> {
-    /// What was read back, if there was anything, and whether another program has written it.
+    /// The document, if there is one, and whether another program has written it.
     pub(super) fn finish(self) -> Result<(Option<Document<N>>, bool), ReadError> {
         match self {
             Self::Nothing => Ok((None, false)),
@@ -164,7 +164,7 @@ impl<N: Node> Recovery for Restored<N> {
             Self::Typed(Box::new(read.map_err(refused)?))
         } else {
             let json = Json::parse(document).map_err(refused)?;
-            // Read as a whole at once, so that a document that can't be lifted is refused with its place.
+            // Read as a whole at once, so that a document that can't be migrated is refused with its place.
             from_json::<Document<N>>(document).map_err(refused_by_class)?;
             Self::Foreign(json)
         };
@@ -191,7 +191,7 @@ pub(super) fn refused(error: ReadError) -> Refused {
     Refused { reason: error.reason(), line: place.line, byte: place.byte }
 }
 
-/// The same for what a program with other classes has written, with the class that can't be read.
+/// The same for a document of a program with other classes, with the class that can't be read.
 fn refused_by_class(error: ReadError) -> Refused {
     let class = error.class();
     let refused = refused(error);
@@ -199,7 +199,7 @@ fn refused_by_class(error: ReadError) -> Refused {
     Refused { reason: format!("{} (in class {class}, which may need a migration)", refused.reason), ..refused }
 }
 
-/// Begins a record of the journal: what stands before the operations of its patch.
+/// Begins a journal record: the part before the operations of its patch.
 pub(super) fn begin_record<N: Node>(
     patch: &mut Patch,
     version: Version,
@@ -225,7 +225,7 @@ pub(super) fn begin_record<N: Node>(
     })
 }
 
-/// What stands after them.
+/// The part after them.
 pub(super) const RECORD_END: &str = "]}";
 
 /// Applies one record. Time, cause and rejection are for people.

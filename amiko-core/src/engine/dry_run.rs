@@ -1,6 +1,6 @@
-//! What an event would do, without doing it.
+//! A dry run: the effects of an event, without the event.
 //!
-//! Invariant: afterwards the engine is as it was before, but for the rejections that it remembers.
+//! Invariant: afterwards the engine is the same as before, except for the rejections that it remembers.
 
 use super::{Engine, EventError};
 use crate::event::Output;
@@ -9,13 +9,13 @@ use crate::store::Store;
 use crate::time::Time;
 use std::fmt;
 
-/// What an event would do.
+/// The effects that an event would have.
 pub struct DryRun<N: Node> {
     difference: String,
     outputs: Vec<Output<N>>,
 }
 
-/// Hides what would change and be sent, which may have secrets in it.
+/// Hides the changes and messages, which may contain secrets.
 impl<N: Node> fmt::Debug for DryRun<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DryRun")
@@ -26,20 +26,20 @@ impl<N: Node> fmt::Debug for DryRun<N> {
 }
 
 impl<N: Node> DryRun<N> {
-    /// What it would change, as a JSON Patch (RFC 6902) of the document: the state of the node is under `/state`, timers
-    /// are under `/timers`, connections and what is sent over them under `/connections`.
+    /// The changes, as a JSON Patch (RFC 6902) of the document: the state of the node is under `/state`, timers are
+    /// under `/timers`, connections and the messages sent over them under `/connections`.
     pub fn difference(&self) -> &str {
         &self.difference
     }
 
-    /// What it would send, answer and tell. These aren't for sending: nothing of it has happened.
+    /// The messages, replies and notices. Don't send them: nothing has happened.
     pub fn outputs(&self) -> impl Iterator<Item = &Output<N>> {
         self.outputs.iter()
     }
 }
 
 impl<N: Node, S: Store> Engine<N, S> {
-    /// Tries a command as if it came now, and puts everything back. Timers that are due don't go before it.
+    /// Tries a command as if it came now, and undoes everything. Due timers don't fire first.
     ///
     /// ```
     /// # use amiko_core::{Hosts, engine::Settings, prelude::*, store::Memory};
@@ -65,7 +65,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// ```
     ///
     /// # Errors
-    /// Those that the command would have.
+    /// The errors that the command would have.
     pub fn dry_run(&mut self, envelope: N::Envelope, now: Time) -> Result<DryRun<N>, EventError> {
         self.enter(|engine| engine.rehearse(envelope, now))
     }

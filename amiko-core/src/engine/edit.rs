@@ -1,6 +1,6 @@
 //! Changing the state by hand.
 //!
-//! Invariant: what was edited is held against the same checks as what an event did, and is a record of the journal like
+//! Invariant: an edit must pass the same checks as an event, and is a journal record like any other.
 //! any other.
 
 use super::cause::Cause;
@@ -17,24 +17,24 @@ use crate::version::Version;
 use std::fmt;
 use std::mem;
 
-/// Why an edited document wasn't taken. Nothing was changed.
+/// Why an edited document was refused. Nothing was changed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EditError {
     /// It isn't a document of this node.
     Read(ReadError),
-    /// It was made from another version than the present one, or isn't of the same format or classes.
+    /// It was made from another version than the present one, or has another format or other classes.
     Changed {
-        /// Which field says so.
+        /// The field that shows it.
         field: &'static str,
-        /// What it has to be.
+        /// The expected value.
         expected: String,
-        /// What it is.
+        /// The value found.
         found: String,
     },
     /// It has no exact text.
     Write(WriteError),
-    /// The check of the node, or a strong reference, says no; or the store failed.
+    /// The check of the node, or a strong reference, failed; or the store did.
     Event(EventError),
 }
 
@@ -61,10 +61,11 @@ impl std::error::Error for EditError {
 }
 
 impl<N: Node, S: Store> Engine<N, S> {
-    /// Takes an edited version of [`Engine::document`], of any layout: reads it, finds the difference, asks `agree` about
-    /// it (a JSON Patch, RFC 6902), and commits it as one event with the cause [`Cause::Edit`].
+    /// Takes an edited version of [`Engine::document`], in any layout: reads it, computes the difference, passes it
+    /// to `agree` (a JSON Patch, RFC 6902), and commits it as one event with the cause [`Cause::Edit`].
     ///
-    /// None if nothing was changed, or if `agree` said no. Versions from before it aren't in memory any more.
+    /// Returns none if nothing was changed, or if `agree` returned false. Versions from before the edit are no longer
+    /// in memory.
     ///
     /// ```
     /// # use amiko_core::{engine::Settings, prelude::*, store::Memory};
@@ -107,7 +108,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         now: Time,
         agree: impl FnOnce(&str) -> bool,
     ) -> Result<Option<Version>, EditError> {
-        // Nothing has begun until all of this is there.
+        // Nothing begins until all of this succeeds.
         let begun = catch(|| {
             let patch = self.edited_difference(&self.read_edited(document)?).map_err(EditError::Write)?;
             let agreed = patch.operations() > 0 && agree(&patch.to_json());
@@ -146,7 +147,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.append(false, undo)
     }
 
-    /// Reads what was edited, and sees to it that it was made from this version.
+    /// Reads the edited document, and checks that it was made from this version.
     fn read_edited(&self, document: &str) -> Result<Document<N>, EditError> {
         let present = self.document().map_err(EditError::Write)?;
         for field in ["format", "seq", "schema"] {
@@ -185,7 +186,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     }
 }
 
-/// A field of a document, as it stands there.
+/// A field of a document, as it appears in the text.
 fn member(document: &str, field: &str) -> Result<String, EditError> {
     let mut input = Reader::new(document);
     let find = |input: &mut Reader<'_>| {

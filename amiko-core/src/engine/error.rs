@@ -1,19 +1,19 @@
-//! What can go wrong with an engine.
+//! The errors of an engine.
 //!
-//! Invariant: one type for each operation, and after each error the state is what it was before.
+//! Invariant: one type per operation, and after each error the state is the same as before.
 
 use crate::rejection::Rejection;
 use crate::serializable::{ReadError, WriteError};
 use crate::store::{RecoverError, StoreError};
 use std::fmt;
 
-/// The state couldn't be opened; what is on disk was left as it is.
+/// The state couldn't be opened; the files on disk are unchanged.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EngineOpenError {
     /// The store couldn't be read.
     Recover(RecoverError),
-    /// What a program with other classes has written can't be lifted to those of this one.
+    /// Data of a program with other classes can't be migrated to the classes of this one.
     Lift(ReadError),
     /// The first snapshot of a new state couldn't be written.
     Snapshot(SyncError),
@@ -21,39 +21,39 @@ pub enum EngineOpenError {
     Entropy(String),
 }
 
-/// An event that didn't happen. Nothing was changed.
+/// An event that was undone. Nothing was changed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EventError {
-    /// A handler, or the node's check, said no.
+    /// A handler, or the node's check, rejected it.
     Rejected(Rejection),
     /// What the event changed has no exact text.
     Write(WriteError),
-    /// What the event changed makes too long a journal record.
+    /// The event's changes exceed the limit of a journal record.
     TooLong {
-        /// The limit in bytes. The record is put together no further than that.
+        /// The limit in bytes. The record isn't built beyond it.
         limit: usize,
     },
-    /// A message from a peer, before which others are missing.
+    /// A message from a peer that follows missing ones.
     Gap {
         /// How many are missing.
         missing: u64,
     },
-    /// A message from a peer, with a number that no peer can have come to.
+    /// A message from a peer, with a number that no peer can have reached.
     Future {
         /// The number.
         index: u64,
         /// The number of the next one.
         expected: u64,
     },
-    /// A peer confirms a message that it can't have got.
+    /// A peer confirms a message that it can't have received.
     NeverSent {
         /// The number that it confirms.
         index: u64,
-        /// How many messages it can have got.
+        /// How many messages it can have received.
         sent: u64,
     },
-    /// Nothing is acknowledged any more: reopening the state leads back to what is on disk.
+    /// Nothing is acknowledged any more: reopen the state to return to what is on disk.
     Poisoned {
         /// What happened.
         reason: &'static str,
@@ -63,12 +63,12 @@ pub enum EventError {
         /// The name.
         connection: String,
     },
-    /// The store took no record.
+    /// The store refused the record.
     Store(StoreError),
 }
 
-/// What was committed couldn't be made durable. From now on nothing is acknowledged; reopening the directory leads back
-/// to what was durable.
+/// Committed events couldn't be made durable. Nothing is acknowledged from now on; reopen the directory to return to
+/// the last durable state.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SyncError {
@@ -76,7 +76,7 @@ pub enum SyncError {
     Store(StoreError),
     /// The state has no exact text.
     Write(WriteError),
-    /// It failed before: nothing is acknowledged any more.
+    /// An earlier call failed: nothing is acknowledged any more.
     Poisoned {
         /// What happened.
         reason: &'static str,
@@ -112,7 +112,7 @@ impl std::error::Error for EngineOpenError {
 }
 
 impl EventError {
-    /// What the event changed can't be written.
+    /// The event's changes can't be written.
     pub(super) fn unwritten(error: WriteError) -> Self {
         match error.problem() {
             WriteError::TooLong { limit } => Self::TooLong { limit: *limit },

@@ -1,7 +1,7 @@
 //! The last versions, in memory.
 //!
-//! Invariant: a version costs what its event changed: the undo log of the event, and its record. All of them together take
-//! no more bytes than they may.
+//! Invariant: a version costs as much as its event changed: the undo log of the event, and its record. All versions
+//! together stay within the limit in bytes.
 
 use crate::dispatcher::DispatcherUndo;
 use crate::machine::Node;
@@ -12,25 +12,25 @@ use crate::version::Version;
 use std::collections::VecDeque;
 use std::fmt;
 
-/// What leads from one version back to the one before it.
+/// Leads from one version back to the previous one.
 pub(super) struct Undo<N: Node> {
     pub(super) state: N::Undo,
     pub(super) dispatcher: DispatcherUndo<N>,
 }
 
-/// What made a version.
+/// The event that made a version.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HistoryEntry {
     /// The version.
     pub version: Version,
-    /// When its event was.
+    /// The time of its event.
     pub time: Time,
-    /// The record in the journal, as JSON: `cause` says who asked for it, `patch` what it changed.
+    /// The journal record, as JSON: `cause` is the event's cause, `patch` its changes.
     pub record: String,
 }
 
-/// Hides the record, which has secrets in it.
+/// Hides the record, which may contain secrets.
 impl fmt::Debug for HistoryEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { version, time, record } = self;
@@ -42,7 +42,7 @@ impl fmt::Debug for HistoryEntry {
     }
 }
 
-/// A version that is past, and what it takes to get back to the one before it.
+/// A past version, and how to get back to the one before it.
 struct Past<N: Node> {
     undo: Undo<N>,
     entry: HistoryEntry,
@@ -50,11 +50,11 @@ struct Past<N: Node> {
 }
 
 pub(super) struct History<N: Node> {
-    /// Oldest first, without a gap up to the present version; none where that one wasn't kept.
+    /// Oldest first, without a gap up to the present version; empty if that one wasn't kept.
     versions: VecDeque<Past<N>>,
     limit: usize,
     limit_bytes: usize,
-    /// Of all of them.
+    /// Of all versions together.
     bytes: usize,
 }
 
@@ -72,7 +72,7 @@ impl<N: Node> History<N> {
         if self.versions.len() >= self.limit
             && let Some(oldest) = self.versions.pop_front()
         {
-            // Its memory serves the newest.
+            // Its memory is reused for the newest one.
             self.bytes = self.bytes.saturating_sub(oldest.bytes);
             entry.record = oldest.entry.record;
         }
@@ -87,7 +87,7 @@ impl<N: Node> History<N> {
         }
     }
 
-    /// Lets go of the oldest ones until the rest fits.
+    /// Evicts the oldest versions until the rest fits.
     #[cold]
     fn fit(&mut self) {
         while self.bytes > self.limit_bytes
@@ -101,7 +101,7 @@ impl<N: Node> History<N> {
         self.versions.iter().map(|past| &past.entry)
     }
 
-    /// Forgets all versions but the current one.
+    /// Drops all versions except the current one.
     pub(super) fn clear(&mut self) {
         self.bytes = 0;
         self.versions.clear();
@@ -121,10 +121,10 @@ impl<N: Node> History<N> {
     }
 }
 
-/// Gives back memory that a far longer record has needed.
+/// Frees memory that a much longer record has needed.
 #[inline]
 fn shrink(record: &mut String) {
-    /// Bytes that aren't worth it.
+    /// Fewer bytes than this aren't worth freeing.
     const LITTLE: usize = 4 << 10;
     if record.capacity() > LITTLE && record.capacity() / 4 > record.len() {
         record.shrink_to_fit();

@@ -1,6 +1,6 @@
-//! Checking and salvaging a directory with the classes of its node.
+//! Checking and repairing a directory with the classes of its node.
 //!
-//! Invariant: what can't be read or applied here is what an engine would refuse to open, and what it would open is good.
+//! Invariant: files pass here exactly if an engine would open them.
 
 use super::document::{Document, Restored, references, refused, write_document};
 use crate::dispatcher::DispatcherUndo;
@@ -10,9 +10,9 @@ use crate::store::{self, Inspection, OpenError, Recovery, Refused, Repair, Repai
 use crate::tree::{EngineOnly, StrongReferences, Touched};
 use std::path::Path;
 
-/// Checks every file of a directory that nobody has open, and changes none of them: checksums and numbers, that each
-/// patch of the journal applies to the objects of node `N`, that each journal leads to the very document of the snapshot
-/// after it, strong references, and the node's own [`check`](Node::check) of each event.
+/// Checks every file of a directory that isn't open elsewhere, without changing any: checksums and numbers, that each
+/// patch of the journal applies to the objects of node `N`, that each journal leads exactly to the document of the
+/// snapshot after it, strong references, and the node's own [`check`](Node::check) of each event.
 ///
 /// ```
 /// use amiko_core::{engine, prelude::*};
@@ -46,12 +46,12 @@ use std::path::Path;
 /// ```
 ///
 /// # Errors
-/// There is no store, which isn't created, or somebody has it open. Whatever else is wrong is in the report.
+/// There is no store (none is created), or the directory is open elsewhere. Any other problem is in the report.
 pub fn verify<N: Node>(path: impl AsRef<Path>) -> Result<Report, OpenError> {
     store::verify(path, Inspector::<N>::new)
 }
 
-/// Finds out what can be salvaged of a directory, and changes nothing: [`Repair::run`] does.
+/// Determines what can be salvaged of a directory, without changing anything: [`Repair::run`] does the repair.
 ///
 /// ```
 /// # use amiko_core::{engine, prelude::*};
@@ -89,12 +89,12 @@ pub fn verify<N: Node>(path: impl AsRef<Path>) -> Result<Report, OpenError> {
 /// ```
 ///
 /// # Errors
-/// There is no store, somebody has it open, or there is nothing to salvage.
+/// There is no store, the directory is open elsewhere, or nothing can be salvaged.
 pub fn repair<N: Node>(path: impl AsRef<Path>) -> Result<Repair, RepairError> {
     Repair::plan(path, Inspector::<N>::new)
 }
 
-/// The document that the files have led to, and what the last one of them changed.
+/// The document that the files lead to, and the changes of the last one.
 struct Inspector<N: Node> {
     restored: Restored<N>,
     references: StrongReferences,
@@ -102,19 +102,19 @@ struct Inspector<N: Node> {
     only: EngineOnly,
 }
 
-/// What was handed over last.
+/// The last text that was passed in.
 enum Last<N: Node> {
     /// A snapshot, or nothing.
     Whole,
-    /// A record, with what was before it.
+    /// A record, with the state before it.
     Record {
         before: N::Undo,
-        /// The same of the timers and connections.
+        /// The same for timers and connections.
         beside: DispatcherUndo<N>,
-        /// It only used up what came in, which the node's check isn't asked about.
+        /// It only records that an input was used up, which the node's check doesn't cover.
         rejected: bool,
     },
-    /// Something of another program, whose rules aren't known.
+    /// A text of another program, whose rules aren't known.
     Foreign,
 }
 
@@ -182,7 +182,7 @@ impl<N: Node> Inspection for Inspector<N> {
             Restored::Foreign(json) => {
                 let other = Json::parse(document).map_err(refused)?;
                 let expected = if json.get("schema") == other.get("schema") {
-                    // Members have the order in which they came, and the number is that of the snapshot before.
+                    // Members keep the order in which they came, and the number is that of the snapshot before.
                     let mut json = json.clone();
                     json.set("seq", Json::integer(sequence));
                     return same_text(&json.sorted().to_string(), &other.sorted().to_string());
@@ -190,7 +190,7 @@ impl<N: Node> Inspection for Inspector<N> {
                     self.text(sequence)?
                 };
                 let ours = Json::parse(&expected).map_err(refused)?;
-                // What a third program has written can't be held against anything.
+                // The output of a third program can't be checked against anything.
                 if ours.get("schema") == other.get("schema") { same_text(&expected, document) } else { Ok(()) }
             }
         }
@@ -219,9 +219,9 @@ impl<N: Node> Inspector<N> {
     }
 }
 
-/// Names the first place where a text isn't what was expected.
+/// Reports the first place where a text differs from the expected one.
 fn same_text(expected: &str, found: &str) -> Result<(), Refused> {
-    /// Characters of each that are shown.
+    /// Characters shown of each.
     const SHOWN: usize = 40;
     if expected == found {
         return Ok(());

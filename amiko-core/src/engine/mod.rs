@@ -1,7 +1,7 @@
 //! The engine: one event in, one version out.
 //!
-//! Invariant: after every call the state is that of a committed version, and everything that a version caused waits
-//! sealed until that version is on disk, or as far on its way there as whoever asked for it wanted.
+//! Invariant: after every call the state is that of a committed version, and all outputs of a version stay sealed
+//! until that version is on disk, or as far on its way there as the caller requested.
 
 mod cause;
 mod compaction;
@@ -49,18 +49,18 @@ use std::fmt;
 use std::sync::Arc;
 use sync::UnderWay;
 
-/// An event that was rejected, kept for whoever wants to know.
+/// A rejected event, kept for inspection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
     /// When it happened.
     pub time: Time,
-    /// The version that it was tried on, and that stands.
+    /// The version that it was tried on, which is unchanged.
     pub version: Version,
     /// Why.
     pub rejection: Rejection,
 }
 
-/// A node with everything around it: one event at a time, each committed as a whole or not at all.
+/// A node and its surroundings: one event at a time, each committed as a whole or not at all.
 ///
 /// ```
 /// use amiko_core::{engine::Settings, prelude::*, store::Memory};
@@ -103,36 +103,36 @@ pub struct Engine<N: Node, S: Store = Directory> {
     settings: Settings,
     version: Version,
     durable: Version,
-    /// The version whose outputs may leave.
+    /// The version whose outputs may be released.
     released: Version,
     under_way: Option<UnderWay>,
     sealed: Sealed<N>,
-    /// Of connections with messages that may not leave yet: the versions that have sent some, each with the number of
+    /// For connections with messages that may not be sent yet: the versions that sent some, each with the number of
     /// its first one.
     unreleased: HashMap<Id<Connection<N>>, VecDeque<(Version, u64)>>,
     compaction: Compaction,
     history: History<N>,
     references: StrongReferences,
     rejections: VecDeque<Rejected>,
-    /// What a restart would lead to, if that is to be looked at.
+    /// The state that a restart would give, if that is checked.
     shadow: Option<Box<Shadow<N>>>,
     torn: Option<Torn>,
     damaged: Vec<Damaged>,
-    /// Nothing is acknowledged any more: what is in memory may not be what is on disk.
+    /// Nothing is acknowledged any more: memory may differ from disk.
     poisoned: Option<&'static str>,
-    /// Why, if nobody has been told yet.
+    /// The cause, until it has been reported.
     failure: Option<SyncError>,
-    /// What an event has changed, as a part of its record.
+    /// The changes of an event, as part of its record.
     patch: Patch,
     /// Bytes of the last record.
     record: usize,
 }
 
-/// Says where it stands, and nothing of the state.
+/// Shows the position, and nothing of the state.
 impl<N: Node, S: Store> fmt::Debug for Engine<N, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
-            .field("sequence", &self.version)
+            .field("version", &self.version)
             .field("durable", &self.durable)
             .field("poisoned", &self.poisoned)
             .finish_non_exhaustive()
@@ -140,10 +140,10 @@ impl<N: Node, S: Store> fmt::Debug for Engine<N, S> {
 }
 
 impl<N: Node, S: Store> Engine<N, S> {
-    /// Opens what the store holds; a new store gets the default node.
+    /// Opens the contents of a store; a new store gets the default node.
     ///
     /// # Errors
-    /// The store can't be read, or holds something else.
+    /// The store can't be read, or has other contents.
     pub fn open(store: S, settings: Settings) -> Result<Self, EngineOpenError> {
         Self::open_with(store, settings, N::default)
     }
@@ -168,8 +168,8 @@ impl<N: Node, S: Store> Engine<N, S> {
         let mut restored = Restored::<N>::Nothing;
         let recovered = store.recover(&mut restored).map_err(EngineOpenError::Recover)?;
         let (found, foreign) = restored.finish().map_err(EngineOpenError::Lift)?;
-        // What another program has written is written anew, so that no journal has records of two programs.
-        // A damaged snapshot isn't left to be the only one.
+        // Data of another program is rewritten, so that no journal has records of two programs. A damaged snapshot
+        // must not remain the only one.
         let rewrite = found.is_none() || foreign || !recovered.damaged.is_empty();
         let document = found.unwrap_or_else(initial);
         let mut seed = [0; 32];
@@ -208,7 +208,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             record: 0,
             settings,
         };
-        // What was put into tables while the state was made isn't part of an event.
+        // Insertions into tables while the state was built aren't part of an event.
         drop(engine.take_undo());
         let dispatcher = &engine.event.dispatcher;
         engine.references = document::references(&engine.node, dispatcher.timers(), dispatcher.connections());
@@ -236,39 +236,40 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     /// Whether something waits for [`Engine::sync`].
     pub fn unsynced(&self) -> bool {
-        // A poisoned engine has something to say there.
+        // A poisoned engine has an error to report there.
         self.durable < self.version || !self.sealed.is_empty() || self.poisoned.is_some()
     }
 
-    /// Whether outputs, or whoever waits for a version, wait for a sync, or a write.
+    /// Whether outputs, or callers that wait for a version, wait for a sync or a write.
     pub fn unreleased(&self) -> bool {
         self.released < self.version || !self.sealed.is_empty() || self.poisoned.is_some()
     }
 
-    /// The version whose outputs may leave: the last one that was made durable, or was written without that by
+    /// The version whose outputs may be released: the last one that was made durable, or was written without that by
     /// [`Engine::begin_write`].
     pub fn released(&self) -> Version {
         self.released
     }
 
-    /// What was cut off the end of the journal when the state was opened: events that were never synced.
+    /// The end of the journal that was cut off when the state was opened: events that were never synced.
     pub fn torn(&self) -> Option<&Torn> {
         self.torn.as_ref()
     }
 
-    /// Newer snapshots that were damaged when the state was opened: an older one and the journal led to the same state.
+    /// Newer snapshots that were damaged when the state was opened: an older one and the journal led to the same
+    /// state.
     pub fn damaged(&self) -> &[Damaged] {
         &self.damaged
     }
 
-    /// The last versions, oldest first: what made each of them, and when. As many as [`Settings::history`] and
-    /// [`Settings::history_bytes`] allow.
+    /// The last versions, oldest first: the cause and time of each. [`Settings::history`] and
+    /// [`Settings::history_bytes`] limit how many are kept.
     pub fn history(&self) -> impl DoubleEndedIterator<Item = &HistoryEntry> {
         self.history.entries()
     }
 
-    /// What changed between two versions that are still kept, as a JSON Patch (RFC 6902) of the state. Costs two copies of
-    /// all pointers to objects.
+    /// The difference between two versions that are still kept, as a JSON Patch (RFC 6902) of the state. Costs two
+    /// copies of all pointers to objects.
     ///
     /// # Errors
     /// The state has no exact text.
@@ -279,12 +280,13 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(Some(patch))
     }
 
-    /// The state as it was at a version, if that is still kept. Costs a copy of all pointers to objects.
+    /// The state at a version, if that is still kept. Costs a copy of all pointers to objects.
     pub fn state_at(&self, version: impl Into<Version>) -> Option<N> {
         self.history.state_at(version.into(), self.version, &self.node, &self.only)
     }
 
-    /// What has this ID in it, strong or not: objects, the node's own fields, timers, and outboxes. Walks everything.
+    /// Everything that contains this ID, strong or not: objects, the node's own fields, timers, and outboxes. Walks
+    /// everything.
     pub fn referrers<T: Object>(&self, id: &Id<T>) -> Vec<Name> {
         let mut referrers = Referrers { kind: T::KIND, key: &id.key().encode(), found: Vec::new() };
         referrers.of_node(&self.node);
@@ -317,7 +319,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.unreleased.get(connection)?.front().map(|(_, index)| *index)
     }
 
-    /// The messages of a connection that may be sent: in the outbox, and on disk.
+    /// The messages of a connection that may be sent: those in the outbox that are on disk.
     pub fn outbox(&self, connection: &Id<Connection<N>>) -> impl Iterator<Item = (u64, &Arc<N::Network>)> {
         let end = self.first_unreleased(connection).unwrap_or(u64::MAX);
         let entries = self.connection(connection).map(|connection| connection.outbox.iter());
@@ -347,7 +349,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.document_by(Writer::new())
     }
 
-    /// The same for people, with nothing in the place of each secret; it can't be read back.
+    /// The same for people, with each secret blanked out; it can't be read back.
     ///
     /// # Errors
     /// The state has no exact text.
@@ -361,7 +363,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             .map(Writer::into_string)
     }
 
-    /// All that is on its disk, or is going to be with the next sync. It shares its objects with the engine.
+    /// Everything that is on disk, or will be with the next sync. It shares its objects with the engine.
     pub fn to_document(&self) -> Document<N> {
         let dispatcher = &self.event.dispatcher;
         let (timers, connections) = (dispatcher.timers().clone(), dispatcher.connections().clone());

@@ -1,6 +1,6 @@
-//! Two ends of a connection meet again: where both stand, and whether they can go on.
+//! Two ends of a connection meet again: their resume points, and whether they can go on.
 //!
-//! Invariant: a connection in conflict is not used until the application says so.
+//! Invariant: a connection in conflict isn't used until the application reconciles it.
 
 use super::cause::Cause;
 use super::{Engine, EventError};
@@ -11,19 +11,19 @@ use crate::time::Time;
 use crate::tree::Id;
 
 impl<N: Node, S: Store> Engine<N, S> {
-    /// Where this end of a connection stands, to be told to the peer; none if there is no such connection.
+    /// The resume point of this end of a connection, for the peer; none if there is no such connection.
     ///
-    /// It is true of what is on disk only where nothing waits for a sync.
+    /// It matches the disk only if nothing waits for a sync.
     pub fn resume_point(&self, connection: &Id<Connection<N>>) -> Option<ResumePoint> {
         let state = self.connection(connection)?;
-        // What may not leave yet was never sent.
+        // A message that may not be sent yet was never sent.
         let sent = self.sendable(connection);
         Some(ResumePoint { received: state.received, first: state.first_unconfirmed().min(sent), sent })
     }
 
-    /// A peer says where it stands. What it has received counts as confirmed. If one of the two states is older than
-    /// what its end has told the other one, that is kept as a [`Conflict`] and given: the connection isn't to be used
-    /// until the application calls [`Context::reconcile`](crate::Context::reconcile).
+    /// Handles the peer's resume point. Messages that the peer has received count as confirmed. If one of the two
+    /// states is older than its end has told the other, a [`Conflict`] is recorded and returned: the connection isn't
+    /// used until the application calls [`Context::reconcile`](crate::Context::reconcile).
     ///
     /// # Errors
     /// There is no such connection; or the store failed.

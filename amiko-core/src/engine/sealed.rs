@@ -1,7 +1,7 @@
-//! What waits for the disk before it leaves.
+//! Outputs that wait for the disk.
 //!
-//! Invariant: nobody outside the engine holds an [`Output`] before the commit that caused it is on disk. There is one
-//! way to get them, [`Engine::sync`](super::Engine::sync).
+//! Invariant: no [`Output`] is exposed outside the engine before the commit that caused it is on disk. The only way
+//! to get them is [`Engine::sync`](super::Engine::sync).
 
 use crate::event::Output;
 use crate::machine::Node;
@@ -9,7 +9,7 @@ use crate::sabotage::{Sabotage, sabotaged};
 use crate::version::Version;
 use std::collections::VecDeque;
 
-/// Outputs in the order of their commits, locked up until those are on disk.
+/// Outputs in the order of their commits, sealed until those are on disk.
 pub(super) struct Sealed<N: Node>(VecDeque<(Version, Output<N>)>);
 
 impl<N: Node> Sealed<N> {
@@ -25,7 +25,7 @@ impl<N: Node> Sealed<N> {
         self.0.is_empty()
     }
 
-    /// Those whose commits are on disk, oldest first.
+    /// The outputs whose commits are on disk, oldest first.
     pub(super) fn release(&mut self, durable: Version) -> Vec<Output<N>> {
         if sabotaged(Sabotage::ConfirmBeforeSync) {
             let is_confirmation = |output: &Output<N>| matches!(output, Output::Confirm { .. });

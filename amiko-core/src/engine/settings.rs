@@ -1,10 +1,10 @@
-//! What can be set, and every limit.
+//! The settings of an engine, and every limit.
 //!
-//! Invariant: each limit has a name, a default, and an error that says that it was reached.
+//! Invariant: each limit has a name, a default, and an error that reports it.
 
 use crate::event::Limits;
 
-/// Where the bytes of `Context::random` come from.
+/// The source of the bytes of `Context::random`.
 #[derive(Clone, Default)]
 pub enum Entropy {
     /// The operating system, asked once when the engine is opened.
@@ -14,7 +14,7 @@ pub enum Entropy {
     Seed([u8; 32]),
 }
 
-/// Hides the seed: secrets follow from it.
+/// Hides the seed: secrets are derived from it.
 impl std::fmt::Debug for Entropy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -24,7 +24,7 @@ impl std::fmt::Debug for Entropy {
     }
 }
 
-/// How an engine works.
+/// The settings of an engine.
 ///
 /// ```
 /// use amiko_core::engine::Settings;
@@ -37,24 +37,24 @@ impl std::fmt::Debug for Entropy {
 pub struct Settings {
     /// Every limit.
     pub limits: Limits,
-    /// Where randomness comes from.
+    /// The source of randomness.
     pub entropy: Entropy,
     /// Versions that are kept in memory. Default 1,000.
     pub history: usize,
-    /// Bytes of the versions that are kept in memory: their records, and what their events have changed or removed. What
-    /// doesn't fit isn't kept, the newest one included. Default 64 MiB.
+    /// Bytes of the versions that are kept in memory: their records, and the objects that their events changed or
+    /// removed. A version that doesn't fit isn't kept, not even the newest. Default 64 MiB.
     pub history_bytes: usize,
     /// Rejections that are kept in memory. Default 100.
     pub rejections: usize,
-    /// Every record is read back into a second state before it is kept, and what it leads to is compared with the state: for
-    /// tests, since it takes the memory of another state. Default: in a build with debug assertions.
+    /// Whether every record is read back into a second state before it is kept, and the result compared with the
+    /// state: for tests, since it takes the memory of another state. Default: true in a build with debug assertions.
     pub check_records: bool,
     /// A new snapshot is made when the journal is this many times as large as the last one. Default 2.
     pub snapshot_ratio: u64,
     /// No new snapshot is made for a journal smaller than this, in bytes. Default 1 MiB.
     pub snapshot_minimum: u64,
-    /// Bytes of a new snapshot that are written for each byte that the journal grows by meanwhile: it is done when the
-    /// journal has grown by its length divided by this. Default 4.
+    /// Bytes of a new snapshot written for each byte that the journal grows by meanwhile: the snapshot is done when
+    /// the journal has grown by the snapshot's length divided by this. Default 4.
     pub snapshot_pace: u64,
 }
 

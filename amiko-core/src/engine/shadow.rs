@@ -1,6 +1,6 @@
 //! A second state that follows the journal: for tests.
 //!
-//! Invariant: it has read nothing but records, so whatever it holds a restart would hold too.
+//! Invariant: it has read nothing but records, so its contents are those that a restart would give.
 
 use super::document::{Document, read_record};
 use super::history::Undo;
@@ -12,27 +12,27 @@ use crate::store::Store;
 use crate::tree::Touched;
 use std::collections::HashMap;
 
-/// The second state, and which objects of it are too long to be compared each time.
+/// The second state, and the objects that are too long to be compared each time.
 pub(super) struct Shadow<N: Node> {
     document: Document<N>,
     /// Bytes of all records so far.
     read: usize,
-    /// Of each long object: the length of its text, and how far the records were when it was compared last.
+    /// For each long object: the length of its text, and the length of the records at its last comparison.
     long: HashMap<String, (usize, usize)>,
 }
 
 impl<N: Node> Shadow<N> {
-    /// Whether an object is to be compared now. A long one is only when the records have become longer by its own length, so
-    /// that comparing it costs no more than reading them.
+    /// Whether an object is compared now. A long one is compared only when the records have grown by its own length,
+    /// so that comparing costs no more than reading them.
     fn looks_at(&self, name: &str) -> bool {
         self.long.get(name).is_none_or(|(length, then)| self.read - then >= *length)
     }
 }
 
 impl<N: Node, S: Store> Engine<N, S> {
-    /// Reads the record of the event back, where [`Settings::check_records`](super::Settings) says so, and compares what it leads
-    /// to with what the event has led to. Costs what the event has touched, and all of the node's own fields where it has
-    /// touched them.
+    /// Reads the record of the event back, if [`Settings::check_records`](super::Settings) is set, and compares the
+    /// result with the state. The cost is proportional to what the event touched, plus all of the node's own fields
+    /// if it touched those.
     pub(super) fn check_record(&mut self, undo: &Undo<N>) -> Result<Option<Box<Shadow<N>>>, EventError> {
         let Some(mut shadow) = self.shadow.take() else { return Ok(None) };
         let refused = |reason: String| EventError::Write(WriteError::unreadable(reason));
@@ -64,7 +64,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         if let Some(((name, here), (_, there))) = here.iter().zip(&there).find(|(here, there)| here != there) {
             return Err(format!("its record leads to another {name}: expected {here}, found {there}"));
         }
-        /// Bytes of an object that is compared each time.
+        /// An object of at most this many bytes is compared each time.
         const SHORT: usize = 64 << 10;
         for (name, text) in here.into_iter().filter(|(_, text)| text.len() > SHORT) {
             shadow.long.insert(name, (text.len(), shadow.read));
@@ -72,21 +72,21 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(())
     }
 
-    /// Begins anew, after an event was undone. Where that panics, the next event that is undone tries again: until then nothing is
-    /// compared.
+    /// Starts over after an event was undone. If that panics, the next undone event tries again: until then nothing
+    /// is compared.
     pub(super) fn try_to_renew_shadow(&mut self) {
         if self.settings.check_records && self.shadow.is_none() {
             drop(catch(|| self.renew_shadow()));
         }
     }
 
-    /// Begins anew with the state as it is.
+    /// Starts over with the present state.
     pub(super) fn renew_shadow(&mut self) {
         if self.settings.check_records && self.shadow.is_none() {
             let dispatcher = &self.event.dispatcher;
             let (timers, connections) = (dispatcher.timers().clone(), dispatcher.connections().clone());
             let mut document = Document { state: self.node.clone(), timers, connections };
-            // From now on its tables take note of what is touched, as those of the engine do.
+            // From now on its tables record what is touched, as those of the engine do.
             drop(document.state.take_undo(None, &self.only));
             drop(document.take_undo_beside(&self.only));
             self.shadow = Some(Box::new(Shadow { document, read: 0, long: HashMap::new() }));

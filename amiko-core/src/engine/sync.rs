@@ -1,6 +1,6 @@
-//! What was committed on its way to the disk, and what it caused on its way out.
+//! Committed events on their way to the disk, and their outputs on the way out.
 //!
-//! Invariant: outputs leave in the order of their versions, and after a failure none of them does, now or later.
+//! Invariant: outputs are released in the order of their versions, and after a failure none of them is, now or later.
 
 use super::{Engine, SyncError};
 use crate::event::Output;
@@ -9,7 +9,7 @@ use crate::sabotage::{Sabotage, sabotaged};
 use crate::store::{Store, StoreError, Work};
 use crate::version::Version;
 
-/// A sync that was begun and hasn't ended.
+/// A sync that has begun and not ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct UnderWay {
     /// The version that it makes durable, or only writes.
@@ -20,16 +20,16 @@ pub(super) struct UnderWay {
 }
 
 impl<N: Node, S: Store> Engine<N, S> {
-    /// Makes every committed event durable with one write and one fdatasync, here and now, and releases their outputs,
-    /// oldest first.
+    /// Makes every committed event durable, with one write and one fdatasync, in this call, and returns their
+    /// outputs, oldest first.
     ///
     /// # Errors
-    /// The store failed. Nothing is released, now or later: the engine is to be dropped and the store reopened.
+    /// The store failed. Nothing is released, now or later: drop the engine and reopen the store.
     pub fn sync(&mut self) -> Result<Vec<Output<N>>, SyncError> {
         if let Some(work) = self.begin_sync()? {
             if sabotaged(Sabotage::AcknowledgeBeforeSync) {
                 let outputs = self.outputs();
-                // The failure is left to the next one who asks.
+                // The next caller gets the failure.
                 self.failure = self.end_sync(work.run()).err();
                 return Ok(outputs);
             }
@@ -38,8 +38,8 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(self.outputs())
     }
 
-    /// The same in three steps, so that the disk's part can be done on another thread while events go on: run the work
-    /// that this gives with [`Work::run`], wherever you like, give what it returns to [`Engine::end_sync`], and take the
+    /// The same in three steps, so that another thread can do the disk's part while events go on: run the returned
+    /// work with [`Work::run`] on any thread, pass its result to [`Engine::end_sync`], and take the
     /// [`Engine::outputs`]. None means that there is nothing to write.
     ///
     /// ```
@@ -71,13 +71,13 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// ```
     ///
     /// # Errors
-    /// The store failed, and nothing is released any more; or a sync is under way ([`StoreError::UnderWay`]).
+    /// The store failed, and nothing is released any more; or a sync is already under way ([`StoreError::UnderWay`]).
     pub fn begin_sync(&mut self) -> Result<Option<S::Work>, SyncError> {
         self.begin(true)
     }
 
-    /// The same without the fdatasync: what was committed survives the end of the process, but not that of the machine.
-    /// Outputs leave when it is written.
+    /// The same without the fdatasync: committed events survive the end of the process, but not a crash of the
+    /// machine. Outputs are released when they are written.
     ///
     /// # Errors
     /// As [`Engine::begin_sync`].
@@ -113,10 +113,10 @@ impl<N: Node, S: Store> Engine<N, S> {
         }
     }
 
-    /// Takes back the work that [`Engine::begin_sync`] gave, when it was run.
+    /// Takes back the work of [`Engine::begin_sync`] after it has run.
     ///
     /// # Errors
-    /// The store failed. Nothing is released, now or later: the engine is to be dropped and the store reopened.
+    /// The store failed. Nothing is released, now or later: drop the engine and reopen the store.
     pub fn end_sync(&mut self, done: <S::Work as Work>::Done) -> Result<(), SyncError> {
         if let Some(reason) = self.poisoned {
             return Err(SyncError::Poisoned { reason });
@@ -127,7 +127,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(())
     }
 
-    /// The outputs that may leave, oldest first. This is the only way to get them.
+    /// The outputs that may be released, oldest first. This is the only way to get them.
     pub fn outputs(&mut self) -> Vec<Output<N>> {
         if self.poisoned.is_some() {
             return Vec::new();
@@ -140,7 +140,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         if durable {
             self.durable = version;
         }
-        // An edit that was refused may have given it up meanwhile, and another one may have begun.
+        // An edit that was refused may have abandoned it meanwhile, and another one may have begun.
         if snapshot && self.compaction.is_given() {
             self.compaction.end();
         }

@@ -1,6 +1,7 @@
-//! One event from its beginning to a version, or back to the version before.
+//! One event from its beginning to a new version, or back to the previous one.
 //!
-//! Invariant: whatever goes wrong in here, handlers, checks and the store included, the version before stands, bit for bit.
+//! Invariant: whatever fails in here, including handlers, checks and the store, the previous version stands, bit for
+//! bit.
 
 use super::cause::Cause;
 use super::history::Undo;
@@ -15,7 +16,7 @@ use crate::tree::{ReferenceChanges, Touched};
 use crate::version::Version;
 
 impl<N: Node, S: Store> Engine<N, S> {
-    /// Runs an event to its end, which begins with what `begin` does: commits it, or puts back what was before.
+    /// Runs an event that begins with `begin`: commits it, or restores the previous state.
     pub(super) fn run(
         &mut self,
         now: Time,
@@ -34,7 +35,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         }
     }
 
-    /// Begins an event and lets the machines handle it. The outer error is one after which there is no way back.
+    /// Begins an event and lets the machines handle it. After the outer error the engine can't continue.
     pub(super) fn handle(
         &mut self,
         now: Time,
@@ -42,7 +43,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         begin: impl FnOnce(&mut Event<N>),
     ) -> Result<Result<(), Rejection>, EventError> {
         let (node, event, only, next) = (&mut self.node, &mut self.event, &self.only, self.version.next());
-        // The state is put back as a whole when a handler panics, so nobody sees what it left half done.
+        // The state is restored as a whole when a handler panics, so no half-done change is visible.
         let handled = catch(|| {
             event.begin(now, next, request);
             begin(event);
@@ -53,7 +54,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             Err(text) => Err(panicked("a handler", &text).with_chain(event.last_chain())),
         };
         if !node.is_intact(only) {
-            // What was in the old table is gone from memory; on disk it is.
+            // The contents of the old table are gone from memory, but still on disk.
             return Err(
                 self.poison("a handler put another table in the place of one of the node's, or panicked inside one")
             );
@@ -61,7 +62,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(outcome)
     }
 
-    /// Checks what the event changed, gives it to the store, and makes it a version.
+    /// Checks the changes of an event, appends them to the store, and makes them a version.
     pub(super) fn commit(&mut self, cause: &Cause<N>, rejected: Option<&str>) -> Result<Version, EventError> {
         let undo = self.take_undo();
         match self.log(cause, rejected, &undo) {
@@ -85,7 +86,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(self.version)
     }
 
-    /// Locks up what the event wants to happen outside.
+    /// Seals the outputs of the event.
     pub(super) fn seal(&mut self) {
         for output in &self.event.outputs {
             match output {
@@ -95,7 +96,7 @@ impl<N: Node, S: Store> Engine<N, S> {
                         versions.push_back((self.version, *index));
                     }
                 }
-                // One of the same name would begin to count anew.
+                // A new one of the same name would start counting from 0.
                 Output::Closed { connection } => drop(self.unreleased.remove(connection)),
                 _ => {}
             }
@@ -119,8 +120,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         Ok(true)
     }
 
-    /// Where code of the application runs that isn't a handler, and that changes nothing: its check, and how its objects are
-    /// written.
+    /// Guards application code that isn't a handler and changes nothing: its check, and how its objects are written.
     pub(super) fn guarded<T>(
         &mut self,
         check: impl FnOnce(&mut Self) -> Result<T, EventError>,
@@ -131,7 +131,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         }
     }
 
-    /// What an event would change, held against every check.
+    /// The changes of an event, after every check.
     pub(super) fn try_difference(&mut self, undo: &Undo<N>) -> Result<String, EventError> {
         self.guarded(|engine| {
             engine.node.check(&undo.state).map_err(EventError::Rejected)?;
@@ -159,7 +159,7 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     /// Begins the record of the next version; the operations of its patch follow.
     pub(super) fn begin_record(&mut self, cause: &Cause<N>, rejected: Option<&str>) -> Result<(), EventError> {
-        // One that only takes note of an input is small, and is always taken.
+        // A record that only notes an input is small, and is always accepted.
         let limit = if rejected.is_some() { usize::MAX } else { self.settings.limits.record };
         document::begin_record(&mut self.patch, self.version.next(), self.event.now, cause, rejected, limit)
             .map_err(EventError::unwritten)

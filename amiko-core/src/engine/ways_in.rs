@@ -1,6 +1,6 @@
-//! The ways in: commands, messages and confirmations of peers, and timers.
+//! The inputs: commands, messages and confirmations of peers, and timers.
 //!
-//! Invariant: no panic gets out, and none leaves anything half done: the event is undone, or the engine is over.
+//! Invariant: no panic escapes, and none leaves anything half done: the event is undone, or the engine is poisoned.
 
 use super::cause::Cause;
 use super::{Engine, EventError};
@@ -16,8 +16,8 @@ use crate::tree::Id;
 use crate::version::Version;
 
 impl<N: Node, S: Store> Engine<N, S> {
-    /// Lets something in. Handlers and checks that panic are undone further in; whatever else panics, like an old object
-    /// when it is dropped, or a key in the middle of a table, leaves behind what nobody can know.
+    /// Guards an input. Panics of handlers and checks are undone further in; any other panic, such as in the drop of
+    /// an old object or in a key during a table operation, leaves an unknown state behind.
     pub(super) fn enter<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, EventError>) -> Result<T, EventError> {
         if let Some(reason) = self.poisoned {
             return Err(EventError::Poisoned { reason });
@@ -34,10 +34,10 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.poison("code of the application panicked where nothing can be undone")
     }
 
-    /// Sends a message to an object, after the timers that are due.
+    /// Sends a message to an object, after the due timers.
     ///
     /// # Errors
-    /// The event was rejected, and nothing of it happened; or the store failed.
+    /// The event was rejected and undone; or the store failed.
     pub fn send<M>(&mut self, to: &Id<M>, message: M::Message, now: Time) -> Result<Version, EventError>
     where
         M: StateMachine<Node = N>,
@@ -70,8 +70,8 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.run(now, request, &cause, |event| deliver(event, &cause))
     }
 
-    /// Takes a message from a peer, after the timers that are due: what it means to the node, or why it means nothing.
-    /// It acts once: repeated, it is only confirmed again. Rejected, it is used up all the same.
+    /// Takes a message from a peer, after the due timers: its meaning to the node, or why it has none. It acts once:
+    /// a repeated message is only confirmed again. A rejected message is used up all the same.
     ///
     /// # Errors
     /// The message was rejected; messages before it are missing; or the store failed.
@@ -124,7 +124,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.run_or_use_up(now, &cause, &used_up, begin, advance)
     }
 
-    /// A peer has everything up to and including this message.
+    /// A peer confirms all messages up to and including this one.
     ///
     /// # Errors
     /// The store failed.
@@ -156,8 +156,8 @@ impl<N: Node, S: Store> Engine<N, S> {
         })
     }
 
-    /// Fires the timers that are due, in the order of their deadlines, at most [`Limits::due`](crate::event::Limits::due) of them. A timer whose
-    /// message is rejected is used up; see [`Engine::rejections`].
+    /// Fires the due timers, in the order of their deadlines, at most [`Limits::due`](crate::event::Limits::due) of them. A
+    /// timer whose message is rejected is used up; see [`Engine::rejections`].
     ///
     /// # Errors
     /// The store failed.
@@ -168,7 +168,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     fn fire_due(&mut self, now: Time) -> Result<Version, EventError> {
         for _ in 0..self.settings.limits.due {
             let Some(due) = self.event.dispatcher.due(now) else { break };
-            // What is rejected is noted among the rejections, and used up.
+            // A rejected timer is listed among the rejections, and used up.
             if let Err(error @ (EventError::Store(_) | EventError::Poisoned { .. })) = self.fire(due, now) {
                 return Err(error);
             }
@@ -197,8 +197,9 @@ impl<N: Node, S: Store> Engine<N, S> {
         }
     }
 
-    /// Runs an event. If it is rejected, a second one only takes note of what came in, so that nothing poisonous comes
-    /// back for ever. That one is small whatever came in: neither its message nor all of its reason is in it.
+    /// Runs an event. If it is rejected, a second event only records the input as used up, so that a poison message
+    /// doesn't come back for ever. That event is small whatever the input: it holds neither the message nor the whole
+    /// reason.
     fn run_or_use_up(
         &mut self,
         now: Time,
@@ -223,7 +224,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     }
 }
 
-/// Hands over a copy of what was asked; the journal gets the original.
+/// Delivers a copy of the message; the journal gets the original.
 fn deliver<N: Node>(event: &mut Event<N>, cause: &Cause<N>) {
     if let Cause::Command { envelope } | Cause::Message { envelope: Some(envelope), .. } = cause {
         event.deliver(envelope.clone());

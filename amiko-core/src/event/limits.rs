@@ -1,10 +1,10 @@
-//! What one event may take, and a node as a whole.
+//! The limits of one event, and of a node as a whole.
 //!
-//! Invariant: each limit has a name, a default, and an error that says that it was reached.
+//! Invariant: each limit has a name, a default, and an error that reports it.
 
 use std::time::Duration;
 
-/// What one event, and the node as a whole, may take.
+/// The limits of one event, and of the node as a whole.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
@@ -16,13 +16,13 @@ pub struct Limits {
     pub outputs: usize,
     /// Timers at one time. Default 1,000,000.
     pub timers: usize,
-    /// Due timers that go before one input; more than that wait for the next one. Default 1,000.
+    /// Due timers that fire before one input; the others wait for the next input. Default 1,000.
     pub due: usize,
     /// Connections at one time. Default 100,000.
     pub connections: usize,
     /// Unconfirmed messages of one connection. Default 32,768.
     pub outbox: usize,
-    /// How long a connection that is to be closed waits for the peer to confirm the rest. Default one hour.
+    /// How long a closing connection waits for the peer to confirm the rest. Default one hour.
     pub linger: Duration,
     /// Bytes of one journal record. Default 16 MiB.
     pub record: usize,

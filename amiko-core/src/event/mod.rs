@@ -1,7 +1,7 @@
-//! One event in progress: what is still to be done in it, what it has caused, and what it may take.
+//! One event in progress: its pending steps, its effects, and its limits.
 //!
-//! It has the dispatcher in it, whose changes are part of the event. Invariant: steps are taken in the order in which they
-//! were asked for, and no limit is passed without a rejection.
+//! It contains the dispatcher, whose changes are part of the event. Invariant: steps are taken in the order in which
+//! they were requested, and exceeding a limit always causes a rejection.
 
 mod limits;
 mod output;
@@ -18,10 +18,10 @@ use crate::version::Version;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 
-/// What is to be done in an event, in order.
+/// A pending step of an event; steps are taken in order.
 pub(crate) enum Step<N: Tree> {
     Deliver(N::Envelope),
-    /// Creates or removes an object; boxed, since its class is known only to whoever asked.
+    /// Creates or removes an object; boxed, since only the caller knows its class.
     Change(Change<N>),
 }
 
@@ -46,14 +46,15 @@ pub struct Event<N: Tree> {
     pub(crate) limits: Limits,
     pub(crate) queue: VecDeque<(Option<usize>, Step<N>)>,
     pub(crate) traces: Vec<Trace>,
-    /// The first limit that was broken: methods of the context don't fail, so it is kept until the handler returns.
+    /// The first limit that was exceeded: methods of the context don't fail, so it is kept until the handler returns.
     pub(crate) fault: Option<Rejection>,
     created: usize,
-    /// The node's own fields, from before it first handled a message itself.
+    /// The node's own fields, as they were before it first handled a message itself.
     pub(crate) own: Option<N::Own>,
     seed: [u8; 32],
     version: Version,
-    /// How many events have begun, so that one that changes nothing doesn't leave its random bytes to the next.
+    /// How many events have begun. It keeps an event that changes nothing from leaving its random bytes to the next
+    /// one.
     begun: u64,
     drawn: u64,
 }
@@ -97,7 +98,7 @@ impl<N: Tree> Event<N> {
     }
 
     fn push(&mut self, step: Step<N>) {
-        // What is being delivered now is the last trace that was begun.
+        // The last trace is that of the current delivery.
         let parent = self.traces.len().checked_sub(1);
         self.queue.push_back((parent, step));
         if self.queue.len() > self.limits.steps {
@@ -210,12 +211,12 @@ impl<N: Tree> Event<N> {
         bytes
     }
 
-    /// The deliveries that led to the handler that was running last.
+    /// The deliveries that led to the handler that ran last.
     pub(crate) fn last_chain(&self) -> Vec<Delivery> {
         self.chain(self.traces.len().checked_sub(1))
     }
 
-    /// The deliveries that led to this one, and this one.
+    /// The deliveries that led to this one, including it.
     pub(crate) fn chain(&self, last: Option<usize>) -> Vec<Delivery> {
         let mut chain = Vec::new();
         let mut next = last;

@@ -1,17 +1,17 @@
-//! What leaves the engine.
+//! The outputs of the engine.
 //!
-//! Invariant: an output is a part of its event until the engine seals it: nobody else is given one before that.
+//! Invariant: an output is part of its event until the engine seals it, and isn't exposed before.
 
 use crate::dispatcher::Connection;
 use crate::tree::{Id, Tree};
 use std::fmt;
 use std::sync::Arc;
 
-/// What tells one command from another, so that its answer finds its way back.
+/// Identifies a command, so that its reply can be matched to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Request(pub u64);
 
-/// Something that a committed event wants to happen outside.
+/// An effect of a committed event on the outside world.
 pub enum Output<N: Tree> {
     /// A message to a peer. It stays in the outbox until the peer confirms it.
     Transmit {
@@ -29,24 +29,24 @@ pub enum Output<N: Tree> {
         /// The number of the message.
         index: u64,
     },
-    /// There is a new connection, or another address to dial for one, or one is used again.
+    /// A connection is new, has another address to dial, or is used again.
     Opened {
         /// Which one.
         connection: Id<Connection<N>>,
     },
-    /// A connection is over.
+    /// A connection has ended.
     Closed {
         /// Which one.
         connection: Id<Connection<N>>,
     },
-    /// The answer to a command.
+    /// The reply to a command.
     Reply {
         /// Which command.
         request: Request,
-        /// The answer.
+        /// The reply.
         reply: N::Reply,
     },
-    /// Something for whoever watches the node.
+    /// A notice to the node's watchers.
     Notice(N::Notice),
 }
 

@@ -1,6 +1,6 @@
-//! What a handler may do besides changing its own object.
+//! What a handler can do besides changing its own object.
 //!
-//! Invariant: everything asked for here happens when the event commits, or not at all.
+//! Invariant: everything requested here happens when the event commits, or not at all.
 
 use super::{Hosts, StateMachine};
 use crate::dispatcher::Connection;
@@ -9,10 +9,10 @@ use crate::rejection::Rejection;
 use crate::time::Time;
 use crate::tree::{Id, Keeps, Object, Tree};
 
-/// What surrounds a handler: the rest of the node, to be read; and everything that it can ask for.
+/// The surroundings of a handler: read access to the rest of the node, and all effects that it can request.
 ///
-/// Methods that ask for something can't fail on the spot. What breaks a limit rejects the event once the handler has
-/// returned.
+/// Methods that request an effect can't fail on the spot. A request that exceeds a limit rejects the event once the
+/// handler has returned.
 pub struct Context<'a, M: StateMachine> {
     event: &'a mut Event<M::Node>,
     /// None for the node itself, which reads through its own `self`.
@@ -30,17 +30,17 @@ impl<'a, M: StateMachine> Context<'a, M> {
         self.id
     }
 
-    /// When the event happened.
+    /// The time of the event.
     pub fn now(&self) -> Time {
         self.event.now
     }
 
-    /// Random bytes, fit for secrets. They follow from the engine's seed and the number of the event.
+    /// Random bytes, fit for secrets. They are derived from the engine's seed and the number of the event.
     pub fn random<const N: usize>(&mut self) -> [u8; N] {
         self.event.random()
     }
 
-    /// Sends a message to an object of the node: it is delivered inside the same event, after those sent before it.
+    /// Sends a message to an object of the node: it is delivered in the same event, after all messages sent earlier.
     pub fn send<T>(&mut self, to: &Id<T>, message: T::Message)
     where
         T: StateMachine<Node = M::Node>,
@@ -49,8 +49,8 @@ impl<'a, M: StateMachine> Context<'a, M> {
         self.event.deliver(M::Node::envelope(to.clone(), message));
     }
 
-    /// Creates an object, in order with the messages that are sent: one sent to it afterwards reaches it. If there is
-    /// one of this ID already, the event is rejected.
+    /// Creates an object, in order with the messages that are sent: a message sent to it afterwards reaches it. If
+    /// there is already an object with this ID, the event is rejected.
     pub fn create<T: Object>(&mut self, id: &Id<T>, object: T)
     where
         M::Node: Keeps<T>,
@@ -58,8 +58,8 @@ impl<'a, M: StateMachine> Context<'a, M> {
         self.event.create(id.clone(), object);
     }
 
-    /// Removes an object and its timers, in order with the messages that are sent. If there is none of this ID, the
-    /// event is rejected.
+    /// Removes an object and its timers, in order with the messages that are sent. If there is no object with this
+    /// ID, the event is rejected.
     pub fn remove<T: Object>(&mut self, id: &Id<T>)
     where
         M::Node: Keeps<T>,
@@ -67,8 +67,8 @@ impl<'a, M: StateMachine> Context<'a, M> {
         self.event.remove(id.clone());
     }
 
-    /// Has a message sent to this object at a moment, or soon after it, never before. It survives a restart. A timer of
-    /// the same name is replaced.
+    /// Schedules a message to this object at a moment: it is delivered then or soon after, never before. The timer
+    /// survives a restart. It replaces a timer of the same name.
     pub fn timer(&mut self, name: &str, at: Time, message: M::Message)
     where
         M::Node: Hosts<M>,
@@ -82,43 +82,43 @@ impl<'a, M: StateMachine> Context<'a, M> {
         self.event.cancel_timer(self.id, name);
     }
 
-    /// Makes sure that there is a connection of this name. The runtime dials it if there is an address, until the peer
+    /// Ensures that there is a connection of this name. If it has an address, the runtime dials it until the peer
     /// answers; otherwise it waits for the peer to dial.
     pub fn connect(&mut self, connection: &Id<Connection<M::Node>>, dial: Option<&str>) {
         self.event.connect(connection, dial);
     }
 
-    /// Puts a message into the outbox of a connection. It stays there until the peer confirms it, whatever happens to
-    /// the wire meanwhile. Without such a connection, or with a full outbox, the event is rejected.
+    /// Puts a message into the outbox of a connection. It stays there until the peer confirms it, across any number
+    /// of sockets. If there is no such connection, or its outbox is full, the event is rejected.
     pub fn transmit(&mut self, connection: &Id<Connection<M::Node>>, message: <M::Node as Tree>::Network) {
         self.event.transmit(connection, message);
     }
 
-    /// How many messages of a connection the peer hasn't confirmed; none if there is no such connection.
+    /// How many messages of a connection the peer hasn't confirmed; 0 if there is no such connection.
     pub fn unconfirmed(&self, connection: &Id<Connection<M::Node>>) -> usize {
         self.event.unconfirmed(connection)
     }
 
-    /// Closes a connection as soon as its outbox is empty, or when the time for that is over; it isn't an error if there
-    /// is none.
+    /// Closes a connection as soon as its outbox is empty, or when its linger time is over. It isn't an error if
+    /// there is none.
     pub fn close(&mut self, connection: &Id<Connection<M::Node>>) {
         self.event.close(connection);
     }
 
-    /// Uses a connection again that was taken out of use because of a [`Conflict`](crate::Conflict); when the
-    /// peer is met next, it is judged anew. It isn't an error if there is none.
+    /// Resumes a connection that was suspended because of a [`Conflict`](crate::Conflict); both ends are compared
+    /// again when the peers next meet. It isn't an error if there is none.
     pub fn reconcile(&mut self, connection: &Id<Connection<M::Node>>) {
         self.event.reconcile(connection);
     }
 
-    /// Answers the command that this event began with; nobody hears it if it began with something else.
+    /// Replies to the command that began this event; without effect if it began otherwise.
     pub fn reply(&mut self, reply: <M::Node as Tree>::Reply) {
         if let Some(request) = self.event.request {
             self.event.output(Output::Reply { request, reply });
         }
     }
 
-    /// Tells whoever watches the node.
+    /// Notifies the node's watchers.
     pub fn notify(&mut self, notice: <M::Node as Tree>::Notice) {
         self.event.output(Output::Notice(notice));
     }
@@ -133,13 +133,13 @@ where
     pub fn node(&self) -> &M::Node {
         match self.node {
             Some(node) => node,
-            // Only the node's own handler is given no node (`router::deliver_to_node`), and a node can't keep itself:
+            // Only the node's own handler gets no node (`router::deliver_to_node`), and a node can't contain itself:
             // its derive would implement `Hosts<Self>` twice, which doesn't compile.
             None => unreachable!("a machine in a table is always given its node"),
         }
     }
 
-    /// Another object, as it is before this message; this object too.
+    /// Another object, or this one, as it is before this message.
     pub fn get<T: Object>(&self, id: &Id<T>) -> Option<&T>
     where
         M::Node: Keeps<T>,
@@ -147,7 +147,7 @@ where
         self.node().table().get(id)
     }
 
-    /// The same, where its absence rejects the event.
+    /// The same, but a missing object rejects the event.
     ///
     /// # Errors
     /// There is no such object.

@@ -35,7 +35,7 @@ pub fn read_envelope<M: StateMachine>(input: &mut Reader<'_>) -> Result<(Id<M>, 
     Ok((take_field(id, "id", CLASS, input)?, take_field(message, "message", CLASS, input)?))
 }
 
-/// The kind of the envelope that comes next: for the code that the derive writes.
+/// The kind of the next envelope: for the code that the derive writes.
 pub fn peek_kind<'a>(input: &Reader<'a>) -> Result<Cow<'a, str>, ReadError> {
     input.peek_field("kind")?.ok_or_else(|| input.expected("an envelope with a \"kind\""))
 }

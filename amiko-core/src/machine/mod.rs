@@ -1,4 +1,4 @@
-//! Objects that handle messages, and what a handler may ask for.
+//! Objects that handle messages, and the effects that a handler can request.
 //!
 //! Invariant: an object is changed by its own handler only; everything else reaches it as a message.
 
@@ -23,17 +23,17 @@ use crate::tree::{Id, Object, Tree};
 pub trait StateMachine: Object {
     /// The tree that it is part of.
     type Node: Node;
-    /// What can be said to it.
+    /// The messages that it handles.
     type Message: Serializable + Clone;
 
-    /// Handles one message: changes the object, and tells others through the context.
+    /// Handles one message: changes the object, and reaches others through the context.
     ///
-    /// The same object, message and context must always lead to the same result: time and randomness come from the
+    /// The same object, message and context must always give the same result: time and randomness come from the
     /// context.
     ///
     /// # Errors
-    /// A rejection undoes the whole event, whatever other handlers have done in it. So does a panic, where the build
-    /// unwinds; a second one while the first unwinds ends the process.
+    /// A rejection undoes the whole event, including the changes of other handlers. So does a panic, if the build
+    /// unwinds; a second panic during the unwinding aborts the process.
     fn handle(&mut self, message: Self::Message, cx: &mut Context<'_, Self>) -> Result<(), Rejection>;
 }
 
@@ -43,23 +43,23 @@ pub trait StateMachine: Object {
     note = "add `#[derive(Clone, Default, Serializable, Node)]` to `{Self}`"
 )]
 pub trait Node: Tree {
-    /// Hands a message to the object that it is for.
+    /// Delivers a message to the object that it is addressed to.
     ///
     /// # Errors
-    /// There is no such object, or its handler rejects.
+    /// There is no such object, or its handler rejects the message.
     fn deliver(&mut self, envelope: Self::Envelope, event: &mut Event<Self>) -> Result<(), Rejection>;
 
     /// The application's invariants, checked before each commit: `#[amiko(check = path)]`.
     ///
     /// # Errors
-    /// Names the invariant that doesn't hold; the event is undone.
+    /// Names the violated invariant; the event is undone.
     fn check(&self, _undo: &Self::Undo) -> Result<(), Rejection> {
         Ok(())
     }
 }
 
-/// A node that hosts machines of class `M`: written by the derive for each of them, and for the node itself if it is
-/// one.
+/// A node that hosts machines of class `M`: implemented by the derive for each of them, and for the node itself if it
+/// is one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` doesn't host machines of class `{M}`",
     note = "add `#[amiko(machines)] machines: Table<{M}>` to `{Self}`, or send to a class that it hosts"

@@ -1,19 +1,19 @@
-//! Phases: which may follow which.
+//! Phases, and the transitions between them.
 //!
-//! Invariant: a phase is only left for one that its `next` names; a move that is refused changes nothing.
+//! Invariant: a phase changes only to one that its `next` lists; a refused transition changes nothing.
 
 use crate::Rejection;
 use std::iter;
 
-/// The phases of a machine: an enum of unit variants, each of which says what may follow it.
+/// The phases of a machine: an enum of unit variants, each of which lists the phases that may follow it.
 ///
-/// Derive it: `#[amiko(next(A, B))]` on a variant names the phases that may be entered from there, and a variant without
-/// it is final. To stay is a move like any other, and has to be named. The first variant is where a machine begins, unless
-/// `#[default]` is on another. Besides `Phases`, the enum derives `Clone`, `Copy` and `PartialEq`; if it is `Serializable`
-/// as well, `rename` changes what is written, and neither the errors nor the diagram.
+/// Derive it: `#[amiko(next(A, B))]` on a variant lists the phases that may follow it, and a variant without it is
+/// final. Staying in a phase is a transition too, and has to be listed. A machine begins in the first variant, unless
+/// `#[default]` is on another. Besides `Phases`, the enum derives `Clone`, `Copy` and `PartialEq`; if it is also
+/// `Serializable`, `rename` changes the written name, but neither the errors nor the diagram.
 ///
-/// What is checked is each single move, by [`Phases::enter`]; a phase that is assigned isn't checked, and nothing says
-/// that every phase can be reached.
+/// [`Phases::enter`] checks each single transition. Assigning a phase isn't checked, nor is whether every phase can
+/// be reached.
 ///
 /// ```
 /// use amiko_core::prelude::*;
@@ -55,20 +55,20 @@ pub trait Phases: Copy + PartialEq + 'static {
     const NAME: &'static str;
     /// All phases, in the order of their declaration.
     const ALL: &'static [Self];
-    /// Where a machine begins.
+    /// The initial phase of a machine.
     const INITIAL: Self;
 
     /// The name of the variant.
     fn name(self) -> &'static str;
 
-    /// What may follow, in the order in which it is named; nothing follows a final phase.
+    /// The phases that may follow, in the order in which they are listed; empty for a final phase.
     fn next(self) -> &'static [Self];
 
-    /// Goes on to another phase, or stays where that is named as a move.
+    /// Enters another phase, or stays if that is listed as a transition.
     ///
     /// # Errors
-    /// This phase doesn't name that one as its next. The phase is still the old one then, and the rejection names both,
-    /// what was expected, and the enum.
+    /// This phase doesn't list the other one as its next. The phase is unchanged then, and the rejection names the
+    /// enum, both phases, and those that were expected.
     fn enter(&mut self, phase: Self) -> Result<(), Rejection> {
         let next = self.next();
         if next.contains(&phase) {
@@ -81,8 +81,9 @@ pub trait Phases: Copy + PartialEq + 'static {
         Err(Rejection::new(format!("{enumeration}: expected {expected} after {before}, found {found}")))
     }
 
-    /// The phases and their moves as a state diagram for [Mermaid](https://mermaid.js.org), a move a line, in the order of
-    /// declaration. The first line's `[*]` is where a machine comes from, that of a final phase is where it goes.
+    /// The phases and their transitions as a state diagram for [Mermaid](https://mermaid.js.org), one transition per
+    /// line, in the order of declaration. `[*]` marks the initial phase in the first line, and the end after a final
+    /// phase.
     fn mermaid() -> String {
         let moves = Self::ALL.iter().flat_map(|phase| {
             let next = phase.next();

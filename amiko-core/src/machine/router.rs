@@ -1,4 +1,4 @@
-//! One event, from the message that came in to the last one that it led to.
+//! One event, from its first message to the last one that it caused.
 //!
 //! Invariant: messages are delivered in the order in which they were sent, and no event takes more than
 //! [`Limits::steps`](crate::event::Limits::steps) of them.
@@ -35,13 +35,13 @@ pub(crate) fn run<N: Node>(node: &mut N, event: &mut Event<N>) -> Result<(), Rej
     event.fault.take().map_or(Ok(()), Err)
 }
 
-/// Hands a message to a machine in a table: for the code that the derive writes.
+/// Delivers a message to a machine in a table: for the code that the derive writes.
 ///
-/// The handler works on a copy, so that it can read the whole node meanwhile; the copy takes the object's place when the
+/// The handler works on a copy, so that it can read the whole node meanwhile; the copy replaces the object when the
 /// handler has returned.
 ///
 /// # Errors
-/// There is no such machine, or its handler rejects.
+/// There is no such machine, or its handler rejects the message.
 pub fn deliver<M: StateMachine>(
     node: &mut M::Node,
     id: &Id<M>,
@@ -62,10 +62,10 @@ where
     Ok(())
 }
 
-/// Hands a message to the node itself: for the code that the derive writes.
+/// Delivers a message to the node itself: for the code that the derive writes.
 ///
 /// # Errors
-/// Its handler rejects.
+/// Its handler rejects the message.
 pub fn deliver_to_node<N>(node: &mut N, message: N::Message, event: &mut Event<N>) -> Result<(), Rejection>
 where
     N: StateMachine<Node = N> + Node,

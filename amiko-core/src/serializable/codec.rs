@@ -1,6 +1,6 @@
-//! How a field is written and read: natively, by serde, or as its class says with `#[amiko(with = …)]`.
+//! How a field is written and read: natively, by serde, or by the codec in `#[amiko(with = …)]`.
 //!
-//! Invariant: whichever way a field goes, it comes back exactly or is refused while writing.
+//! Invariant: whichever codec a field uses, it is read back exactly or refused while writing.
 
 use super::{
     Change, Json, Kept, Patch, Pointer, ReadError, Reader, Reference, Schema, Secrets, Serializable, Summary,
@@ -10,8 +10,8 @@ use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::marker::PhantomData;
 
-/// A way to write and read values of a type: for `#[amiko(with = path)]`, where `path` is a value of a type that implements
-/// this. Two methods are enough; the others have defaults that work on the text.
+/// A way to write and read values of a type, for `#[amiko(with = path)]`: `path` is a value of a type that implements
+/// this trait. Two methods are enough; the others have defaults that work on the text.
 ///
 /// ```
 /// use amiko_core::prelude::*;
@@ -50,7 +50,7 @@ pub trait Codec<T> {
     /// As [`Serializable::read`].
     ///
     /// # Errors
-    /// Something else stands there.
+    /// The input holds something else.
     fn read(&self, input: &mut Reader<'_>) -> Result<T, ReadError>;
 
     /// As [`Serializable::missing`].
@@ -81,7 +81,7 @@ pub trait Codec<T> {
     /// As [`Serializable::apply`].
     ///
     /// # Errors
-    /// The path leads further in than there is anything, or the new value isn't one of the type.
+    /// The pointer leads deeper than the value goes, or the new value doesn't fit the type.
     fn apply(&self, value: &mut T, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
         let input = super::pointer::whole_value(pointer, change)?;
         *value = self.read(input)?;
@@ -102,7 +102,7 @@ pub trait Codec<T> {
     }
 }
 
-/// Compares one field of a class, whose piece of the path is known beforehand: for the code that the derive writes.
+/// Compares one field of a class whose part of the path is known beforehand: for the code that the derive writes.
 ///
 /// # Errors
 /// The new value has no exact text.
@@ -117,12 +117,12 @@ pub fn difference_with<T, C: Codec<T>>(
     patch.within_field(piece, |patch| codec.difference(new, old, patch))
 }
 
-/// [`Patch::free_copy`] of a field that goes the way of a codec: for the code that the derive writes.
+/// [`Patch::free_copy`] for a field with a codec: for the code that the derive writes.
 pub fn free_copy_with<T, C: Codec<T>>(codec: &C, old: &T, patch: &mut Patch) {
     patch.free(size_of::<T>() + codec.weight(old, Kept::Alone));
 }
 
-/// The way of types that are [`Serializable`].
+/// The codec of types that are [`Serializable`].
 #[derive(Debug, Clone, Copy)]
 pub struct Native;
 
@@ -168,11 +168,11 @@ impl<T: Serializable> Codec<T> for Native {
     }
 }
 
-/// The way of types that are serde's and not [`Serializable`]: as `serde_json` would write them, but refused where reading
-/// would give something else.
+/// The codec of serde types that aren't [`Serializable`]: the output is that of `serde_json`, but a value that
+/// wouldn't read back as the same is refused.
 ///
-/// Classes in them are seen: their secrets, their references, and what they look like. Entries of a map are written in the
-/// order of their keys if they come from a hash or a B-tree, and otherwise as they come.
+/// Classes inside them are recognized: their secrets, their references and their schema. Entries of a map are written
+/// in the order of their keys if they come from a hash map or a B-tree, and otherwise in the order of the map.
 #[derive(Debug, Clone, Copy)]
 pub struct Serde;
 
@@ -188,7 +188,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> for Serde {
     }
 
     fn missing(&self) -> Option<T> {
-        // serde, too, takes a missing `Option` for `None`.
+        // serde, too, reads a missing `Option` as `None`.
         let value = serde::from_json(&mut Reader::new("null")).ok()?;
         serde::to_tree(&value, Secrets::Written).is_ok_and(|json| json == Json::Null).then_some(value)
     }
@@ -219,21 +219,22 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> for Serde {
     }
 
     fn weight(&self, value: &T, kept: Kept) -> usize {
-        // Its text, without a look whether that can be read back.
+        // The text, without checking that it can be read back.
         let json = serde::to_tree(value, Secrets::Written);
         json.map_or(0, |json| super::weight::of_text(kept, |out| json.write(out)))
     }
 }
 
-/// The way of a [`Map`](crate::Map) whose values go this way: entry by entry, so that its cost follows the change.
+/// The codec of a [`Map`](crate::Map) whose values use this codec: entry by entry, so that the cost is proportional
+/// to the change.
 #[derive(Debug, Clone, Copy)]
 pub struct Entries<C>(pub C);
 
 /// Chooses between [`Native`] and [`Serde`] for a type, at compile time: for the code that the derive writes.
 ///
-/// `(&&&&Probe::<T>::new()).codec()` finds the first of four methods that fits, because the compiler looks for a method on
-/// the type with the most references first. The last one fits every type and then fails with the message of
-/// [`Serializable`], so that a user who forgot a derive is told so.
+/// `(&&&&Probe::<T>::new()).codec()` picks the first of four methods that fits, because the compiler looks first for
+/// a method on the type with the most references. The last one fits every type and fails with the message of
+/// [`Serializable`], so that a user who forgot a derive sees that message.
 pub struct Probe<T>(PhantomData<T>);
 
 impl<T> Probe<T> {
@@ -246,7 +247,7 @@ impl<T> Probe<T> {
 
 /// Fits types that are [`Serializable`].
 pub trait ProbeNative {
-    /// How they are written.
+    /// Their codec.
     fn codec(&self) -> Native {
         Native
     }
@@ -254,17 +255,17 @@ pub trait ProbeNative {
 
 impl<T: Serializable> ProbeNative for &&&Probe<T> {}
 
-/// Fits maps of ours whose values are types of serde.
+/// Fits this crate's maps of serde values.
 pub trait ProbeMap {
-    /// How they are written.
+    /// Their codec.
     fn codec(&self) -> Entries<Serde> {
         Entries(Serde)
     }
 }
 
-/// Fits types of serde.
+/// Fits serde types.
 pub trait ProbeSerde {
-    /// How they are written.
+    /// Their codec.
     fn codec(&self) -> Serde {
         Serde
     }
@@ -274,7 +275,7 @@ impl<T: Serialize + DeserializeOwned + 'static> ProbeSerde for &Probe<T> {}
 
 /// Fits every type.
 pub trait ProbeNeither {
-    /// How they are written.
+    /// Their codec.
     fn codec(&self) -> Native {
         Native
     }

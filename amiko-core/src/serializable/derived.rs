@@ -1,6 +1,6 @@
-//! What the code of the derive is made of, where a function says it once for all classes.
+//! Functions that the derive's code calls, shared by all classes.
 //!
-//! Invariant: nobody else calls it, so it may change with each release.
+//! Invariant: nothing else calls them, so they may change with each release.
 
 use super::{Codec, Problem, ReadError, Reader, Serializable, WriteError, Writer, shorten};
 use std::borrow::Cow;
@@ -31,12 +31,12 @@ pub fn take_field_with<T, C: Codec<T>>(
     slot.or_else(|| codec.missing()).ok_or_else(|| input.error(Problem::MissingField { field, class }))
 }
 
-/// Writes a field of a class as its codec says, which may be anything: for the code that the derive writes.
+/// Writes a field of a class with its codec, whose output isn't trusted: for the code that the derive writes.
 pub fn write_with<T, C: Codec<T>>(codec: &C, value: &T, out: &mut Writer) -> Result<(), WriteError> {
     out.checked(|out| codec.write(value, out))
 }
 
-/// Checks that a transparent variant can be told from the others: for the code that the derive writes.
+/// Checks that a transparent variant is distinguishable from the others: for the code that the derive writes.
 pub fn check_variant(
     class: Option<&'static str>,
     others: &[&str],
@@ -61,15 +61,15 @@ pub fn check_class(seen: &mut bool, input: &mut Reader<'_>, known: &[&'static st
     Err(before.error(Problem::UnknownClass { found: shorten(&found), known: known.to_vec() }))
 }
 
-/// The name of the variant that comes next: of an object its class, and otherwise the string that it is; for the code that the
-/// derive writes.
+/// The name of the next variant: the class of an object, or else the string itself; for the code that the derive
+/// writes.
 pub fn peek_name<'a>(input: &Reader<'a>) -> Result<Cow<'a, str>, ReadError> {
     let mut ahead = input.clone();
     if ahead.at_string() { ahead.string() } else { ahead.peek_class() }
 }
 
-/// Reads a variant with fields, also where it is only named, as it was written when no variant had fields: for the code that the
-/// derive writes.
+/// Reads a variant with fields. Also accepts the bare name, as written when no variant had fields; for the code that
+/// the derive writes.
 pub fn read_named<T>(
     input: &mut Reader<'_>,
     read: impl FnOnce(&mut Reader<'_>) -> Result<T, ReadError>,
@@ -85,7 +85,8 @@ pub fn read_named<T>(
     read(&mut before.of_text(&text)).map_err(|error| before.located(error))
 }
 
-/// The name of a variant without fields, also where it had some: for the code that the derive writes.
+/// The name of a variant without fields, also if it had fields when it was written: for the code that the derive
+/// writes.
 pub fn read_name<'a>(input: &mut Reader<'a>) -> Result<Cow<'a, str>, ReadError> {
     if input.peek() != Some(b'{') {
         return input.string();
@@ -107,7 +108,7 @@ pub fn has_class(seen: bool, class: &'static str, input: &Reader<'_>) -> Result<
     if seen { Ok(()) } else { Err(input.error(Problem::MissingField { field: "_class", class })) }
 }
 
-/// The error for a class that can't stand here: for the code that the derive writes.
+/// The error for a class that isn't allowed here: for the code that the derive writes.
 pub fn unknown_class<T: Serializable>(input: &Reader<'_>, found: &str) -> ReadError {
     let mut known = Vec::new();
     T::classes(&mut known);

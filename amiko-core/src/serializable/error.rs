@@ -1,46 +1,46 @@
 //! What can go wrong while writing and reading, and where.
 //!
-//! Invariant: an error that concerns a place in the input names it: path, line, column and byte.
+//! Invariant: an error about a place in the input names it: path, line, column and byte.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// A value that has no exact JSON form; nothing was written that can't be read back.
+/// A value that has no exact JSON form. Whatever was written can be read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriteError {
     /// NaN or an infinity: JSON has no number for it.
     NotFinite {
-        /// What the number was: `NaN`, `inf` or `-inf`.
+        /// The number: `NaN`, `inf` or `-inf`.
         found: String,
     },
-    /// The text grew beyond the writer's limit.
+    /// The text exceeds the writer's limit.
     TooLong {
         /// The limit in bytes.
         limit: usize,
     },
-    /// A string is longer than a reader takes.
+    /// A string is longer than a reader accepts.
     LongString {
         /// The limit in bytes.
         limit: usize,
     },
-    /// One of the others, in a part of the value.
+    /// One of the other errors, inside a part of the value.
     At {
         /// Where in the value: `links.alice.channels[0].amountLocal`.
         path: String,
-        /// What is wrong there; never another `At`.
+        /// The error itself; never another `At`.
         error: Box<WriteError>,
     },
-    /// A value inside of `Some` that is written as `null`, which is read as `None`.
+    /// A value inside `Some` that is written as `null`, which reads back as `None`.
     NullInSome,
-    /// A transparent variant holds something whose class doesn't say which variant it is.
+    /// A transparent variant holds a value whose class doesn't identify the variant.
     NoVariant {
         /// The class, if there is one.
         class: Option<&'static str>,
     },
-    /// A value that could be written but not read back as the same.
+    /// A value that can be written but doesn't read back as the same.
     Unreadable {
-        /// What serde says.
+        /// serde's message.
         reason: String,
     },
     /// Objects and arrays are nested deeper than a reader accepts.
@@ -51,7 +51,7 @@ pub enum WriteError {
 }
 
 impl WriteError {
-    /// What is wrong, without the place in the value.
+    /// The error without its place in the value.
     pub fn problem(&self) -> &Self {
         match self {
             Self::At { error, .. } => error,
@@ -59,7 +59,7 @@ impl WriteError {
         }
     }
 
-    /// Where in the value; empty for the whole, or where that isn't known.
+    /// Where in the value; empty for the whole value, or if the place is unknown.
     pub fn path(&self) -> &str {
         match self {
             Self::At { path, .. } => path,
@@ -67,7 +67,7 @@ impl WriteError {
         }
     }
 
-    /// The same error, seen from further out: `path` leads to the value that it is in.
+    /// The same error, one level further out: `path` leads to the value that contains it.
     #[must_use]
     pub(crate) fn at(self, path: &str) -> Self {
         let (inner, error) = match self {
@@ -117,7 +117,7 @@ impl fmt::Display for WriteError {
 
 impl std::error::Error for WriteError {}
 
-/// Where in a text something is.
+/// A place in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Place {
     /// Line, counted from 1.
@@ -132,18 +132,18 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// Something else stands there.
+    /// The input holds something else.
     Expected {
-        /// What would have been right.
+        /// What was expected.
         expected: Cow<'static, str>,
-        /// What is there, shortened.
+        /// What was found, shortened.
         found: String,
     },
-    /// A field without a default isn't there.
+    /// A required field is missing.
     MissingField {
         /// Its name in JSON.
         field: &'static str,
-        /// The class that wants it.
+        /// The class that requires it.
         class: &'static str,
     },
     /// A field that the class doesn't have.
@@ -155,21 +155,21 @@ pub enum Problem {
         /// The fields that it has.
         known: Vec<&'static str>,
     },
-    /// A field or map key that stands twice in one object.
+    /// A field or map key that occurs twice in one object.
     Duplicate {
         /// Its name.
         field: String,
     },
-    /// A class that can't stand here.
+    /// A class that isn't allowed here.
     UnknownClass {
         /// The name that was found.
         found: String,
-        /// The names that could stand here.
+        /// The names that are allowed here.
         known: Vec<&'static str>,
     },
-    /// A limit of the reader.
+    /// A limit of the reader was exceeded.
     Limit {
-        /// What there is too much of, with the limit.
+        /// Which limit, with its value.
         what: String,
     },
     /// A patch operation names something that isn't there.
@@ -184,7 +184,7 @@ pub enum Problem {
     },
 }
 
-/// A text that isn't what was to be read. Nothing was changed.
+/// A text that couldn't be read. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadError(Box<Inner>);
 
@@ -192,7 +192,7 @@ pub struct ReadError(Box<Inner>);
 struct Inner {
     problem: Problem,
     place: Place,
-    /// Outermost last: each level adds its own while the error travels up.
+    /// Outermost last: each level pushes its own segment while the error propagates.
     path: Vec<String>,
     /// The innermost class that was being read.
     class: Option<&'static str>,
@@ -203,10 +203,10 @@ impl ReadError {
         Self(Box::new(Inner { problem, place, path: Vec::new(), class: None }))
     }
 
-    /// The same error, seen from one level further out.
+    /// The same error, one level further out.
     #[must_use]
     pub fn within(mut self, segment: impl AsRef<str>) -> Self {
-        // Keys come from outside: shortened, and safe on a terminal.
+        // Keys are untrusted input: shortened, and escaped for a terminal.
         self.0.path.push(shorten(segment.as_ref()).escape_debug().to_string());
         self
     }
@@ -232,7 +232,7 @@ impl ReadError {
         self
     }
 
-    /// What is wrong.
+    /// The problem.
     pub fn problem(&self) -> &Problem {
         &self.0.problem
     }
@@ -242,7 +242,7 @@ impl ReadError {
         self.0.place
     }
 
-    /// Where in the object: `links.alice.channels[0].amountLocal`; empty for the whole.
+    /// Where in the object: `links.alice.channels[0].amountLocal`; empty for the whole object.
     pub fn path(&self) -> String {
         let mut path = String::new();
         for segment in self.0.path.iter().rev() {
@@ -290,7 +290,7 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
-/// A name from outside, short enough for an error.
+/// A name from untrusted input, short enough for an error message.
 pub(crate) fn shorten(name: &str) -> String {
     const SHOWN: usize = 60;
     if name.chars().count() <= SHOWN { name.into() } else { name.chars().take(SHOWN).chain(['…']).collect() }

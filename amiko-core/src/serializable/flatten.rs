@@ -1,13 +1,14 @@
-//! The fields of a class without an object around them: `#[amiko(flatten)]` puts them into another class.
+//! The fields of a class without an enclosing object: `#[amiko(flatten)]` puts them into another class.
 //!
-//! Invariant: a flattened field stands in the object, in its differences and in its schema as if the outer class had it.
+//! Invariant: a flattened field appears in the object, its differences and its schema as if the outer class declared
+//! it.
 
 use super::{Problem, ReadError, Reader, Summary, Unknown, WriteError, Writer, schema, shorten};
 
-/// A class whose fields can stand in another one: for the code that the derive writes.
+/// A class whose fields can be flattened into another one: for the code that the derive writes.
 ///
-/// Its differences, changes, references and weight are those of [`Serializable`](super::Serializable), which have no trace of the
-/// object around them.
+/// Its differences, changes, references and weight are those of [`Serializable`](super::Serializable), which don't
+/// depend on the enclosing object.
 #[diagnostic::on_unimplemented(
     message = "the fields of `{Self}` can't be put into another class",
     label = "not a struct that can be flattened",
@@ -20,7 +21,7 @@ pub trait Flatten: Sized {
     /// The names of its fields, in the order in which they are written.
     const NAMES: &'static [FieldName];
 
-    /// Some of its fields, that were read.
+    /// The fields that have been read so far.
     type Partial;
 
     /// Writes the fields, after a `_class`.
@@ -29,20 +30,21 @@ pub trait Flatten: Sized {
     /// The value has no exact text.
     fn write_fields(&self, out: &mut Writer) -> Result<(), WriteError>;
 
-    /// None of its fields yet.
+    /// No fields yet.
     fn partial() -> Self::Partial;
 
-    /// Reads those that come next in the order in which they are written. Errors name the class that has all fields.
+    /// Reads the fields that come next, in the order in which they are written. Errors name the class that has all
+    /// fields.
     ///
     /// # Errors
-    /// Something else stands there.
+    /// The input holds something else.
     fn read_in_order(partial: &mut Self::Partial, class: &'static str, input: &mut Reader<'_>)
     -> Result<(), ReadError>;
 
-    /// Reads the field of this name, or gives back that there is none.
+    /// Reads the field of this name, or reports that there is none.
     ///
     /// # Errors
-    /// Something else stands there, or the field was read already.
+    /// The input holds something else, or the field was read already.
     fn read_named_field(
         partial: &mut Self::Partial,
         name: &str,
@@ -50,32 +52,32 @@ pub trait Flatten: Sized {
         input: &mut Reader<'_>,
     ) -> Result<bool, ReadError>;
 
-    /// The value, when nothing more comes.
+    /// The value, once the object has ended.
     ///
     /// # Errors
     /// A field is missing.
     fn from_partial(partial: Self::Partial, class: &'static str, input: &Reader<'_>) -> Result<Self, ReadError>;
 
-    /// Adds the fields to the summary of the object that they stand in.
+    /// Adds the fields to the summary of the enclosing object.
     fn summarize_fields(&self, out: &mut Summary);
 
-    /// Adds the fields to what is known of the class that they stand in.
+    /// Adds the fields to the description of the enclosing class.
     fn describe_fields(fields: &mut schema::Fields<'_>);
 }
 
-/// A name in the object that a field stands in, or several: for the code that the derive writes.
+/// One or more field names of the enclosing object: for the code that the derive writes.
 #[derive(Debug, Clone, Copy)]
 pub enum FieldName {
-    /// What the field is written as.
+    /// The name under which the field is written.
     Name(&'static str),
-    /// What it is read as, too.
+    /// Another name under which it is read.
     Alias(&'static str),
-    /// Those of a class that is flattened.
+    /// The names of a flattened class.
     Flattened(&'static [FieldName]),
 }
 
 impl FieldName {
-    /// Whether a field has this name, or is read by it; at compile time, too.
+    /// Whether a field has this name or alias; usable at compile time.
     pub const fn is_among(name: &str, names: &[Self]) -> bool {
         let mut index = 0;
         while index < names.len() {
@@ -91,7 +93,7 @@ impl FieldName {
         false
     }
 
-    /// Whether no name is in both, at compile time.
+    /// Whether the two lists have no name in common; usable at compile time.
     pub const fn are_apart(names: &[Self], others: &[Self]) -> bool {
         let mut index = 0;
         while index < names.len() {
@@ -107,7 +109,7 @@ impl FieldName {
         true
     }
 
-    /// Those that fields are written as, in their order.
+    /// The names under which fields are written, in order.
     fn written(names: &[Self], known: &mut Vec<&'static str>) {
         for name in names {
             match name {
@@ -118,7 +120,7 @@ impl FieldName {
         }
     }
 
-    /// Takes a field that a class with these names doesn't know, as [`Reader::unknown_field`].
+    /// Handles a field that a class with these names doesn't know, as [`Reader::unknown_field`].
     ///
     /// # Errors
     /// The field is refused, or its value isn't JSON.
@@ -129,7 +131,7 @@ impl FieldName {
         }
     }
 
-    /// Refuses it, as [`Reader::deny_field`].
+    /// Refuses the field, as [`Reader::deny_field`].
     ///
     /// # Errors
     /// Always.

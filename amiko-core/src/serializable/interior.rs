@@ -1,6 +1,6 @@
-//! Fields that change through a shared reference: refused at compile time, as far as a type shows it.
+//! Fields that change through a shared reference: refused at compile time, as far as the type reveals it.
 //!
-//! Invariant: an object changes through `&mut` only, where its old version was kept before.
+//! Invariant: an object changes through `&mut` only, after its old version was kept.
 
 use super::codec::{Codec, Probe};
 use super::{ReadError, Reader, WriteError, Writer};
@@ -9,19 +9,19 @@ use std::collections::{BTreeMap, HashMap, LinkedList, VecDeque};
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, RwLock};
 
-/// Found before the methods of any trait: serde writes some of these types, but nobody would see them change.
+/// Resolved before the methods of any trait: serde writes some of these types, but their changes would go unnoticed.
 impl<T: Interior> Probe<T> {
-    /// Says that there is none.
+    /// There is no codec.
     pub fn codec(self: &&&Self) -> InteriorMutability {
         InteriorMutability
     }
 }
 
-/// The codec of what can't be part of a state.
+/// The codec of a type that can't be part of a state.
 #[derive(Debug, Clone, Copy)]
 pub struct InteriorMutability;
 
-/// Implemented for nothing: what asks for it is told why.
+/// Implemented for nothing: requiring it produces the explanation.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be part of a state: it has interior mutability",
     label = "changes through a shared reference",
@@ -39,7 +39,7 @@ impl<T: Unshared> Codec<T> for InteriorMutability {
     }
 }
 
-/// Changes through a shared reference: types of the standard library that do, and its containers of them.
+/// Types that change through a shared reference: those of the standard library, and its containers of them.
 pub trait Interior {}
 
 macro_rules! interior {
@@ -85,7 +85,7 @@ mod tests {
     use crate::serializable::Serde;
     use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
-    /// What the derive asks for a field of this type.
+    /// The expression by which the derive finds the codec of a field of this type.
     macro_rules! codec {
         ($type:ty) => {
             (&&&&Probe::<$type>::new()).codec()

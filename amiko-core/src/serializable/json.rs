@@ -1,7 +1,7 @@
-//! JSON as it stands: for migrations, and for fields of which a program knows only that they are JSON.
+//! JSON values as they are: for migrations, and for fields whose structure the program doesn't know.
 //!
-//! Invariant: a number keeps every digit and an object the order of its fields, so that what isn't touched is written as it
-//! was read.
+//! Invariant: a number keeps every digit and an object the order of its fields, so that untouched parts are written
+//! exactly as they were read.
 
 use super::weight::of_elements;
 use super::{
@@ -40,12 +40,12 @@ impl Json {
     /// Reads a value.
     ///
     /// # Errors
-    /// The text isn't JSON, or an object has a field twice.
+    /// The text isn't JSON, or an object has a duplicate field.
     pub fn parse(text: &str) -> Result<Self, ReadError> {
         super::from_json(text)
     }
 
-    /// Readable text, as a field of type `String` writes it.
+    /// Readable text, in the form of a field of type `String`.
     pub fn text(text: &str) -> Self {
         Self::String(if text.starts_with('!') { format!("!{text}") } else { text.to_owned() })
     }
@@ -53,7 +53,7 @@ impl Json {
     /// A number, as it is written.
     ///
     /// # Errors
-    /// The text isn't a number of JSON, or is longer than a reader takes.
+    /// The text isn't a JSON number, or is longer than a reader accepts.
     pub fn number(text: &str) -> Result<Self, ReadError> {
         let mut input = Reader::new(text);
         let number = input.number("a number")?;
@@ -74,13 +74,13 @@ impl Json {
         fields.iter().find(|(name, _)| name == field).map(|(_, value)| value)
     }
 
-    /// A field of an object, to be changed.
+    /// A field of an object, mutably.
     pub fn get_mut(&mut self, field: &str) -> Option<&mut Self> {
         let Self::Object(fields) = self else { return None };
         fields.iter_mut().find(|(name, _)| name == field).map(|(_, value)| value)
     }
 
-    /// Gives an object a field, or the field another value. What isn't an object stays as it is.
+    /// Adds a field to an object, or replaces its value. Does nothing if this isn't an object.
     pub fn set(&mut self, field: &str, value: Self) {
         if let Some(old) = self.get_mut(field) {
             *old = value;
@@ -89,14 +89,14 @@ impl Json {
         }
     }
 
-    /// Takes a field out of an object.
+    /// Removes a field from an object and returns its value.
     pub fn remove(&mut self, field: &str) -> Option<Self> {
         let Self::Object(fields) = self else { return None };
         let at = fields.iter().position(|(name, _)| name == field)?;
         Some(fields.remove(at).1)
     }
 
-    /// Gives a field another name, if there is one of the old name; one of the new name is replaced.
+    /// Renames a field, if it exists; a field that already has the new name is replaced.
     pub fn rename(&mut self, field: &str, name: &str) {
         if field == name || self.get(field).is_none() {
             return;
@@ -107,7 +107,7 @@ impl Json {
         }
     }
 
-    /// The same with the fields of all objects in the order of their names.
+    /// The same value, with the fields of all objects sorted by name.
     #[must_use]
     pub fn sorted(self) -> Self {
         match self {
@@ -120,7 +120,7 @@ impl Json {
         }
     }
 
-    /// The JSON text for people: each field and each element on a line of its own, every digit and character as it is.
+    /// The JSON text for people: each field and each element on its own line, every digit and character unchanged.
     ///
     /// ```
     /// use amiko_core::serializable::Json;
@@ -218,9 +218,9 @@ impl Json {
     }
 }
 
-/// The JSON text, in one line.
+/// The JSON text, on one line.
 ///
-/// What no reader would take is shown as what is wrong with it, in angle brackets.
+/// A value that no reader would accept is shown as its error, in angle brackets.
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match super::to_json(self) {
@@ -230,7 +230,7 @@ impl fmt::Display for Json {
     }
 }
 
-/// The bytes of a member of an object, without what its value has on the heap.
+/// The bytes of an object's member, without its value's heap memory.
 fn field_weight(name: &str) -> usize {
     size_of::<(String, Json)>() + name.len()
 }
@@ -287,7 +287,7 @@ impl Serializable for Json {
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        // Recursion is as deep as the reader's limit on nesting.
+        // Recursion is bounded by the reader's limit on nesting.
         Ok(match input.peek() {
             Some(b'{') => {
                 let mut fields = Vec::new();
@@ -326,7 +326,7 @@ impl Serializable for Json {
     }
 }
 
-/// Whether taking out of `old` what `new` hasn't, and adding the rest at its end, gives the order of `new`.
+/// Whether removing from `old` the names that `new` lacks, and appending the others, gives the order of `new`.
 fn leads_to_the_order(old: &[(String, Json)], new: &[(String, Json)]) -> bool {
     let (old_names, new_names) = (names_of(old), names_of(new));
     let kept = old.iter().map(|(name, _)| name).filter(|name| new_names.contains(*name));
@@ -338,7 +338,7 @@ fn names_of(fields: &[(String, Json)]) -> HashSet<&String> {
     fields.iter().map(|(name, _)| name).collect()
 }
 
-/// What has changed, name by name: the whole where that wouldn't lead to the order of the new entries.
+/// The difference, name by name; the whole value if that wouldn't give the order of the new entries.
 pub(super) fn entries_difference(
     new: &[(String, Json)],
     old: &[(String, Json)],
@@ -364,11 +364,11 @@ pub(super) fn entries_difference(
 
 /// The fields of a class that this program doesn't know: `#[amiko(unknown = "keep")]`.
 ///
-/// What a newer program has written survives a round trip through an older one.
+/// Data written by a newer program survives a round trip through an older one.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct UnknownFields(Vec<(String, Json)>);
 
-/// The names only: nobody here knows which of the values are secrets.
+/// Shows the names only: which of the values are secrets isn't known here.
 impl fmt::Debug for UnknownFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.names()).finish()
@@ -382,12 +382,12 @@ impl UnknownFields {
     }
 }
 
-/// What derived code does with the fields that it keeps.
+/// Operations of derived code on the unknown fields that it keeps.
 pub trait KeepUnknown {
     /// As [`Serializable::weight`].
     fn weight(&self, kept: Kept) -> usize;
 
-    /// Takes a field.
+    /// Reads a field.
     fn read_field(&mut self, name: &str, input: &mut Reader<'_>) -> Result<(), ReadError>;
 
     /// Writes all fields.

@@ -1,6 +1,6 @@
-//! Keys: values that have an exact text, and so can name what is in a map or in a table.
+//! Keys: values that have an exact text, and so can name entries of a map or a table.
 //!
-//! Invariant: `decode(encode(key))` is the key, and two keys that differ have texts that differ.
+//! Invariant: `decode(encode(key))` is the key, and different keys have different texts.
 
 mod composite;
 
@@ -11,9 +11,9 @@ use std::hash::Hash;
 
 pub use composite::{Joined, Parts, called_key, readable_key, split_key};
 
-/// A type that names objects and the entries of maps, and that has an exact text.
+/// A type with an exact text that names objects and map entries.
 ///
-/// Derive it: `#[derive(Key)]`, for a struct of one key or of several, or for an enum of names.
+/// Derive it: `#[derive(Key)]`, for a struct of one or more keys, or for an enum of names.
 ///
 /// ```
 /// use amiko_core::prelude::*;
@@ -29,48 +29,50 @@ pub use composite::{Joined, Parts, called_key, readable_key, split_key};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Text is a key (`String`, `Box<str>`, `Arc<str>`, `char`), and so are integers, `bool`, bytes (`Vec<u8>`, `[u8; N]`),
-/// [`Id`](crate::Id), [`Time`](crate::Time), [`PublicKey`](crate::PublicKey), IP and socket addresses, tuples of two to four
-/// keys, and with the feature `uuid` a `Uuid`.
+/// Keys are text (`String`, `Box<str>`, `Arc<str>`, `char`), integers, `bool`, bytes (`Vec<u8>`, `[u8; N]`),
+/// [`Id`](crate::Id), [`Time`](crate::Time), [`PublicKey`](crate::PublicKey), IP and socket addresses, tuples of two
+/// to four keys, and with the feature `uuid` a `Uuid`.
 ///
-/// # What is asked of a key
+/// # Requirements
 ///
-/// On disk a key is nothing but its text, and in memory it is found by `Eq`, `Ord` and `Hash`. So they have to agree: two
-/// keys that are equal have the same text, and two that aren't have texts that differ; `decode` gives back the key that
-/// `encode` was given, and takes no other text for it. A key that compares as less than all of itself, say without regard to
-/// case, is to be brought into one form when it is made.
+/// On disk a key is only its text; in memory it is found by `Eq`, `Ord` and `Hash`. These must agree: equal keys have
+/// equal texts, and different keys have different texts; `decode` returns the key that was passed to `encode`, and
+/// accepts no other text for it. A key that compares only part of itself, for example ignoring case, must be
+/// normalized when it is created.
 ///
-/// The text is readable text in which a `!` at the beginning is doubled, or `!x` and hex. A writer of ASCII makes `!x` and
-/// hex of readable text that isn't ASCII; the `decode` of a `String` reads both.
+/// The text is readable text in which a leading `!` is doubled, or `!x` and hex. An ASCII writer turns readable text
+/// that isn't ASCII into `!x` and hex; the `decode` of a `String` reads both.
 ///
-/// Whoever implements `Key` by hand should also write `called`, with what the text is made of, and change that with it: the
-/// lock of a schema can't see how a key is written, so that old files with other keys would open up to the first of them.
+/// A hand-written `Key` should also implement `schema_name`, describing the form of the text, and change it whenever the
+/// form changes. The schema lock can't see how a key is written: without it, an old file with keys of another form
+/// would open, and fail only at the first of them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a key",
     label = "expected a key, like `String`, `u64` or `Id<_>`",
     note = "if `{Self}` is yours, add `#[derive(Key)]` to it: it may be a struct of keys, or an enum of names"
 )]
 pub trait Key: Clone + Ord + Hash + fmt::Debug + Send + Sync + 'static {
-    /// Whether two such keys are known to be equal only if their texts are, and to be read back as they are. Of others that is
-    /// looked at each time.
+    /// Whether such keys are known to be equal only if their texts are, and to read back unchanged. For other keys
+    /// this is checked each time.
     #[doc(hidden)]
     const EXACT: bool = false;
 
     /// The key as text: a key of a JSON object.
     fn encode(&self) -> Cow<'_, str>;
 
-    /// Lends the same text: keys that aren't text themselves put it together without memory of its own.
+    /// Lends the same text: keys that aren't text build it without a heap allocation.
     #[inline]
     fn with_text<R>(&self, lend: impl FnOnce(&str) -> R) -> R {
         lend(&self.encode())
     }
 
-    /// What such keys are called in a schema, which is how a change of their form is noticed.
+    /// The name of such keys in a schema. It reveals a change of their form.
     fn schema_name() -> String {
         "key".into()
     }
 
-    /// Bytes on the heap that the key keeps, roughly; see [`Serializable::weight`](super::Serializable::weight).
+    /// Approximate number of heap bytes that the key keeps; see
+    /// [`Serializable::weight`](super::Serializable::weight).
     fn weight_of_key(&self) -> usize {
         self.with_text(str::len)
     }
@@ -78,15 +80,15 @@ pub trait Key: Clone + Ord + Hash + fmt::Debug + Send + Sync + 'static {
     /// Visits the key, if it is an ID.
     fn reference(&self, _visit: &mut dyn FnMut(Reference<'_>)) {}
 
-    /// The other side of [`Key::encode`].
+    /// The inverse of [`Key::encode`].
     ///
     /// # Errors
     /// What was expected instead.
     fn decode(text: &str) -> Result<Self, &'static str>;
 }
 
-/// What a schema adds to the name of what has such a key: nothing for text, which most names are, and for a key of which nothing
-/// is known.
+/// The suffix that a schema adds to the name of a collection with such a key: empty for text, the most common key,
+/// and for a key of unknown form.
 pub(crate) fn by<K: Key>() -> String {
     match K::schema_name().as_str() {
         "text" | "key" => String::new(),
@@ -94,20 +96,20 @@ pub(crate) fn by<K: Key>() -> String {
     }
 }
 
-/// What [`Id::new`](crate::Id::new) takes for a key of type `K`: the key itself or a borrow of it, and text where the key
-/// can be made of text.
+/// The argument of [`Id::new`](crate::Id::new) for a key of type `K`: the key itself or a borrow of it, or text if
+/// the key can be made from text.
 ///
 /// ```
 /// use amiko_core::IntoKey;
 ///
-/// // Whatever the width of the key, a literal is one of it.
+/// A literal is a key of any integer width.
 /// let number: u64 = 7.into_key();
 /// let text: String = "alice".into_key();
 /// assert_eq!((number, text.as_str()), (7, "alice"));
 /// ```
 ///
-/// Only the first of the implementations fits an integer literal, so that the compiler knows its type: this is why other
-/// integers aren't made wider here, as `Into` would.
+/// Only the first of the implementations fits an integer literal, so the compiler can infer its type. That is why
+/// other integers aren't widened here as `Into` would.
 #[diagnostic::on_unimplemented(
     message = "a key of type `{K}` can't be made of `{Self}`",
     label = "expected `{K}`, `&{K}`, or text where a key can be made of it",
@@ -130,7 +132,7 @@ impl<K: Key> IntoKey<K> for &K {
     }
 }
 
-// Otherwise it would be said that an integer isn't made of text, and not what the key of this object is.
+// Otherwise the error would say that an integer isn't made of text, instead of naming the key of this object.
 #[diagnostic::do_not_recommend]
 impl<'a, K: Key + From<&'a str>> IntoKey<K> for &'a str {
     fn into_key(self) -> K {
@@ -169,8 +171,8 @@ impl Key for String {
     }
 }
 
-/// Lends a few characters and the lower-case hex of some bytes, as one text: for keys that are a hash or a public key, and
-/// that put it together without memory of its own. Longer ones get some.
+/// Lends a few characters followed by the lower-case hex of some bytes, as one text: for keys that are a hash or a
+/// public key. Short ones need no heap allocation.
 ///
 /// ```
 /// assert_eq!(amiko_core::serializable::with_hex("!x", &[1, 0xAB], str::to_owned), "!x01ab");
@@ -191,7 +193,7 @@ pub fn with_hex<R>(first: &str, bytes: &[u8], lend: impl FnOnce(&str) -> R) -> R
     }
 }
 
-/// The key of what there is only one of: the node itself.
+/// The key of the only object of its kind: the node itself.
 impl Key for () {
     const EXACT: bool = true;
 
@@ -247,7 +249,7 @@ impl Key for Vec<u8> {
     }
 }
 
-/// The key, if this is its text and not a second form of it.
+/// The key, if this is its canonical text.
 pub(crate) fn exact<K: Key>(key: K, text: &str, expected: &'static str) -> Result<K, &'static str> {
     if key.with_text(|only| only == text) { Ok(key) } else { Err(expected) }
 }
@@ -294,7 +296,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// The key comes back from its text, and from maps in both modes of a writer; and a patch finds it.
+    /// The key is read back from its text, and from maps in both writer modes; and a patch finds it.
     pub(crate) fn comes_back<K: Key>(key: K) {
         key.with_text(|text| {
             assert_eq!(text, key.encode());
@@ -330,7 +332,7 @@ pub(super) mod tests {
             comes_back(text);
             comes_back(bytes);
             comes_back(());
-            // Shorter than any hash, and longer than what is put together without memory of its own.
+            // Shorter than any hash, and longer than the stack buffer.
             comes_back([bytes[0]; 0]);
             comes_back([bytes[0]; 100]);
         }

@@ -1,7 +1,7 @@
-//! `Serializable` for the maps of the standard library, and what every container that is a map shares.
+//! `Serializable` for the maps of the standard library, and the code that all map containers share.
 //!
-//! Invariants: an entry is known by the text of its key, whatever the key's `Ord`, `Eq` or `Hash` says; the order of a hash
-//! never reaches a text.
+//! Invariants: an entry is identified by the text of its key, whatever the key's `Ord`, `Eq` or `Hash` says; hash
+//! order never reaches a text.
 
 use super::key::Key;
 use super::pointer::replace_whole;
@@ -13,7 +13,7 @@ use super::{
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 
-/// Reads the entries of an object that is a map; for each of the containers that are one.
+/// Reads the entries of an object that is a map; shared by all map containers.
 pub(crate) fn read_entries<K: Key, V, C: Codec<V>>(
     codec: &C,
     input: &mut Reader<'_>,
@@ -37,7 +37,7 @@ pub(crate) fn read_key<K: Key>(text: &str, input: &Reader<'_>) -> Result<K, Read
     })
 }
 
-/// Writes the key of an entry, if it is the one that its text is read as.
+/// Writes the key of an entry, if its text reads back as the same key.
 #[inline]
 pub(crate) fn write_key<K: Key>(key: &K, write: impl FnOnce(&str)) -> Result<(), WriteError> {
     key.with_text(|text| {
@@ -49,13 +49,13 @@ pub(crate) fn write_key<K: Key>(key: &K, write: impl FnOnce(&str)) -> Result<(),
     })
 }
 
-/// Whether two keys have the same text: of two that are equal, only the text says whether one has taken the other's place.
+/// Whether two keys have the same text: for two equal keys, only the text shows whether one has replaced the other.
 #[inline]
 pub(crate) fn same_key<K: Key>(one: &K, other: &K) -> bool {
     K::EXACT || one.with_text(|one| other.with_text(|other| one == other))
 }
 
-/// Applies a change to an entry of a map; for each of the containers that are one.
+/// Applies a change to an entry of a map; shared by all map containers.
 pub(crate) fn apply_to_map<M, K: Key, V, C: Codec<V>>(
     codec: &C,
     map: &mut M,
@@ -82,7 +82,7 @@ pub(crate) fn pointed_key<K: Key>(segment: &str) -> Result<K, ReadError> {
     K::decode(segment).map_err(|_| Pointer::no_such_path(segment))
 }
 
-/// `Serializable` for a map of the standard library, and a function that gives its entries in the order of their keys.
+/// `Serializable` for a map of the standard library, given a function that iterates its entries in key order.
 macro_rules! map {
     ([$($parameters:tt)*] $map:ty, $in_order:path) => {
         impl<$($parameters)*> Serializable for $map {
@@ -151,7 +151,7 @@ macro_rules! map {
 map!([K: Key, V: Serializable] BTreeMap<K, V>, BTreeMap::iter);
 map!([K: Key, V: Serializable, S: BuildHasher + Default + Send + Sync + 'static] HashMap<K, V, S>, sorted);
 
-/// In the order of their keys' type; of their texts, where it makes no difference between two that are both in the map.
+/// Ordered by key; by text, if the order doesn't distinguish two keys of the map.
 fn sorted<K: Key, V, S>(map: &HashMap<K, V, S>) -> impl Iterator<Item = (&K, &V)> {
     let mut entries: Vec<_> = map.iter().collect();
     entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other).then_with(|| one.encode().cmp(&other.encode())));

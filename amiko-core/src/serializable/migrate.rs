@@ -1,16 +1,16 @@
-//! Older versions of a class, lifted before they are read.
+//! Older versions of a class, migrated before they are read.
 //!
-//! Invariant: what is read is of the version that the program knows; a newer one is refused and never guessed at.
+//! Invariant: only the version that the program knows is read; a newer one is refused, never guessed at.
 
 use super::{Json, Problem, ReadError, Reader, Serializable};
 
-/// A plain function that lifts an object from version `from` to the next: `#[amiko(version = 3, migrate = path)]` calls it
-/// once for each step that is missing.
+/// A plain function that lifts an object from version `from` to the next one: `#[amiko(version = 3, migrate = path)]`
+/// calls it once for each missing step.
 pub(crate) type Migrate = fn(from: u32, object: &mut Json) -> Result<(), String>;
 
 /// An object that was lifted.
 pub struct Lifted<'a> {
-    /// As it stands in the input.
+    /// The object as it is in the input.
     before: Reader<'a>,
     text: String,
     class: &'static str,
@@ -21,17 +21,17 @@ impl Lifted<'_> {
     /// Reads it.
     ///
     /// # Errors
-    /// What the migrations have made isn't of the class.
+    /// The migrations' result doesn't fit the class.
     pub fn read<T>(&self, read: impl FnOnce(&mut Reader<'_>) -> Result<T, ReadError>) -> Result<T, ReadError> {
         read(&mut self.before.of_text(&self.text))
             .map_err(|error| self.before.invalid(format!("{}, {}", self.what, error.reason())).of_class(self.class))
     }
 }
 
-/// Lifts the object that comes next, if it is of an older version.
+/// Lifts the next object, if it has an older version.
 ///
 /// # Errors
-/// It is of a newer version, or a migration refuses it.
+/// It has a newer version, or a migration refuses it.
 pub fn lift<'a>(
     input: &mut Reader<'a>,
     class: &'static str,
@@ -57,7 +57,8 @@ pub fn lift<'a>(
     Ok(Some(Lifted { before, text, class, what }))
 }
 
-/// The version of what comes next: 1, if it doesn't say. Only an object can: a string, say, was a variant before it had fields.
+/// The version of the next value: 1 if it has none. Only an object can have one: a string, for example, was a variant
+/// before it had fields.
 fn find_version(input: &Reader<'_>) -> Result<u32, ReadError> {
     let mut ahead = input.clone();
     if ahead.peek() != Some(b'{') {
@@ -73,11 +74,11 @@ fn find_version(input: &Reader<'_>) -> Result<u32, ReadError> {
     Ok(1)
 }
 
-/// The same for an enum whose variants are all units, which is written as a name and has no version: what isn't one of its names
-/// is older.
+/// The same for an enum whose variants are all units. It is written as a name and has no version: a value that isn't
+/// one of its names is older.
 ///
 /// # Errors
-/// A migration refuses it, or makes no name of it.
+/// A migration refuses it, or doesn't turn it into a name.
 pub fn lift_name<'a, T>(
     input: &mut Reader<'a>,
     class: &'static str,
@@ -104,7 +105,7 @@ fn newer(input: &Reader<'_>, class: &'static str, version: u32, found: u32) -> R
 /// Checks the `_version` of an object that wasn't lifted: for the code that the derive writes.
 ///
 /// # Errors
-/// It is of another version.
+/// It has another version.
 pub fn check_version(input: &mut Reader<'_>, class: &'static str, version: u32) -> Result<(), ReadError> {
     let before = input.clone();
     match input.integer("the number of a version")? {

@@ -1,7 +1,7 @@
 //! Objects as text: class names, JSON in and out, and differences between two versions of an object.
 //!
-//! Invariant: `read(write(object))` is the object; whatever has no exact text is refused while writing, never changed
-//! in silence. What is on disk, in a message and on the screen is the same text.
+//! Invariant: `read(write(object))` is the object; a value without an exact text is refused while writing, never
+//! changed silently. The text is the same on disk, in a message and on the screen.
 
 #[doc = include_str!("attributes.md")]
 pub mod attributes {}
@@ -58,14 +58,14 @@ pub(crate) use writer::Hole;
 
 /// A value that can be part of a state or of a message.
 ///
-/// Derive it: `#[derive(Serializable)]`. A struct is an object with its class name, `{"_class":"Account","balance":7}`;
-/// an enum whose variants are all units is a string; any other enum is an object of a class for each variant. Bytes
-/// are a string of `!x` and hex; text that begins with `!` gets a second one. `None` is `null`, so that an `Option` of what may
-/// be `null` itself, like `Option<Option<u64>>`, is refused: write an enum. What the derive's attributes say is in
-/// [`attributes`], with an example of each.
+/// Derive it: `#[derive(Serializable)]`. A struct is an object with its class name,
+/// `{"_class":"Account","balance":7}`; an enum whose variants are all units is a string; any other enum is an object
+/// with one class per variant. Bytes are a string of `!x` and hex; text that begins with `!` gets a second one.
+/// `None` is `null`. So an `Option` of a value that may itself be `null`, such as `Option<Option<u64>>`, is refused:
+/// use an enum. [`attributes`] documents the derive's attributes, with an example of each.
 ///
-/// A class is a type of serde too, so that any format of serde can carry it: without `#[derive(Serialize, Deserialize)]`, which
-/// would write the same once more (the compiler says E0119).
+/// A class is also a serde type, so any serde format can carry it. Don't add `#[derive(Serialize, Deserialize)]`: it
+/// would implement the same traits a second time (E0119).
 ///
 /// ```
 /// use amiko_core::prelude::*;
@@ -83,13 +83,14 @@ pub(crate) use writer::Hole;
 /// ```
 ///
 /// # No interior mutability
-/// An object changes through `&mut` only, after its old version was kept: a change through a shared reference would be
-/// neither undone nor written. So `Cell` and `RefCell` aren't fields, since values of such a type are `Send` and `Sync`,
-/// and `Mutex`, `RwLock`, `OnceLock` and atomics are refused as fields, also inside the containers of the standard library.
+/// An object changes through `&mut` only, after its old version was kept: a change through a shared reference would
+/// be neither undone nor written. `Cell` and `RefCell` can't be fields, since values of such a type must be `Send`
+/// and `Sync`; `Mutex`, `RwLock`, `OnceLock` and atomics are refused as fields, also inside the containers of the
+/// standard library.
 ///
-/// The compiler can't see them inside a type that implements this trait, or serde's, by hand or in another crate; nor in a
-/// field with `#[amiko(with = …)]` or `#[amiko(skip)]`, where only a cache that may be lost at any time has a place. An
-/// `Arc` is fine: its value is copied before it is changed.
+/// The compiler can't see them inside a type that implements this trait, or serde's, by hand or in another crate; nor
+/// in a field with `#[amiko(with = …)]` or `#[amiko(skip)]`. Use them there only for a cache that may be lost at any
+/// time. An `Arc` is fine: its value is copied before it is changed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be part of a state or a message",
     note = "add `#[derive(Serializable)]` to `{Self}`"
@@ -104,15 +105,15 @@ pub trait Serializable: Sized + Send + Sync + 'static {
     /// Reads a value.
     ///
     /// # Errors
-    /// Something else stands there; the error says where.
+    /// The input holds something else; the error says where.
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError>;
 
-    /// What a field of this type is when it's missing and has no `#[amiko(default)]`: nothing, but for `Option`.
+    /// The value of a missing field of this type that has no `#[amiko(default)]`: `None`, except for `Option`.
     fn missing() -> Option<Self> {
         None
     }
 
-    /// Whether the value is written as `null`, so that inside of `Some` it couldn't be told from `None`.
+    /// Whether the value is written as `null`, which makes it indistinguishable from `None` inside `Some`.
     fn is_null(&self) -> bool {
         false
     }
@@ -130,41 +131,42 @@ pub trait Serializable: Sized + Send + Sync + 'static {
     /// Adds the names of the classes that values of this type can be objects of.
     fn classes(_known: &mut Vec<&'static str>) {}
 
-    /// Adds what changed since `old` to a patch. The cost should follow the change.
+    /// Adds to a patch what changed since `old`. The cost should be proportional to the change.
     ///
     /// # Errors
     /// The value has no exact text.
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        // For types that can't say more cheaply.
+        // For types without a cheaper way.
         difference_of_text(self, old, patch)
     }
 
-    /// Bytes on the heap that an old version of the value keeps, roughly: the history lets go of versions by their weight. The
-    /// cost should be nothing, or at most that of a copy.
+    /// Approximate number of heap bytes that an old version of the value keeps: the history evicts versions by
+    /// weight. This should cost nothing, or at most as much as a copy.
     ///
-    /// What versions share ([`Kept::Shared`]) is asked for only when the value is gone for good. For what changes inside a
-    /// value, a [`difference`](Serializable::difference) that shares anything says it by [`Patch::free`].
+    /// Memory that versions share ([`Kept::Shared`]) is counted only once the value is gone for good. A
+    /// [`difference`](Serializable::difference) that shares anything inside the value reports it with
+    /// [`Patch::free`].
     fn weight(&self, kept: Kept) -> usize {
         weight::of_text(kept, |out| self.write(out))
     }
 
-    /// The other side of [`Serializable::difference`]: changes what `pointer` names.
+    /// The inverse of [`Serializable::difference`]: changes the value that `pointer` names.
     ///
     /// # Errors
-    /// The path doesn't exist, or the new value isn't one of its type.
+    /// The path doesn't exist, or the new value doesn't fit its type.
     fn apply(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError> {
         replace_whole(self, pointer, change)
     }
 
-    /// Whether what [`Serializable::write`] writes is known to be JSON that can be read back, so that nobody looks at it again:
-    /// true of what the derive writes, and of types that are made of such.
+    /// Whether the output of [`Serializable::write`] is known to be JSON that can be read back, so that it isn't
+    /// checked again: true for the derive's output, and for types composed of such types.
     #[doc(hidden)]
     const EXACT: bool = false;
 
     /// Visits every ID in the value.
     fn references(&self, _visit: &mut dyn FnMut(Reference<'_>)) {}
 
-    /// Shows the value to people: as its text, if nothing better is known.
+    /// Shows the value to people: by default, its text.
     fn summarize(&self, out: &mut Summary) {
         out.text_by(|text| self.write(text));
     }
@@ -174,11 +176,11 @@ pub trait Serializable: Sized + Send + Sync + 'static {
         summary(self)
     }
 
-    /// Describes the type, and enters its classes into the schema; gives back what a field of this type is called.
+    /// Describes the type, and enters its classes into the schema; returns the type's name in a field.
     ///
-    /// Where references in it may be strong, a schema that is written by hand says so: [`Schema::strong`].
+    /// A hand-written schema of a type that may hold strong references must call [`Schema::strong`].
     fn schema(schema: &mut Schema) -> String {
-        // Nothing is known of it, so they are looked for.
+        // Nothing is known of the type, so it is searched for strong references.
         schema.strong();
         "custom".into()
     }
@@ -198,7 +200,7 @@ pub trait Serializable: Sized + Send + Sync + 'static {
         format!("list of {}", Self::schema(schema))
     }
 
-    /// A slice of such values: an array, but for bytes.
+    /// A slice of such values: an array, except for bytes.
     #[doc(hidden)]
     fn write_slice(slice: &[Self], out: &mut Writer) -> Result<(), WriteError> {
         write_elements(slice, out)
@@ -235,13 +237,13 @@ pub fn to_json<T: Serializable>(value: &T) -> Result<String, WriteError> {
     Ok(out.into_string())
 }
 
-/// Writes a value, and looks at what was written if it isn't known to be readable.
+/// Writes a value, and checks the output unless it is known to be readable.
 #[inline]
 pub(crate) fn write_value<T: Serializable>(value: &T, out: &mut Writer) -> Result<(), WriteError> {
     if T::EXACT { value.write(out) } else { out.checked(|out| value.write(out)) }
 }
 
-/// What has changed of a value that is replaced as a whole: the same text is the same value.
+/// The difference of a value that is replaced as a whole: equal texts mean equal values.
 pub(crate) fn difference_of_text<T: Serializable>(new: &T, old: &T, patch: &mut Patch) -> Result<(), WriteError> {
     let (mut before, mut after) = (Writer::new(), Writer::new());
     old.write(&mut before)?;
@@ -279,7 +281,7 @@ pub(crate) fn read_elements<T: Serializable>(input: &mut Reader<'_>) -> Result<V
     Ok(values)
 }
 
-/// Reads a value from JSON text, to which nothing else may be attached.
+/// Reads a value from JSON text. Nothing may follow it.
 ///
 /// # Errors
 /// The text is something else; the error says where.
@@ -290,7 +292,7 @@ pub fn from_json<T: Serializable>(text: &str) -> Result<T, ReadError> {
     Ok(value)
 }
 
-/// Reads one field of a class into its slot: for the classes of this crate that are written by hand.
+/// Reads one field of a class into its slot: for this crate's hand-written classes.
 pub(crate) fn read_field<T: Serializable>(
     slot: &mut Option<T>,
     field: &'static str,
@@ -300,7 +302,7 @@ pub(crate) fn read_field<T: Serializable>(
     read_field_with(&Native, slot, field, class, input)
 }
 
-/// Takes one field of a class out of its slot: for the classes of this crate that are written by hand.
+/// Takes one field of a class out of its slot: for this crate's hand-written classes.
 pub(crate) fn take_field<T: Serializable>(
     slot: Option<T>,
     field: &'static str,

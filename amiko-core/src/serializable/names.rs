@@ -1,8 +1,8 @@
-//! `Serializable` and `Key` for types that are names in practice: characters, numbers that are never 0, network addresses,
+//! `Serializable` and `Key` for types that are names in practice: characters, non-zero numbers, network addresses,
 //! shared text, UUIDs.
 //!
-//! Invariant: a value and a key are the same text, and it is the one that serde gives the type in JSON, but for a `!` at its
-//! beginning, which is doubled; none has a second form.
+//! Invariant: a value and a key have the same text, the one that serde gives the type in JSON, except that a leading
+//! `!` is doubled; none has a second form.
 
 use super::key::{exact, readable_key};
 use super::{Key, Patch, ReadError, Reader, Schema, Serializable, Summary, WriteError, Writer};
@@ -19,7 +19,7 @@ macro_rules! whole {
     };
 }
 
-/// The methods of a type that is a string in JSON, and the same one as a key.
+/// The methods of a type that is the same string in JSON and as a key.
 macro_rules! as_its_key {
     () => {
         fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
@@ -51,7 +51,7 @@ impl Serializable for char {
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         let before = input.clone();
         match &*input.string()? {
-            // In files that are older than this, where it went the way of serde.
+            // For files from older versions, which wrote it through serde.
             "!" => Ok('!'),
             text => Self::decode(text).map_err(|expected| before.expected(expected)),
         }
@@ -202,7 +202,7 @@ impl Serializable for SocketAddr {
     as_its_key!();
 }
 
-/// What comes before the flow of an IPv6 address. Its usual text has none, so that two addresses would be one.
+/// Precedes the flow label of an IPv6 address. The usual text lacks it, which would make two addresses equal.
 const FLOW: &str = ";flow=";
 
 impl Key for SocketAddr {
@@ -255,7 +255,7 @@ macro_rules! texts {
             whole!();
         }
 
-        /// As a `String`, so that each can take the place of the other.
+        /// The same form as `String`, so that each can replace the other.
         impl Key for $pointer<str> {
             const EXACT: bool = true;
 
@@ -319,7 +319,7 @@ mod tests {
     use std::net::SocketAddrV6;
     use std::num::{NonZeroI64, NonZeroU8, NonZeroU128};
 
-    /// The value as value and as key comes back; both are the text that serde gives it.
+    /// The value is read back as a value and as a key; both are the text that serde gives it.
     fn is_a_name<T: Key + Serializable + Serialize>(value: T) {
         let serde = serde_json::to_string(&value).unwrap();
         let doubled = if serde.starts_with("\"!") { serde.replacen('!', "!!", 1) } else { serde };

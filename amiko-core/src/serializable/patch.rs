@@ -1,6 +1,6 @@
 //! Differences between two versions of a value, as JSON Patch (RFC 6902) operations.
 //!
-//! Invariant: applied to the old version, the difference gives the new one.
+//! Invariant: the difference, applied to the old version, gives the new one.
 
 use super::key::Key;
 use super::pointer::{Change, Pointer, each_escaped};
@@ -36,7 +36,7 @@ pub fn diff<T: Serializable>(old: &T, new: &T) -> Result<String, WriteError> {
     Ok(patch.to_json())
 }
 
-/// The version of a value that a patch of [`diff`] leads to. The value itself stays as it is, whatever the patch is.
+/// The version of a value that a patch of [`diff`] leads to. The value itself isn't changed, whatever the patch.
 ///
 /// # Errors
 /// The text isn't a patch with `op`, `path` and `value` in this order, or doesn't fit the value.
@@ -51,25 +51,25 @@ pub fn apply<T: Serializable + Clone>(value: &T, patch: &str) -> Result<T, ReadE
 /// Collects the operations `add`, `replace` and `remove` that lead from an old version to a new one.
 #[derive(Default)]
 pub struct Patch {
-    /// The JSON Pointer (RFC 6901) of the value that is compared, as it stands in a JSON string; without the last ones
-    /// of `fields`.
+    /// The JSON Pointer (RFC 6901) of the value that is compared, as it appears in a JSON string; without the last
+    /// ones of `fields`.
     path: Writer,
-    /// The fields on the way to that value, each as a piece of the path. Most of them are equal in both versions: nothing
-    /// is made of them before there is something to say about them.
+    /// The fields on the way to that value, each as a piece of the path. Most are equal in both versions, so they are
+    /// pushed into the path only when there is a change to report.
     fields: Vec<&'static str>,
-    /// How many of the fields are in the path.
+    /// How many of the fields are already in the path.
     pushed: usize,
-    /// How far inside the document that value is.
+    /// The nesting level of that value in the document.
     level: u32,
     out: Writer,
-    /// Where in the text the operations begin: before them may be the rest of a record.
+    /// Where in the text the operations begin: they may follow the rest of a record.
     start: usize,
     operations: usize,
     /// Bytes that only the old version keeps.
     freed: usize,
 }
 
-/// Hides the values, which may have secrets in them.
+/// Hides the values, which may contain secrets.
 impl fmt::Debug for Patch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (operations, bytes) = (self.operations, self.as_str().len());
@@ -77,7 +77,7 @@ impl fmt::Debug for Patch {
     }
 }
 
-/// How far inside a journal record the value of an operation is: record, patch, operation.
+/// The nesting level of an operation's value inside a journal record: record, patch, operation.
 const RECORD_LEVELS: u32 = 3;
 
 impl Patch {
@@ -91,7 +91,7 @@ impl Patch {
         self.operations
     }
 
-    /// Forgets the operations and keeps the memory.
+    /// Removes the operations and keeps the memory.
     pub fn clear(&mut self) {
         self.path.truncate(0);
         self.fields.clear();
@@ -103,23 +103,23 @@ impl Patch {
         self.freed = 0;
     }
 
-    /// Takes note of memory that only the old version keeps from now on; see [`Serializable::weight`].
+    /// Counts memory that only the old version keeps from now on; see [`Serializable::weight`].
     #[inline]
     pub fn free(&mut self, bytes: usize) {
         self.freed = self.freed.saturating_add(bytes);
     }
 
-    /// Takes note of an old version of a field that is kept as a whole: for the code that the derive writes.
+    /// Counts an old version of a field that is kept as a whole: for the code that the derive writes.
     pub fn free_copy<T: Serializable>(&mut self, old: &T) {
         self.free(size_of::<T>() + old.weight(Kept::Alone));
     }
 
-    /// What was taken note of.
+    /// The bytes counted so far.
     pub(crate) fn freed(&self) -> usize {
         self.freed
     }
 
-    /// Begins anew, as a part of a text of at most so many bytes that begins with this.
+    /// Starts over, as part of a text of at most this many bytes that begins with the output of `write`.
     #[inline]
     pub(crate) fn begin_inside(
         &mut self,
@@ -134,7 +134,7 @@ impl Patch {
         Ok(())
     }
 
-    /// Adds the operations of another patch of the same value.
+    /// Appends the operations of another patch of the same value.
     pub(crate) fn append(&mut self, other: &Self) {
         if self.operations > 0 && other.operations > 0 {
             self.out.raw(",");
@@ -143,28 +143,28 @@ impl Patch {
         self.operations += other.operations;
     }
 
-    /// Ends the text that it is a part of, and gives all of it back. No operations can follow.
+    /// Ends the enclosing text and returns all of it. No operations can follow.
     pub(crate) fn end_inside(&mut self, end: &str) -> &str {
         self.out.raw(end);
         self.out.as_str()
     }
 
-    /// The text that it is a part of.
+    /// The enclosing text.
     pub(crate) fn whole(&self) -> &str {
         self.out.as_str()
     }
 
-    /// Hands over the text that it is a part of, and takes the memory of another one for the next.
+    /// Hands over the enclosing text, and reuses the memory of another one for the next.
     pub(crate) fn exchange(&mut self, text: &mut String) {
         self.out.exchange(text);
-        // The rest is cleared when the next one begins.
+        // The rest is cleared when the next text begins.
         self.out.truncate(0);
         self.operations = 0;
-        // One without any gets as much as the last one needed, and a little more, so that it doesn't grow in steps.
+        // An empty buffer gets slightly more than the last text needed, so that it doesn't grow in steps.
         self.out.reserve(text.len().next_power_of_two());
     }
 
-    /// The operations, separated by commas: what stands between the brackets of the JSON array.
+    /// The operations, separated by commas: the contents of the JSON array.
     pub fn as_str(&self) -> &str {
         &self.out.as_str()[self.start..]
     }
@@ -174,10 +174,10 @@ impl Patch {
         format!("[{}]", self.as_str())
     }
 
-    /// Compares what lies one level further in.
+    /// Compares a part one level further in.
     ///
     /// # Errors
-    /// Those of `compare`.
+    /// The errors of `compare`.
     pub fn within<T>(&mut self, segment: &str, compare: impl FnOnce(&mut Self) -> T) -> T {
         self.with_path(|patch| {
             let outside = patch.path.as_str().len();
@@ -191,7 +191,7 @@ impl Patch {
         })
     }
 
-    /// Puts the fields on the way into the path, while something is compared.
+    /// Pushes the pending fields into the path while a part is compared.
     #[inline]
     pub(crate) fn with_path<T>(&mut self, compare: impl FnOnce(&mut Self) -> T) -> T {
         if self.pushed == self.fields.len() {
@@ -208,11 +208,11 @@ impl Patch {
         result
     }
 
-    /// The same for a field whose piece of the path is known beforehand: `/balance`, escaped for a JSON Pointer and for
-    /// a JSON string.
+    /// The same for a field whose piece of the path is known beforehand: `/balance`, escaped for a JSON Pointer and
+    /// for a JSON string.
     ///
     /// # Errors
-    /// Those of `compare`.
+    /// The errors of `compare`.
     #[inline]
     pub(crate) fn within_field<T>(&mut self, piece: &'static str, compare: impl FnOnce(&mut Self) -> T) -> T {
         self.fields.push(piece);
@@ -231,7 +231,7 @@ impl Patch {
         self.within(name, |patch| new.difference(old, patch))
     }
 
-    /// Compares what stands under a key: nothing, or a value, in the old version and in the new one.
+    /// Compares the value of a key in the old version with that in the new one; either may be absent.
     ///
     /// # Errors
     /// The new value has no exact text.
@@ -250,7 +250,7 @@ impl Patch {
         })
     }
 
-    /// The value has become this one.
+    /// Records that the value was replaced by this one.
     ///
     /// # Errors
     /// The value has no exact text.
@@ -258,10 +258,10 @@ impl Patch {
         self.replace_by(|out| write_value(value, out))
     }
 
-    /// The value has become what is written here.
+    /// Records that the value was replaced by the output of `write`.
     ///
     /// # Errors
-    /// Those of `write`; or what was written can't be read back.
+    /// The errors of `write`; or the output can't be read back.
     pub fn replace_with(
         &mut self,
         write: impl FnOnce(&mut Writer) -> Result<(), WriteError>,
@@ -273,7 +273,7 @@ impl Patch {
         self.operation("{\"op\":\"replace\",\"path\":\"", "\",\"value\":", write)
     }
 
-    /// There is a new entry.
+    /// Records a new entry.
     ///
     /// # Errors
     /// The value has no exact text.
@@ -281,7 +281,7 @@ impl Patch {
         self.add_with(segment, |out| write_value(value, out))
     }
 
-    /// The same for a value that is written here.
+    /// The same for a value that the caller writes.
     pub(crate) fn add_with(
         &mut self,
         segment: &str,
@@ -290,15 +290,15 @@ impl Patch {
         self.within(segment, |patch| patch.operation("{\"op\":\"add\",\"path\":\"", "\",\"value\":", write))
     }
 
-    /// An entry is gone.
+    /// Records that an entry is gone.
     ///
     /// # Errors
-    /// None: a result like that of the others.
+    /// None; the result type matches that of the other methods.
     pub fn remove(&mut self, segment: &str) -> Result<(), WriteError> {
         self.within(segment, |patch| patch.operation("{\"op\":\"remove\",\"path\":\"", "\"", |_| Ok(())))
     }
 
-    /// The same, where it is known what is gone. Apart, since most entries change and stay.
+    /// The same, with the removed key known. A separate function, since most entries only change.
     #[inline(never)]
     fn remove_value<T: Serializable>(&mut self, segment: &str, old: &T) -> Result<(), WriteError> {
         self.free(old.weight(Kept::Shared));
@@ -344,7 +344,7 @@ impl Patch {
     }
 }
 
-/// The same where the pointer stands in a JSON string.
+/// The same for a pointer inside a JSON string.
 fn push_segment(path: &mut Writer, segment: &str) {
     if contains(segment.as_bytes(), 0x20, [b'"', b'\\', b'~', b'/']) {
         each_escaped(segment, |piece| path.push_escaped(piece));
@@ -353,11 +353,11 @@ fn push_segment(path: &mut Writer, segment: &str) {
     }
 }
 
-/// Applies the JSON Patch that comes next to a value. Each operation must have `op`, `path` and `value` in this order.
+/// Applies the next JSON Patch to a value. Each operation must have `op`, `path` and `value` in this order.
 ///
 /// # Errors
-/// The text isn't a patch, or doesn't fit the value, which then has been changed in part: callers work on a copy, or
-/// give up the value.
+/// The text isn't a patch, or doesn't fit the value, which may then be partly changed: callers work on a copy, or
+/// discard the value.
 pub fn apply_patch<T: Serializable>(target: &mut T, input: &mut Reader<'_>) -> Result<(), ReadError> {
     input.begin_array()?;
     while input.element()? {

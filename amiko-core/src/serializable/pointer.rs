@@ -1,11 +1,11 @@
-//! JSON Pointers (RFC 6901), and what an operation does to the value that one names.
+//! JSON Pointers (RFC 6901), and the operations on the values that they name.
 //!
-//! Invariant: `~` and `/` inside of a segment are escaped wherever a path is text, and nowhere else.
+//! Invariant: `~` and `/` inside a segment are escaped wherever a path is text, and nowhere else.
 
 use super::{Place, Problem, ReadError, Reader, Serializable};
 use std::borrow::Cow;
 
-/// Gives the pieces of a segment of a JSON Pointer, escaped as RFC 6901 wants it.
+/// Passes on the pieces of a JSON Pointer segment, escaped as RFC 6901 requires.
 pub(crate) fn each_escaped(mut segment: &str, mut push: impl FnMut(&str)) {
     while let Some(at) = segment.find(['~', '/']) {
         let (plain, special) = segment.split_at(at);
@@ -25,7 +25,7 @@ impl<'p> Pointer<'p> {
         Self(text)
     }
 
-    /// The next segment, with its escapes undone, and what follows it; `None` where the pointer has arrived.
+    /// The next segment, unescaped, and the rest; `None` at the end of the pointer.
     pub fn split(self) -> Option<(Cow<'p, str>, Pointer<'p>)> {
         let rest = self.0.strip_prefix('/')?;
         let (segment, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -38,27 +38,27 @@ impl<'p> Pointer<'p> {
         Some((segment, Pointer(rest)))
     }
 
-    /// The error for a segment that isn't there.
+    /// The error for a segment that doesn't exist.
     pub fn no_such_path(segment: &str) -> ReadError {
         ReadError::new(Problem::NoSuchPath { segment: super::shorten(segment) }, Place::default())
     }
 }
 
-/// What an operation does to the value that its path names.
+/// The operation on the value that the path names.
 #[derive(Debug)]
 pub enum Change<'r, 'a> {
     /// A new entry, with its value.
     Add(&'r mut Reader<'a>),
     /// Another value.
     Replace(&'r mut Reader<'a>),
-    /// The entry goes.
+    /// The entry is removed.
     Remove,
 }
 
-/// Applies a change to a value as a whole: for types that have no parts of their own.
+/// Applies a change to a value as a whole: for types without parts.
 ///
 /// # Errors
-/// The pointer leads further, or the new value isn't one of the type.
+/// The pointer leads deeper, or the new value doesn't fit the type.
 pub fn replace_whole<T: Serializable>(
     value: &mut T,
     pointer: Pointer<'_>,
@@ -68,7 +68,7 @@ pub fn replace_whole<T: Serializable>(
     Ok(())
 }
 
-/// What a change puts in the place of a value as a whole.
+/// The new value, if a change replaces the whole value.
 pub(crate) fn whole_value<'r, 'a>(
     pointer: Pointer<'_>,
     change: Change<'r, 'a>,
@@ -83,7 +83,7 @@ pub(crate) fn whole_value<'r, 'a>(
     }
 }
 
-/// The number of an element, below `length`: digits without a zero in front.
+/// The index of an element, below `length`: digits without leading zeros.
 pub(super) fn index(segment: &str, length: usize) -> Result<usize, ReadError> {
     let canonical = segment == "0" || !segment.starts_with(['0', '+']);
     match segment.parse() {

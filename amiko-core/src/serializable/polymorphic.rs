@@ -1,6 +1,6 @@
-//! Traits whose implementors are found by their class: any crate can add one.
+//! Traits whose implementors are found by class name: any crate can add one.
 //!
-//! Invariant: one class name stands for one type behind a trait; two of one name are refused at the first use.
+//! Invariant: behind a trait, a class name stands for one type; duplicates are refused at the first use.
 
 use super::{
     Change, Kept, Patch, Pointer, Problem, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError,
@@ -11,14 +11,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::OnceLock;
 
-/// What `#[amiko(polymorphic)]` puts in the place of `Serializable`, which can't be behind a `dyn`. Every class has it.
+/// What `#[amiko(polymorphic)]` uses in place of `Serializable`, which isn't dyn-compatible. Every class implements
+/// it.
 pub trait Polymorphic: Any + Send + Sync {
     /// As [`Serializable::write`].
     ///
     /// # Errors
     /// The object has no exact text.
     fn write_object(&self, out: &mut Writer) -> Result<(), WriteError>;
-    /// As [`Serializable::difference`]; false where the old object is of another class.
+    /// As [`Serializable::difference`]; false if the old object has another class.
     ///
     /// # Errors
     /// The object has no exact text.
@@ -26,17 +27,17 @@ pub trait Polymorphic: Any + Send + Sync {
     /// As [`Serializable::apply`].
     ///
     /// # Errors
-    /// The path doesn't exist, or the new value isn't one of its type.
+    /// The path doesn't exist, or the new value doesn't fit its type.
     fn apply_object(&mut self, pointer: Pointer<'_>, change: Change<'_, '_>) -> Result<(), ReadError>;
     /// As [`Serializable::references`].
     fn references_object(&self, visit: &mut dyn FnMut(Reference<'_>));
-    /// As [`Serializable::weight`], with the object itself.
+    /// As [`Serializable::weight`], including the object itself.
     fn weight_of_object(&self, kept: Kept) -> usize;
     /// As [`Serializable::summarize`].
     fn summarize_object(&self, out: &mut Summary);
     /// As [`Serializable::class`].
     fn class_of_object(&self) -> Option<&'static str>;
-    /// The object itself, to be looked at as its class. Of a `Box<dyn Trait>` write `(*boxed).as_any()`: the box is a value too.
+    /// The object itself, for downcasting. For a `Box<dyn Trait>` write `(*boxed).as_any()`: the box is a value too.
     fn as_any(&self) -> &dyn Any;
 }
 
@@ -79,7 +80,7 @@ impl<T: Serializable> Polymorphic for T {
 
 type ReadAny = fn(&mut Reader<'_>) -> Result<Box<dyn Any>, ReadError>;
 
-/// A class behind a trait: what `#[amiko(implements(…))]` leaves for whoever reads.
+/// A class behind a trait: registered by `#[amiko(implements(…))]`, looked up when reading.
 pub struct Registration {
     interface: fn() -> TypeId,
     class: &'static str,
@@ -103,13 +104,13 @@ impl Registration {
 
 inventory::collect!(Registration);
 
-/// Two classes of one name behind one trait.
+/// Two classes with the same name behind one trait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PolymorphicError {
     /// The name.
     pub class: &'static str,
-    /// Where they are, `file:line`.
+    /// Where they are defined, `file:line`.
     pub places: [&'static str; 2],
 }
 
@@ -135,7 +136,7 @@ fn registry() -> &'static HashMap<TypeId, BTreeMap<&'static str, Found>> {
                 None => Ok(registration),
                 Some(Err(error)) => Err(error.clone()),
                 Some(Ok(other)) => {
-                    // Sorted, since the linker decides which one comes first.
+                    // Sorted, since the linker determines which one comes first.
                     let mut places = [other.place, registration.place];
                     places.sort_unstable();
                     Err(PolymorphicError { class: registration.class, places })
@@ -147,10 +148,10 @@ fn registry() -> &'static HashMap<TypeId, BTreeMap<&'static str, Found>> {
     })
 }
 
-/// Checks that no two classes have one name: for a test of a program that links them all.
+/// Checks that no two classes share a name: for a test of a program that links them all.
 ///
 /// # Errors
-/// Two have, with both places.
+/// Two classes do; the error has both places.
 pub fn check_classes() -> Result<(), PolymorphicError> {
     let mut all = registry().values().flat_map(BTreeMap::values);
     all.try_for_each(|found| found.as_ref().map(drop).map_err(Clone::clone))
@@ -163,7 +164,7 @@ pub fn read_polymorphic<D: ?Sized + 'static>(input: &mut Reader<'_>) -> Result<B
     match classes.and_then(|classes| classes.get(&*class)) {
         Some(Ok(registration)) => {
             let object = (registration.read)(input)?;
-            // The interface is part of what it was found by, so it is a `Box<D>`.
+            // The registration was looked up by trait, so the object is a `Box<D>`.
             object.downcast::<Box<D>>().map(|object| *object).map_err(|_| input.invalid("a class of another trait"))
         }
         Some(Err(error)) => Err(input.invalid(error.to_string())),

@@ -1,7 +1,7 @@
-//! JSON → object in one pass, by pulling.
+//! JSON → object in one pass, with a pull parser.
 //!
-//! Invariant: on any input the reader either hands over what is there or gives an error with its place; it never
-//! panics, and never recurses or allocates beyond its [`ReadLimits`].
+//! Invariant: on any input the reader either returns the value or an error with its place; it never panics, and never
+//! recurses or allocates beyond its [`ReadLimits`].
 
 mod check;
 mod escapes;
@@ -14,14 +14,14 @@ use crate::serializable::scan::{digits, plain};
 use std::borrow::Cow;
 use std::fmt;
 
-/// What a reader accepts at most.
+/// The limits of a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadLimits {
-    /// Levels of objects and arrays inside one another. Default 128.
+    /// Nesting levels of objects and arrays. Default 128.
     pub depth: u32,
     /// Bytes of one number. Default 400.
     pub number: usize,
-    /// Bytes of one string, as it stands in the text. Default 64 MiB.
+    /// Bytes of one string, as it appears in the text. Default 64 MiB.
     pub string: usize,
 }
 
@@ -35,13 +35,13 @@ impl Default for ReadLimits {
     }
 }
 
-/// What becomes of a field that a class doesn't know.
+/// How a field that a class doesn't know is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unknown {
-    /// An error: in files, where it is a typing mistake or a newer version.
+    /// An error: for files, where it is a typo or a newer version.
     #[default]
     Deny,
-    /// Passed over: in messages from a network.
+    /// Skipped: for messages from a network.
     Ignore,
 }
 
@@ -51,13 +51,13 @@ pub struct Reader<'a> {
     input: &'a str,
     at: usize,
     depth: u32,
-    /// Nothing has been read yet in the object or array that is open.
+    /// Nothing has been read yet from the current object or array.
     first: bool,
     limits: ReadLimits,
     unknown: Unknown,
 }
 
-/// Hides the text, which may have secrets in it.
+/// Hides the text, which may contain secrets.
 impl fmt::Debug for Reader<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { input, at, depth, .. } = self;
@@ -70,26 +70,26 @@ impl fmt::Debug for Reader<'_> {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader with the default limits, to which unknown fields are errors.
+    /// A reader with the default limits that treats unknown fields as errors.
     pub fn new(input: &'a str) -> Self {
         Self { input, at: 0, depth: 0, first: false, limits: ReadLimits::default(), unknown: Unknown::Deny }
     }
 
-    /// The same with other limits.
+    /// Sets the limits.
     #[must_use]
     pub fn with_limits(mut self, limits: ReadLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The same with another choice for unknown fields.
+    /// Sets how unknown fields are handled.
     #[must_use]
     pub fn with_unknown(mut self, unknown: Unknown) -> Self {
         self.unknown = unknown;
         self
     }
 
-    /// The same for a value that stands this far inside another one.
+    /// Makes this a reader of a value at this nesting depth inside another one.
     pub(crate) fn inside(mut self, depth: u32) -> Self {
         self.depth = depth;
         self
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Where the reader stands.
+    /// The reader's position.
     pub fn place(&self) -> Place {
         self.place_of(self.at)
     }
@@ -115,13 +115,13 @@ impl<'a> Reader<'a> {
     fn place_of(&self, at: usize) -> Place {
         let before = &self.input.as_bytes()[..at.min(self.input.len())];
         let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
-        // Continuation bytes of UTF-8 aren't characters of their own.
+        // UTF-8 continuation bytes don't count as characters.
         let column = before[line_start..].iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
         let line = before.iter().filter(|&&byte| byte == b'\n').count();
         Place { line: line as u64 + 1, column: column as u64 + 1, byte: at as u64 }
     }
 
-    /// An error at the place where the reader stands.
+    /// An error at the reader's position.
     pub fn error(&self, problem: Problem) -> ReadError {
         ReadError::new(problem, self.place())
     }
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
         self.expected_at(self.at, expected.into())
     }
 
-    /// The same about an earlier place, so that nobody needs to keep a copy of the reader just in case.
+    /// The same for an earlier position, so that no copy of the reader has to be kept just in case.
     #[cold]
     fn expected_at(&self, at: usize, expected: Cow<'static, str>) -> ReadError {
         let mut ahead = Self { at, ..self.clone() };
@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
         ahead.error(Problem::Expected { expected, found: ahead.found() })
     }
 
-    /// An error about the value that begins here: its type refuses it.
+    /// An error that the type refuses the value that begins here.
     pub fn invalid(&self, reason: impl Into<String>) -> ReadError {
         self.error(Problem::Invalid { reason: reason.into() })
     }
@@ -152,14 +152,14 @@ impl<'a> Reader<'a> {
             Some('{') => "an object".into(),
             Some('[') => "an array".into(),
             Some('"') => {
-                // Shortened, and escaped again: what came from outside must not reach a terminal as it is.
+                // Shortened, and escaped again: untrusted input must not reach a terminal unescaped.
                 let mut inside = rest.chars().skip(1);
                 let mut shown = String::new();
                 let more = loop {
                     match inside.next() {
                         None | Some('"') => break "",
                         Some(_) if shown.chars().count() == SHOWN => break "…",
-                        // What a backslash stands before is shown as it is.
+                        // An escaped character is shown unchanged.
                         Some('\\') => shown.extend(inside.next()),
                         Some(character) => shown.push(character),
                     }
@@ -195,14 +195,14 @@ impl<'a> Reader<'a> {
     /// Enters an object.
     ///
     /// # Errors
-    /// Something else comes next, or the object is nested too deeply.
+    /// The next value isn't an object, or is nested too deeply.
     #[inline]
     pub fn begin_object(&mut self) -> Result<(), ReadError> {
         self.blank();
         if self.byte() == Some(b'{') { self.enter() } else { Err(self.expected("an object")) }
     }
 
-    /// The next key of the object that is open, or `None` at its end, which is thereby left.
+    /// The next key of the current object; `None` at its end, which also leaves the object.
     ///
     /// # Errors
     /// The text isn't JSON.
@@ -225,8 +225,8 @@ impl<'a> Reader<'a> {
         Ok(Some(key))
     }
 
-    /// Passes over this key, given with its quotes and colon, if it comes next exactly as a writer writes it; otherwise
-    /// the reader doesn't move, and [`Reader::key`] says what is there.
+    /// Skips this key, given with its quotes and colon, if it comes next exactly as a writer writes it; otherwise the
+    /// reader doesn't move, and [`Reader::key`] reads the key that is there.
     #[inline]
     pub fn known_key(&mut self, key: &'static str) -> bool {
         let rest = self.input.as_bytes().get(self.at..).unwrap_or_default();
@@ -246,13 +246,13 @@ impl<'a> Reader<'a> {
     /// Enters an array.
     ///
     /// # Errors
-    /// Something else comes next, or the array is nested too deeply.
+    /// The next value isn't an array, or is nested too deeply.
     pub fn begin_array(&mut self) -> Result<(), ReadError> {
         self.blank();
         if self.byte() == Some(b'[') { self.enter() } else { Err(self.expected("an array")) }
     }
 
-    /// Whether the array that is open has another element; at its end, the array is left.
+    /// Whether the current array has another element; at its end, the array is left.
     ///
     /// # Errors
     /// The text isn't JSON.
@@ -288,7 +288,7 @@ impl<'a> Reader<'a> {
         found
     }
 
-    /// Passes over `null`, if that is what comes next.
+    /// Skips `null`, if it comes next.
     pub fn null(&mut self) -> bool {
         self.blank();
         self.literal("null")
@@ -297,7 +297,7 @@ impl<'a> Reader<'a> {
     /// A boolean.
     ///
     /// # Errors
-    /// Something else comes next.
+    /// The next value isn't a boolean.
     pub fn bool(&mut self) -> Result<bool, ReadError> {
         self.blank();
         if self.literal("true") {
@@ -312,7 +312,7 @@ impl<'a> Reader<'a> {
     /// The text of a number, checked against JSON's grammar.
     ///
     /// # Errors
-    /// Something else comes next, or the number is too long.
+    /// The next value isn't a number, or is too long.
     pub fn number(&mut self, expected: &'static str) -> Result<&'a str, ReadError> {
         self.blank();
         let bytes = &self.input.as_bytes()[self.at..];
@@ -344,16 +344,16 @@ impl<'a> Reader<'a> {
         Ok(number)
     }
 
-    /// An integer of any of Rust's types, exactly.
+    /// An integer of any Rust integer type, exactly.
     ///
     /// # Errors
-    /// Something else comes next, or the number doesn't fit.
+    /// The next value isn't an integer, or doesn't fit the type.
     pub fn integer<T: std::str::FromStr + TryFrom<u64>>(&mut self, expected: &'static str) -> Result<T, ReadError> {
         /// More digits than this may not fit into 64 bits.
         const SAFE_DIGITS: usize = 18;
         let start = self.at;
         self.blank();
-        // Nearly all integers are a few digits and nothing else; the others are left to JSON's grammar.
+        // Nearly all integers are just a few digits; the others are checked against JSON's grammar.
         let rest = &self.input.as_bytes()[self.at..];
         let (mut length, mut value) = (0, 0_u64);
         while let Some(digit @ b'0'..=b'9') = rest.get(length)
@@ -371,10 +371,10 @@ impl<'a> Reader<'a> {
         self.number(expected)?.parse().map_err(|_| self.expected_at(start, expected.into()))
     }
 
-    /// A number that needn't be whole.
+    /// A number, whole or not.
     ///
     /// # Errors
-    /// Something else comes next, or the number is beyond what an `f64` holds.
+    /// The next value isn't a number, or is out of range for an `f64`.
     pub fn float(&mut self) -> Result<f64, ReadError> {
         let start = self.at;
         match self.number("a number")?.parse::<f64>() {
@@ -383,10 +383,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A JSON string, with JSON's escapes undone.
+    /// A JSON string, unescaped.
     ///
     /// # Errors
-    /// Something else comes next, or the string is too long.
+    /// The next value isn't a string, or is too long.
     #[inline]
     pub fn string(&mut self) -> Result<Cow<'a, str>, ReadError> {
         self.blank();
@@ -394,7 +394,7 @@ impl<'a> Reader<'a> {
             return Err(self.expected("a string"));
         }
         let start = self.at + 1;
-        // Nearly all strings are short enough and have no escapes.
+        // Nearly all strings are short and have no escapes.
         let end = start + plain(&self.input.as_bytes()[start..]);
         if self.input.as_bytes().get(end) == Some(&b'"') && end - start <= self.limits.string {
             self.at = end + 1;
@@ -403,7 +403,7 @@ impl<'a> Reader<'a> {
         self.unusual_string(start)
     }
 
-    /// Passes over one value, whatever it is, and gives its text.
+    /// Skips one value of any type, and returns its text.
     ///
     /// # Errors
     /// The value isn't JSON.
@@ -411,7 +411,7 @@ impl<'a> Reader<'a> {
         self.blank();
         let start = self.at;
         let outside = self.depth;
-        // A loop instead of recursion: each level that is open is known by its closing character.
+        // A loop instead of recursion: the stack holds the closing character of each open level.
         let mut open: Vec<u8> = Vec::new();
         loop {
             self.blank();
@@ -446,10 +446,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The string that a field of the object which begins here has, wherever the field stands; the reader doesn't move.
+    /// The string in a field of the object that begins here, wherever the field is; the reader doesn't move.
     ///
     /// # Errors
-    /// No object comes next, or it isn't JSON, or the field isn't a string.
+    /// The next value isn't an object or isn't JSON, or the field isn't a string.
     pub fn peek_field(&self, field: &str) -> Result<Option<Cow<'a, str>>, ReadError> {
         let mut ahead = self.clone();
         ahead.begin_object()?;
@@ -465,30 +465,30 @@ impl<'a> Reader<'a> {
     /// The class of the object that begins here; the reader doesn't move.
     ///
     /// # Errors
-    /// No object of a class comes next.
+    /// The next value isn't an object with a class.
     pub fn peek_class(&self) -> Result<Cow<'a, str>, ReadError> {
         self.peek_field("_class")?.ok_or_else(|| self.expected("an object with a \"_class\""))
     }
 
-    /// The byte that the next value begins with.
+    /// The first byte of the next value.
     pub(crate) fn peek(&mut self) -> Option<u8> {
         self.blank();
         self.byte()
     }
 
-    /// What becomes of a field that a class doesn't know.
+    /// How a field that a class doesn't know is handled.
     pub(crate) fn unknown(&self) -> Unknown {
         self.unknown
     }
 
-    /// An error in the value that begins here, of somebody who doesn't know the text that it stands in.
+    /// An error about the value that begins here, from code that doesn't know the surrounding text.
     pub(crate) fn located(&self, error: ReadError) -> ReadError {
         let mut ahead = self.clone();
         ahead.blank();
         error.moved(ahead.place())
     }
 
-    /// A reader of another text, with the same limits and the same choice for unknown fields.
+    /// A reader of another text, with the same limits and handling of unknown fields.
     pub(crate) fn of_text<'t>(&self, text: &'t str) -> Reader<'t> {
         Reader::new(text).with_limits(self.limits).with_unknown(self.unknown)
     }
@@ -499,7 +499,7 @@ impl<'a> Reader<'a> {
         self.byte() == Some(b'"')
     }
 
-    /// Takes a field that a class doesn't know: an error, or passed over, as the reader was told.
+    /// Handles a field that a class doesn't know: an error, or skipped, as configured.
     ///
     /// # Errors
     /// The field is refused, or its value isn't JSON.

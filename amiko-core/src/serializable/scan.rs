@@ -1,22 +1,22 @@
-//! Finding where a run of bytes ends, many bytes at a time.
+//! Finds the end of a run of bytes, many bytes at a time.
 //!
-//! Invariant: the answer is the one that a look at each byte in turn would give.
+//! Invariant: the result is the same as that of a byte-by-byte scan.
 
 const ONES: u64 = u64::from_le_bytes([1; 8]);
 const HIGHEST_BITS: u64 = ONES * 0x80;
 
-// Without a branch, so that the compiler can ask it of sixteen bytes at once.
+// Branchless, so that the compiler can vectorize it to sixteen bytes at once.
 #[inline(always)]
 fn is_special(byte: u8) -> bool {
     (byte == b'"') | (byte == b'\\') | (byte < 0x20)
 }
 
-/// How many bytes at the beginning of a text stand for themselves in a JSON string.
-// Half of the time of a short string would be the call.
+/// How many bytes at the beginning of a text need no escape in a JSON string.
+// A call would take half of the time of a short string.
 #[inline(always)]
 pub(crate) fn plain(bytes: &[u8]) -> usize {
     let mut at = 0;
-    // No way out in the middle of a chunk, for the same reason.
+    // No early exit inside a chunk, so that it is vectorized.
     let special = |chunk: &[u8; 16]| chunk.iter().fold(false, |any, &byte| any | is_special(byte));
     while let Some(chunk) = bytes[at..].first_chunk()
         && !special(chunk)
@@ -35,7 +35,7 @@ pub(crate) fn plain(bytes: &[u8]) -> usize {
 /// Whether any byte is below `limit`, or one of `others`.
 #[inline]
 pub(crate) fn contains<const N: usize>(bytes: &[u8], limit: u8, others: [u8; N]) -> bool {
-    // Where the last bytes overlap those before, some are looked at twice: that costs less than a loop.
+    // The last chunk may overlap the previous one: scanning some bytes twice is cheaper than a loop.
     if let Some(last) = bytes.last_chunk::<16>() {
         let special = |byte: u8| others.iter().fold(byte < limit, |any, other| any | (byte == *other));
         let any = |chunk: &[u8; 16]| chunk.iter().fold(false, |any, &byte| any | special(byte));
@@ -52,7 +52,7 @@ pub(crate) fn contains<const N: usize>(bytes: &[u8], limit: u8, others: [u8; N])
         (Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)),
         _ => match bytes {
             [] => return false,
-            // No more than three: the first, the last, and the one between them.
+            // At most three bytes: the first, the last, and the one in between.
             [first, ..] => {
                 let (middle, last) = (bytes[bytes.len() / 2], bytes[bytes.len() - 1]);
                 (ONES * u64::from(*first)) ^ (u64::from(first ^ middle) << 8) ^ (u64::from(first ^ last) << 16)
@@ -62,20 +62,20 @@ pub(crate) fn contains<const N: usize>(bytes: &[u8], limit: u8, others: [u8; N])
     any(word)
 }
 
-/// Whether nothing in a text has to be escaped in a JSON string.
+/// Whether a text needs no escapes in a JSON string.
 #[inline]
 pub(crate) fn is_plain(bytes: &[u8]) -> bool {
     !contains(bytes, 0x20, [b'"', b'\\'])
 }
 
-/// The highest bit of each byte that is below `n`, at least up to the first of them.
+/// The highest bit of each byte that is below `n`, correct at least up to the first such byte.
 #[inline]
 fn below(word: u64, n: u8) -> u64 {
     word.wrapping_sub(ONES * u64::from(n)) & !word
 }
 
-/// A byte below `n` borrows from its own highest bit when `n` is subtracted; one that is equal to a character is below 1
-/// after `^`. A borrow can spoil only the bytes above it, and the lowest is the one that counts.
+/// A byte below `n` borrows from its own highest bit when `n` is subtracted; a byte equal to a character is below 1
+/// after `^`. A borrow can spoil only the bytes above it, and only the lowest one counts.
 #[inline]
 fn plain_in_word(word: [u8; 8]) -> usize {
     let word = u64::from_le_bytes(word);
@@ -85,7 +85,7 @@ fn plain_in_word(word: [u8; 8]) -> usize {
     special.trailing_zeros() as usize / 8
 }
 
-/// How many digits come first.
+/// How many leading bytes are digits.
 #[inline]
 pub(crate) fn digits(bytes: &[u8]) -> usize {
     let mut at = 0;
@@ -98,8 +98,8 @@ pub(crate) fn digits(bytes: &[u8]) -> usize {
     at + bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
-/// A digit is below ten after `^`: adding 0x76 to the seven lower bits of any other byte reaches its highest bit, and
-/// never the next byte.
+/// A digit is below ten after `^`: adding 0x76 to the lower seven bits of any other byte sets its highest bit, and
+/// never carries into the next byte.
 #[inline]
 fn digits_in_word(word: [u8; 8]) -> usize {
     let word = u64::from_le_bytes(word) ^ (ONES * u64::from(b'0'));

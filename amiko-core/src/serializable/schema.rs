@@ -1,6 +1,6 @@
-//! What classes look like, so that a change of one doesn't go unnoticed.
+//! The structure of classes as text, so that a change doesn't go unnoticed.
 //!
-//! Invariant: two schemas are the same text exactly if each program reads what the other has written.
+//! Invariant: two schemas have the same text exactly if each program can read the other's output.
 
 use super::Serializable;
 use crate::per_type::PerType;
@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The classes that a value can be made of.
+/// The classes that a value can consist of.
 #[derive(Debug, Default)]
 pub struct Schema {
     classes: BTreeMap<String, Class>,
@@ -21,7 +21,7 @@ pub struct Schema {
 #[derive(Debug)]
 struct Class {
     types: Vec<TypeId>,
-    /// The line that names it, and one for each field or variant.
+    /// The line that names it, and one per field or variant.
     lines: Vec<String>,
 }
 
@@ -34,9 +34,9 @@ pub struct Fields<'s> {
 }
 
 impl Fields<'_> {
-    /// A field, with what its type is called, and whether it may be missing.
+    /// Adds a field with the name of its type, and whether it may be missing.
     pub fn field(&mut self, name: &str, ty: &str, optional: bool) {
-        // A table may always be missing: it is empty then.
+        // A table may always be missing: then it is empty.
         let missing = if optional && !is_table(ty) { ", may be missing" } else { "" };
         self.lines.push(format!("  {}: {ty}{missing}", quoted(name)));
     }
@@ -48,7 +48,7 @@ impl Fields<'_> {
 }
 
 impl Schema {
-    /// Describes a class, once; gives back what a field of this type is called.
+    /// Describes a class, once; returns the name of its type in a field.
     pub fn class<T: 'static>(&mut self, name: &str, version: u32, describe: impl FnOnce(&mut Fields<'_>)) -> String {
         let id = TypeId::of::<T>();
         let called = format!("class {}", quoted(name));
@@ -62,15 +62,15 @@ impl Schema {
         let mut fields = Fields { schema: self, lines: vec![format!("{called}, version {version}")] };
         describe(&mut fields);
         let lines = fields.lines;
-        // Another type of the same name, as of a class with other parameters, is described beside the first.
+        // Another type of the same name, such as the class with other parameters, is described next to the first.
         if let Some(class) = self.classes.get_mut(name).filter(|class| class.lines != lines) {
             class.lines.extend(lines);
         }
         called
     }
 
-    /// Notes that one of the classes has a strong reference: by hand where a class is written by hand. What isn't noted isn't
-    /// looked for.
+    /// Notes that one of the classes has a strong reference: for hand-written classes. References that aren't noted
+    /// aren't checked.
     pub fn strong(&mut self) {
         self.strong = true;
     }
@@ -80,7 +80,7 @@ impl Schema {
         self.strong
     }
 
-    /// Enters a struct or an enum of serde.
+    /// Enters a serde struct or enum.
     pub(super) fn foreign(&mut self, name: &str, lines: &[String]) {
         let name = format!("{name} of serde");
         let lines =
@@ -88,7 +88,7 @@ impl Schema {
         self.classes.entry(name).or_insert_with(|| Class { types: Vec::new(), lines: lines.collect() });
     }
 
-    /// Enters classes of which only the text is known.
+    /// Enters classes whose text only is known.
     pub(super) fn take_over(&mut self, text: &str) {
         let mut lines: Vec<String> = Vec::new();
         for line in text.lines().chain(["class "]) {
@@ -106,16 +106,17 @@ impl Schema {
         lines.fold(String::new(), |text, line| text + line + "\n")
     }
 
-    /// The names that more than one type has.
+    /// The names that are shared by more than one type.
     fn ambiguous(&self) -> Vec<Cow<'_, str>> {
         self.classes.iter().filter(|(_, class)| class.types.len() > 1).map(|(name, _)| quoted(name)).collect()
     }
 }
 
-/// What a name could be taken for the end of, in a line: of a field, of a class, and of a type of several parts.
+/// Separators in a line that a name could be confused with: after a field, after a class, and inside a type of
+/// several parts.
 const SEPARATORS: [&str; 4] = [": ", ", ", " to ", " or null"];
 
-/// A name as it stands in a line: between quotes, with escapes, if it could be taken for anything but a name.
+/// A name as it appears in a line: quoted and escaped, if it could be taken for anything but a name.
 pub(crate) fn quoted(name: &str) -> Cow<'_, str> {
     let is_plain = !name.starts_with('"')
         && name.trim() == name
@@ -136,7 +137,7 @@ pub(crate) fn quoted(name: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The name at the beginning of a line, and what stands behind the separator after it.
+/// The name at the beginning of a line, and the rest after the separator.
 fn split<'l>(line: &'l str, separator: &str) -> Option<(&'l str, &'l str)> {
     let Some(inside) = line.strip_prefix('"') else { return line.split_once(separator) };
     let mut escaped = false;
@@ -149,7 +150,7 @@ fn split<'l>(line: &'l str, separator: &str) -> Option<(&'l str, &'l str)> {
     Some((name, rest.strip_prefix(separator)?))
 }
 
-/// The schema of a type as text: its classes in the order of their names, with version and fields.
+/// The schema of a type as text: its classes sorted by name, with version and fields.
 ///
 /// ```
 /// use amiko_core::{prelude::*, serializable::schema};
@@ -181,13 +182,13 @@ pub fn describe<T: Serializable>() -> String {
     if text.is_empty() { called + "\n" } else { text }
 }
 
-/// The SHA-256 of the schema, in hex. It is put together once for each type.
+/// The SHA-256 of the schema, in hex. It is computed once per type.
 pub fn fingerprint<T: Serializable>() -> String {
     static KNOWN: PerType<String> = PerType::new();
     KNOWN.of::<T>(|| hex::encode(Sha256::digest(describe::<T>())))
 }
 
-/// Compares the schema of a type with a file that is checked in: one line in a test.
+/// Compares the schema of a type with a checked-in file: one line in a test.
 ///
 /// ```no_run
 /// # use amiko_core::{prelude::*, serializable::schema};
@@ -199,14 +200,14 @@ pub fn fingerprint<T: Serializable>() -> String {
 /// ```
 ///
 /// # Errors
-/// What changed, and what that takes. With the environment variable `AMIKO_BLESS=1` the file is written instead.
+/// What changed, and what to do about it. With the environment variable `AMIKO_BLESS=1` the file is written instead.
 pub fn check<T: Serializable>(lock: impl AsRef<Path>) -> Result<(), String> {
     let mut schema = Schema::default();
     T::schema(&mut schema);
     compare(&schema, lock.as_ref())
 }
 
-/// Compares a schema with the file in which it is checked in; with `AMIKO_BLESS=1` writes it.
+/// Compares a schema with its checked-in file; with `AMIKO_BLESS=1` writes the file.
 pub(crate) fn compare(schema: &Schema, lock: &Path) -> Result<(), String> {
     let ambiguous = schema.ambiguous();
     if !ambiguous.is_empty() {
@@ -240,7 +241,7 @@ fn parse(text: &str) -> BTreeMap<&str, (u32, BTreeMap<&str, &str>)> {
     classes
 }
 
-/// What is different, and what it takes for old files to open.
+/// What differs, and what is needed for old files to open.
 fn explain(old: &str, new: &str, lock: &Path) -> String {
     let (old, new) = (parse(old), parse(new));
     let mut lines = vec![format!("the classes are no longer those of {}:", lock.display())];

@@ -9,7 +9,7 @@ use std::fmt;
 
 crate::serializable::of_serde!([T: Serializable] Secret<T>);
 
-/// A value that no log and no screen shows: its `Debug` hides it. On disk and on the wire it is what it is; a writer with
+/// A value that no log and no screen shows: its `Debug` hides it. Disk and wire get the value itself; a writer with
 /// [`Secrets::Hidden`](super::Secrets) leaves it out.
 ///
 /// ```
@@ -27,7 +27,7 @@ impl<T> Secret<T> {
         Self(value)
     }
 
-    /// The value: whoever calls this answers for where it goes.
+    /// The value. The caller is responsible for where it goes.
     pub const fn expose(&self) -> &T {
         &self.0
     }
@@ -51,7 +51,7 @@ impl<T: Serializable> Serializable for Secret<T> {
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        // An error of `T` may show what it found.
+        // An error of `T` may show the value that it found.
         let before = input.clone();
         T::read(input).map(Self).map_err(|_| before.invalid("expected a secret of another form"))
     }

@@ -1,6 +1,6 @@
 //! `Serializable` for the lists, sets and tuples of the standard library.
 //!
-//! Invariant: the order of a hash never reaches a text.
+//! Invariant: hash order never reaches a text.
 
 use super::pointer::{index, replace_whole};
 use super::weight::of_elements;
@@ -119,7 +119,7 @@ impl<T: Serializable> Serializable for VecDeque<T> {
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        // Not as a slice: bytes are an array of numbers here, as they are written.
+        // Not as a slice: here, bytes are written as an array of numbers.
         read_elements(input).map(Self::from)
     }
 
@@ -142,7 +142,7 @@ impl<T: Serializable> Serializable for VecDeque<T> {
     }
 }
 
-/// `Serializable` for a set of the standard library, and a function that gives its elements in order.
+/// `Serializable` for a set of the standard library, given a function that iterates its elements in order.
 macro_rules! set {
     ([$($parameters:tt)*] $set:ty, $in_order:path) => {
         impl<$($parameters)*> Serializable for $set {
@@ -169,7 +169,7 @@ macro_rules! set {
                 if sabotaged(Sabotage::EqualityDecides) {
                     return if self == old { Ok(()) } else { super::difference_of_text(self, old, patch) };
                 }
-                // Whether elements are equal is for their type to say, and only their text says whether they are the same.
+                // The type decides whether elements are equal; only their text shows whether they are the same.
                 super::difference_of_text(self, old, patch)
             }
 
@@ -196,7 +196,7 @@ macro_rules! set {
 set!([T: Serializable + Ord] BTreeSet<T>, BTreeSet::iter);
 set!([T: Serializable + Ord + Hash, S: BuildHasher + Default + Send + Sync + 'static] HashSet<T, S>, sorted);
 
-/// In the order of their type; of their texts, where it makes no difference between two that are both in the set.
+/// Ordered by the elements' type; by text, if the order doesn't distinguish two elements of the set.
 fn sorted<T: Serializable + Ord, S>(set: &HashSet<T, S>) -> impl Iterator<Item = &T> {
     let text = |value: &T| to_json(value).unwrap_or_default();
     let mut values: Vec<_> = set.iter().collect();

@@ -1,7 +1,7 @@
 //! Objects for people: a tree of lines for a terminal.
 //!
-//! Invariant: a summary shows no secret, no control character and nothing that changes the direction of writing, and its
-//! size is bounded whatever the size of the object.
+//! Invariant: a summary shows no secret, no control character and no bidirectional formatting character, and its size
+//! is bounded whatever the size of the object.
 
 use super::{Secrets, Serializable, WriteError, Writer};
 
@@ -9,7 +9,7 @@ use super::{Secrets, Serializable, WriteError, Writer};
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct SummaryLimits {
-    /// Entries of one collection; the others are counted. Default 3.
+    /// Entries shown per collection; the others are counted. Default 3.
     pub entries: usize,
     /// Characters of one value. Default 60.
     pub width: usize,
@@ -56,7 +56,7 @@ pub fn summary<T: Serializable>(value: &T) -> String {
     summary_with(value, SummaryLimits::default())
 }
 
-/// The same, showing more or less.
+/// The same, with other limits.
 pub fn summary_with<T: Serializable>(value: &T, limits: SummaryLimits) -> String {
     let mut out = Summary { limits, ..Summary::default() };
     value.summarize(&mut out);
@@ -64,12 +64,12 @@ pub fn summary_with<T: Serializable>(value: &T, limits: SummaryLimits) -> String
 }
 
 impl Summary {
-    /// What was written.
+    /// The text of the summary.
     pub fn into_string(self) -> String {
         self.out
     }
 
-    /// A value on the line that is being written: shortened, and escaped.
+    /// Adds a value to the current line: shortened and escaped.
     pub fn text(&mut self, text: &str) {
         for (count, character) in text.chars().enumerate() {
             if count == self.limits.width {
@@ -80,7 +80,7 @@ impl Summary {
         }
     }
 
-    /// The text that is written here, without secrets.
+    /// Adds the text that `write` writes, without secrets.
     pub(crate) fn text_by(&mut self, write: impl FnOnce(&mut Writer) -> Result<(), WriteError>) {
         let mut text = Writer::new().with_secrets(Secrets::Hidden);
         match write(&mut text) {
@@ -95,7 +95,7 @@ impl Summary {
         self.nested(fields);
     }
 
-    /// A field of the object that is being written.
+    /// A field of the current object.
     pub fn field(&mut self, name: &str, value: impl FnOnce(&mut Self)) {
         self.line();
         self.text(name);
@@ -103,7 +103,7 @@ impl Summary {
         value(self);
     }
 
-    /// A collection: how many, and the first of them.
+    /// A collection: its length, and its first entries.
     pub fn collection<I>(&mut self, count: usize, entries: I, mut show: impl FnMut(&mut Self, I::Item))
     where
         I: IntoIterator,
@@ -158,8 +158,8 @@ fn grouped(number: usize) -> String {
     grouped
 }
 
-/// A character that is safe on a terminal; controls, and what changes the direction of writing (Unicode's bidirectional
-/// formatting characters), are escaped.
+/// Appends a character that is safe on a terminal; control characters and Unicode's bidirectional formatting
+/// characters are escaped.
 fn push_plain(out: &mut String, character: char) {
     match character {
         '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {

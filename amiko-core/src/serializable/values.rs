@@ -1,6 +1,6 @@
 //! `Serializable` for the types of the standard library.
 //!
-//! Invariant: each either comes back exactly or is refused; none has a second form.
+//! Invariant: each is read back exactly or refused; none has a second form.
 
 use super::pointer::replace_whole;
 use super::weight::whole;
@@ -9,7 +9,7 @@ use super::{
 };
 use std::sync::Arc;
 
-/// The methods of a type that keeps nothing on the heap.
+/// The methods of a type without heap memory.
 macro_rules! weightless {
     () => {
         #[inline]
@@ -24,7 +24,8 @@ macro_rules! weightless {
     };
 }
 
-/// The methods of a type that is compared and replaced as a whole; for types whose values are equal only if their texts are.
+/// The methods of a type that is compared and replaced as a whole, and whose values are equal only if their texts
+/// are.
 macro_rules! whole {
     () => {
         fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
@@ -389,7 +390,7 @@ impl Serializable for bytes::Bytes {
     }
 }
 
-/// Nothing is kept of it, so nothing is written.
+/// It holds no data, so nothing is written.
 impl<T: Send + Sync + 'static> Serializable for std::marker::PhantomData<T> {
     const EXACT: bool = true;
 

@@ -1,7 +1,7 @@
 //! Object → JSON, written directly: no value tree, no formatting machinery.
 //!
-//! Invariant: what a `Writer` has written without an error, a [`Reader`](super::Reader) reads back exactly; unless it was told
-//! to hide the secrets.
+//! Invariant: a [`Reader`](super::Reader) reads the output of a `Writer` back exactly, unless the writer returned an
+//! error or was told to hide secrets.
 
 mod path;
 
@@ -10,10 +10,10 @@ use crate::sabotage::{Sabotage, sabotaged};
 use crate::serializable::scan::{is_plain, plain};
 use std::fmt;
 
-/// Which characters stand for themselves in a string.
+/// Which characters are written unescaped in a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Text {
-    /// All but control characters: for files that people read.
+    /// All except control characters: for files that people read.
     #[default]
     Unicode,
     /// Printable ASCII only; any other string becomes `!x` and the hex of its bytes: the wire format of the payment
@@ -21,43 +21,43 @@ pub enum Text {
     Ascii,
 }
 
-/// Where in a document a new line begins.
+/// Where a document has line breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lines {
     /// Nowhere: the document is one line.
     #[default]
     One,
-    /// Before each entry of a [`Table`](crate::Table), so that `grep` and `git diff` see one object a line.
+    /// Before each entry of a [`Table`](crate::Table), so that `grep` and `git diff` see one object per line.
     PerEntry,
 }
 
-/// What becomes of a [`Secret`](crate::Secret).
+/// How a [`Secret`](crate::Secret) is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Secrets {
-    /// It is written as what it is: for files and peers.
+    /// In full: for files and peers.
     #[default]
     Written,
-    /// `(secret)` is written in its place: for people. It can't be read back.
+    /// As `(secret)`: for people. It can't be read back.
     Hidden,
 }
 
 /// Writes JSON into a `String`.
 ///
-/// Methods that write a string can't fail on the spot: one that is longer than a reader takes is noted, and said by
-/// [`Writer::finish`].
+/// Methods that write a string can't fail on the spot: a string that is longer than a reader accepts is noted, and
+/// reported by [`Writer::finish`].
 pub struct Writer {
     out: String,
     text: Text,
     lines: Lines,
     secrets: Secrets,
     depth: u32,
-    /// Nothing has been written yet in the object or array that is open.
+    /// Nothing has been written yet in the current object or array.
     first: bool,
     /// Where tables that are written in slices have been left out, if they are to be.
     holes: Option<Vec<Hole>>,
     /// Bytes of the whole text at most.
     limit: usize,
-    /// The first thing that no reader takes, and where it begins.
+    /// The first part that no reader accepts, and where it begins.
     fault: Option<Box<(usize, WriteError)>>,
 }
 
@@ -77,14 +77,14 @@ impl Default for Writer {
     }
 }
 
-/// Hides the text, which may have secrets in it.
+/// Hides the text, which may contain secrets.
 impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Writer").field("bytes", &self.out.len()).field("depth", &self.depth).finish_non_exhaustive()
     }
 }
 
-/// Where the entries of a table belong: for the code that the derive writes.
+/// The place for a table's entries: for the code that the derive writes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hole {
     /// Offset in bytes.
@@ -95,31 +95,31 @@ pub(crate) struct Hole {
 }
 
 impl Writer {
-    /// An empty writer of one line of Unicode text.
+    /// An empty writer of Unicode text on one line.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same with room for so many bytes.
+    /// The same with room for this many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
         Self { out: String::with_capacity(bytes), ..Self::default() }
     }
 
-    /// The same with another choice of characters.
+    /// Sets which characters are written unescaped.
     #[must_use]
     pub fn with_text(mut self, text: Text) -> Self {
         self.text = text;
         self
     }
 
-    /// The same with another choice of lines.
+    /// Sets where lines break.
     #[must_use]
     pub fn with_lines(mut self, lines: Lines) -> Self {
         self.lines = lines;
         self
     }
 
-    /// The same with another choice of what becomes of secrets.
+    /// Sets how secrets are written.
     #[must_use]
     pub fn with_secrets(mut self, secrets: Secrets) -> Self {
         self.secrets = secrets;
@@ -131,49 +131,49 @@ impl Writer {
         self.secrets == Secrets::Hidden
     }
 
-    /// The same, but leaves out the entries of frozen tables.
+    /// Leaves out the entries of frozen tables.
     pub(crate) fn with_holes(mut self) -> Self {
         self.holes = Some(Vec::new());
         self
     }
 
-    /// Leaves out the entries of a table, if that is wanted.
+    /// Leaves out the entries of a table, if holes are enabled.
     pub(crate) fn leave_out(&mut self, table: usize) -> bool {
         let (at, depth) = (self.out.len(), self.depth);
         self.holes.as_mut().map(|holes| holes.push(Hole { at, table, depth })).is_some()
     }
 
-    /// Where entries were left out.
+    /// The places where entries were left out.
     pub(crate) fn take_holes(&mut self) -> Vec<Hole> {
         self.holes.take().unwrap_or_default()
     }
 
-    /// Goes on inside a hole: `first` says that no entry of it has been written.
+    /// Continues inside a hole: `first` is true if none of its entries has been written.
     pub(crate) fn resume(&mut self, hole: Hole, first: bool) {
         self.depth = hole.depth;
         self.first = first;
     }
 
-    /// What was written so far.
+    /// The text so far.
     pub fn as_str(&self) -> &str {
         &self.out
     }
 
-    /// What was written.
+    /// The text.
     pub fn into_string(self) -> String {
         self.out
     }
 
-    /// What was written, if a reader takes all of it.
+    /// The text, if a reader accepts all of it.
     ///
     /// # Errors
-    /// A string, or the text as a whole, is longer than a reader takes.
+    /// A string, or the text as a whole, is longer than a reader accepts.
     pub fn finish(mut self) -> Result<String, WriteError> {
         self.outcome(0, Ok(()))?;
         Ok(self.out)
     }
 
-    /// What became of a value that was written from `start` on, with the place in it that is at fault.
+    /// The outcome of a value written from `start` on, with the path to the fault.
     #[inline]
     pub(crate) fn outcome(&mut self, start: usize, written: Result<(), WriteError>) -> Result<(), WriteError> {
         if self.fault.is_none() && written.is_ok() { Ok(()) } else { Err(self.failed(start, written)) }
@@ -190,11 +190,11 @@ impl Writer {
         error.at(&path::of_the_end(text))
     }
 
-    /// Lets somebody write a value who may write anything, and sees to it that it is one that a reader takes: JSON, no deeper
-    /// and no longer than that, with each name once.
+    /// Lets untrusted code write a value, and checks that a reader accepts it: that it is JSON, within the limits on
+    /// depth and length, with no duplicate name in an object.
     ///
     /// # Errors
-    /// It isn't; or those of `write`.
+    /// It isn't; or the errors of `write`.
     pub fn checked(&mut self, write: impl FnOnce(&mut Self) -> Result<(), WriteError>) -> Result<(), WriteError> {
         let (start, depth, first) = (self.out.len(), self.depth, self.first);
         write(self)?;
@@ -202,7 +202,7 @@ impl Writer {
             return Ok(());
         }
         (self.depth, self.first) = (depth, first);
-        // Whoever writes may also have taken back what was there before.
+        // The code may also have removed text that was there before.
         let text = self.out.get(start..).ok_or_else(|| WriteError::unreadable("expected a value, found none"))?;
         let mut input = Reader::new(text).inside(depth);
         let Err(error) = input.check().and_then(|()| input.end()) else { return Ok(()) };
@@ -212,7 +212,7 @@ impl Writer {
         Err(error)
     }
 
-    /// The same with at most this many bytes: what would be longer is refused before it is put together.
+    /// Limits the text to this many bytes: longer text is refused before it is built.
     #[inline]
     pub(crate) fn set_limit(&mut self, bytes: usize) {
         self.limit = bytes;
@@ -223,7 +223,7 @@ impl Writer {
         self.fault.get_or_insert_with(|| Box::new((at, error)));
     }
 
-    /// Notes that the text is too long, and keeps it from growing.
+    /// Notes that the text is too long, and stops its growth.
     #[cold]
     fn cut(&mut self) -> WriteError {
         let error = WriteError::TooLong { limit: self.limit };
@@ -233,7 +233,7 @@ impl Writer {
         error
     }
 
-    /// Forgets what was written and keeps the memory.
+    /// Clears the text and keeps the memory.
     pub fn clear(&mut self) {
         self.out.clear();
         self.depth = 0;
@@ -244,17 +244,17 @@ impl Writer {
         }
     }
 
-    /// Makes room for so many bytes more.
+    /// Reserves room for this many more bytes.
     pub(super) fn reserve(&mut self, bytes: usize) {
         self.out.reserve(bytes);
     }
 
-    /// Hands over what was written, and takes the memory of another text.
+    /// Hands over the text, and reuses the memory of another one.
     pub(super) fn exchange(&mut self, text: &mut String) {
         std::mem::swap(&mut self.out, text);
     }
 
-    /// Forgets what was written after the first `length` bytes.
+    /// Keeps only the first `length` bytes.
     pub(super) fn truncate(&mut self, length: usize) {
         self.out.truncate(length);
     }
@@ -292,8 +292,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Opens an object of a class whose beginning is known beforehand, `{"_class":"Account"`: for the code that the derive
-    /// writes.
+    /// Opens an object of a class whose first characters are known beforehand, `{"_class":"Account"`: for the code
+    /// that the derive writes.
     #[inline]
     pub fn begin_known_class(&mut self, json: &str) -> Result<(), WriteError> {
         self.out.push_str(json);
@@ -315,7 +315,7 @@ impl Writer {
         self.first = false;
     }
 
-    /// Counts levels of nesting from here on as if the next value were this far inside; gives back the count before.
+    /// Counts nesting levels from here on as if the next value were at this depth; returns the depth before.
     pub(crate) fn set_depth(&mut self, depth: u32) -> u32 {
         std::mem::replace(&mut self.depth, depth)
     }
@@ -329,26 +329,26 @@ impl Writer {
         }
     }
 
-    /// Begins an element of the array that is open.
+    /// Begins an element of the current array.
     pub fn element(&mut self) {
         self.comma();
     }
 
-    /// Writes the key of a field of the object that is open. A key is written as it is, but for what JSON escapes.
+    /// Writes the key of a field of the current object. Only JSON's escapes are applied.
     pub fn key(&mut self, key: &str) {
         self.comma();
         self.string(key);
         self.out.push(':');
     }
 
-    /// The same for a key of a map, which is text that was encoded as a [`Key`](crate::Key).
+    /// The same for a key of a map: text that was encoded as a [`Key`](crate::Key).
     pub fn map_key(&mut self, encoded: &str) {
         self.comma();
         self.encoded(encoded);
         self.out.push(':');
     }
 
-    /// Writes text that was encoded as a [`Key`](crate::Key): readable text in which a `!` at the beginning is doubled, or
+    /// Writes text that was encoded as a [`Key`](crate::Key): readable text in which a leading `!` is doubled, or
     /// `!x` and hex.
     pub fn encoded(&mut self, encoded: &str) {
         if self.text == Text::Ascii && !encoded.bytes().all(|byte| (32..=127).contains(&byte)) {
@@ -359,7 +359,7 @@ impl Writer {
         }
     }
 
-    /// The same for an entry of a table: on a line of its own where the writer's [`Lines`] say so.
+    /// The same for an entry of a table: on its own line, depending on the writer's [`Lines`].
     pub fn entry_key(&mut self, key: &str) {
         self.comma();
         if self.lines == Lines::PerEntry {
@@ -399,10 +399,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes a JSON string, as it is but for what JSON escapes.
+    /// Writes a JSON string. Only JSON's escapes are applied.
     #[inline]
     pub fn string(&mut self, value: &str) {
-        /// Bytes of a string that is within every limit, whatever has to be escaped in it.
+        /// A string of at most this many bytes is within every limit, however many escapes it needs.
         const SHORT: usize = 1 << 20;
         if value.len() > SHORT {
             return self.long_string(value);
@@ -421,13 +421,13 @@ impl Writer {
         self.out.push('"');
         self.push_escaped(value);
         self.out.push('"');
-        // Escapes make it longer.
+        // Escapes make the string longer.
         if self.out.len() - start > ReadLimits::DEFAULT.string + "\"\"".len() {
             self.too_long(start);
         }
     }
 
-    /// Bytes that a string may have here.
+    /// The maximum length of a string here, in bytes.
     #[inline]
     fn room(&self) -> usize {
         ReadLimits::DEFAULT.string.min(self.limit)
@@ -446,7 +446,7 @@ impl Writer {
 
     #[inline]
     pub(super) fn push_escaped(&mut self, value: &str) {
-        // Most strings are plain from the beginning to the end.
+        // Most strings need no escapes.
         if is_plain(value.as_bytes()) { self.out.push_str(value) } else { self.push_special(value) }
     }
 
@@ -470,7 +470,7 @@ impl Writer {
         }
     }
 
-    /// Writes readable text: a `!` at its beginning is doubled, so that it can't be taken for hex.
+    /// Writes readable text: a leading `!` is doubled, so that it isn't mistaken for hex.
     pub fn text(&mut self, value: &str) {
         if self.text == Text::Ascii && value.bytes().any(|byte| !(32..=127).contains(&byte)) {
             self.bytes(value.as_bytes());
@@ -492,7 +492,7 @@ impl Writer {
         self.out.push('"');
     }
 
-    /// Appends a text that is JSON already.
+    /// Appends text that is already JSON.
     #[inline]
     pub fn raw(&mut self, json: &str) {
         self.out.push_str(json);
@@ -502,7 +502,7 @@ impl Writer {
         let mut buffer = [0; 128];
         for chunk in value.chunks(64) {
             let hex = &mut buffer[..chunk.len() * 2];
-            // The buffer has exactly the length that is asked for, and hex digits are ASCII: neither can fail.
+            // The buffer has exactly the required length, and hex digits are ASCII: neither can fail.
             if hex::encode_to_slice(chunk, hex).is_ok()
                 && let Ok(digits) = std::str::from_utf8(hex)
             {

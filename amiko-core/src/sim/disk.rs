@@ -82,7 +82,7 @@ pub struct SimLock {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pending {
-    /// So many bytes were written to a file.
+    /// This many bytes were written to a file.
     Written {
         /// The file.
         path: Arc<Path>,
@@ -123,7 +123,7 @@ pub enum Fate {
     Kept,
     /// Nothing.
     Dropped,
-    /// So many of its first bytes; all of it, if it isn't a write.
+    /// This many of its first bytes; all of it, if it isn't a write.
     Torn(usize),
     /// All but some bytes in its middle, by their place in what was written; all of it, if it isn't a write. What the
     /// file had there stays, or reads as zero where it had nothing.
@@ -161,7 +161,7 @@ pub enum Fault {
     Io,
     /// What takes up room fails, and does nothing: writes, new names, syncs.
     Full,
-    /// A write fails when so many bytes are written; all but one, if there are no more.
+    /// A write fails after this many bytes; all but one, if there are no more.
     ShortWrite(usize),
     /// A sync fails.
     Sync,

@@ -144,7 +144,7 @@ impl Faults {
         faults
     }
 
-    /// The same, with this fault every so often, on average; with those that meet lines, see [`Faults::per_line`].
+    /// Adds this fault, with this average interval; for faults that meet lines, see [`Faults::per_line`].
     #[must_use]
     pub fn every(mut self, kind: FaultKind, mean: Duration) -> Self {
         if !FaultKind::OF_LINES.contains(&kind) {
@@ -153,7 +153,7 @@ impl Faults {
         self
     }
 
-    /// The same, with this fault for so many lines in 10,000.
+    /// Adds this fault, for this many lines in 10,000.
     #[must_use]
     pub fn per_line(mut self, kind: FaultKind, chance: u64) -> Self {
         if FaultKind::OF_LINES.contains(&kind) {
@@ -162,7 +162,7 @@ impl Faults {
         self
     }
 
-    /// The same without this one.
+    /// Removes this fault.
     #[must_use]
     pub fn without(mut self, kind: FaultKind) -> Self {
         self.every.remove(&kind);

@@ -1,7 +1,7 @@
 //! Sockets between nodes, and what is under way on them.
 //!
-//! Invariant: on a socket that no fault meets, what is said in one direction arrives once, in the order in which it was
-//! said; what is said on a socket whose other end is closed reaches nobody.
+//! Invariant: on a socket without faults, everything sent in one direction arrives once and in order; data sent to a
+//! closed end is lost.
 
 use super::{NodeIndex, Random};
 use crate::conversation::SocketId;
@@ -75,7 +75,7 @@ pub(super) struct Packet {
     pub(super) piece: Piece,
 }
 
-/// What is wrong with the way from one node to another.
+/// The fault on the path from one node to another.
 pub(super) enum Way {
     /// Nothing comes through, nobody is told, and nobody can be dialled.
     Swallows,
@@ -179,7 +179,7 @@ impl Network {
         !self.ways.contains_key(&(from, to)) && !self.ways.contains_key(&(to, from))
     }
 
-    /// Sends a line to an end of a socket; what may happen to it happens. `faults` says whether anything may happen.
+    /// Sends a line to an end of a socket, subject to the chances of a line. `faults` says whether they apply.
     pub(super) fn say(
         &mut self,
         number: SocketNumber,

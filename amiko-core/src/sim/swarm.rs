@@ -13,7 +13,7 @@ use std::fmt;
 /// How much of a trace is shown with a failure.
 const SHOWN: usize = 120;
 
-/// Runs a scenario in one world after the other.
+/// Runs a scenario in many worlds, one after the other.
 ///
 /// ```no_run
 /// # use amiko_core::sim::{Faults, Swarm, World};
@@ -36,7 +36,7 @@ pub struct Swarm {
     count: u64,
 }
 
-/// What came of a swarm of which no world failed.
+/// The result of a swarm without a failure.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Worlds.
@@ -54,7 +54,7 @@ pub struct Failed {
     pub seed: u64,
     /// How many worlds came before it.
     pub before: u64,
-    /// So many disturbances are enough for it to fail.
+    /// The smallest number of disturbances with which it fails.
     pub disturbances: u64,
     /// What was wrong then.
     pub reason: String,
@@ -63,7 +63,7 @@ pub struct Failed {
 }
 
 impl Swarm {
-    /// The seeds from 0 on, so many of them.
+    /// The first seeds from 0 on, this many of them.
     pub const fn new(count: u64) -> Self {
         Self { first: 0, step: 1, count }
     }
@@ -78,7 +78,7 @@ impl Swarm {
         }
     }
 
-    /// This share of the seeds, of so many, so that several threads can go through them.
+    /// One share of the seeds, out of this many, so that several threads can go through them.
     #[must_use]
     pub fn share(&self, index: u64, of: u64) -> Self {
         let of = of.max(1);
@@ -92,7 +92,7 @@ impl Swarm {
         (0..self.count).map(move |number| first + number * step)
     }
 
-    /// Runs the scenario in a world for each seed, until one fails: it gives an error, or panics.
+    /// Runs the scenario in a world for each seed, until one fails: it returns an error, or panics.
     ///
     /// # Errors
     /// One has failed.

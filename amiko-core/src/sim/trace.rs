@@ -112,7 +112,8 @@ impl Trace {
         lines
     }
 
-    /// The last so many entries as a sequence diagram of [Mermaid](https://mermaid.js.org/syntax/sequenceDiagram.html).
+    /// The last entries, this many of them, as a sequence diagram of
+    /// [Mermaid](https://mermaid.js.org/syntax/sequenceDiagram.html).
     pub fn to_mermaid(&self, last: usize) -> String {
         let mut text = String::from("sequenceDiagram\n");
         let entries = &self.entries[self.entries.len().saturating_sub(last)..];

@@ -55,7 +55,7 @@ struct Host<N: Node> {
     notices: Vec<N::Notice>,
 }
 
-/// A message of a peer that a node has heard, for whoever watches.
+/// A peer's message that a node has received, for observers.
 pub struct Heard<N: Node> {
     /// Who has said it.
     pub from: NodeIndex,
@@ -157,7 +157,7 @@ impl<P: Protocol> World<P> {
         self.conversation = settings;
     }
 
-    /// Sockets so far that were given up because a peer broke a rule, or was silent.
+    /// How many sockets were closed so far because a peer broke a rule, or was silent.
     pub fn given_up(&self) -> u64 {
         self.given_up
     }
@@ -221,7 +221,7 @@ impl<P: Protocol> World<P> {
         self.now
     }
 
-    /// What a node takes for the time.
+    /// The time on a node's own clock.
     pub fn clock(&self, node: NodeIndex) -> Time {
         self.hosts.get(node).map_or(self.now, |host| host.clock.read(self.now))
     }
@@ -236,22 +236,22 @@ impl<P: Protocol> World<P> {
         &mut self.random
     }
 
-    /// What the commands of a node were answered with, since this was asked last.
+    /// The replies to the commands of a node, since the last call.
     pub fn take_replies(&mut self, node: NodeIndex) -> Vec<<P::Node as Tree>::Reply> {
         self.hosts.get_mut(node).map(|host| std::mem::take(&mut host.replies)).unwrap_or_default()
     }
 
-    /// What the watchers of a node were told, since this was asked last.
+    /// The notices to the watchers of a node, since the last call.
     pub fn take_notices(&mut self, node: NodeIndex) -> Vec<<P::Node as Tree>::Notice> {
         self.hosts.get_mut(node).map(|host| std::mem::take(&mut host.notices)).unwrap_or_default()
     }
 
-    /// The nodes that something has happened to, since this was asked last.
+    /// The nodes that something has happened to, since the last call.
     pub fn take_changed(&mut self) -> BTreeSet<NodeIndex> {
         std::mem::take(&mut self.changed)
     }
 
-    /// The messages that nodes have heard, since this was asked last. Nothing is kept before it was asked once.
+    /// The messages that nodes have received, since the last call. Nothing is kept before the first call.
     pub fn take_heard(&mut self) -> Vec<Heard<P::Node>> {
         self.heard.replace(Vec::new()).unwrap_or_default()
     }
@@ -310,7 +310,7 @@ impl<P: Protocol> World<P> {
         outcome
     }
 
-    /// Lets time pass until `done`, or for as long as `patience`. Gives back whether `done`.
+    /// Lets time pass until `done` holds, but no longer than `patience`. Returns whether `done` holds.
     pub fn run_until(&mut self, patience: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
         let end = self.now + patience;
         while !done(self) {
@@ -326,7 +326,7 @@ impl<P: Protocol> World<P> {
         self.run_until(time, |_| false);
     }
 
-    /// Lets the next thing happen, if it happens before `end`; else it is `end` now, and false is given back.
+    /// Lets the next thing happen, if it happens before `end`; otherwise moves the time to `end` and returns false.
     pub fn step(&mut self, end: Time) -> bool {
         let Some((at, next)) = self.next().filter(|(at, _)| *at <= end) else {
             self.now = self.now.max(end);

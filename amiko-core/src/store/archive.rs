@@ -1,6 +1,6 @@
-//! A past version of a directory, to be read.
+//! A past version of a directory, read-only.
 //!
-//! Invariant: it never writes, and needs neither the lock nor the right to write.
+//! Invariant: it never writes, and needs neither the lock nor write permission.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use super::vfs::{OsVfs, Vfs};
 use super::{Recovered, Recovery, Store, Usage, Work, recovery};
 use crate::time::Time;
 
-/// A [`Store`] that only reads: one version of a directory, which another process may be using.
+/// A read-only [`Store`]: one version of a directory, which another process may be using.
 ///
-/// An engine on it has the state of that version, and takes no event; nor does it need a snapshot.
+/// An engine on it has the state of that version, and accepts no event; nor does it need a snapshot.
 ///
 /// ```
 /// use amiko_core::store::{Archive, Directory, Retention, DirectorySettings};
@@ -60,7 +60,7 @@ pub struct Archive<V: Vfs = OsVfs> {
 /// listed anew at the most.
 const ATTEMPTS: usize = 10;
 
-/// There is nothing to do for an [`Archive`].
+/// The [`Work`] of an [`Archive`]: there is none.
 #[derive(Debug)]
 pub enum NoWork {}
 
@@ -73,8 +73,8 @@ impl Work for NoWork {
 }
 
 impl<V: Vfs> Archive<V> {
-    /// A version of the store in a directory of another file system than that of the operating system; the newest one
-    /// if none is given.
+    /// A version of the store in a directory on another file system than the operating system's; the newest one if
+    /// none is given.
     ///
     /// # Errors
     /// [`OpenError::Io`] if there is no such directory.
@@ -105,7 +105,7 @@ impl<V: Vfs> Store for Archive<V> {
                 None => recovery::newest(&self.files, visitor),
             };
             match outcome {
-                // Nothing was handed over: all files are opened before.
+                // Nothing was handed over: all files are opened first.
                 Err(RecoverError::Io { source, .. })
                     if source.kind() == io::ErrorKind::NotFound && attempts < ATTEMPTS =>
                 {

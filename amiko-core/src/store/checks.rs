@@ -1,6 +1,6 @@
-//! What a caller may hand to a store.
+//! The checks of a store's arguments.
 //!
-//! Invariant: a refused argument has changed nothing, and every store refuses the same ones.
+//! Invariant: a refused argument changes nothing, and every store refuses the same ones.
 
 use super::error::StoreError;
 use super::format::{excerpt, excerpt_end, number};

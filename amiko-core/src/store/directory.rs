@@ -18,7 +18,7 @@ use super::vfs::{OsVfs, Vfs};
 use super::{Recovered, Recovery, Store, Usage, checks, format, recovery};
 use crate::time::Time;
 
-/// How a [`Directory`] uses its disk and its memory.
+/// Disk and memory settings of a [`Directory`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DirectorySettings {
@@ -69,8 +69,8 @@ impl DirectorySettings {
 /// | `LOCK` | the ID of the process that has the store open |
 /// | `damaged-<n>/` | what a [`Repair`](super::Repair) has moved aside |
 ///
-/// All of them are readable for their owner only. Dropping the store loses what wasn't synced. The lock is held until
-/// the store, and the work that was taken out of it, are gone.
+/// All of them are readable only by their owner. Dropping the store loses what wasn't synced. The lock is held until
+/// the store, and any work taken out of it, are gone.
 pub struct Directory<V: Vfs = OsVfs> {
     path: PathBuf,
     settings: DirectorySettings,
@@ -104,7 +104,7 @@ struct Ready<V: Vfs> {
     /// Bytes of the journal, and of the newest finished snapshot.
     journal: u64,
     snapshot: u64,
-    /// The snapshot that is being given.
+    /// The snapshot that is being written.
     draft: Option<Draft>,
     /// `journal` when the snapshots were begun whose ends wait for a sync, or are in one.
     replaces: Option<u64>,
@@ -168,11 +168,12 @@ impl Directory {
         Self::open(path)
     }
 
-    /// A past version of a store, to be read, as far back as [`DirectorySettings::retention`] has kept it. It may be in use.
+    /// A past version of a store, read-only, as far back as [`DirectorySettings::retention`] has kept it. The store
+    /// may be in use.
     ///
     /// # Errors
     ///
-    /// [`OpenError::Io`] if there is no such directory. Whether it has the version shows when it is recovered:
+    /// [`OpenError::Io`] if there is no such directory. Recovery reports whether it has the version:
     /// [`RecoverError::NotKept`], [`RecoverError::NotYet`].
     pub fn open_at(path: impl AsRef<Path>, version: u64) -> Result<Archive, OpenError> {
         Archive::open_with_vfs(path, Some(version), OsVfs)
@@ -180,7 +181,7 @@ impl Directory {
 }
 
 impl<V: Vfs> Directory<V> {
-    /// Opens a store on another file system than that of the operating system.
+    /// Opens a store on another file system than the operating system's.
     ///
     /// # Errors
     ///
@@ -193,7 +194,7 @@ impl<V: Vfs> Directory<V> {
         Ok(Self { path: directory, settings, state: State::Opened { files, lock } })
     }
 
-    /// Where it is.
+    /// The path of the directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

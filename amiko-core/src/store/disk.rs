@@ -52,7 +52,7 @@ pub struct DirectoryWork<V: Vfs> {
     pub(super) write_only: bool,
 }
 
-/// What [`DirectoryWork`] has come to.
+/// The result of [`DirectoryWork`].
 pub struct DirectoryDone<V: Vfs> {
     pub(super) outcome: Result<Finished<V>, StoreError>,
 }

@@ -12,25 +12,25 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Somebody else has the directory open.
+    /// The directory is open elsewhere.
     Locked {
         /// The directory.
         path: PathBuf,
         /// The process that has it open, if its lock file says so.
         holder: Option<u32>,
     },
-    /// A store is expected to be there, and isn't.
+    /// A store is expected to exist, and doesn't.
     NoStore {
         /// The directory.
         path: PathBuf,
     },
     /// The operating system refused.
     Io {
-        /// What was tried.
+        /// The attempted operation.
         action: &'static str,
-        /// With which file or directory.
+        /// On which file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }
@@ -39,7 +39,7 @@ pub enum OpenError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RecoverError {
-    /// A file isn't as it was written, and not only torn at its end.
+    /// A file differs from what was written, and not only by a torn end.
     Damaged {
         /// The file.
         path: PathBuf,
@@ -47,12 +47,12 @@ pub enum RecoverError {
         line: u64,
         /// Offset in bytes from the start of the file.
         byte: u64,
-        /// What should be there.
+        /// What was expected.
         expected: String,
-        /// What is there.
+        /// What was found.
         found: String,
     },
-    /// A record is whole, but isn't the one that comes next.
+    /// A record is intact, but isn't the next one.
     Sequence {
         /// The file.
         path: PathBuf,
@@ -65,23 +65,23 @@ pub enum RecoverError {
         /// The sequence number of the record.
         found: u64,
     },
-    /// A journal segment that should follow isn't there.
+    /// The next journal segment is missing.
     MissingSegment {
-        /// The file that should be there.
+        /// The missing file.
         path: PathBuf,
         /// The last sequence number before the gap.
         reached: u64,
         /// Where the journal goes on after the gap, if it does.
         resumes: Option<u64>,
     },
-    /// The journal begins after a snapshot that isn't there.
+    /// The journal begins after a missing snapshot.
     MissingSnapshot {
-        /// The file that should be there.
+        /// The missing file.
         path: PathBuf,
         /// The first segment of the journal.
         segment: PathBuf,
     },
-    /// A journal segment ends before the snapshot or the segment that it led to.
+    /// A journal segment ends before the snapshot or the segment that should follow it.
     ShortJournal {
         /// The segment.
         path: PathBuf,
@@ -104,7 +104,7 @@ pub enum RecoverError {
         /// What it should be called.
         expected: PathBuf,
     },
-    /// A version is asked for that is older than what is kept.
+    /// The requested version is older than those that are kept.
     NotKept {
         /// The directory.
         directory: PathBuf,
@@ -113,7 +113,7 @@ pub enum RecoverError {
         /// The oldest one that is kept.
         oldest: u64,
     },
-    /// A version is asked for that isn't there yet.
+    /// The requested version doesn't exist yet.
     NotYet {
         /// The directory.
         directory: PathBuf,
@@ -146,29 +146,29 @@ pub enum RecoverError {
     NotFresh,
     /// The operating system refused.
     Io {
-        /// What was tried.
+        /// The attempted operation.
         action: &'static str,
-        /// With which file or directory.
+        /// On which file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }
 
-/// Why a [`Store`](super::Store) didn't take something.
+/// Why a [`Store`](super::Store) refused a call.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// [`Store::recover`](super::Store::recover) comes first.
+    /// [`Store::recover`](super::Store::recover) must be called first.
     NotRecovered,
-    /// An earlier call failed, so what the disk holds isn't known.
+    /// An earlier call failed, so the contents of the disk are unknown.
     Poisoned {
         /// How that call failed.
         cause: String,
     },
     /// A sequence number out of turn.
     Sequence {
-        /// The one that was due.
+        /// The expected one.
         expected: u64,
         /// The one that was given.
         found: u64,
@@ -177,9 +177,9 @@ pub enum StoreError {
     Record {
         /// The sequence number that it was given with.
         sequence: u64,
-        /// What should be there.
+        /// What was expected.
         expected: String,
-        /// What is there.
+        /// What was found.
         found: String,
     },
     /// The buffer holds as much as it may.
@@ -204,24 +204,24 @@ pub enum StoreError {
     UnderWay,
     /// A sync is to end, and none was begun.
     NotUnderWay,
-    /// The store only reads.
+    /// The store is read-only.
     ReadOnly,
     /// The pieces of a snapshot that don't make a JSON object.
     Document {
         /// The sequence number of the snapshot.
         sequence: u64,
-        /// What the document has to be.
+        /// The requirement on the document.
         expected: &'static str,
-        /// What it is.
+        /// What was found.
         found: String,
     },
     /// The operating system refused; the store is poisoned.
     Io {
-        /// What was tried.
+        /// The attempted operation.
         action: &'static str,
-        /// With which file or directory.
+        /// On which file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }

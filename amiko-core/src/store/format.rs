@@ -34,7 +34,7 @@ const FOOTER: usize = FOOTER_OPEN.len() + 8 + FOOTER_CLOSE.len();
 pub(super) struct Fault {
     pub(super) expected: String,
     pub(super) found: String,
-    /// Whoever wrote this meant it: it can't come from a write that was cut short.
+    /// The text was written deliberately: it can't come from a write that was cut short.
     pub(super) sealed: bool,
 }
 

@@ -74,9 +74,9 @@ impl<F: VfsFile> Segment<F> {
 
     /// Opens what was replayed, and makes it durable: overwrites a torn end, and writes the last group of records again.
     ///
-    /// What was read may have come from the cache of the operating system, where a process that was killed has left it;
-    /// whoever has seen it must not lose it again. If the sync of that process has failed, the system takes it for
-    /// written, so that another sync of it does nothing. What it had synced before can't be in question.
+    /// The data may have come from the operating system's cache, where a killed process has left it; once read, it
+    /// must not be lost again. If that process's sync failed, the system takes the data for written, so another sync
+    /// of it does nothing. What the process had synced before isn't affected.
     pub(super) fn resume<V: Vfs<File = F>>(files: &Files<V>, replayed: Replayed) -> Result<Self, Failure> {
         let Replayed { path, first, end, group, torn, .. } = replayed;
         let mut file = files.open(&path, Access::Write)?;

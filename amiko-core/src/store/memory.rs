@@ -1,7 +1,7 @@
-//! A store in memory, for tests and examples, that can be crashed.
+//! A store in memory, for tests and examples, that can crash.
 //!
-//! Invariant: it takes and refuses the same calls as a directory does, so what a test shows with
-//! the one holds for the other.
+//! Invariant: it accepts and refuses the same calls as a directory does, so test results with the one hold for the
+//! other.
 
 use std::fmt;
 use std::io;
@@ -17,7 +17,7 @@ const NAME: &str = "memory";
 
 /// A [`Store`] that keeps its snapshot and its records in memory.
 ///
-/// [`crash`](Memory::crash) gives what a restart would find.
+/// [`crash`](Memory::crash) returns what a restart would find.
 #[derive(Default)]
 pub struct Memory {
     durable: Image,
@@ -71,11 +71,11 @@ pub struct MemoryWork {
     fail: bool,
 }
 
-/// What [`MemoryWork`] has come to.
+/// The result of [`MemoryWork`].
 #[derive(Debug)]
 pub struct MemoryDone(MemoryWork);
 
-/// Hides the records and snapshots, which have secrets in them.
+/// Hides the records and snapshots, which may contain secrets.
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory").field("sequence", &self.sequence).field("state", &self.state).finish_non_exhaustive()
@@ -103,7 +103,7 @@ impl Memory {
         Self::default()
     }
 
-    /// An empty store whose buffers hold so many bytes, in place of 64 MiB: as
+    /// An empty store whose buffers hold this many bytes, instead of 64 MiB: as
     /// [`DirectorySettings::buffer_limit`](super::DirectorySettings::buffer_limit).
     ///
     /// ```
@@ -126,8 +126,8 @@ impl Memory {
         Self { limit: Some(bytes), ..Self::default() }
     }
 
-    /// What a restart would find now: everything that was synced and nothing else. Like any store
-    /// it has to be recovered first.
+    /// The store that a restart would find now: everything that was synced and nothing else. Like any store it must
+    /// be recovered first.
     #[must_use]
     pub fn crash(&self) -> Self {
         Self { durable: self.durable.clone(), limit: self.limit, ..Self::default() }

@@ -1,19 +1,17 @@
 //! Where an engine keeps its document: a snapshot, and the journal of what came after it.
 //!
-//! [`Store`] is the whole interface. [`Directory`] keeps it in text files, through a [`Vfs`] so
-//! that a simulated disk can take the place of the real one; [`Archive`] reads a past version from
-//! such a directory; [`verify`](verify()) and [`Repair`] are for one that is damaged; [`Memory`] keeps it in memory, for tests and examples. They take text and give
-//! text back; none of them knows what is in it.
+//! [`Store`] is the whole interface. [`Directory`] keeps it in text files, through a [`Vfs`] so that a simulated disk
+//! can replace the real one; [`Archive`] reads a past version from such a directory; [`verify`](verify()) and
+//! [`Repair`] are for a damaged one; [`Memory`] keeps it in memory, for tests and examples. They take text and return
+//! text; none of them interprets it.
 //!
-//! What any store has to do is written down as rules in [`conformance`], for the tests of others.
+//! The requirements on any store are rules in [`conformance`], for the tests of other implementations.
 //!
-//! What touches the disk is [`Work`]: it is taken out of a store, run wherever its user likes, on
-//! a thread of its own or at once, and given back. So this library starts no thread, and one
-//! thread fills the next group of records while another makes the last one durable.
+//! [`Work`] is the part that touches the disk: it is taken out of a store, run on any thread, and returned. So this
+//! library starts no thread, and one thread fills the next group of records while another makes the last one durable.
 //!
-//! Invariant: what a successful [`Store::sync`] has covered comes back from [`Store::recover`]
-//! after any crash, in order and without a gap, or recovery says where the damage is; it never
-//! makes up, reorders or skips a record.
+//! Invariant: after any crash, [`Store::recover`] returns everything that a successful [`Store::sync`] has covered,
+//! in order and without a gap, or reports where the damage is; it never makes up, reorders or skips a record.
 //!
 //! ```
 //! use amiko_core::store::{Memory, Recovered, Recovery, Refused, Store};
@@ -83,11 +81,11 @@ pub use vfs::{Access, LockError, OsVfs, Vfs, VfsFile};
 /// The order of calls: [`recover`](Store::recover) once and first, then any number of the others.
 /// Sequence numbers begin at 1 and have no gaps.
 ///
-/// An error that is about an argument ([`StoreError::Sequence`], [`StoreError::Record`], …) has
-/// changed nothing. An I/O error poisons the store: what the disk holds is no longer known, so
-/// every later call fails with [`StoreError::Poisoned`] until the store is opened anew.
+/// An error about an argument ([`StoreError::Sequence`], [`StoreError::Record`], …) has changed nothing. An I/O error
+/// poisons the store: the contents of the disk are no longer known, so every later call fails with
+/// [`StoreError::Poisoned`] until the store is reopened.
 pub trait Store {
-    /// What a sync does on the disk.
+    /// The disk part of a sync.
     type Work: Work;
 
     /// Reads everything back: the newest snapshot, if there is one, then each journal record that
@@ -189,25 +187,24 @@ pub trait Store {
     /// then.
     fn finish_snapshot(&mut self) -> Result<(), StoreError>;
 
-    /// What decides on compaction. Says nothing about a store that isn't recovered, or poisoned.
+    /// The numbers for deciding on compaction. Meaningless for a store that isn't recovered, or is poisoned.
     fn usage(&self) -> Usage;
 }
 
-/// What a store has to do on its disk. It can be done on another thread.
+/// The disk part of a sync. It can run on another thread.
 ///
-/// Work that is dropped instead of being run, or that isn't given back, leaves its store without
-/// a disk: it has to be opened anew.
+/// If work is dropped without being run, or isn't returned, its store has no disk any more and must be reopened.
 pub trait Work: Send + 'static {
-    /// What the store has to know about the outcome.
+    /// The outcome, for the store.
     type Done: Send + 'static;
 
-    /// Does it.
+    /// Runs the work.
     fn run(self) -> Self::Done;
 }
 
-/// What [`Store::recover`] hands everything over to.
+/// Receives everything that [`Store::recover`] reads.
 ///
-/// An error from here stops the recovery; the store adds file, line and byte to it.
+/// An error from its methods stops the recovery; the store adds file, line and byte to it.
 pub trait Recovery {
     /// The newest snapshot, as of `sequence`, as it was written. Called at most once, and first.
     ///
@@ -224,7 +221,7 @@ pub trait Recovery {
     fn record(&mut self, sequence: u64, record: &str) -> Result<(), Refused>;
 }
 
-/// Why a [`Recovery`] won't have a text, and the place in that text.
+/// Why a [`Recovery`] refuses a text, and the place in that text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// What was expected and what was found; lower case, no full stop.
@@ -235,7 +232,7 @@ pub struct Refused {
     pub line: u64,
 }
 
-/// How far [`Store::recover`] came.
+/// The result of [`Store::recover`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
     /// The last sequence number that was recovered; 0 for a store that was empty.
@@ -258,8 +255,8 @@ pub struct Damaged {
 
 /// The end of a journal that a crash left half-written, and that was cut off.
 ///
-/// Nothing that was synced is in it, unless the medium itself lost it: damage to the quotes or the
-/// brackets of the very last group of records can't be told from a write that never ended.
+/// It contains nothing that was synced, unless the medium itself lost it: damage to the quotes or the brackets of the
+/// very last group of records is indistinguishable from a write that never ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Torn {
     /// The file that was cut.
@@ -272,7 +269,7 @@ pub struct Torn {
     pub bytes_cut: u64,
 }
 
-/// What decides on compaction, and on the next sync.
+/// The numbers for deciding on compaction, and on the next sync.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Bytes of journal records since the newest finished snapshot, buffered ones included: what a

@@ -1,4 +1,4 @@
-//! Salvaging a damaged directory: the newest version that the good part of its files leads to, and nothing removed.
+//! Salvages a damaged directory: opens the newest version that the intact files lead to, and removes nothing.
 //!
 //! Invariant: the version that is salvaged can be salvaged at every moment in between, because its snapshot is durable
 //! before any file that it comes from is moved; and no store opens before everything else is out of the way, so that
@@ -23,10 +23,10 @@ use crate::time::Time;
 pub enum RepairError {
     /// It can't be opened.
     Open(OpenError),
-    /// What is wrong isn't for a program to decide: an intact snapshot of another program, files that somebody has renamed,
-    /// or a disk that fails.
+    /// A program can't decide what to do: there is an intact snapshot of another program, somebody has renamed files,
+    /// or the disk fails.
     Undecided(RecoverError),
-    /// No snapshot is good.
+    /// No snapshot is intact.
     Nothing {
         /// The directory.
         directory: PathBuf,
@@ -42,11 +42,11 @@ pub enum RepairError {
     },
     /// The operating system refused.
     Io {
-        /// What was tried.
+        /// The attempted operation.
         action: &'static str,
-        /// With which file or directory.
+        /// On which file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }
@@ -94,7 +94,7 @@ impl From<Failure> for RepairError {
     }
 }
 
-/// What can be salvaged of a directory, which is locked as long as this is there. Nothing was changed yet.
+/// The plan of a repair. It locks the directory while it exists; nothing has been changed yet.
 pub struct Repair<V: Vfs = OsVfs> {
     files: Files<V>,
     report: Report,
@@ -107,13 +107,13 @@ pub struct Repair<V: Vfs = OsVfs> {
     _lock: V::Lock,
 }
 
-/// What a repair has done.
+/// The outcome of a repair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Repaired {
     /// The version that the directory opens at.
     pub version: u64,
-    /// Where the files are that it had; none if there was nothing to move.
+    /// Where the moved files are; none if there was nothing to move.
     pub aside: Option<PathBuf>,
 }
 
@@ -125,21 +125,21 @@ impl<V: Vfs> fmt::Debug for Repair<V> {
 }
 
 impl Repair {
-    /// Finds out what can be salvaged, and changes nothing. `fresh` makes what the texts are handed over to; what it
-    /// refuses counts as damaged.
+    /// Determines what can be salvaged, without changing anything. `fresh` makes the receiver of the texts; whatever
+    /// that refuses counts as damaged.
     ///
     /// [`engine::repair`](crate::engine::repair) does it with the classes of a node.
     ///
     /// # Errors
     ///
-    /// [`RepairError`]: there is no store, somebody has it open, or nothing of it can be salvaged.
+    /// [`RepairError`]: there is no store, the directory is open elsewhere, or nothing of it can be salvaged.
     pub fn plan<I: Inspection>(path: impl AsRef<Path>, fresh: impl FnMut() -> I) -> Result<Self, RepairError> {
         Self::plan_with_vfs(path, fresh, OsVfs)
     }
 }
 
 impl<V: Vfs> Repair<V> {
-    /// The same on another file system than that of the operating system.
+    /// The same on another file system than the operating system's.
     ///
     /// # Errors
     ///
@@ -178,7 +178,7 @@ impl<V: Vfs> Repair<V> {
         Ok(Self { files, report, version, document, written, time, aside, _lock: lock })
     }
 
-    /// What is wrong.
+    /// The problems found.
     #[must_use]
     pub fn report(&self) -> &Report {
         &self.report

@@ -19,7 +19,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Retention {
-    /// So many of them. 0 keeps only what a recovery needs.
+    /// This many of them. 0 keeps only what a recovery needs.
     Count(u64),
     /// Those that were the newest one at any moment within this time before the last snapshot.
     Age(Duration),

@@ -13,23 +13,23 @@ use super::vfs::{Access, OsVfs, Vfs, VfsFile};
 use super::{Recovery, Refused, Torn, journal, recovery, snapshot};
 use crate::time::Time;
 
-/// What reads the texts in the files while they are checked: a [`Recovery`] that knows what it has come to.
+/// Reads the texts of the files while they are checked: a [`Recovery`] that can report its state.
 pub trait Inspection: Recovery {
-    /// Whether what was handed over last has kept the rules that hold for every version.
+    /// Checks the last text handed over against the rules that hold for every version.
     ///
     /// # Errors
     ///
     /// Which rule it broke; lower case, no full stop.
     fn check(&mut self) -> Result<(), String>;
 
-    /// Whether what was handed over so far has led to this document, a snapshot as of `sequence`.
+    /// Compares the state so far with this document, a snapshot as of `sequence`.
     ///
     /// # Errors
     ///
     /// [`Refused`], with the first place where they differ.
     fn compare(&self, sequence: u64, document: &str) -> Result<(), Refused>;
 
-    /// What was handed over so far, as the document of a snapshot as of `sequence`.
+    /// The state so far, as the document of a snapshot as of `sequence`.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ pub trait Inspection: Recovery {
     fn document(&self, sequence: u64) -> Result<String, String>;
 }
 
-/// What a directory holds, and what is wrong with it.
+/// The contents of a directory, and its problems.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
@@ -85,7 +85,7 @@ pub enum FileKind {
     Leftover,
 }
 
-/// Something that isn't as it should be.
+/// A problem, or a trace of a crash.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Finding {
@@ -170,21 +170,21 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Checks every file of a store that nobody has open, and changes none: checksums, numbers, whether each record can be
-/// applied, and whether each journal leads to the snapshot after it. `fresh` makes what the texts are handed over to: a
-/// new one for each snapshot.
+/// Checks every file of a store that isn't open elsewhere, without changing any: checksums, numbers, whether each
+/// record can be applied, and whether each journal leads to the snapshot after it. `fresh` makes the receiver of the
+/// texts: a new one for each snapshot.
 ///
 /// [`engine::verify`](crate::engine::verify) does it with the classes of a node.
 ///
 /// # Errors
 ///
-/// [`OpenError::NoStore`] and [`OpenError::Io`] if there is no store, which isn't created; [`OpenError::Locked`] if
-/// somebody has it open. Whatever else is wrong is in the report.
+/// [`OpenError::NoStore`] and [`OpenError::Io`] if there is no store (none is created); [`OpenError::Locked`] if it
+/// is open elsewhere. Any other problem is in the report.
 pub fn verify<I: Inspection>(path: impl AsRef<Path>, fresh: impl FnMut() -> I) -> Result<Report, OpenError> {
     verify_with_vfs(path, fresh, OsVfs)
 }
 
-/// The same on another file system than that of the operating system.
+/// The same on another file system than the operating system's.
 ///
 /// # Errors
 ///

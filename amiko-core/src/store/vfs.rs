@@ -1,4 +1,4 @@
-//! The few operations on files that a store needs, so that a simulated disk can stand in.
+//! The few file operations that a store needs, so that a simulated disk can replace the real one.
 //!
 //! Invariant: no other module touches a file. Nothing here is durable before `sync_data` of the
 //! file (for what is in it) or `sync_dir` of the directory (for which names are in it).
@@ -73,7 +73,7 @@ pub trait Vfs: Send + 'static {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 }
 
-/// What an open file is for.
+/// The mode in which a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Only to be read.
@@ -114,7 +114,7 @@ pub trait VfsFile: Send + 'static {
     fn sync_data(&mut self) -> io::Result<()>;
 }
 
-/// Why a lock wasn't taken.
+/// Why a lock couldn't be taken.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LockError {
@@ -127,7 +127,7 @@ pub enum LockError {
     Io(io::Error),
 }
 
-/// The file system of the operating system.
+/// The operating system's file system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsVfs;
 

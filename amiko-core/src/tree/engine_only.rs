@@ -1,15 +1,16 @@
-//! What only an engine may ask of a node and its tables: to end an event, to undo it, and to write it in slices.
+//! Operations on a node and its tables that only an engine may call: ending an event, undoing it, and writing it in
+//! slices.
 //!
-//! Invariant: code outside this crate has an [`EngineOnly`] only as long as a call of an engine's lasts, and only to pass
-//! it on.
+//! Invariant: code outside this crate has an [`EngineOnly`] only for the duration of an engine's call, and only to
+//! pass it on.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Shows that an engine is asking. Nobody else can make one, or keep one: so no handler can empty the undo log of a table,
-/// or put the node back behind the engine's back.
+/// Proof that an engine is the caller. No other code can create or keep one, so no handler can empty a table's undo
+/// log or roll back the node behind the engine's back.
 #[derive(Debug)]
 pub struct EngineOnly {
-    /// Counted from 1, so that no table of one engine is taken for that of another.
+    /// Counted from 1. It tells the tables of one engine from those of another.
     engine: u64,
 }
 

@@ -1,6 +1,6 @@
-//! Typed IDs: how one object of the tree names another.
+//! Typed IDs: how an object of the tree names another one.
 //!
-//! Invariant: an `Id<A>` can't be used where an `Id<B>` is wanted, though both are the same text on disk.
+//! Invariant: an `Id<A>` can't be used in place of an `Id<B>`, though both have the same form on disk.
 
 use crate::serializable::scan::contains;
 use crate::serializable::{
@@ -15,30 +15,31 @@ crate::serializable::of_serde!([T: Object] Id<T>);
 
 /// A class whose objects live in a [`Table`](crate::Table) and are named by an [`Id`].
 ///
-/// Derive it: `#[derive(Serializable)] #[amiko(key = String)]`. Its kind is the name of the class with a small first
-/// letter, or `#[amiko(kind = "…")]`.
+/// Derive it: `#[derive(Serializable)] #[amiko(key = String)]`. Its kind is the name of the class with a lower-case
+/// first letter, or `#[amiko(kind = "…")]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no key, so nothing can name it",
     note = "add `#[amiko(key = String)]` below `#[derive(Serializable)]` of `{Self}`"
 )]
 pub trait Object: Serializable + Clone {
-    /// What tells two objects of the class apart.
+    /// Identifies an object of the class.
     type Key: Key;
-    /// What tells the names of this class from those of others.
+    /// Distinguishes the names of this class from those of others.
     const KIND: &'static str;
 }
 
-/// What a table needs of a class: what an [`Object`] has. A class without a key has it too, with a key that can't exist, so
-/// that of all that a node does with its tables only the one place complains that asks for an object. The derive writes it,
-/// thus a class of the derive has its key from there, and no `Object` that is written by hand.
+/// The table's requirements on a class, which every [`Object`] meets. A class without a key implements it too, with a
+/// key that can't exist. So the compiler reports a missing key once, where an object is required, and not at every
+/// use of a table. The derive implements it: a class of the derive gets its key from there, not from a hand-written
+/// `Object`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no key, so nothing can name it",
     note = "add `#[amiko(key = String)]` below `#[derive(Serializable)]` of `{Self}`"
 )]
 pub trait Keyed: Serializable {
-    /// The class of its key.
+    /// The type of its key.
     type Key: Key;
-    /// What its objects are called.
+    /// The kind of its objects.
     const KIND: &'static str;
 }
 
@@ -47,7 +48,7 @@ impl<T: Object> Keyed for T {
     const KIND: &'static str = <T as Object>::KIND;
 }
 
-/// The key of a class that has none.
+/// The key of a class without keys.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NoKey {}
 
@@ -80,7 +81,7 @@ impl Key for NoKey {
 pub struct Id<T: Object>(T::Key);
 
 impl<T: Object> Id<T> {
-    /// The ID of the object that has this key.
+    /// The ID of the object with this key.
     ///
     /// ```
     /// use amiko_core::prelude::*;
@@ -103,7 +104,7 @@ impl<T: Object> Id<T> {
     }
 }
 
-// Written out, because a derive would ask for the same of `T`.
+// Written out, because a derive would require the same traits of `T`.
 impl<T: Object> Clone for Id<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
@@ -142,7 +143,7 @@ impl<T: Object> fmt::Debug for Id<T> {
     }
 }
 
-/// The kind and the key: `account alice`; of the node, which has no key, the kind alone. Control characters are
+/// The kind and the key: `account alice`; for the node, which has no key, only the kind. Control characters are
 /// escaped, since keys may come from outside.
 impl<T: Object> fmt::Display for Id<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -152,7 +153,7 @@ impl<T: Object> fmt::Display for Id<T> {
                 return Ok(());
             }
             f.write_str(" ")?;
-            // Most keys have nothing to escape; to look at each character is slow.
+            // Most keys need no escapes; checking each character is slow.
             let plain = key.is_ascii() && !contains(key.as_bytes(), b' ', [b'"', b'\'', b'\\', 0x7f]);
             if plain { f.write_str(key) } else { key.escape_debug().fmt(f) }
         })

@@ -1,10 +1,10 @@
 //! `Map<K, V>`: a persistent map inside an object.
 //!
-//! Invariant: two versions of a map share every subtree in which they don't differ, so that a copy is one pointer and a
-//! difference costs what changed.
+//! Invariant: two versions of a map share every subtree in which they don't differ. A copy is one pointer, and the
+//! cost of a difference is proportional to the change.
 //!
-//! The tree is an AVL tree (Adelson-Velsky and Landis, 1962) with shared nodes: a change copies the path to it, unless
-//! nobody else holds that path.
+//! The tree is an AVL tree (Adelson-Velsky and Landis, 1962) with shared nodes: a change copies the path to it,
+//! unless that path isn't shared.
 
 mod build;
 mod compare;
@@ -38,7 +38,7 @@ struct Node<K, V> {
     right: Link<K, V>,
 }
 
-/// An ordered map whose copy costs one pointer and whose difference costs what changed.
+/// An ordered map: a copy costs one pointer, and the cost of a difference is proportional to the change.
 ///
 /// ```
 /// use amiko_core::Map;
@@ -85,7 +85,7 @@ impl<K: Clone, V: Clone> Node<K, V> {
         self.height = 1 + height(&self.left).max(height(&self.right));
     }
 
-    /// Left minus right.
+    /// Height of the left subtree minus that of the right one.
     fn lean(&self) -> i16 {
         i16::from(height(&self.left)) - i16::from(height(&self.right))
     }
@@ -119,7 +119,7 @@ fn rotate_left<K: Clone, V: Clone>(node: &mut Arc<Node<K, V>>) {
     top.measure();
 }
 
-/// Restores the AVL condition at a node after one of its subtrees changed by one level.
+/// Restores the AVL condition at a node after the height of one of its subtrees changed by one.
 fn balance<K: Clone, V: Clone>(node: &mut Arc<Node<K, V>>) {
     let top = Arc::make_mut(node);
     top.measure();
@@ -148,7 +148,7 @@ fn insert<K: Ord + Clone, V: Clone>(link: &mut Link<K, V>, key: K, value: V) -> 
     let top = Arc::make_mut(node);
     let old = match key.cmp(&top.key) {
         Ordering::Equal => {
-            // Two keys that are equal may have two texts: the one that was put in last counts.
+            // Two equal keys may have different texts: the one inserted last is kept.
             top.key = key;
             return Some(std::mem::replace(&mut top.value, value));
         }
@@ -244,8 +244,8 @@ impl<K, V> Map<K, V> {
         self.iter().map(|(_, value)| value)
     }
 
-    /// Calls `visit(key, old, new)` for each entry that isn't the same as in an older version, in the order of the keys. What
-    /// both versions share is passed over, so this costs what has changed.
+    /// Calls `visit(key, old, new)` for each entry that differs from an older version, in key order. Shared subtrees
+    /// are skipped, so the cost is proportional to the change.
     ///
     /// ```
     /// use amiko_core::Map;
@@ -265,7 +265,7 @@ impl<K, V> Map<K, V> {
     {
         let visited: Result<(), std::convert::Infallible> = compare(&old.root, &self.root, |old, new| {
             let (before, after) = (old.map(|(_, value)| value), new.map(|(_, value)| value));
-            // On the way to what has changed there are nodes that were only copied.
+            // On the way to a change there are nodes that were only copied.
             if let Some((key, _)) = new.or(old).filter(|_| before != after) {
                 visit(key, before, after);
             }
@@ -279,7 +279,7 @@ impl<K, V> Map<K, V> {
 }
 
 impl<K: Ord, V> Map<K, V> {
-    /// The value of this key.
+    /// The value of a key.
     pub fn get(&self, key: &K) -> Option<&V> {
         let mut link = &self.root;
         while let Some(node) = link {
@@ -292,23 +292,23 @@ impl<K: Ord, V> Map<K, V> {
         None
     }
 
-    /// Whether there is a value of this key.
+    /// Whether the map has this key.
     pub fn contains_key(&self, key: &K) -> bool {
         self.get(key).is_some()
     }
 }
 
 impl<K: Ord + Clone, V: Clone> Map<K, V> {
-    /// Puts a value in, and gives back the one that it replaces.
+    /// Inserts a value, and returns the one that it replaces.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         let old = insert(&mut self.root, key, value);
         self.length += usize::from(old.is_none());
         old
     }
 
-    /// Takes a value out.
+    /// Removes a value and returns it.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        // Looked for first, so that a key that isn't there copies nothing.
+        // Looked up first, so that a missing key copies nothing.
         if !self.contains_key(key) {
             return None;
         }
@@ -368,7 +368,7 @@ impl<K: Ord + Clone, V: Clone> FromIterator<(K, V)> for Map<K, V> {
     }
 }
 
-/// Recursion instead of an iterator, which would keep its place on the heap; the tree is balanced, thus never deep.
+/// Recursion instead of an iterator, which would allocate its stack; the tree is balanced, so never deep.
 fn write_entries<K: Key, V, C: Codec<V>>(codec: &C, link: &Link<K, V>, out: &mut Writer) -> Result<(), WriteError> {
     let Some(node) = link else { return Ok(()) };
     write_entries(codec, &node.left, out)?;
@@ -377,7 +377,7 @@ fn write_entries<K: Key, V, C: Codec<V>>(codec: &C, link: &Link<K, V>, out: &mut
     write_entries(codec, &node.right, out)
 }
 
-/// Whatever way its values go, a map goes this one.
+/// A map uses this codec, whatever the codec of its values.
 impl<K: Key, V: Clone, C: Codec<V>> Codec<Map<K, V>> for Entries<C> {
     fn write(&self, map: &Map<K, V>, out: &mut Writer) -> Result<(), WriteError> {
         out.begin_object()?;
@@ -412,7 +412,7 @@ impl<K: Key, V: Clone, C: Codec<V>> Codec<Map<K, V>> for Entries<C> {
 
     fn difference(&self, new: &Map<K, V>, old: &Map<K, V>, patch: &mut Patch) -> Result<(), WriteError> {
         compare(&old.root, &new.root, |old, new| {
-            // Also of what was only copied, on the way to what has changed.
+            // Also nodes that were only copied, on the way to a change.
             if let Some((key, old)) = old {
                 patch.free(size_of::<Node<K, V>>() + key.weight_of_key() + self.0.weight(old, Kept::Alone));
             }
@@ -561,7 +561,7 @@ mod tests {
         COMPARED.with(|compared| compared.set(0));
         map.difference(&old, &mut Patch::new()).unwrap();
         let compared = COMPARED.with(std::cell::Cell::get);
-        // The path from the root to the change was copied: at most its 14 levels and their 1.44 are looked at.
+        // The path from the root to the change was copied: at most 1.44 times 14 levels are compared.
         assert!(compared <= 20, "{compared} entries were compared");
     }
 

@@ -1,6 +1,6 @@
 //! The state as a tree: tables and maps, the IDs by which objects name each other, and the node at its root.
 //!
-//! Invariant: whatever an event touches here can be put back as it was, at the cost of what was touched.
+//! Invariant: everything that an event touches here can be restored, at a cost proportional to what it touched.
 
 pub(crate) mod engine_only;
 pub(crate) mod id;

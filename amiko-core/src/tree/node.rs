@@ -1,6 +1,6 @@
-//! A node as a tree: its tables, its own fields, and what an event has changed in them.
+//! A node as a tree: its tables, its own fields, and the changes that an event made to them.
 //!
-//! Invariant: no code of an application ends an event, or undoes one: only who has an [`EngineOnly`] can.
+//! Invariant: application code can't end or undo an event: that requires an [`EngineOnly`].
 
 use super::engine_only::EngineOnly;
 use super::id::Object;
@@ -9,17 +9,18 @@ use super::touched::Touched;
 use crate::serializable::{Patch, ReadError, Reader, Reference, Schema, Serializable, WriteError, Writer, schema};
 use std::path::Path;
 
-/// A node as data: its tables, its own fields, and what is said to it. The derive of `Node` writes it; an engine calls it.
+/// A node as data: its tables, its own fields, and its messages. The derive of `Node` implements it; an engine calls
+/// it.
 pub trait Tree: Serializable + Clone + Default {
     /// A message with its destination: one variant for each kind of machine.
     type Envelope: Envelope;
-    /// What is said to and by peers; [`Nothing`] by default.
+    /// The messages to and from peers; [`Nothing`] by default.
     type Network: Serializable + Clone;
-    /// What a command is answered with; [`Nothing`] by default.
+    /// The reply to a command; [`Nothing`] by default.
     type Reply: Serializable;
-    /// What is told to whoever watches; [`Nothing`] by default.
+    /// The notices to watchers; [`Nothing`] by default.
     type Notice: Serializable;
-    /// What the node was before one event.
+    /// The state of the node before one event.
     type Undo: Default + Send + Sync;
     /// The fields of the node that aren't tables, for a node that is a machine itself.
     type Own: Send + Sync;
@@ -27,19 +28,20 @@ pub trait Tree: Serializable + Clone + Default {
     /// Whether there is an object of this kind and key.
     fn contains(&self, kind: &str, key: &str) -> bool;
 
-    /// Whether every table is the one that it was: a handler may change what is in it, but put no other in its place.
+    /// Whether every table is still the original one: a handler may change the contents of a table, but not replace
+    /// the table.
     fn is_intact(&self, only: &EngineOnly) -> bool;
 
     /// A copy of the fields that aren't tables, taken before the node's own handler changes them.
     fn own(&self) -> Self::Own;
 
-    /// Ends an event: hands over what was before it, of which `own` was kept if the node handled a message itself.
+    /// Ends an event: returns the state before it; `own` was kept if the node handled a message itself.
     fn take_undo(&mut self, own: Option<Self::Own>, only: &EngineOnly) -> Self::Undo;
 
-    /// Puts back what was before an event.
+    /// Restores the state before an event.
     fn roll_back(&mut self, undo: &Self::Undo, only: &EngineOnly);
 
-    /// What an event changed.
+    /// The changes of an event.
     ///
     /// # Errors
     /// A value has no exact text.
@@ -48,16 +50,16 @@ pub trait Tree: Serializable + Clone + Default {
     /// The kinds of its objects that can have `#[amiko(strong)]` references anywhere in them; `node` for its own fields.
     fn strong_kinds() -> Vec<&'static str>;
 
-    /// Describes the classes of everything that is said: to its machines, to peers, to callers, to watchers.
+    /// Describes the classes of all messages: to its machines, to peers, to callers, to watchers.
     fn describe_messages(schema: &mut Schema);
 
     /// Visits every ID in the fields that aren't tables.
     fn own_references(&self, visit: &mut dyn FnMut(Reference<'_>));
 
-    /// The same of what they were before an event; false if it didn't touch them.
+    /// The same for their state before an event; false if the event didn't touch them.
     fn old_references(undo: &Self::Undo, visit: &mut dyn FnMut(Reference<'_>)) -> bool;
 
-    /// The tables, to be written in slices.
+    /// The tables, for writing in slices.
     fn slices(&mut self, only: &EngineOnly) -> Vec<Sliced<'_>>;
 
     /// Visits every object of every table.
@@ -67,7 +69,7 @@ pub trait Tree: Serializable + Clone + Default {
     fn visit_touched(&self, undo: &Self::Undo, visit: &mut dyn FnMut(Touched<'_>));
 }
 
-/// A node that keeps objects of class `T` in a table: written by the derive for each table.
+/// A node that keeps objects of class `T` in a table: implemented by the derive for each table.
 ///
 /// It is a trait of its own because the node itself is a machine without a table.
 #[diagnostic::on_unimplemented(
@@ -77,19 +79,19 @@ pub trait Tree: Serializable + Clone + Default {
 pub trait Keeps<T: Object>: Tree {
     /// The table.
     fn table(&self) -> &Table<T>;
-    /// The table, to be changed.
+    /// The table, mutably.
     fn table_mut(&mut self) -> &mut Table<T>;
 }
 
 /// A message with its destination.
 pub trait Envelope: Serializable + Clone {
-    /// The kind of the object that it is for.
+    /// The kind of the object that it is addressed to.
     fn kind(&self) -> &'static str;
     /// The class of the message, if it has one.
     fn message_class(&self) -> Option<&'static str>;
 }
 
-/// A message that can't exist: what a node that has no peers says to them.
+/// A message that can't exist: the message type of a node without peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nothing {}
 
@@ -97,7 +99,7 @@ impl Serializable for Nothing {
     const EXACT: bool = true;
 
     fn schema(_: &mut Schema) -> String {
-        // As it is in the schemas of older programs.
+        // The name in the schemas of older programs.
         "custom".into()
     }
 
@@ -110,13 +112,13 @@ impl Serializable for Nothing {
     }
 }
 
-/// What [`schema::describe`] says of a node, with the classes of all messages to its machines and to and from whoever is outside: those that timers and
-/// outboxes hold are on disk as well.
+/// The schema of a node, as [`schema::describe`], with the classes of all messages to its machines and to and from
+/// the outside: those that timers and outboxes hold are on disk as well.
 pub fn describe_node<N: Tree>() -> String {
     schema_of::<N>().text()
 }
 
-/// What [`schema::check`] is for a node: compares what [`describe_node`] says with a file that is checked in.
+/// The counterpart of [`schema::check`] for a node: compares the text of [`describe_node`] with a checked-in file.
 ///
 /// # Errors
 /// As [`schema::check`].

@@ -1,7 +1,7 @@
 //! References that must resolve: `#[amiko(strong)]`.
 //!
-//! Invariant: after every commit each strong reference names an object that is there. The index knows who refers to whom, so
-//! that the check costs what the event changed, also where an object goes.
+//! Invariant: after every commit each strong reference names an existing object. The index knows who refers to whom,
+//! so the cost of the check is proportional to the event's changes, also when an object is removed.
 
 use super::id::Id;
 use super::id::Object;
@@ -16,15 +16,15 @@ use std::sync::Arc;
 /// The kind of the node itself, whose own fields may refer to objects too.
 const NODE: &str = "node";
 
-/// Who strongly refers to whom: the named object first.
+/// Who strongly refers to whom: the referenced object comes first.
 #[derive(Default)]
 pub(crate) struct StrongReferences {
-    /// The kinds that can have strong references anywhere in them: the others aren't looked at.
+    /// The kinds that can contain strong references: other kinds are skipped.
     kinds: Arc<[&'static str]>,
     index: BTreeMap<Name, BTreeSet<Name>>,
 }
 
-/// What an event changed in the index.
+/// The changes of an event to the index.
 #[derive(Default)]
 pub(crate) struct ReferenceChanges {
     gone: Vec<(Name, Name)>,
@@ -32,8 +32,8 @@ pub(crate) struct ReferenceChanges {
 }
 
 impl StrongReferences {
-    /// The index of a whole node, and of what is kept beside it: `kinds` are those that can have strong references,
-    /// `beside` visits the objects.
+    /// The index of a whole node and of the tables beside it: `kinds` are those that can contain strong references,
+    /// `beside` visits the objects of those tables.
     pub(crate) fn of<N: Tree>(
         node: &N,
         kinds: Arc<[&'static str]>,
@@ -65,8 +65,8 @@ impl StrongReferences {
         }
     }
 
-    /// Takes over what an event changed, if every strong reference then resolves. `beside` visits what it touched of the
-    /// tables beside the node.
+    /// Applies the changes of an event, if every strong reference then resolves. `beside` visits the objects that it
+    /// touched in the tables beside the node.
     #[inline]
     pub(crate) fn check<N: Tree>(
         &mut self,
@@ -74,7 +74,7 @@ impl StrongReferences {
         undo: &N::Undo,
         beside: impl FnOnce(&mut dyn FnMut(Touched<'_>)),
     ) -> Result<ReferenceChanges, Rejection> {
-        // Most nodes have none anywhere.
+        // Most nodes have no strong references.
         if self.kinds.is_empty() { Ok(ReferenceChanges::default()) } else { self.check_all(node, undo, beside) }
     }
 
@@ -159,7 +159,7 @@ impl ReferenceChanges {
     }
 }
 
-/// The strong references of an object: whom it names, and itself.
+/// The strong references of an object, as pairs of the referenced object and the object itself.
 fn pairs_of(
     kind: &'static str,
     key: &str,
@@ -175,7 +175,7 @@ fn pairs_of(
     pairs
 }
 
-/// The objects that have this ID in them, strong or not, and the node where its own fields have. Walks the whole node.
+/// The objects that contain this ID, strong or not, and the node if its own fields do. Walks the whole node.
 pub fn referrers<N: Tree, T: Object>(node: &N, id: &Id<T>) -> Vec<Name> {
     let mut referrers = Referrers { kind: T::KIND, key: &id.key().encode(), found: Vec::new() };
     referrers.of_node(node);

@@ -1,7 +1,8 @@
 //! `Table<T>`: the big collections at the root of a state.
 //!
-//! Invariant: between two calls of [`Table::take_undo`] every object that was touched has its old version in the undo
-//! log, so that rolling back costs what was touched and not what is there. Only an engine ends or undoes an event.
+//! Invariant: between two calls of [`Table::take_undo`] every touched object has its old version in the undo log, so
+//! the cost of a rollback is proportional to what was touched, not to the size of the table. Only an engine ends or
+//! undoes an event.
 
 mod slices;
 
@@ -21,24 +22,24 @@ use std::sync::Arc;
 
 type Objects<T> = HashMap<<T as Keyed>::Key, Arc<T>, foldhash::fast::RandomState>;
 
-/// Objects of one class by their IDs: found by hash, iterated in the order of their keys.
+/// Objects of one class by ID: looked up by hash, iterated in key order.
 ///
 /// A change keeps the old object in an undo log until the event ends; the log of a committed event becomes a step of
 /// the history.
 pub struct Table<T: Keyed> {
-    /// Randomly seeded, since peers may choose keys; its order is never seen.
+    /// Randomly seeded, since peers may choose keys; the hash order is never visible.
     objects: Objects<T>,
     order: BTreeSet<T::Key>,
     undo: Vec<(T::Key, Option<Arc<T>>)>,
-    /// The engine that has ended an event with this very table, and not with one that it was copied from. Without one
-    /// nothing can be undone, and nothing is kept for that. None, too, while entries come and go: if a key panics meanwhile,
-    /// the table has no engine any more, which that one sees.
+    /// The engine that has ended an event with this very table, and not with one that it was copied from. Without an
+    /// engine nothing can be undone, and no undo log is kept. Also none while entries are inserted or removed: if a
+    /// key panics meanwhile, the table has no engine any more, which that engine notices.
     engine: Option<u64>,
-    /// Of a snapshot under way: what it still needs.
+    /// The state of a running snapshot: what it still needs.
     frozen: Option<Box<Frozen<T>>>,
 }
 
-/// What a table was before one event: each touched key with its old object, in the order of the touches.
+/// The state of a table before one event: each touched key with its old object, in the order of the touches.
 pub struct TableUndo<T: Keyed>(Vec<(T::Key, Option<Arc<T>>)>);
 
 impl<T: Keyed> Default for TableUndo<T> {
@@ -58,9 +59,9 @@ impl<T: Keyed> TableUndo<T> {
         self.touches().filter_map(|(first, key, old)| first.then_some((key, old)))
     }
 
-    /// Each touch, whether it is the first one of its key, and the object from before it.
+    /// Each touch: whether it is the first one of its key, the key, and the object before it.
     fn touches(&self) -> impl Iterator<Item = (bool, &T::Key, Option<&Arc<T>>)> {
-        /// Up to so many, looking at those before is quicker than a set of them.
+        /// Up to this many touches, a linear search is faster than a set.
         const FEW: usize = 8;
         let mut seen = (self.0.len() > FEW).then(|| HashSet::with_hasher(foldhash::fast::RandomState::default()));
         self.0.iter().enumerate().map(move |(index, (key, old))| {
@@ -116,12 +117,12 @@ impl<T: Keyed> Table<T> {
 }
 
 impl<T: Object> Table<T> {
-    /// The object of this ID.
+    /// The object with this ID.
     pub fn get(&self, id: &Id<T>) -> Option<&T> {
         self.objects.get(id.key()).map(|object| &**object)
     }
 
-    /// Whether there is an object of this ID.
+    /// Whether there is an object with this ID.
     pub fn contains(&self, id: &Id<T>) -> bool {
         self.objects.contains_key(id.key())
     }
@@ -131,14 +132,14 @@ impl<T: Object> Table<T> {
         self.entries().map(|(key, object)| (Id::new(key.clone()), object))
     }
 
-    /// The IDs from this one on, in the order of their keys.
+    /// The IDs from this one on, in key order.
     pub fn ids_from(&self, first: &Id<T>) -> impl Iterator<Item = Id<T>> {
         self.order.range(first.key().clone()..).map(|key| Id::new(key.clone()))
     }
 
-    /// Puts an object in, and gives back whether there was none of this ID.
+    /// Inserts an object, and returns whether the ID is new.
     pub fn insert(&mut self, id: &Id<T>, object: T) -> bool {
-        // An equal key with another text goes, so that the one that was put in last is there afterwards.
+        // An equal key with another text is removed, so that the key inserted last is kept.
         if let Some((key, _)) = self.objects.get_key_value(id.key()).filter(|(key, _)| !same_key(*key, id.key())) {
             let key = Id::new(key.clone());
             self.remove(&key);
@@ -156,7 +157,7 @@ impl<T: Object> Table<T> {
         new
     }
 
-    /// Takes an object out, and gives back whether there was one of this ID.
+    /// Removes an object, and returns whether there was one with this ID.
     pub fn remove(&mut self, id: &Id<T>) -> bool {
         let (key, engine) = (id.key().clone(), self.engine.take());
         let old = self.objects.remove(&key);
@@ -171,7 +172,7 @@ impl<T: Object> Table<T> {
         found
     }
 
-    /// Puts another version of an object into its place, in an event, and gives back whether there was one.
+    /// Replaces an object by another version, in an event, and returns whether there was one.
     pub(crate) fn replace(&mut self, id: &Id<T>, object: T) -> bool {
         let key = id.key().clone();
         let Some(place) = self.objects.get_mut(&key) else { return false };
@@ -180,7 +181,7 @@ impl<T: Object> Table<T> {
         true
     }
 
-    /// Changes an object in place: a copy of it, if the old version is kept anywhere.
+    /// An object, mutably: a copy of it, if the old version is kept anywhere.
     pub fn get_mut(&mut self, id: &Id<T>) -> Option<&mut T> {
         let object = self.objects.get_mut(id.key())?;
         if self.engine.is_some() {
@@ -191,14 +192,14 @@ impl<T: Object> Table<T> {
 }
 
 impl<T: Keyed> Table<T> {
-    /// Takes note of what an event has touched.
+    /// Records that an event touched an object.
     fn keep(&mut self, key: T::Key, old: Option<Arc<T>>) {
         if self.engine.is_some() {
             self.undo.push((key, old));
         }
     }
 
-    /// What has changed entry by entry: the cost follows the change.
+    /// The changes entry by entry: the cost is proportional to the change.
     fn entries_since(&self, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError>
     where
         T: Clone,
@@ -206,13 +207,13 @@ impl<T: Keyed> Table<T> {
         for (first, key, old) in undo.touches() {
             if !first {
                 if let Some(old) = old {
-                    // A version that was made and replaced within the event is kept too.
+                    // A version that was created and replaced within the event is kept too.
                     patch.free_copy(&**old);
                 }
                 continue;
             }
             match (self.objects.get_key_value(key), old) {
-                // An equal key with another text has taken its place.
+                // An equal key with another text has replaced it.
                 (Some((now, object)), Some(_)) if !same_key(key, now) => {
                     key.with_text(|key| patch.remove(key))?;
                     now.with_text(|key| patch.add(key, object))?;
@@ -224,7 +225,7 @@ impl<T: Keyed> Table<T> {
         Ok(())
     }
 
-    /// Takes note of what a patch changes, if it is part of an event: while a journal is read back nothing is undone.
+    /// Records what a patch changes, if it is part of an event: nothing is undone while a journal is replayed.
     fn touch(&mut self, key: &T::Key) {
         if self.engine.is_some() {
             self.undo.push((key.clone(), self.objects.get(key).cloned()));
@@ -240,28 +241,28 @@ impl<T: Keyed> Table<T> {
         Self { objects: entries.into_iter().collect(), order, ..Self::default() }
     }
 
-    /// Puts in an object that was read: outside of any event.
+    /// Inserts an object that was read: outside of any event.
     fn load(&mut self, key: T::Key, object: T) -> bool {
         self.order.insert(key.clone());
         self.objects.insert(key, Arc::new(object)).is_none()
     }
 }
 
-/// What an engine does with a table, and derived code in its name.
+/// The engine's operations on a table, which derived code calls on its behalf.
 pub trait EngineTable<T: Keyed> {
-    /// Ends an event: hands over what was before it.
+    /// Ends an event: returns the state before it.
     fn take_undo(&mut self, only: &EngineOnly) -> TableUndo<T>;
 
     /// Whether this is the table that the engine's last event ended with.
     fn is_known(&self, only: &EngineOnly) -> bool;
 
-    /// Lends the table, to be written in slices.
+    /// Lends the table, for writing in slices.
     fn sliced(&mut self, only: &EngineOnly) -> Sliced<'_>;
 
-    /// Puts back what was before an event. Undone are the newest events first.
+    /// Restores the state before an event. Events are undone newest first.
     fn roll_back(&mut self, undo: &TableUndo<T>, only: &EngineOnly);
 
-    /// Compares the table with what it was: `piece` is its piece of the path.
+    /// Compares the table with its old state: `piece` is its piece of the path.
     ///
     /// # Errors
     /// An object has no exact text.
@@ -324,7 +325,7 @@ impl<T: Keyed> EngineTable<T> for Table<T> {
         if undo.is_empty() {
             return Ok(());
         }
-        // Something has changed, most likely, and most likely more than one object.
+        // Most likely something has changed, and in more than one object.
         patch.within_field(piece, |patch| patch.with_path(|patch| self.entries_since(undo, patch)))
     }
 
@@ -383,7 +384,7 @@ impl<T: Object> FromIterator<(Id<T>, T)> for Table<T> {
 impl<T: Keyed + Clone> Serializable for Table<T> {
     const EXACT: bool = true;
 
-    /// A table that is new is empty.
+    /// A new table is empty.
     fn missing() -> Option<Self> {
         Some(Self::new())
     }
@@ -407,7 +408,7 @@ impl<T: Keyed + Clone> Serializable for Table<T> {
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-        // In order, which is how they are written, they are put into a table of the right size at the end.
+        // Entries that come in order, as they are written, are inserted at the end into a table of the right size.
         let mut ordered: Vec<(T::Key, Arc<T>)> = Vec::new();
         let mut table = Self::new();
         crate::serializable::read_entries(&Native, input, |key, object: T| {

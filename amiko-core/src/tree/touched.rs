@@ -1,6 +1,6 @@
-//! Objects by name, and what an event has touched of them.
+//! Objects by name, and those that an event has touched.
 //!
-//! Invariant: whoever is shown an object here sees it through a shared reference only.
+//! Invariant: objects are exposed here through shared references only.
 
 use crate::serializable::{Polymorphic, Schema};
 use std::borrow::Cow;
@@ -29,9 +29,9 @@ pub struct Touched<'t> {
     pub kind: &'static str,
     /// Its key, as text.
     pub key: Cow<'t, str>,
-    /// What it was; none if it is new.
+    /// Its old version; none if it is new.
     pub old: Option<&'t dyn Polymorphic>,
-    /// What it is; none if it is gone.
+    /// Its new version; none if it was removed.
     pub new: Option<&'t dyn Polymorphic>,
 }
 

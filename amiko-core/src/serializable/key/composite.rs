@@ -1,15 +1,16 @@
-//! Keys that are made of several keys: the texts of the parts, joined by `/`.
+//! Keys composed of several keys: the texts of the parts, joined by `/`.
 //!
-//! Invariant: a composite key has one text, and the form in hex that a writer makes of it; any other is refused.
+//! Invariant: a composite key has one text, plus the hex form that an ASCII writer makes of it; any other is refused.
 
 use super::Key;
 use crate::serializable::{Reference, Text, Writer, each_escaped};
 use std::borrow::Cow;
 use std::str::Split;
 
-/// The readable text that a text of a key stands for.
+/// The readable text that a key's text stands for.
 ///
-/// Unlike a `String` it has no second form: `!x` and hex is taken only where a writer of ASCII would have written it.
+/// Unlike a `String`, it has no second form: `!x` and hex is accepted only where an ASCII writer would have written
+/// it.
 ///
 /// # Errors
 /// What was expected instead.
@@ -31,7 +32,7 @@ pub fn readable_key(text: &str) -> Result<Cow<'_, str>, &'static str> {
 #[derive(Default)]
 pub struct Joined {
     text: String,
-    /// There is a part already, of which the text may be empty.
+    /// There is a part already; its text may be empty.
     begun: bool,
 }
 
@@ -44,7 +45,7 @@ impl Joined {
         each_escaped(part, |piece| self.text.push_str(piece));
     }
 
-    /// The whole, encoded as a text is.
+    /// The whole key, encoded as text.
     pub fn encode(mut self) -> Cow<'static, str> {
         if self.text.starts_with('!') {
             self.text.insert(0, '!');
@@ -60,8 +61,8 @@ pub struct Parts<'t> {
 }
 
 impl Parts<'_> {
-    /// The next part. It is given what a `Key` can do, instead of asking for one: so that a part that isn't a key is one
-    /// error.
+    /// The next part. The functions of `Key` are passed in rather than required by a bound, so that a part that isn't
+    /// a key causes only one error.
     ///
     /// # Errors
     /// What was expected instead.
@@ -77,12 +78,12 @@ impl Parts<'_> {
         // In this order, so that "~01" becomes "~1" and not "/".
         let text = escaped.replace("~1", "/").replace("~0", "~");
         let key = decode(&text)?;
-        // A part may have a second form where it stands alone, but there it isn't inside of another key.
+        // A part may have a second form on its own, but not inside another key.
         if encode(&key) == text { Ok(key) } else { Err("each part in the form in which it is written") }
     }
 }
 
-/// The other side of [`Joined`]: takes the parts, which must be all that there are.
+/// The inverse of [`Joined`]: takes the parts and checks that none is left over.
 ///
 /// # Errors
 /// What was expected instead.
@@ -97,9 +98,9 @@ pub fn split_key<K>(
     if parts.texts.next().is_none() { Ok(key) } else { Err(expected) }
 }
 
-/// What a key of these parts is called in a schema; of a tuple, which has no name, `name` is empty.
+/// The schema name of a key with these parts; for a tuple, which has no name, `name` is empty.
 pub fn called_key(name: &str, parts: &[String]) -> String {
-    // What has several parts itself is told from its neighbours.
+    // A part that itself has several parts is put in parentheses.
     let parts = parts.iter().map(|part| if part.contains(',') { format!("({part})") } else { part.clone() });
     let space = if name.is_empty() { "" } else { " " };
     format!("key{space}{name} of {}", parts.collect::<Vec<_>>().join(", "))
@@ -157,7 +158,7 @@ mod tests {
     fn what_would_be_written_otherwise_is_refused() {
         type Slot = (u64, String);
         refuses::<Slot>(&["", "7", "7/a/b", "07/a", "7/~", "7/~2", "7/!x61", "7/!a", "/a", "!!7/a", "!7/a"]);
-        // Of "7/a", which is ASCII, and of "7/ä" in capitals.
+        // The hex of "7/a", which is ASCII, and of "7/ä" in capitals.
         refuses::<Slot>(&["!x372f61", "!x372FC3A4", "!x37"]);
         assert_eq!(Slot::decode("!x372fc3a4"), Ok((7, "ä".into())));
         assert_eq!(Slot::decode("7/ä"), Ok((7, "ä".into())));

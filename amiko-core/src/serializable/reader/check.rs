@@ -1,4 +1,4 @@
-//! Whether any class could read a text.
+//! Whether a text is JSON that a class could read.
 
 use super::super::Problem;
 use super::{ReadError, Reader};
@@ -6,18 +6,19 @@ use crate::serializable::shorten;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// A level of nesting that is open.
+/// An open nesting level.
 enum Level<'a> {
-    /// With the names that it has so far.
+    /// With the names seen so far.
     Object(HashSet<Cow<'a, str>>),
     Array,
 }
 
 impl<'a> Reader<'a> {
-    /// Passes over one value and looks at all of it: its grammar, the reader's limits, and that no object has a name twice.
+    /// Skips one value and checks all of it: its grammar, the reader's limits, and that no object has a duplicate
+    /// name.
     ///
     /// # Errors
-    /// What is wrong, with its place.
+    /// The error, with its place.
     pub(crate) fn check(&mut self) -> Result<(), ReadError> {
         // A loop instead of recursion, as in `skip`.
         let mut open: Vec<Level<'a>> = Vec::new();
@@ -47,7 +48,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether the object that is open has another name, which must be a new one.
+    /// Whether the current object has another name; a duplicate is an error.
     fn new_name(&mut self, names: &mut HashSet<Cow<'a, str>>) -> Result<bool, ReadError> {
         let Some(name) = self.key()? else { return Ok(false) };
         if names.contains(&name) {

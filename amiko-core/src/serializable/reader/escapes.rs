@@ -1,13 +1,13 @@
-//! Strings that don't simply stand in the text.
+//! Strings with escapes.
 //!
-//! Invariant: what comes out is no longer than what stands in the text, and that has at most the length of the limit.
+//! Invariant: the result is no longer than its source text, and that is no longer than the limit.
 
 use super::{Reader, plain};
 use crate::serializable::{Problem, ReadError};
 use std::borrow::Cow;
 
 impl<'a> Reader<'a> {
-    /// Reads a string from behind its quote: one that has escapes, or is wrong.
+    /// Reads a string after its opening quote: one with escapes, or a malformed one.
     #[cold]
     pub(super) fn unusual_string(&mut self, start: usize) -> Result<Cow<'a, str>, ReadError> {
         let mut owned = String::new();

@@ -1,14 +1,14 @@
-//! Text and bytes: what a JSON string stands for, where one may begin with `!`.
+//! Text and bytes: the meaning of a JSON string, where a leading `!` is special.
 
 use super::{ReadError, Reader};
 use std::borrow::Cow;
 
 impl<'a> Reader<'a> {
-    /// Readable text: the other side of [`Writer::text`](crate::serializable::Writer::text), and of
-    /// [`Writer::bytes`](crate::serializable::Writer::bytes) where the bytes are UTF-8.
+    /// Readable text: the inverse of [`Writer::text`](crate::serializable::Writer::text), and of
+    /// [`Writer::bytes`](crate::serializable::Writer::bytes) if the bytes are UTF-8.
     ///
     /// # Errors
-    /// Something else comes next, or a `!` isn't followed by `!` or by `x` and hex.
+    /// The next value isn't a string, or a `!` isn't followed by `!` or by `x` and hex.
     #[inline]
     pub fn text(&mut self) -> Result<Cow<'a, str>, ReadError> {
         let start = self.at;
@@ -48,7 +48,7 @@ enum Decoded<'a> {
 fn decode(string: Cow<'_, str>) -> Result<Decoded<'_>, &'static str> {
     let Some(rest) = string.strip_prefix('!') else { return Ok(Decoded::Text(string)) };
     if let Some(digits) = rest.strip_prefix('x') {
-        // const-hex also accepts a prefix `0x`, which isn't part of our format.
+        // const-hex also accepts the prefix `0x`, which isn't part of this format.
         let good = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         let bytes = if good { hex::decode(digits).ok() } else { None };
         return bytes.map(Decoded::Bytes).ok_or("\"!x\" and an even number of hex digits");
@@ -59,7 +59,7 @@ fn decode(string: Cow<'_, str>) -> Result<Decoded<'_>, &'static str> {
     Err("\"!x\" and hex, or \"!!\" and text")
 }
 
-/// Undoes the encoding of a key that was written by [`encode_key`].
+/// Decodes a key that was written by [`encode_key`].
 pub(crate) fn decode_key(key: &str) -> Result<Vec<u8>, &'static str> {
     match decode(Cow::Borrowed(key))? {
         Decoded::Text(text) => Ok(text.into_owned().into_bytes()),

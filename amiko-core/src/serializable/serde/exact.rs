@@ -33,8 +33,8 @@ fn exact<T: Serialize + DeserializeOwned + 'static>(value: &T) -> Result<Grown, 
     Ok(Grown { json, shape })
 }
 
-/// How many times a value is read back: once, and where a container may be a hash whose order came out the same by chance, until
-/// that is less likely than one in a million.
+/// How often a value is read back: once; or, if a container may be a hash whose order came out the same by chance,
+/// until that is less likely than one in a million.
 fn times_to_look(shortest: Option<usize>) -> u32 {
     let orders = shortest.map_or(f64::MAX, |length| (2..=length.min(20)).map(|factor| factor as f64).product::<f64>());
     let (mut chance, mut times) = (1.0, 0);
@@ -45,8 +45,8 @@ fn times_to_look(shortest: Option<usize>) -> u32 {
     times
 }
 
-/// Puts in order what doesn't keep an order of its own: what has another one after it was read back. False where more than the
-/// order differs.
+/// Puts values without an order of their own into order: those whose order has changed after reading back. False if
+/// more than the order differs.
 fn settle(given: &mut Json, again: &Json) -> bool {
     if given == again {
         return true;
@@ -117,7 +117,7 @@ fn see_classes<T: Serialize + DeserializeOwned + 'static>(walk: &Walk) -> Result
     }
 }
 
-/// The JSON of a serde value, for eyes or to be compared: nobody has looked whether it can be read back.
+/// The JSON of a serde value, for display or comparison: nobody has checked that it can be read back.
 pub(in super::super) fn to_tree<T: Serialize>(value: &T, mut secrets: Secrets) -> Result<Json, WriteError> {
     if sabotaged(Sabotage::SecretsBehindSerde) {
         secrets = Secrets::Written;

@@ -1,7 +1,7 @@
 //! What names tell: those that `serde_json` gives to what it can't say otherwise, and those of types.
 //!
-//! serde doesn't tell a map that keeps an order from one that has none. The name of its type does, mostly; of the others it is
-//! found out by reading them back (`exact`).
+//! serde doesn't distinguish a map that keeps an order from one that has none. Usually the type's name does; for the
+//! others, reading the value back shows it (`exact`).
 
 /// What `serde_json` calls a number, if a program has its feature `arbitrary_precision` on.
 pub(super) const NUMBER: &str = "$serde_json::private::Number";
@@ -11,7 +11,8 @@ pub(super) const RAW: &str = "$serde_json::private::RawValue";
 /// What the order of a container means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
-    /// Nothing: that of a hash; or it follows from the entries, as in a B-tree. Entries are written in the order of their texts.
+    /// None: the order of a hash, or one that follows from the entries, as in a B-tree. Entries are written in the
+    /// order of their texts.
     Sorted,
     /// It is part of the value.
     Kept,

@@ -113,8 +113,8 @@ thread_local! {
     static WALKS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// As long as this is there, a class that isn't asked by one of our serializers is one that a walk can't see: serde has put it
-/// into a serializer of its own, as it does for variants with a tag inside and for flattened fields.
+/// While this exists, a class that isn't asked by one of our serializers is invisible to the walk: serde has put it
+/// into a serializer of its own, as it does for internally tagged variants and for flattened fields.
 pub(super) struct Walking;
 
 impl Walking {

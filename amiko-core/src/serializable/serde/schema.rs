@@ -1,4 +1,4 @@
-//! What a type of serde looks like, as far as it shows that to whoever reads it.
+//! The schema of a serde type, as far as its deserializer reveals it.
 
 use super::super::Schema;
 use super::trace::{Traced, trace, without_modules};

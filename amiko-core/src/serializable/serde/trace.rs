@@ -1,8 +1,8 @@
-//! Finds out what a type of serde looks like, by letting it read what isn't there.
+//! Discovers the structure of a serde type by deserializing samples.
 //!
-//! A type tells what it expects before it is given anything. So it is given samples, again and again, until there is nothing
-//! new: another variant of an enum each time, and first those fields of a struct that weren't reached yet. A class of ours,
-//! and a type that takes no sample, end the attempt: what comes behind one in a tuple isn't seen.
+//! A type says what it expects before it is given anything. So it is given samples, again and again, until nothing
+//! new shows up: another variant of an enum each time, and fields of a struct that weren't reached yet first. One of
+//! our classes, or a type that accepts no sample, ends the attempt: what follows it in a tuple isn't seen.
 
 mod access;
 

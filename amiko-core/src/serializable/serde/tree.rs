@@ -1,7 +1,7 @@
 //! A serde value as JSON, and everything that is to be known of it on the way: classes in it, and of which types it is made.
 //!
-//! Invariant: what `serde_json` would change in silence is refused: numbers that aren't finite, and what is written as `null`
-//! inside of `Some`.
+//! Invariant: whatever `serde_json` would change silently is refused: numbers that aren't finite, and values inside
+//! `Some` that are written as `null`.
 
 mod compound;
 mod key;

@@ -1,13 +1,14 @@
-//! Where in a value its text breaks off: found from the text, so that writing costs nothing for it.
+//! The path to the place where a value's text ends. It is found from the text, so that normal writing pays nothing
+//! for it.
 
-/// One level of nesting that is open.
+/// An open nesting level.
 enum Level<'t> {
-    /// With the key of the entry that is being written; none before it.
+    /// With the key of the current entry; none before the first.
     Object(Option<&'t str>),
     Array(usize),
 }
 
-/// The path to the end of a text that a writer has begun: `links.alice.channels[0].amountLocal`; empty for the whole value.
+/// The path to the end of a partly written text: `links.alice.channels[0].amountLocal`; empty for the whole value.
 pub(super) fn of_the_end(text: &str) -> String {
     shown(&levels(text))
 }
@@ -39,7 +40,7 @@ fn levels(text: &str) -> Vec<Level<'_>> {
     levels
 }
 
-/// The length of a string that is open, up to its closing quote or the end of the text.
+/// The length of the string that begins here, up to its closing quote or the end of the text.
 fn string(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
@@ -53,7 +54,7 @@ fn string(bytes: &[u8]) -> usize {
 }
 
 fn shown(levels: &[Level<'_>]) -> String {
-    /// Levels that are shown of a value that is nested too deeply.
+    /// Levels shown of a value that is nested too deeply.
     const SHOWN: usize = 16;
     let mut path = String::new();
     for level in levels.iter().take(SHOWN) {

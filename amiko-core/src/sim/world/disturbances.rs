@@ -24,7 +24,7 @@ pub(super) enum Remedy {
 }
 
 impl<P: Protocol> World<P> {
-    /// Has faults happen by chance, from now on and until [`World::stop_faults`].
+    /// Makes faults happen by chance, from now on and until [`World::stop_faults`].
     pub fn start_faults(&mut self, faults: Faults) {
         let chance = |kind| faults.chance(kind);
         self.network.chances = Chances {
@@ -62,13 +62,13 @@ impl<P: Protocol> World<P> {
         self.hurry();
     }
 
-    /// So many faults by chance, and things that a scenario does of its own accord, are to happen at the most: how the
-    /// shortest prefix of a run is found that still fails.
+    /// Limits the faults by chance and the random actions of a scenario: used to find the shortest prefix of a run
+    /// that still fails.
     pub fn limit_disturbances(&mut self, limit: u64) {
         self.limit = limit;
     }
 
-    /// Faults by chance so far, and what [`World::disturb`] has said yes to.
+    /// Faults by chance so far, plus the calls of [`World::disturb`] that returned true.
     pub fn disturbances(&self) -> u64 {
         self.disturbances
     }
@@ -276,7 +276,7 @@ impl<P: Protocol> World<P> {
         self.network.ways.insert((from, to), Way::Swallows);
     }
 
-    /// Has what one node says to another wait, until [`World::heal`].
+    /// Delays what one node says to another, until [`World::heal`].
     pub fn clog(&mut self, from: NodeIndex, to: NodeIndex) {
         self.network.ways.entry((from, to)).or_insert_with(|| Way::Clogged(Vec::new()));
     }
@@ -295,7 +295,7 @@ impl<P: Protocol> World<P> {
         }
     }
 
-    /// Puts the clock of a node forward by so many milliseconds, or back.
+    /// Puts the clock of a node forward by this many milliseconds, or back.
     pub fn put_clock_forward(&mut self, node: NodeIndex, millis: i64) {
         if let Some(host) = self.hosts.get_mut(node) {
             host.clock.put_forward(millis);

@@ -175,7 +175,7 @@ impl<P: Protocol> World<P> {
         }
     }
 
-    /// Has the power of a node go after so many operations of its disk.
+    /// Cuts the power of a node after this many operations of its disk.
     pub fn crash_after(&mut self, node: NodeIndex, operations: u64) {
         if let Some(host) = self.hosts.get_mut(node) {
             host.power = Power::Going;

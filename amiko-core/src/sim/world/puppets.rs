@@ -1,4 +1,4 @@
-//! Nodes without an engine: whoever writes a test speaks for them, and may say anything.
+//! Nodes without an engine: the test speaks for them, and may say anything.
 //!
 //! Invariant: a puppet says what a peer could say on a socket of its own, and nothing else: it can't answer for another node.
 
@@ -58,8 +58,7 @@ impl<P: Protocol> World<P> {
         Some(socket)
     }
 
-    /// Has a puppet say a message on one of its sockets, with the number that the peer expects. Gives back whether the
-    /// socket is there and the peer has said where it stands.
+    /// Makes a puppet send a message on one of its sockets, with the number that the peer expects.
     ///
     /// # Errors
     /// There is no such socket; the peer has closed it, or hasn't said yet where it stands.

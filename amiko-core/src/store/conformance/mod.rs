@@ -1,10 +1,10 @@
-//! What any [`Store`] has to do, as rules that the tests of a store hold it against.
+//! The requirements on any [`Store`], as rules that a store's tests can check.
 //!
-//! A [`Subject`] says how a store is made and how it crashes; [`check_all`] then holds it against every rule, and
-//! [`rules`] gives them one by one, for whoever wants to report each of them.
+//! A [`Subject`] defines how a store is made and how it crashes; [`check_all`] then checks it against every rule, and
+//! [`rules`] returns the rules, to report each of them.
 //!
-//! Invariant: a rule asks for nothing that [`Store`] doesn't promise. A store may keep more than was synced, and a crash
-//! may keep any beginning of what wasn't.
+//! Invariant: a rule requires nothing that [`Store`] doesn't promise. A store may keep more than was synced, and a
+//! crash may keep any prefix of the rest.
 //!
 //! ```
 //! use amiko_core::store::{Memory, conformance};
@@ -37,10 +37,10 @@ use std::error::Error;
 use std::fmt;
 use trial::Breach;
 
-/// A kind of store that is held against the rules: how one is made, and how it crashes.
+/// A kind of store that is checked against the rules: how one is made, and how it crashes.
 ///
-/// Each rule begins with a fresh store. What two of the functions do isn't possible with every kind of store; without
-/// them, the rules that need them hold as they are.
+/// Each rule begins with a fresh store. Two of the functions aren't possible with every kind of store; without them,
+/// the rules that need them pass unchecked.
 pub trait Subject {
     /// The store.
     type Store: Store;
@@ -51,14 +51,14 @@ pub trait Subject {
     /// Whatever prevents it; it is reported as what was found.
     fn fresh(&mut self) -> Result<Self::Store, Box<dyn Error>>;
 
-    /// Ends a store without warning, and opens what a restart finds: all that was synced, and of the rest as much as
-    /// happens to be there.
+    /// Ends a store without warning, and opens what a restart finds: everything that was synced, and any prefix of
+    /// the rest.
     ///
     /// # Errors
     /// Whatever prevents it; it is reported as what was found.
     fn crash(&mut self, store: Self::Store) -> Result<Self::Store, Box<dyn Error>>;
 
-    /// A fresh store whose buffers hold so many bytes, if that can be set.
+    /// A fresh store whose buffers hold this many bytes, if that can be set.
     ///
     /// # Errors
     /// Whatever prevents it; it is reported as what was found.
@@ -67,14 +67,14 @@ pub trait Subject {
         Ok(None)
     }
 
-    /// Makes the next sync of a store fail that has something to do. Gives back whether that is possible.
+    /// Makes the next sync of a store that has something to do fail. Returns whether that is possible.
     fn fail_next_sync(&mut self, store: &mut Self::Store) -> bool {
         let _ = store;
         false
     }
 }
 
-/// One thing that every store does.
+/// One requirement on every store.
 #[derive(Debug)]
 pub struct Rule<S: Subject> {
     name: &'static str,
@@ -103,23 +103,23 @@ impl fmt::Display for Violation {
 impl Error for Violation {}
 
 impl<S: Subject> Rule<S> {
-    /// What it says, in words joined by `_`.
+    /// The requirement, in words joined by `_`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Holds a store against it.
+    /// Checks a store against the rule.
     ///
     /// # Errors
-    /// The first thing that the store did otherwise.
+    /// The first deviation of the store.
     pub fn check(&self, subject: &mut S) -> Result<(), Violation> {
         let violation = |Breach { expected, found }| Violation { rule: self.name, expected, found };
         (self.check)(subject).map_err(violation)
     }
 }
 
-/// Every rule, the simple ones first: a store that breaks one often breaks some after it as well.
+/// Every rule, the simple ones first: a store that breaks one often breaks some later ones as well.
 ///
 /// ```
 /// use amiko_core::store::{Memory, conformance};
@@ -183,7 +183,7 @@ pub fn rules<S: Subject>() -> Vec<Rule<S>> {
     }
 }
 
-/// Holds a store against every rule.
+/// Checks a store against every rule.
 ///
 /// # Errors
 /// The first rule that it breaks.

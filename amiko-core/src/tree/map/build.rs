@@ -1,12 +1,12 @@
-//! New maps, in one go where their entries come in order.
+//! New maps, built in one pass if their entries come in order.
 //!
-//! Invariant: whatever the order of the entries, the map is the one that inserting each of them would have made.
+//! Invariant: whatever the order of the entries, the map equals the one that inserting each of them would give.
 
 use super::{Link, Map, Node, height};
 use std::sync::Arc;
 
-/// Collects the entries of a new map. As long as their keys come in order, which is how they are written, the tree is
-/// built at the end in one go instead of being balanced again and again.
+/// Collects the entries of a new map. As long as their keys come in order, as they are written, the tree is built
+/// once at the end instead of being rebalanced at each insertion.
 pub(super) struct Builder<K, V> {
     ordered: Vec<(K, V)>,
     map: Map<K, V>,
@@ -17,12 +17,12 @@ impl<K: Ord + Clone, V: Clone> Builder<K, V> {
         Self { ordered: Vec::new(), map: Map::new() }
     }
 
-    /// Whether the key is a new one.
+    /// Inserts an entry; returns whether its key is new.
     pub(super) fn insert(&mut self, key: K, value: V) -> bool {
         if self.map.is_empty() {
             if self.ordered.last().is_none_or(|(last, _)| *last < key) {
                 if self.ordered.is_empty() {
-                    // Most maps inside objects are small: this one isn't moved while it grows.
+                    // Most maps inside objects are small: this avoids reallocations while they grow.
                     self.ordered.reserve(8);
                 }
                 self.ordered.push((key, value));
@@ -45,7 +45,8 @@ impl<K, V> Map<K, V> {
     }
 }
 
-/// The tree of the next so many entries. Halves of equal size, give or take one, have heights that differ by at most one.
+/// The tree of the next `length` entries. Halves whose sizes differ by at most one have heights that differ by at
+/// most one.
 fn from_ordered<K, V>(entries: &mut impl Iterator<Item = (K, V)>, length: usize) -> Link<K, V> {
     if length == 0 {
         return None;

@@ -1,12 +1,12 @@
-//! What differs between two versions of a map.
+//! The differences between two versions of a map.
 //!
-//! Invariant: the cost follows the difference, as subtrees that both versions share are passed over.
+//! Invariant: the cost is proportional to the difference, as subtrees that both versions share are skipped.
 
 use super::{Link, Node};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// What is left to compare of one of two versions, first keys last.
+/// A part of one version that is still to be compared; a stack of them has the first keys on top.
 enum Part<'m, K, V> {
     Tree(&'m Arc<Node<K, V>>),
     Entry(&'m Node<K, V>),
@@ -19,7 +19,7 @@ impl<'m, K: Ord, V> Parts<'m, K, V> {
         Self(link.iter().map(Part::Tree).collect())
     }
 
-    /// Takes the subtree that is on top apart, if it is one.
+    /// Splits the topmost part, if it is a subtree.
     fn open(&mut self) -> bool {
         let Some(&Part::Tree(tree)) = self.0.last() else { return false };
         self.0.pop();
@@ -40,13 +40,13 @@ impl<'m, K: Ord, V> Parts<'m, K, V> {
 /// An entry of one version.
 type Entry<'m, K, V> = Option<(&'m K, &'m V)>;
 
-/// Calls `visit(old, new)` for each entry that differs, passing over the subtrees that both versions share.
+/// Calls `visit(old, new)` for each entry that differs, skipping the subtrees that both versions share.
 pub(super) fn compare<'m, K: Ord, V, E>(
     old: &'m Link<K, V>,
     new: &'m Link<K, V>,
     mut visit: impl FnMut(Entry<'m, K, V>, Entry<'m, K, V>) -> Result<(), E>,
 ) -> Result<(), E> {
-    // Most maps of an object that has changed haven't: nothing is allocated for them.
+    // Most maps of a changed object are unchanged: nothing is allocated for them.
     match (old, new) {
         (Some(old), Some(new)) if Arc::ptr_eq(old, new) => return Ok(()),
         (None, None) => return Ok(()),
@@ -61,7 +61,7 @@ pub(super) fn compare<'m, K: Ord, V, E>(
             new.0.pop();
             continue;
         }
-        // The higher tree is opened first, so that a shared subtree is met as a whole on both sides.
+        // The higher tree is split first, so that a shared subtree is met as a whole on both sides.
         if if old.height() > new.height() { old.open() } else { new.open() || old.open() } {
             continue;
         }
@@ -70,7 +70,7 @@ pub(super) fn compare<'m, K: Ord, V, E>(
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some(Part::Entry(left)), Some(Part::Entry(right))) => left.key.cmp(&right.key),
-            // Both tops are entries here: `open` took every tree apart.
+            // Both tops are entries here: `open` has split every tree.
             _ => continue,
         };
         let left = if order == Ordering::Greater { None } else { old.0.pop() };

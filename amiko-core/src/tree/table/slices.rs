@@ -1,7 +1,8 @@
-//! Writing the tables of a version while the next ones are made: in slices, without a pause that grows with the state.
+//! Writes the tables of one version while the next ones are made: in slices, without a pause that grows with the
+//! state.
 //!
-//! Invariant: a frozen table still has, or was given by the events since, every object of the version that it was frozen
-//! at and that isn't written yet.
+//! Invariant: for every object of the frozen version that isn't written yet, a frozen table has either the object
+//! itself or its old version, kept by a later event.
 
 use super::{Objects, TableUndo};
 use crate::serializable::{Hole, WriteError, Writer, write_key, write_value};
@@ -11,18 +12,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// A table that is lent to the engine, to be written in slices: for the code that the derive writes.
+/// A table that is lent to the engine for writing in slices: for the code that the derive writes.
 pub struct Sliced<'t>(pub(crate) &'t mut dyn Slices);
 
 /// A table that can be written in slices.
 pub(crate) trait Slices {
-    /// Begins: from now on this is table number `table` of a snapshot, as it is now.
+    /// Begins: freezes the table's present version as table number `table` of a snapshot.
     fn freeze(&mut self, table: usize);
 
-    /// Writes the next entries, some `length` bytes of them. Gives back whether they were the last ones.
+    /// Writes the next entries, about `length` bytes of them. Returns whether they were the last ones.
     fn write_slice(&mut self, hole: Hole, out: &mut Writer, length: usize) -> Result<bool, WriteError>;
 
-    /// Gives up.
+    /// Abandons the snapshot.
     fn thaw(&mut self);
 }
 
@@ -31,14 +32,15 @@ fn write_entry<T: Keyed>(key: &T::Key, object: &T, out: &mut Writer) -> Result<(
     write_value(object, out)
 }
 
-/// What a table keeps for a snapshot.
+/// The table's state for a snapshot.
 pub(crate) struct Frozen<T: Keyed> {
     table: usize,
-    /// The last key that was written, or passed over.
+    /// The last key that was written or skipped.
     last: Option<T::Key>,
     /// Whether an entry was written.
     begun: bool,
-    /// What events have touched since, and isn't written: as it was; none if it wasn't there.
+    /// The old versions of objects that events have touched since and that aren't written yet; none if the object
+    /// didn't exist.
     old: BTreeMap<T::Key, Option<Arc<T>>>,
 }
 
@@ -51,7 +53,8 @@ impl<T: Keyed> Frozen<T> {
         self.table
     }
 
-    /// Keeps what an event has touched, if the snapshot still needs it. Of several versions the first one counts.
+    /// Keeps the objects that an event has touched, if the snapshot still needs them. Of several versions the first
+    /// one counts.
     pub(crate) fn keep(&mut self, undo: &TableUndo<T>) {
         for (key, old) in undo.first_touches() {
             if self.last.as_ref().is_none_or(|last| key > last) {
@@ -60,7 +63,7 @@ impl<T: Keyed> Frozen<T> {
         }
     }
 
-    /// Writes the next entries. Gives back whether they were the last ones.
+    /// Writes the next entries. Returns whether they were the last ones.
     pub(crate) fn write(
         &mut self,
         order: &BTreeSet<T::Key>,
@@ -85,7 +88,7 @@ impl<T: Keyed> Frozen<T> {
                 (None, Some(_)) => Ordering::Greater,
                 (Some(present), Some(old)) => (*present).cmp(old),
             };
-            // What was touched is as it was; what wasn't, still is.
+            // Touched objects are taken from the old versions; untouched ones are unchanged.
             if order == Ordering::Less {
                 let Some(key) = present.next() else { break };
                 if let Some(object) = objects.get(key) {
