@@ -91,6 +91,8 @@ pub struct World<P: Protocol> {
     /// The last dials of each node to each address, and who has dialled too often.
     dials: BTreeMap<(NodeIndex, String), VecDeque<Time>>,
     storm: Option<(NodeIndex, String)>,
+    /// Dials that nobody has answered yet.
+    unanswered: Vec<(NodeIndex, SocketId, String)>,
     /// Why nothing came of what was heard last, if nothing did.
     refused: Option<String>,
     faults: Option<Faults>,
@@ -132,6 +134,7 @@ impl<P: Protocol> World<P> {
             given_up: 0,
             dials: BTreeMap::new(),
             storm: None,
+            unanswered: Vec::new(),
             refused: None,
             faults: None,
             next_faults: BTreeMap::new(),

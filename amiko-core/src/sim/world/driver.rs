@@ -46,6 +46,12 @@ impl<P: Protocol> World<P> {
         let now = self.moment();
         let conversations = self.hosts.iter_mut().filter_map(|host| host.conversations.as_mut());
         conversations.for_each(|conversations| conversations.hurry(now));
+        // TCP asks again and again, and the last time somebody was there.
+        for (node, socket, address) in std::mem::take(&mut self.unanswered) {
+            if self.dial(node, socket, &address) {
+                self.drive(node);
+            }
+        }
     }
 
     /// A socket of a node is gone.
@@ -130,6 +136,7 @@ impl<P: Protocol> World<P> {
         let found = reach(addresses, &self.host(node).address, address);
         let open = found.is_none_or(|(peer, _)| self.network.is_open(node, peer) && !self.host(peer).silent);
         if !open {
+            self.unanswered.push((node, socket, address.to_owned()));
             return false;
         }
         let accepted = found.and_then(|(peer, key)| Some((peer, self.accept(peer, node, key)?)));

@@ -97,6 +97,7 @@ impl<P: Protocol> World<P> {
         self.changed.insert(node);
         self.host_mut(node).conversations = None;
         self.host_mut(node).sockets.clear();
+        self.unanswered.retain(|(dialler, ..)| *dialler != node);
         for (socket, side) in self.network.sockets_of(node) {
             self.hang_up(socket, side);
         }
