@@ -109,6 +109,9 @@ pub struct World<P: Protocol> {
     trace: Option<Trace>,
 }
 
+/// How long a peer may be silent. Days pass in a world, and each question takes a line.
+const SILENCE: Duration = Duration::from_secs(600);
+
 /// What happens next; of two things at one time the one that stands first here.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Next {
@@ -130,7 +133,7 @@ impl<P: Protocol> World<P> {
             now: Time::from_secs(1_800_000_000),
             random: Random::new(seed),
             settings: Settings { check_records: true, ..Settings::default() },
-            conversation: ConversationSettings::default(),
+            conversation: ConversationSettings { silence: SILENCE, ..ConversationSettings::default() },
             given_up: 0,
             dials: BTreeMap::new(),
             storm: None,
@@ -155,7 +158,8 @@ impl<P: Protocol> World<P> {
         self.settings = settings;
     }
 
-    /// How nodes that are started from now on talk to each other.
+    /// How nodes that are started from now on talk to each other. By default as in production, but that a peer may be silent for
+    /// ten minutes: days pass in a world, and asking takes lines.
     pub fn set_conversation(&mut self, settings: ConversationSettings) {
         self.conversation = settings;
     }
