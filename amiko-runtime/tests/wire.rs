@@ -86,7 +86,7 @@ fn a_line_without_an_end_closes_the_socket() {
         let mut raw = Raw::dial(node.address).await;
         raw.send_bytes(&[b' '; 100_000]).await;
         raw.expect_end().await;
-        node.logged("lost before its hello: expected a line of at most 65536 bytes").await;
+        node.logged("lost before its hello: protocol error: expected a line of at most 65536 bytes").await;
     });
 }
 

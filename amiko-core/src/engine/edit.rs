@@ -68,7 +68,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// in memory.
     ///
     /// ```
-    /// # use amiko_core::{engine::Settings, prelude::*, store::Memory};
+    /// # use amiko_core::{Version, engine::Settings, prelude::*, store::Memory};
     /// # #[derive(Clone, Default, Serializable, Node)]
     /// # #[amiko(machine)]
     /// # struct Counter { value: u64 }
@@ -85,7 +85,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// # let mut engine = Engine::<Counter, _>::open(Memory::new(), Settings::default())?;
     /// let edited = engine.document()?.replace(r#""value":0"#, r#""value":7"#);
     /// let patch = r#"[{"op":"replace","path":"/state/value","value":7}]"#;
-    /// assert_eq!(engine.edit(&edited, Time::from_secs(1), |found| found == patch)?, Some(1));
+    /// assert_eq!(engine.edit(&edited, Time::from_secs(1), |found| found == patch)?, Some(Version(1)));
     /// engine.sync()?;
     /// assert_eq!(engine.node().value, 7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -66,7 +66,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// let disk = std::thread::spawn(|| work.run());
     /// engine.send(&counter, Add { amount: 8 }, now)?; // meanwhile; it is for the next sync
     /// engine.end_sync(disk.join().map_err(|_| "the thread panicked")?)?;
-    /// assert_eq!((engine.version(), engine.durable()), (2, 1));
+    /// assert!(engine.version() == 2 && engine.durable() == 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

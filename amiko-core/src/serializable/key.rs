@@ -102,7 +102,7 @@ pub(crate) fn by<K: Key>() -> String {
 /// ```
 /// use amiko_core::IntoKey;
 ///
-/// A literal is a key of any integer width.
+/// // A literal is a key of any integer width.
 /// let number: u64 = 7.into_key();
 /// let text: String = "alice".into_key();
 /// assert_eq!((number, text.as_str()), (7, "alice"));
