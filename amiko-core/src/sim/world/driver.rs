@@ -92,7 +92,10 @@ impl<P: Protocol> World<P> {
         let mut dialled = false;
         while let Some(action) = self.host_mut(node).conversations.as_mut().and_then(|found| found.poll_action()) {
             match action {
-                Action::Dial { socket, address } => dialled |= self.dial(node, socket, &address),
+                Action::Dial { socket, address } => {
+                    self.count_dial(node, &address);
+                    dialled |= self.dial(node, socket, &address);
+                }
                 Action::Close { socket, last } => {
                     if let Some(&(number, side)) = self.host(node).sockets.get(&socket) {
                         self.say_all(number, side, &last);
@@ -130,7 +133,6 @@ impl<P: Protocol> World<P> {
 
     /// Dials, or not. Whether that is known at once: where nothing comes through, nobody says so.
     fn dial(&mut self, node: NodeIndex, socket: SocketId, address: &str) -> bool {
-        self.count_dial(node, address);
         let now = self.moment();
         let addresses = self.hosts.iter().map(|host| host.address.as_str());
         let found = reach(addresses, &self.host(node).address, address);
@@ -181,6 +183,7 @@ impl<P: Protocol> World<P> {
 
     /// A node closes a socket.
     fn close(&mut self, node: NodeIndex, socket: SocketId) {
+        self.unanswered.retain(|(dialler, dialling, _)| (*dialler, *dialling) != (node, socket));
         if let Some((number, side)) = self.host_mut(node).sockets.remove(&socket) {
             self.hang_up(number, side);
         }
