@@ -9,7 +9,7 @@ mod puppets;
 mod topology;
 mod users;
 
-use amiko_core::conversation::{ConversationSettings, Dialect};
+use amiko_core::conversation::ConversationSettings;
 use amiko_core::prelude::*;
 use amiko_core::sim::{Failed, Faults, Random, Summary, Swarm, World};
 use amiko_examples::payment::PaymentProtocol;
@@ -35,9 +35,9 @@ const SELDOM: Duration = secs(3_600);
 /// More events than any of these worlds needs: one that has more goes round in circles.
 const MANY: u64 = 200_000;
 
-/// How the nodes of a world talk: both dialects, batches of any size, and peers that are asked often or seldom whether they are
+/// How the nodes of a world talk: batches of any size, and peers that are asked often or seldom whether they are
 /// there. Often costs many lines in the hours in which nothing happens, so it is rare.
-fn conversation(random: &mut Random, puppets: bool) -> ConversationSettings {
+fn conversation(random: &mut Random) -> ConversationSettings {
     let mut settings = ConversationSettings::default();
     settings.silence = match random.below(16) {
         0 => secs(30),
@@ -45,10 +45,6 @@ fn conversation(random: &mut Random, puppets: bool) -> ConversationSettings {
         _ => SELDOM,
     };
     settings.batch = [1, 300, 64 << 10][random.below(3) as usize];
-    // Puppets wait to be told where their neighbour stands.
-    if !puppets && random.below(4) == 0 {
-        settings.dialect = Dialect::ByIndex;
-    }
     settings
 }
 
@@ -60,7 +56,7 @@ fn scenario(world: &mut Payments, puppets: bool) -> Result<Outcomes, String> {
     }
     // One world in eight is a good one: there the payments succeed.
     let faults = if world.random().below(8) == 0 { Faults::none() } else { Faults::draw(world.random()) };
-    let settings = conversation(world.random(), puppets);
+    let settings = conversation(world.random());
     world.set_conversation(settings);
     topology.build(world);
     let mut books = Books::open(world, &topology);

@@ -159,7 +159,7 @@ impl<P: Protocol> World<P> {
 
     fn count_dial(&mut self, node: NodeIndex, address: &str) {
         /// Pauses double, and begin anew when a conversation was good: so many dials in so short a time are none of these.
-        const STORM: (usize, Duration) = (150, Duration::from_secs(10));
+        const STORM: (usize, Duration) = (400, Duration::from_secs(10));
         let dials = self.dials.entry((node, address.to_owned())).or_default();
         dials.push_back(self.now);
         if dials.len() > STORM.0
