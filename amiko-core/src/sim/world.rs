@@ -7,6 +7,7 @@ mod disturbances;
 mod driver;
 mod processes;
 mod puppets;
+mod watching;
 
 use super::clock::Clock;
 use super::faults::Faults;

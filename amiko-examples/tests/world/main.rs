@@ -9,7 +9,7 @@ mod puppets;
 mod topology;
 mod users;
 
-use amiko_core::conversation::ConversationSettings;
+use amiko_core::conversation::{ConversationSettings, Dialect};
 use amiko_core::prelude::*;
 use amiko_core::sim::{Failed, Faults, Random, Summary, Swarm, World};
 use amiko_examples::payment::PaymentProtocol;
@@ -35,9 +35,9 @@ const SELDOM: Duration = secs(3_600);
 /// More events than any of these worlds needs: one that has more goes round in circles.
 const MANY: u64 = 200_000;
 
-/// How the nodes of a world talk: batches of any size, and peers that are asked often or seldom whether they are
-/// there. Often costs many lines in the hours in which nothing happens, so it is rare.
-fn conversation(random: &mut Random) -> ConversationSettings {
+/// How the nodes of a world talk: both dialects, batches of any size, and peers that are asked often or seldom whether
+/// they are there. Often costs many lines in the hours in which nothing happens, so it is rare.
+fn conversation(random: &mut Random, puppets: bool) -> ConversationSettings {
     let mut settings = ConversationSettings::default();
     settings.silence = match random.below(16) {
         0 => secs(30),
@@ -45,6 +45,10 @@ fn conversation(random: &mut Random) -> ConversationSettings {
         _ => SELDOM,
     };
     settings.batch = [1, 300, 64 << 10][random.below(3) as usize];
+    // Puppets wait to be told where their neighbour stands.
+    if !puppets && random.below(4) == 0 {
+        settings.dialect = Dialect::ByIndex;
+    }
     settings
 }
 
@@ -56,7 +60,8 @@ fn scenario(world: &mut Payments, puppets: bool) -> Result<Outcomes, String> {
     }
     // One world in eight is a good one: there the payments succeed.
     let faults = if world.random().below(8) == 0 { Faults::none() } else { Faults::draw(world.random()) };
-    let settings = conversation(world.random());
+    let settings = conversation(world.random(), puppets);
+    let by_index = settings.dialect == Dialect::ByIndex;
     world.set_conversation(settings);
     topology.build(world);
     let mut books = Books::open(world, &topology);
@@ -77,6 +82,9 @@ fn scenario(world: &mut Payments, puppets: bool) -> Result<Outcomes, String> {
         }
     }
     world.stop_faults();
+    if by_index {
+        restart_all(world)?;
+    }
     let end = world.now() + LONG;
     while !books::at_rest(world, &topology) {
         if !world.step(end) {
@@ -91,6 +99,15 @@ fn scenario(world: &mut Payments, puppets: bool) -> Result<Outcomes, String> {
     }
     stays_quiet(world)?;
     books.close(world, &topology)
+}
+
+/// By index alone nobody who owes nothing sees that the other end is gone, as after a fault that tells nobody. A restart shows
+/// it, and has to lose nothing either.
+fn restart_all(world: &mut Payments) -> Result<(), String> {
+    (0..world.len()).try_for_each(|node| {
+        world.kill(node);
+        world.restart(node).map_err(|error| format!("node {node} doesn't start: {error}"))
+    })
 }
 
 /// Nobody dials another without a pause.

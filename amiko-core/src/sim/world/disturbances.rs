@@ -109,7 +109,7 @@ impl<P: Protocol> World<P> {
             }
             Remedy::Open(from, to) => {
                 self.unclog(from, to);
-                self.hurry();
+                self.answer_dials();
             }
             Remedy::Speak(node) => self.silence(node, false),
             Remedy::FastDisk(node) => self.slow_disk(node, Duration::ZERO),

@@ -2,20 +2,14 @@
 //!
 //! Invariant: what is said, to whom and when is the conversations' to decide; this only obeys, and knows lines by their ends.
 
+use super::World;
 use super::processes::with_sources;
-use super::{Heard, World};
-use crate::conversation::{
-    About, Action, DialError, Disconnect, Event, Frame, Moment, Progress, Protocol, PublicKey, SocketId, parse, reach,
-    read_message, unwrap,
-};
-use crate::serializable::Json;
+use crate::conversation::{Action, DialError, Disconnect, Moment, Progress, Protocol, PublicKey, SocketId, reach};
 use crate::sim::network::{Packet, Piece, Sent, Side, SocketNumber};
-use crate::sim::trace::{Happening, class};
+use crate::sim::trace::Happening;
 use crate::sim::{FaultKind, NodeIndex};
 use crate::time::Time;
-use crate::tree::Id;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 impl<P: Protocol> World<P> {
@@ -46,7 +40,11 @@ impl<P: Protocol> World<P> {
         let now = self.moment();
         let conversations = self.hosts.iter_mut().filter_map(|host| host.conversations.as_mut());
         conversations.for_each(|conversations| conversations.hurry(now));
-        // TCP asks again and again, and the last time somebody was there.
+        self.answer_dials();
+    }
+
+    /// A way is open again. TCP asks again and again, so whoever is still dialling is answered now.
+    pub(super) fn answer_dials(&mut self) {
         for (node, socket, address) in std::mem::take(&mut self.unanswered) {
             if self.dial(node, socket, &address) {
                 self.drive(node);
@@ -122,15 +120,6 @@ impl<P: Protocol> World<P> {
         dialled
     }
 
-    fn happened(&mut self, event: &Event) {
-        if let Event::Disconnected { reason: Disconnect::Protocol(_) | Disconnect::Silent { .. }, .. } = event {
-            self.given_up += 1;
-        }
-        if let Event::Disconnected { .. } | Event::Refused { .. } | Event::Rejected { .. } = event {
-            self.refused = Some(event.to_string());
-        }
-    }
-
     /// Dials, or not. Whether that is known at once: where nothing comes through, nobody says so.
     fn dial(&mut self, node: NodeIndex, socket: SocketId, address: &str) -> bool {
         let now = self.moment();
@@ -155,19 +144,6 @@ impl<P: Protocol> World<P> {
             conversations.handle_dialled(socket, outcome, now);
         }
         true
-    }
-
-    fn count_dial(&mut self, node: NodeIndex, address: &str) {
-        /// Pauses double, and begin anew when a conversation was good: so many dials in so short a time are none of these.
-        const STORM: (usize, Duration) = (400, Duration::from_secs(10));
-        let dials = self.dials.entry((node, address.to_owned())).or_default();
-        dials.push_back(self.now);
-        if dials.len() > STORM.0
-            && let Some(first) = dials.pop_front()
-            && self.now - first < STORM.1
-        {
-            self.storm = Some((node, address.to_owned()));
-        }
     }
 
     /// A node accepts a socket of another one, if it is there and no puppet.
@@ -264,35 +240,6 @@ impl<P: Protocol> World<P> {
         if let (Some(all), Some(mut heard)) = (&mut self.heard, heard) {
             heard.acted &= self.refused.is_none();
             all.push(heard);
-        }
-    }
-
-    /// The message in a line that a node is about to hear.
-    fn understand(&self, node: NodeIndex, from: NodeIndex, id: SocketId, line: &[u8]) -> Option<Heard<P::Node>> {
-        let (host, depth) = (self.host(node), self.conversation.depth);
-        let connection = Id::new(host.conversations.as_ref()?.connection(id)?);
-        let Ok(Frame::Message { index, message }) = parse(std::str::from_utf8(line).ok()?.trim_end(), depth) else {
-            return None;
-        };
-        let received = host.engine.as_ref()?.connection(&connection)?.received;
-        let (index, message) = (unwrap(index, received), Arc::new(read_message(message, depth).ok()?));
-        Some(Heard { from, to: node, connection, index, message, acted: index == received })
-    }
-
-    /// What a line is called in a trace, and the message in it.
-    fn name(&self, piece: &Piece) -> (String, Option<Json>) {
-        let Piece::Line(line) = piece else { return ("closed".into(), None) };
-        let json = |message: &str| Json::parse(message).ok();
-        match parse(std::str::from_utf8(line).unwrap_or_default().trim_end(), self.conversation.depth) {
-            Ok(Frame::Hello { message }) => (format!("hello {}", class(json(message).as_ref())), json(message)),
-            Ok(Frame::Message { index, message }) => {
-                (format!("{index} {}", class(json(message).as_ref())), json(message))
-            }
-            Ok(Frame::Received { index }) => (format!("received {index}"), None),
-            Ok(Frame::ResumePoint { about: About::Resume, standing }) => (format!("resume ({standing})"), None),
-            Ok(Frame::ResumePoint { about: About::Ping, .. }) => ("ping".into(), None),
-            Ok(Frame::ResumePoint { about: About::Pong, .. }) => ("pong".into(), None),
-            Err(error) => (format!("not a line: {error}"), None),
         }
     }
 }
