@@ -45,9 +45,9 @@ fn a_peer_that_floods_the_node_doesnt_keep_out_another() {
         }
         // The first one is rejected, so the flood has come.
         node.logged("poison").await;
-        sleep(Duration::from_millis(50)).await;
+        turns().await;
         quiet.say(0, FLOOD).await;
-        sleep(Duration::from_millis(50)).await;
+        turns().await;
         node.disk.let_go();
         let mut before = 0;
         while *node.notices.recv().await.unwrap() != FLOOD {
@@ -75,9 +75,9 @@ fn callers_that_flood_the_node_dont_keep_out_a_peer() {
             let handle = node.handle.clone();
             callers.spawn_local(async move { drop(handle.command(say("x", number)).await.unwrap()) });
         }
-        sleep(Duration::from_millis(20)).await;
+        turns().await;
         raw.say(1, 8).await;
-        sleep(Duration::from_millis(20)).await;
+        turns().await;
         node.disk.let_go();
         node.noticed(1).await;
         let mut before = 0;

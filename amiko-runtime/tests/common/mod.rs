@@ -470,9 +470,7 @@ impl Raw {
 
     /// Whether the node has said nothing, though it had its turns.
     pub(crate) async fn nothing_yet(&mut self) -> bool {
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
+        turns().await;
         tokio::select! {
             biased;
             _ = self.stream.fill_buf() => false,
@@ -505,6 +503,13 @@ pub(crate) fn said(index: u64, number: u64) -> String {
 
 pub(crate) fn answer(index: u64, number: u64) -> String {
     format!(r#"{{"index":{},"message":{{"_class":"Answer","number":{number}}}}}"#, index % 65536)
+}
+
+/// Lets everybody else have their turns: what is on loopback is read by whoever waits for it.
+pub(crate) async fn turns() {
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Runs a test, for as long as it may take.
