@@ -34,11 +34,11 @@ fn exact<T: Serialize + DeserializeOwned + 'static>(value: &T) -> Result<Grown, 
 }
 
 /// How often a value is read back: once; or, if a container may be a hash whose order came out the same by chance,
-/// until that is less likely than one in a million.
+/// until that is less likely than one in 10^12: a process that writes for years writes many such containers.
 fn times_to_look(shortest: Option<usize>) -> u32 {
     let orders = shortest.map_or(f64::MAX, |length| (2..=length.min(20)).map(|factor| factor as f64).product::<f64>());
     let (mut chance, mut times) = (1.0, 0);
-    while times == 0 || chance > 1e-6 && shortest.is_some() {
+    while times == 0 || chance > 1e-12 && shortest.is_some() {
         chance /= orders;
         times += 1;
     }
