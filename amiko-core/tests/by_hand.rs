@@ -58,7 +58,9 @@ fn now() -> Time {
 }
 
 fn open(path: &Path) -> Engine<Bank> {
-    let settings = DirectorySettings::default().segment_chunk(1).retention(Retention::Forever);
+    let mut settings = DirectorySettings::default();
+    settings.segment_chunk = 1;
+    settings.retention = Retention::Forever;
     Engine::open(Directory::open_with(path, settings).unwrap(), Settings::default()).unwrap()
 }
 

@@ -404,7 +404,12 @@ fn the_buffer_of_the_store_may_be_full() {
 }
 
 fn kept(path: &Path) -> Directory {
-    Directory::open_with(path, DirectorySettings::default().retention(Retention::Forever)).unwrap()
+    Directory::open_with(path, {
+        let mut settings = DirectorySettings::default();
+        settings.retention = Retention::Forever;
+        settings
+    })
+    .unwrap()
 }
 
 /// A directory with every snapshot, and the document of every version.

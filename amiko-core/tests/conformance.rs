@@ -43,7 +43,12 @@ impl Subject for Simulated {
 
     fn limited(&mut self, bytes: u64) -> Result<Option<Store>, Box<dyn Error>> {
         self.disk = SimVfs::new();
-        self.open(self.settings.clone().buffer_limit(bytes)).map(Some)
+        self.open({
+            let mut settings = self.settings.clone();
+            settings.buffer_limit = bytes;
+            settings
+        })
+        .map(Some)
     }
 
     fn fail_next_sync(&mut self, _: &mut Store) -> bool {
@@ -55,7 +60,8 @@ impl Subject for Simulated {
 #[test]
 fn a_directory_on_the_simulated_disk_conforms() {
     for seed in 0..20 {
-        let settings = DirectorySettings::default().segment_chunk(256);
+        let mut settings = DirectorySettings::default();
+        settings.segment_chunk = 256;
         let mut subject = Simulated { disk: SimVfs::new(), random: Random::new(seed), settings };
         check_all(&mut subject).unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
     }

@@ -127,7 +127,9 @@ fn settings() -> Settings {
 }
 
 fn open(path: &Path) -> Engine<Things> {
-    let store = DirectorySettings::default().segment_chunk(1_024).retention(Retention::Forever);
+    let mut store = DirectorySettings::default();
+    store.segment_chunk = 1_024;
+    store.retention = Retention::Forever;
     Engine::open(Directory::open_with(path, store).unwrap(), settings()).unwrap()
 }
 

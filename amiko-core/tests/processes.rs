@@ -141,7 +141,8 @@ impl Plan {
     }
 
     fn open(&self) -> Result<Engine<Ledger>, Box<dyn Error>> {
-        let settings = DirectorySettings::default().segment_chunk(self.segment_chunk);
+        let mut settings = DirectorySettings::default();
+        settings.segment_chunk = self.segment_chunk;
         let store = Directory::open_with(&self.directory, settings)?;
         let mut settings = Settings::default();
         settings.snapshot_ratio = 1;

@@ -530,7 +530,12 @@ mod never {
     #[test]
     fn buffer_full_says_reopen() {
         let d = tempfile::tempdir().unwrap();
-        let st = Directory::open_with(d.path(), DirectorySettings::default().buffer_limit(1000)).unwrap();
+        let st = Directory::open_with(d.path(), {
+            let mut settings = DirectorySettings::default();
+            settings.buffer_limit = 1000;
+            settings
+        })
+        .unwrap();
         let mut e = Engine::<World, _>::open_with(st, settings(), three_things).unwrap();
         let err = (0..10).find_map(|i| at(&mut e, 1, [set(i), log("x")]).err()).unwrap();
         assert!(!err.to_string().contains("reopen"), "{err}: {:?}", err);

@@ -99,8 +99,13 @@ fn a_dry_run_is_rejected_like_the_command() {
 fn lived(path: &Path, retention: Retention) -> Vec<String> {
     let mut often = settings();
     (often.snapshot_minimum, often.snapshot_ratio) = (600, 0);
-    let store =
-        Directory::open_with(path, DirectorySettings::default().segment_chunk(512).retention(retention)).unwrap();
+    let store = Directory::open_with(path, {
+        let mut settings = DirectorySettings::default();
+        settings.segment_chunk = 512;
+        settings.retention = retention;
+        settings
+    })
+    .unwrap();
     let mut engine = Engine::<World>::open_with(store, often, three_things).unwrap();
     let mut documents = vec![engine.document().unwrap()];
     for value in 1..=8 {

@@ -241,19 +241,6 @@ impl Links {
         wait
     }
 
-    /// Dials everything that waits for it soon, because it may succeed now.
-    #[cfg(feature = "sim")]
-    pub(super) fn hurry(&mut self, now: Moment) {
-        let waiting = self.dials.iter().filter(|(_, dial)| matches!(dial.attempt, Attempt::At(at) if at > now));
-        let waiting: BTreeSet<String> = waiting.map(|(connection, _)| connection.clone()).collect();
-        for connection in waiting {
-            if let Some(dial) = self.dials.get_mut(&connection) {
-                dial.failures = 1;
-            }
-            self.redial(&connection, now);
-        }
-    }
-
     /// Whether a successful dial is the pending one: its connection, and its address. It is no longer under way.
     pub(super) fn dialled(&mut self, socket: SocketId) -> Option<(String, String)> {
         let connection = self.dialling.remove(&socket)?;

@@ -278,10 +278,4 @@ impl Conversations {
     pub(crate) fn connection(&self, socket: SocketId) -> Option<&str> {
         self.links.connection(socket)
     }
-
-    /// Dials everything that waits for it soon: for simulations whose network was healed.
-    #[cfg(feature = "sim")]
-    pub(crate) fn hurry(&mut self, now: Moment) {
-        self.links.hurry(now);
-    }
 }

@@ -37,7 +37,8 @@ use crate::time::Time;
 ///
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path();
-/// let settings = DirectorySettings::default().retention(Retention::Forever);
+/// let mut settings = DirectorySettings::default();
+/// settings.retention = Retention::Forever;
 /// let mut engine = Engine::<Counter>::open(Directory::open_with(path, settings)?, Settings::default())?;
 /// for amount in [7, 10] {
 ///     engine.send(&Id::new(()), Add { amount }, Time::from_secs(1))?;

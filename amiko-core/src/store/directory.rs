@@ -19,6 +19,12 @@ use super::{Recovered, Recovery, Store, Usage, checks, format, recovery};
 use crate::time::Time;
 
 /// Disk and memory settings of a [`Directory`].
+///
+/// ```
+/// use amiko_core::store::{DirectorySettings, Retention};
+/// let mut settings = DirectorySettings::default();
+/// settings.retention = Retention::Forever;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DirectorySettings {
@@ -34,29 +40,6 @@ pub struct DirectorySettings {
 impl Default for DirectorySettings {
     fn default() -> Self {
         Self { segment_chunk: 1 << 20, buffer_limit: checks::BUFFER_LIMIT, retention: Retention::Count(0) }
-    }
-}
-
-impl DirectorySettings {
-    /// Sets [`segment_chunk`](Self::segment_chunk), in bytes.
-    #[must_use]
-    pub fn segment_chunk(mut self, bytes: u64) -> Self {
-        self.segment_chunk = bytes;
-        self
-    }
-
-    /// Sets [`buffer_limit`](Self::buffer_limit), in bytes.
-    #[must_use]
-    pub fn buffer_limit(mut self, bytes: u64) -> Self {
-        self.buffer_limit = bytes;
-        self
-    }
-
-    /// Sets [`retention`](Self::retention).
-    #[must_use]
-    pub fn retention(mut self, retention: Retention) -> Self {
-        self.retention = retention;
-        self
     }
 }
 

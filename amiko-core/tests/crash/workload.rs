@@ -146,7 +146,15 @@ impl Step {
 }
 
 fn open_store(disk: &SimVfs) -> Result<Store, OpenError> {
-    Directory::open_with_vfs("store", DirectorySettings::default().segment_chunk(256), disk.clone())
+    Directory::open_with_vfs(
+        "store",
+        {
+            let mut settings = DirectorySettings::default();
+            settings.segment_chunk = 256;
+            settings
+        },
+        disk.clone(),
+    )
 }
 
 /// `compacting`: with a snapshot every few syncs, else with none but the first.

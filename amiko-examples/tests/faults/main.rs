@@ -81,7 +81,8 @@ type Ready = tokio::sync::oneshot::Sender<(Payments, SocketAddr)>;
 
 /// Runs a node to its end.
 async fn serve(directory: &Path, settings: NetSettings, transport: impl Transport, ready: Ready) -> End {
-    let store = DirectorySettings::default().retention(Retention::Forever);
+    let mut store = DirectorySettings::default();
+    store.retention = Retention::Forever;
     let engine = Engine::open(Directory::open_with(directory, store).unwrap(), Settings::default()).unwrap();
     let runtime = Runtime::bind_with(engine, PaymentProtocol, settings, transport).await.unwrap();
     ready.send((runtime.handle(), runtime.local_addr().unwrap())).ok().unwrap();

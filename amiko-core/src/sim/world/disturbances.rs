@@ -59,7 +59,7 @@ impl<P: Protocol> World<P> {
             // A disk that was read before it failed is read again: nothing fails any more.
             self.restart(node).ok();
         }
-        self.hurry();
+        self.answer_dials();
     }
 
     /// Limits the faults by chance and the random actions of a scenario: used to find the shortest prefix of a run
@@ -264,11 +264,12 @@ impl<P: Protocol> World<P> {
         self.swallow(other, one);
     }
 
-    /// Lets two nodes reach each other again, whatever was between them; whoever waits for a dial tries soon.
+    /// Lets two nodes reach each other again, whatever was between them. Whoever was told that a dial failed waits before the
+    /// next one, as in life.
     pub fn heal(&mut self, one: NodeIndex, other: NodeIndex) {
         self.unclog(one, other);
         self.unclog(other, one);
-        self.hurry();
+        self.answer_dials();
     }
 
     /// Loses what one node says to another, until [`World::heal`]. Nobody is told.

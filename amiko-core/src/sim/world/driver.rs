@@ -35,14 +35,6 @@ impl<P: Protocol> World<P> {
         self.drive(node);
     }
 
-    /// Has everybody who waits for a dial try soon.
-    pub(super) fn hurry(&mut self) {
-        let now = self.moment();
-        let conversations = self.hosts.iter_mut().filter_map(|host| host.conversations.as_mut());
-        conversations.for_each(|conversations| conversations.hurry(now));
-        self.answer_dials();
-    }
-
     /// A way is open again. TCP asks again and again, so whoever is still dialling is answered now.
     pub(super) fn answer_dials(&mut self) {
         for (node, socket, address) in std::mem::take(&mut self.unanswered) {

@@ -54,7 +54,7 @@ impl Error for StartError {
 
 /// The store of a node, as it is on its disk.
 pub(super) fn open(disk: &SimVfs) -> Result<Directory<SimVfs>, StartError> {
-    let settings = DirectorySettings::default().segment_chunk(CHUNK);
+    let settings = DirectorySettings { segment_chunk: CHUNK, ..DirectorySettings::default() };
     Directory::open_with_vfs("state", settings, disk.clone()).map_err(StartError::Directory)
 }
 

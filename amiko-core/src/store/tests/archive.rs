@@ -186,7 +186,8 @@ fn a_newer_snapshot_may_take_the_place_of_what_is_read() {
 #[test]
 fn a_journal_that_grows_while_it_is_read_is_not_damaged() {
     let folder = folder();
-    let mut writer = Directory::open_with(folder.path(), settings().segment_chunk(1 << 20)).unwrap();
+    let mut writer =
+        Directory::open_with(folder.path(), DirectorySettings { segment_chunk: 1 << 20, ..settings() }).unwrap();
     recover(&mut writer);
     commit(&mut writer, 1..=2);
     let mut last = 2;

@@ -58,7 +58,7 @@ impl Subject for OnDisk {
     }
 
     fn limited(&mut self, bytes: u64) -> Result<Option<Directory<OsVfs>>, Box<dyn Error>> {
-        self.open(settings().buffer_limit(bytes)).map(Some)
+        self.open(DirectorySettings { buffer_limit: bytes, ..settings() }).map(Some)
     }
 }
 
@@ -104,7 +104,7 @@ impl Subject for OnSimulatedDisks {
     }
 
     fn limited(&mut self, bytes: u64) -> Result<Option<Directory<Disk>>, Box<dyn Error>> {
-        self.open(self.settings.clone().buffer_limit(bytes)).map(Some)
+        self.open(DirectorySettings { buffer_limit: bytes, ..self.settings.clone() }).map(Some)
     }
 
     fn fail_next_sync(&mut self, store: &mut Directory<Disk>) -> bool {
@@ -129,7 +129,7 @@ fn a_directory_on_a_simulated_disk_conforms() {
     let retentions = [Retention::Count(0), Retention::Count(1), Retention::Forever, Retention::Age(Duration::ZERO)];
     for seed in 0..12 {
         for process_only in [false, true] {
-            let settings = settings().retention(retentions[seed as usize % 4]);
+            let settings = DirectorySettings { retention: retentions[seed as usize % 4], ..settings() };
             let mut subject = OnSimulatedDisks { disks: Vec::new(), random: Random(seed), process_only, settings };
             check_all(&mut subject).unwrap_or_else(|violation| panic!("seed {seed}, {process_only}: {violation}"));
         }

@@ -36,7 +36,7 @@ fn files_are_json() {
 #[test]
 fn format_stays_the_same() {
     let folder = folder();
-    let mut store = Directory::open_with(folder.path(), settings().segment_chunk(1)).unwrap();
+    let mut store = Directory::open_with(folder.path(), DirectorySettings { segment_chunk: 1, ..settings() }).unwrap();
     recover(&mut store);
     store.append(1, r#"{"seq":1,"a":1}"#).unwrap();
     store.append(2, r#"{"seq":2,"a":1}"#).unwrap();

@@ -39,7 +39,7 @@ impl Kept {
     }
 
     fn open(&self) -> Directory {
-        Directory::open_with(self.0.path(), settings().retention(Retention::Forever)).unwrap()
+        Directory::open_with(self.0.path(), DirectorySettings { retention: Retention::Forever, ..settings() }).unwrap()
     }
 
     fn error(&self) -> RecoverError {

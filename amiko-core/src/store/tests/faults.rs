@@ -63,7 +63,7 @@ fn crashes_lose_nothing_that_was_synced() {
         let mut known = Known::default();
         let age = Duration::from_secs(random.below(10));
         let retention = [Retention::Count(0), Retention::Count(2), Retention::Forever, Retention::Age(age)];
-        let settings = settings().retention(retention[random.below(4) as usize]);
+        let settings = DirectorySettings { retention: retention[random.below(4) as usize], ..settings() };
         for life in 0..4 {
             disk.repair();
             // What a crash leaves is no damage.

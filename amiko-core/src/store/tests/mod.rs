@@ -117,7 +117,7 @@ fn folder() -> tempfile::TempDir {
 
 /// Small chunks, so that files grow often.
 fn settings() -> DirectorySettings {
-    DirectorySettings::default().segment_chunk(256)
+    DirectorySettings { segment_chunk: 256, ..DirectorySettings::default() }
 }
 
 fn open(path: &Path) -> Directory {
@@ -140,7 +140,7 @@ fn journal_of(path: &Path, last: u64) {
 /// A directory with ten records, the one of number n at n seconds, and a snapshot after every second one; then two more
 /// records.
 fn ten_records_and_two(path: &Path, retention: Retention) {
-    let mut store = Directory::open_with(path, settings().retention(retention)).unwrap();
+    let mut store = Directory::open_with(path, DirectorySettings { retention, ..settings() }).unwrap();
     recover(&mut store);
     for sequence in [2, 4, 6, 8, 10] {
         commit(&mut store, sequence - 1..=sequence);

@@ -29,7 +29,7 @@ impl Case {
 /// Three generations: snapshots of 0, 3 and 6, and records up to 8, some of them synced together.
 fn generations() -> Disk {
     let disk = Disk::default();
-    let settings = settings().retention(Retention::Forever);
+    let settings = DirectorySettings { retention: Retention::Forever, ..settings() };
     let mut store = Directory::open_with_vfs("store", settings, disk.clone()).unwrap();
     recover(&mut store);
     snapshot(&mut store, 0);

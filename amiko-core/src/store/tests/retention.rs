@@ -32,8 +32,8 @@ fn a_number_of_snapshots_is_kept() {
         ten_records_and_two(folder.path(), retention);
         assert_eq!(kept(folder.path()).0[0], oldest, "{count}");
         // Opened with another setting, it is that one which counts: `reopen` keeps none.
-        drop(Directory::open_with(folder.path(), settings().retention(retention)).unwrap());
-        let mut store = Directory::open_with(folder.path(), settings().retention(retention)).unwrap();
+        drop(Directory::open_with(folder.path(), DirectorySettings { retention, ..settings() }).unwrap());
+        let mut store = Directory::open_with(folder.path(), DirectorySettings { retention, ..settings() }).unwrap();
         recover(&mut store);
         drop(store);
         assert_eq!(kept(folder.path()).0[0], oldest, "{count}");
@@ -66,7 +66,11 @@ fn a_snapshot_whose_age_cannot_be_read_is_kept() {
     ten_records_and_two(folder.path(), Retention::Forever);
     // When number 6 was replaced is in the header of this one.
     fs::write(folder.path().join("journal-9.jsonl"), "not a header\n").unwrap();
-    let mut store = Directory::open_with(folder.path(), settings().retention(Retention::Age(Duration::ZERO))).unwrap();
+    let mut store = Directory::open_with(
+        folder.path(),
+        DirectorySettings { retention: Retention::Age(Duration::ZERO), ..settings() },
+    )
+    .unwrap();
     assert_eq!(recover(&mut store).1, Log::expected(Some(10), 12));
     assert_eq!(kept(folder.path()).0, [6, 8, 10]);
 }
@@ -75,7 +79,7 @@ fn a_snapshot_whose_age_cannot_be_read_is_kept() {
 fn a_clock_that_was_put_back_removes_nothing() {
     let folder = folder();
     let retention = Retention::Age(Duration::from_secs(1));
-    let mut store = Directory::open_with(folder.path(), settings().retention(retention)).unwrap();
+    let mut store = Directory::open_with(folder.path(), DirectorySettings { retention, ..settings() }).unwrap();
     recover(&mut store);
     for (sequence, time) in [(1, 100), (2, 90), (3, 80)] {
         commit(&mut store, sequence..=sequence);

@@ -12,7 +12,8 @@ fn report(path: &Path) -> Report {
 
 /// Three generations: snapshots of 0, 3 and 6, and records up to 8.
 fn generations(path: &Path) {
-    let mut store = Directory::open_with(path, settings().retention(Retention::Forever)).unwrap();
+    let mut store =
+        Directory::open_with(path, DirectorySettings { retention: Retention::Forever, ..settings() }).unwrap();
     recover(&mut store);
     snapshot(&mut store, 0);
     commit(&mut store, 1..=3);
@@ -138,7 +139,8 @@ fn a_missing_segment_in_the_middle_is_named() {
 #[test]
 fn a_journal_that_leads_to_something_else_is_found() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = Directory::open_with(folder.path(), settings().retention(Retention::Forever)).unwrap();
+    let mut store =
+        Directory::open_with(folder.path(), DirectorySettings { retention: Retention::Forever, ..settings() }).unwrap();
     recover(&mut store);
     snapshot(&mut store, 0);
     commit(&mut store, 1..=2);

@@ -107,7 +107,8 @@ fn of_what_was_only_written_any_part_may_be_lost() {
 #[test]
 fn several_snapshots_in_one_sync() {
     let folder = folder();
-    let mut store = Directory::open_with(folder.path(), settings().retention(Retention::Forever)).unwrap();
+    let mut store =
+        Directory::open_with(folder.path(), DirectorySettings { retention: Retention::Forever, ..settings() }).unwrap();
     recover(&mut store);
     let whole = |store: &mut Directory, sequence| {
         store.begin_snapshot(sequence, Time::from_secs(sequence)).unwrap();
