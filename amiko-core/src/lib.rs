@@ -55,8 +55,8 @@ pub mod prelude {
     pub use crate::event::Output;
     pub use crate::store::Directory;
     pub use crate::{
-        Connection, Context, Id, Key, Map, Node, Phases, Rejection, Secret, Serializable, StateMachine, Table, Time,
-        amiko, from_json, secs, to_json,
+        Connection, Context, Hosts, Id, Key, Map, Node, Phases, Rejection, Secret, Serializable, StateMachine, Table,
+        Time, amiko, from_json, secs, to_json,
     };
 }
 

@@ -3,25 +3,41 @@
 //! Invariant: a rejection names the whole chain of messages that led to it.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
 /// A handler's refusal. The event is undone as a whole: no state, no timer, no message and no output of it remains.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// `?` makes one of any error. Whoever sent the command gets that error back by its type.
+///
+/// ```
+/// use amiko_core::Rejection;
+///
+/// fn parse(text: &str) -> Result<u64, Rejection> {
+///     Ok(text.parse::<u64>()?)
+/// }
+///
+/// let rejection = parse("seven").unwrap_err();
+/// assert_eq!(rejection.reason(), "invalid digit found in string");
+/// assert!(rejection.downcast_ref::<std::num::ParseIntError>().is_some());
+/// ```
+///
+/// It isn't an [`Error`] itself, because `?` couldn't take every error then; it becomes a `Box<dyn Error>`.
+#[derive(Debug, Clone)]
 pub struct Rejection {
     reason: Cow<'static, str>,
     /// None while it is only a reason, which handlers make many of that are never used. Shared, since whoever asked for
     /// the event gets the rejection, and the engine keeps it.
-    path: Option<Arc<Path>>,
+    details: Option<Arc<Details>>,
 }
 
-/// How it came to a rejection.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Path {
+#[derive(Debug, Clone, Default)]
+struct Details {
     /// The messages from the one that came in to the one that was rejected.
     chain: Vec<Delivery>,
-    /// Which object the last one was for, until there is a chain.
-    to: Option<String>,
+    /// The application's own error.
+    error: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 /// One message of a chain.
@@ -31,46 +47,64 @@ pub struct Delivery {
     pub kind: &'static str,
     /// The class of the message, if it has one.
     pub class: Option<&'static str>,
-    /// Which object it was for; known of the last of a chain.
-    pub to: Option<String>,
+    /// Which object it was for: its kind and its key.
+    pub to: String,
 }
 
 impl Rejection {
     /// A rejection for this reason: lower case, no full stop, saying what was expected and what was found.
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason: reason.into(), path: None }
+        Self { reason: reason.into(), details: None }
     }
 
-    /// The reason.
+    /// The reason. For an error, its text and those of its sources.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// The messages that led to it, from the one that came in to the one that was rejected.
-    pub fn chain(&self) -> &[Delivery] {
-        self.path.as_ref().map_or(&[], |path| &path.chain)
+    /// The application's own error, if it was made of one of this type.
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        self.details.as_ref()?.error.as_ref()?.downcast_ref()
     }
 
-    /// Notes which object the message was for that is rejected.
-    pub(crate) fn addressed(mut self, to: String) -> Self {
-        Arc::make_mut(self.path.get_or_insert_default()).to = Some(to);
-        self
+    /// The messages that led to it, from the one that came in to the one that was rejected.
+    pub fn chain(&self) -> &[Delivery] {
+        self.details.as_ref().map_or(&[], |details| &details.chain)
     }
 
     /// Notes the deliveries that led to it, the last one being that which is rejected.
-    pub(crate) fn with_chain(mut self, mut chain: Vec<Delivery>) -> Self {
-        let path = Arc::make_mut(self.path.get_or_insert_default());
-        if let Some(last) = chain.last_mut() {
-            last.to = path.to.take();
-        }
-        path.chain = chain;
+    pub(crate) fn with_chain(mut self, chain: Vec<Delivery>) -> Self {
+        Arc::make_mut(self.details.get_or_insert_default()).chain = chain;
         self
     }
 }
 
+impl<E: Error + Send + Sync + 'static> From<E> for Rejection {
+    fn from(error: E) -> Self {
+        let mut reason = error.to_string();
+        let mut next = error.source();
+        while let Some(source) = next {
+            reason.push_str(": ");
+            reason.push_str(&source.to_string());
+            next = source.source();
+        }
+        let details = Details { chain: Vec::new(), error: Some(Arc::new(error)) };
+        Self { reason: reason.into(), details: Some(Arc::new(details)) }
+    }
+}
+
+/// Two rejections are equal if their reasons and chains are.
+impl PartialEq for Rejection {
+    fn eq(&self, other: &Self) -> bool {
+        self.reason == other.reason && self.chain() == other.chain()
+    }
+}
+
+impl Eq for Rejection {}
+
 impl fmt::Display for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {}", self.class.unwrap_or("a message"), self.to.as_deref().unwrap_or(self.kind))
+        write!(f, "{} to {}", self.class.unwrap_or("a message"), self.to)
     }
 }
 
@@ -84,4 +118,14 @@ impl fmt::Display for Rejection {
     }
 }
 
-impl std::error::Error for Rejection {}
+impl From<Rejection> for Box<dyn Error + Send + Sync> {
+    fn from(rejection: Rejection) -> Self {
+        rejection.to_string().into()
+    }
+}
+
+impl From<Rejection> for Box<dyn Error> {
+    fn from(rejection: Rejection) -> Self {
+        rejection.to_string().into()
+    }
+}

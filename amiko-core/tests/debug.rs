@@ -13,7 +13,7 @@ use std::fmt::Debug;
 const SECRET: &str = "hunter2";
 
 #[derive(Clone, Serializable)]
-#[amiko(key = String, unknown = "keep")]
+#[amiko(key = String, reply = Secret<String>, unknown = "keep")]
 struct Vault {
     pin: Secret<String>,
     unknown: UnknownFields,
@@ -28,7 +28,7 @@ enum Say {
 }
 
 #[derive(Clone, Default, Serializable, Node)]
-#[amiko(network = Secret<String>, reply = Secret<String>, notice = Secret<String>)]
+#[amiko(network = Secret<String>, notice = Secret<String>)]
 struct Vaults {
     #[amiko(machines)]
     vaults: Table<Vault>,

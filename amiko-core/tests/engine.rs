@@ -141,13 +141,13 @@ fn a_rejection_names_the_messages_that_led_to_it() {
         rejection(root(&mut engine, [send("b", [send("a", [])]), send("a", [send("c", [Act::Reject])])]).unwrap_err());
     assert_eq!(
         error.to_string(),
-        "the script said so (in Script to thing c, sent by Script to thing, sent by Script to node)"
+        "the script said so (in Script to thing c, sent by Script to thing a, sent by Script to node)"
     );
     let kinds: Vec<_> = error.chain().iter().map(|delivery| delivery.kind).collect();
     assert_eq!(kinds, ["node", "thing", "thing"]);
 
     let error = rejection(at(&mut engine, 1, [send("z", [])]).unwrap_err());
-    assert_eq!(error.to_string(), "expected thing z, found none (in Script to thing z, sent by Script to thing)");
+    assert_eq!(error.to_string(), "expected thing z, found none (in Script to thing z, sent by Script to thing a)");
 }
 
 #[test]

@@ -215,7 +215,7 @@ impl Key for Name {
 }
 
 #[derive(Clone, Serializable)]
-#[amiko(key = Name, kind = "thing")]
+#[amiko(key = Name, reply = Trap<3>, kind = "thing")]
 struct Thing {
     trap: Trap<0>,
     #[amiko(strong)]
@@ -330,7 +330,7 @@ impl StateMachine for World {
 
 fn outside<M>(act: &Act, cx: &mut Context<'_, M>) -> Result<(), Rejection>
 where
-    M: StateMachine<Node = World, Message = Script>,
+    M: StateMachine<Node = World, Message = Script, Reply = Trap<3>>,
 {
     match act {
         Act::Create { name } => cx.create(&thing(name), new_thing()),
@@ -418,7 +418,7 @@ const NOW: Time = Time::from_secs(10);
 
 fn send<M>(engine: &mut Subject, to: Id<M>, acts: &[Act]) -> Result<(), EventError>
 where
-    M: StateMachine<Node = World, Message = Script>,
+    M: StateMachine<Node = World, Message = Script, Reply = Trap<3>>,
     World: Hosts<M>,
 {
     let message = script(acts);

@@ -13,7 +13,7 @@ use amiko_core::{Envelope, Hosts};
 pub type Peer = Id<Connection<World>>;
 
 #[derive(Clone, Debug, PartialEq, Serializable)]
-#[amiko(key = String, kind = "thing")]
+#[amiko(key = String, reply = String, kind = "thing")]
 pub struct Thing {
     pub value: i64,
     pub ratio: f64,
@@ -137,7 +137,7 @@ impl StateMachine for World {
 
 fn act_outside<M>(act: Act, cx: &mut Context<'_, M>) -> Result<(), Rejection>
 where
-    M: StateMachine<Node = World, Message = Script>,
+    M: StateMachine<Node = World, Message = Script, Reply = String>,
     World: Hosts<M>,
 {
     match act {
@@ -267,7 +267,7 @@ pub fn envelope<const N: usize>(to: &str, acts: [Act; N]) -> WorldEnvelope {
 pub fn outputs(engine: &mut Engine<World, Memory>) -> Vec<String> {
     let words = |output| match output {
         Output::Notice(text) => text,
-        Output::Reply { request, reply } => format!("reply {} {reply}", request.0),
+        Output::Reply { request, reply } => format!("reply {} {}", request.0, reply.read::<String>().unwrap()),
         Output::Transmit { connection, index, message } => format!("{connection} <- {index} {message}"),
         Output::Confirm { connection, index } => format!("{connection} confirmed {index}"),
         Output::Opened { connection } => format!("{connection} opened"),

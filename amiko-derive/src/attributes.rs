@@ -186,7 +186,9 @@ impl Place {
                 "check",
                 "crate",
             ],
-            Self::Enum => &["key", "kind", "rename_all", "rename_all_fields", "unknown", "version", "migrate", "crate"],
+            Self::Enum => {
+                &["key", "kind", "reply", "rename_all", "rename_all_fields", "unknown", "version", "migrate", "crate"]
+            }
             Self::Variant => &["rename", "alias", "transparent", "next"],
             Self::Field => &[
                 "default",

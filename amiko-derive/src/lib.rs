@@ -61,7 +61,8 @@ pub fn derive_serializable(input: TokenStream) -> TokenStream {
 /// | on the type | |
 /// |---|---|
 /// | `machine` | the node is a `StateMachine` itself; its ID is the unit |
-/// | `network = Type`, `reply = Type`, `notice = Type` | the types of messages to peers, of replies to commands, of notices to watchers |
+/// | `reply = Type` | what the machine replies to commands; nothing by default |
+/// | `network = Type`, `notice = Type` | the types of messages to peers, and of notices to watchers |
 /// | `check = path` | `fn(&Self, &Undo) -> Result<(), Rejection>`: the invariants, checked before each commit |
 ///
 /// | on a field | |

@@ -3,7 +3,7 @@
 //! Invariant: each class of machines has one table, so the class alone determines where a message goes.
 
 use crate::attributes::{Attributes, Errors, Place};
-use crate::serializable::{Generator, keys};
+use crate::serializable::{Generator, keys, reply};
 use crate::tokens::through;
 use crate::tree::{Class, Field};
 use crate::types::{bare, is_named};
@@ -185,6 +185,22 @@ fn envelope(root: &Root) -> TokenStream {
                 }
             }
 
+            fn with_key(&self, __lend: &mut dyn ::core::ops::FnMut(&::core::primitive::str)) {
+                match self {
+                    #(Self::#variants(__id, _) => ::amiko_core::Key::with_text(__id.key(), __lend),)*
+                    #(Self::#machine(_) => ::amiko_core::Key::with_text(::amiko_core::Id::<#machine>::new(()).key(), __lend),)*
+                    #none
+                }
+            }
+
+            fn reply(&self) -> ::core::any::TypeId {
+                match self {
+                    #(Self::#variants(..) => ::core::any::TypeId::of::<<#types as ::amiko_core::Object>::Reply>(),)*
+                    #(Self::#machine(..) => ::core::any::TypeId::of::<<#machine as ::amiko_core::Object>::Reply>(),)*
+                    #none
+                }
+            }
+
             fn message_class(&self) -> ::core::option::Option<&'static ::core::primitive::str> {
                 match self {
                     #(Self::#variants(_, __message) => ::amiko_core::Serializable::class(__message),)*
@@ -319,7 +335,7 @@ fn node(root: &Root) -> TokenStream {
     });
     let nothing = quote!(::amiko_core::tree::Nothing);
     let or_nothing = |ty: &Option<Type>| ty.as_ref().map_or_else(|| nothing.clone(), |ty| quote!(#ty));
-    let (network, reply, notice) = (or_nothing(&root.network), or_nothing(&root.reply), or_nothing(&root.notice));
+    let (network, notice) = (or_nothing(&root.network), or_nothing(&root.notice));
     let check = root.check.as_ref().map(|path| {
         quote! {
             fn check(&self, __undo: &Self::Undo) -> ::core::result::Result<(), ::amiko_core::Rejection> {
@@ -361,7 +377,6 @@ fn node(root: &Root) -> TokenStream {
         impl ::amiko_core::tree::Tree for #node {
             type Envelope = #envelope;
             type Network = #network;
-            type Reply = #reply;
             type Notice = #notice;
             type Undo = #undo;
             type Own = (#(#own_types,)*);
@@ -397,7 +412,8 @@ fn node(root: &Root) -> TokenStream {
                 #(<<#hosted as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema(__schema);)*
                 #(<<#machine as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema(__schema);)*
                 <#network as ::amiko_core::Serializable>::schema(__schema);
-                <#reply as ::amiko_core::Serializable>::schema(__schema);
+                #(<<#hosted as ::amiko_core::Object>::Reply as ::amiko_core::Serializable>::schema(__schema);)*
+                #(<<#machine as ::amiko_core::Object>::Reply as ::amiko_core::Serializable>::schema(__schema);)*
                 <#notice as ::amiko_core::Serializable>::schema(__schema);
             }
 
@@ -511,10 +527,12 @@ fn ties(root: &Root) -> TokenStream {
         }
     });
     let machine = root.machine.then(|| {
+        let reply = reply(root.reply.as_ref());
         quote! {
             #[automatically_derived]
             impl ::amiko_core::Object for #node {
                 type Key = ();
+                type Reply = #reply;
                 const KIND: &'static ::core::primitive::str = "node";
             }
 

@@ -14,7 +14,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Generics, Ident, parse_quote};
+use syn::{Generics, Ident, Type, parse_quote};
 
 pub(crate) fn generate(class: &Class) -> TokenStream {
     let ident = &class.ident;
@@ -27,13 +27,17 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
         Kind::Enum(shapes) => generator.object(shapes),
     };
     let object = match &class.object {
-        Some((key, kind)) => quote! {
-            #[automatically_derived]
-            impl #parameters ::amiko_core::Object for #ident #arguments #bounds {
-                type Key = #key;
-                const KIND: &'static ::core::primitive::str = #kind;
+        Some((key, kind)) => {
+            let reply = reply(class.reply.as_ref());
+            quote! {
+                #[automatically_derived]
+                impl #parameters ::amiko_core::Object for #ident #arguments #bounds {
+                    type Key = #key;
+                    type Reply = #reply;
+                    const KIND: &'static ::core::primitive::str = #kind;
+                }
             }
-        },
+        }
         // The derive of the node makes it an object.
         None if class.machine => TokenStream::new(),
         None => quote! {
@@ -64,6 +68,11 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
         #misplaced
     };
     through(class.library.as_ref(), generated)
+}
+
+/// What a machine replies: nothing, unless it says so.
+pub(crate) fn reply(ty: Option<&Type>) -> TokenStream {
+    ty.map_or_else(|| quote!(()), |ty| quote!(#ty))
 }
 
 /// The class as a serde type: any serde format can carry its text.

@@ -93,6 +93,8 @@ pub(crate) struct Class {
     pub(crate) kind: Kind,
     /// The key and the kind of an object.
     pub(crate) object: Option<(Type, String)>,
+    /// What it replies to commands.
+    pub(crate) reply: Option<Type>,
     /// Whether it is a node, and a machine itself.
     pub(crate) machine: bool,
     pub(crate) version: u32,
@@ -143,6 +145,10 @@ impl Class {
         if let (Some(kind), None) = (&attributes.kind, &attributes.key) {
             errors.at(kind.span(), "`kind` belongs to a class with IDs: add `key = String`");
         }
+        if let (Some(reply), None, None) = (&attributes.reply, &attributes.key, attributes.machine) {
+            let cure = "a machine replies, which has a key or is the node: add `key = String` or `machine`";
+            errors.at(reply.span(), cure);
+        }
         let kind = match &input.data {
             Data::Struct(data) => {
                 let class =
@@ -173,6 +179,7 @@ impl Class {
             generics,
             kind,
             object,
+            reply: attributes.reply,
             machine,
             version,
             migrate,

@@ -9,14 +9,13 @@ use crate::payment::{
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::Store;
-use amiko_runtime::{Handle, NetSettings, Noise, Runtime, SecretKey};
+use amiko_runtime::{Handle, Noise, Notices, Runtime, RuntimeSettings, SecretKey};
 use std::error::Error;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::thread::JoinHandle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// The number of nodes.
 const NODES: usize = 12;
@@ -62,7 +61,7 @@ where
     ///
     /// # Errors
     /// A node can't be started, or refuses a command.
-    pub async fn start<F>(directory: &Path, funds: u64, settings: &NetSettings, open: F) -> Result<Self, NodeError>
+    pub async fn start<F>(directory: &Path, funds: u64, settings: &RuntimeSettings, open: F) -> Result<Self, NodeError>
     where
         F: Fn(&Path) -> Result<(S, SecretKey), Reason> + Clone + Send + 'static,
     {
@@ -128,10 +127,9 @@ impl<S: Store> Running<S> {
     /// Invites a neighbour, or accepts its invitation; returns the URL of the link.
     async fn renew(&self, neighbour: usize, to: Option<LinkUrl>) -> Result<LinkUrl, Reason> {
         let message = PaymentNodeMessage::RenewLink { link: Id::new(format!("link_to_{neighbour}")), to };
-        let replies = self.handle.command(PaymentNodeEnvelope::PaymentNode(message)).await?;
-        match replies.into_iter().next() {
-            Some(Reply::Url { url }) => Ok(url.parse()?),
-            _ => Err("expected a URL, found none".into()),
+        match self.handle.send(&Id::<PaymentNode>::node(), message).await? {
+            Reply::Url { url } => Ok(url.parse()?),
+            Reply::Paying { .. } => Err("expected a URL, found a payment".into()),
         }
     }
 }
@@ -139,7 +137,7 @@ impl<S: Store> Running<S> {
 async fn start_node<S, F>(
     directory: PathBuf,
     state: PaymentNode,
-    mut settings: NetSettings,
+    mut settings: RuntimeSettings,
     open: F,
 ) -> Result<(Running<S>, SocketAddr, PublicKey), Reason>
 where
@@ -158,7 +156,8 @@ where
             // All nodes and payments connect from this address, and at once.
             settings.sockets_per_address = MAX_SOCKETS;
             let public = key.public();
-            let runtime = Runtime::bind_with(engine, PaymentProtocol, settings, Noise::new(key)).await?;
+            let runtime =
+                Runtime::with_settings(engine, settings).with_network(PaymentProtocol, Noise::new(key)).await?;
             let address = runtime.local_addr().ok_or("expected an address to listen on, found none")?;
             // If nobody waits for it any more, the node stops with its last handle.
             drop(ready.send((runtime.handle(), address, public)));
@@ -180,7 +179,7 @@ where
 pub struct OutgoingPayment {
     payer: Id<Payer>,
     name: String,
-    notices: mpsc::Receiver<Arc<Notice>>,
+    notices: Notices<PaymentNode>,
 }
 
 impl OutgoingPayment {
@@ -189,10 +188,9 @@ impl OutgoingPayment {
     /// # Errors
     /// The node refuses it, or has stopped.
     pub async fn begin<S: Store>(handle: &Handle<PaymentNode, S>, pay: PaymentNodeMessage) -> Result<Self, Reason> {
-        let notices = handle.watch().await;
-        let begun = handle.command(PaymentNodeEnvelope::PaymentNode(pay)).await?;
-        let Some(Reply::Paying { payer }) = begun.into_iter().next() else {
-            return Err("expected a payment to begin, found none".into());
+        let notices = handle.notices().await;
+        let Reply::Paying { payer } = handle.send(&Id::<PaymentNode>::node(), pay).await? else {
+            return Err("expected a payment to begin, found a URL".into());
         };
         let name = payer.key().trim_end_matches("@payer").to_owned();
         Ok(Self { payer, name, notices })
@@ -204,6 +202,7 @@ impl OutgoingPayment {
     /// The node has stopped.
     pub async fn next(&mut self) -> Result<Notice, Reason> {
         while let Some(notice) = self.notices.recv().await {
+            let notice = notice?;
             let ours = match &*notice {
                 Notice::Receipt { payer, .. } => *payer == self.payer,
                 Notice::Ended { record } => record.payment == self.name && record.role == Role::Payer,
@@ -221,8 +220,7 @@ impl OutgoingPayment {
     /// The node refuses that, or has stopped.
     pub async fn decide<S: Store>(&self, handle: &Handle<PaymentNode, S>, agreed: bool) -> Result<(), Reason> {
         let message = if agreed { PayerMessage::Agree } else { PayerMessage::Refuse };
-        handle.command(PaymentNodeEnvelope::Payer(self.payer.clone(), message)).await?;
-        Ok(())
+        Ok(handle.send(&self.payer, message).await?)
     }
 }
 
@@ -236,9 +234,8 @@ pub async fn pay<S: Store>(
     amount: u64,
 ) -> Result<Outcome, Reason> {
     let request = PaymentNodeMessage::Request { amount, receipt: "demo".into(), via: None };
-    let requested = payee.command(PaymentNodeEnvelope::PaymentNode(request)).await?;
-    let Some(Reply::Url { url }) = requested.into_iter().next() else {
-        return Err("expected a URL, found none".into());
+    let Reply::Url { url } = payee.send(&Id::<PaymentNode>::node(), request).await? else {
+        return Err("expected a URL, found a payment".into());
     };
     let url: PaymentUrl = url.parse()?;
     let mut payment = OutgoingPayment::begin(payer, PaymentNodeMessage::Pay { url, via: None }).await?;

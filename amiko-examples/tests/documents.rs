@@ -22,7 +22,9 @@ fn functions(folder: &Path, found: &mut BTreeSet<String>) {
             functions(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let (file, text) = (path.file_stem().unwrap().to_str().unwrap(), fs::read_to_string(&path).unwrap());
-            let names = text.lines().filter_map(|line| line.trim_start().strip_prefix("fn ")?.split(['(', '<']).next());
+            let names = text.lines().filter_map(|line| {
+                line.trim_start().trim_start_matches("async ").strip_prefix("fn ")?.split(['(', '<']).next()
+            });
             found.extend(names.map(|name| format!("{file}::{name}")));
         }
     }
@@ -52,7 +54,7 @@ fn every_limit_is_named() {
     const OTHERS: [&str; 6] = ["listen", "conversation", "dialect", "durability", "log", "clock"];
     let table = table();
     for (file, begin) in [
-        ("amiko-runtime/src/settings.rs", "pub struct NetSettings {"),
+        ("amiko-runtime/src/settings.rs", "pub struct RuntimeSettings {"),
         ("amiko-core/src/conversation/settings.rs", "pub struct ConversationSettings {"),
         ("amiko-core/src/event/limits.rs", "pub struct Limits {"),
         ("amiko-examples/src/payment/limits.rs", "pub struct PaymentLimits {"),

@@ -35,7 +35,7 @@ impl Net {
 
     fn asks(&mut self, node: NodeIndex, message: PaymentNodeMessage) -> Option<Reply> {
         self.0.command(node, PaymentNodeEnvelope::PaymentNode(message)).unwrap();
-        self.0.take_replies(node).pop()
+        self.0.take_replies(node).pop().map(|reply| reply.read().unwrap())
     }
 
     fn url(&mut self, node: NodeIndex, message: PaymentNodeMessage) -> String {

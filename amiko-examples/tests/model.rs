@@ -59,10 +59,10 @@ fn model(faults: FaultLimits) -> Model {
     model.settle();
     let request = PaymentNodeMessage::Request { amount: AMOUNT, receipt: "a coffee".into(), via: None };
     let replies = model.command(PAYEE, &PaymentNodeEnvelope::PaymentNode(request)).unwrap();
-    let [Reply::Url { url }] = &replies[..] else { panic!("expected a URL, found {replies:?}") };
+    let Reply::Url { url } = replies[0].read().unwrap() else { panic!("expected a URL, found {replies:?}") };
     let pay = PaymentNodeMessage::Pay { url: url.parse().unwrap(), via: None };
     let replies = model.command(PAYER, &PaymentNodeEnvelope::PaymentNode(pay)).unwrap();
-    let [Reply::Paying { payer }] = &replies[..] else { panic!("expected a payer, found {replies:?}") };
+    let Reply::Paying { payer } = replies[0].read().unwrap() else { panic!("expected a payer, found {replies:?}") };
     for (name, message) in [("the user agrees", PayerMessage::Agree), ("the user refuses", PayerMessage::Refuse)] {
         model.choice(name, PAYER, PaymentNodeEnvelope::Payer(payer.clone(), message)).unwrap();
     }

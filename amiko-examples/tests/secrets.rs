@@ -9,7 +9,7 @@ use amiko_examples::payment::{
     Address, LinkUrl, Notice, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
     PaymentProtocol, Reply,
 };
-use amiko_runtime::{Handle, NetSettings, Noise, Runtime, SecretKey};
+use amiko_runtime::{Handle, Noise, Runtime, RuntimeSettings, SecretKey};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -33,7 +33,7 @@ struct Node {
 impl Node {
     async fn start(key: &SecretKey, meeting_point: bool, seen: &Seen) -> Self {
         let engine = Engine::<PaymentNode, _>::open(Memory::new(), Settings::default()).unwrap();
-        let mut settings = NetSettings::default();
+        let mut settings = RuntimeSettings::default();
         settings.listen = Some(([127, 0, 0, 1], 0).into());
         let log = seen.clone();
         settings.log = Some(Arc::new(move |event| {
@@ -41,7 +41,10 @@ impl Node {
             *log.0.lock().unwrap() += &format!("{event}\n");
         }));
         seen.see(key);
-        let runtime = Runtime::bind_with(engine, PaymentProtocol, settings, Noise::new(key.clone())).await.unwrap();
+        let runtime = Runtime::with_settings(engine, settings)
+            .with_network(PaymentProtocol, Noise::new(key.clone()))
+            .await
+            .unwrap();
         let (handle, address) = (runtime.handle(), runtime.local_addr().unwrap());
         tokio::task::spawn_local(runtime.run());
         let node = Self { handle, seen: seen.clone() };
@@ -69,7 +72,7 @@ impl Node {
         let answered = self.handle.command(envelope).await;
         self.looks().await;
         match answered {
-            Ok(replies) => replies.into_iter().next().or(Some(Reply::Url { url: String::new() })),
+            Ok(reply) => reply.map(|reply| reply.read().unwrap()).or(Some(Reply::Url { url: String::new() })),
             Err(error) => {
                 self.seen.see(&error);
                 *self.seen.0.lock().unwrap() += &format!("{error}\n");
@@ -147,14 +150,14 @@ async fn payment() {
     let request = PaymentNodeMessage::Request { amount: 123, receipt: "two coffees".into(), via: None };
     let url = c.url(request).await.parse().unwrap();
     secrets.extend(c.secrets().await);
-    let mut notices = a.handle.watch().await;
+    let mut notices = a.handle.notices().await;
     let Some(Reply::Paying { payer }) = a.asks(PaymentNodeMessage::Pay { url, via: None }).await else {
         panic!("expected a payment");
     };
     loop {
         let notice = notices.recv().await.unwrap();
         seen.see(&notice);
-        match &*notice {
+        match &*notice.unwrap() {
             Notice::Receipt { .. } => {
                 a.tells(PaymentNodeEnvelope::Payer(payer.clone(), PayerMessage::Agree)).await.unwrap();
                 // What doesn't fit is rejected, and shown with its reason.

@@ -139,6 +139,7 @@ pub use stateright;
 use amiko_core::Node;
 use amiko_core::conversation::Protocol;
 use amiko_core::engine::Document;
+use amiko_core::event::Reply;
 use amiko_core::secs;
 use amiko_core::serializable::{WriteError, to_json};
 use amiko_core::tree::Tree;
@@ -230,7 +231,7 @@ impl<P: Protocol> WorldModel<P> {
         &mut self,
         node: NodeIndex,
         envelope: &<P::Node as Tree>::Envelope,
-    ) -> Result<Vec<<P::Node as Tree>::Reply>, SetupError> {
+    ) -> Result<Vec<Reply>, SetupError> {
         let text = to_json(envelope).map_err(SetupError::Write)?.into();
         let before = self.initial.nodes.get_mut(node).ok_or(SetupError::NoNode { node })?;
         let input = Input::Command { envelope, text };

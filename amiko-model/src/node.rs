@@ -9,7 +9,7 @@ use amiko_core::Node;
 use amiko_core::conversation::Protocol;
 use amiko_core::dispatcher::{Connection, ResumePoint};
 use amiko_core::engine::{Document, Engine, Entropy, EventError, Settings};
-use amiko_core::event::{Output, Request};
+use amiko_core::event::{Output, Reply, Request};
 use amiko_core::serializable::{WriteError, to_json};
 use amiko_core::store::Memory;
 use amiko_core::tree::Id;
@@ -48,11 +48,11 @@ impl<N: Node> PartialEq for NodeState<N> {
 
 impl<N: Node> NodeState<N> {
     fn new(number: usize, fingerprint: u64, text: Arc<str>, document: Document<N>) -> Result<Self, WriteError> {
-        let timers = document.timers.iter().map(|(_, timer)| timer.at);
-        let closing = document.connections.iter().filter_map(|(_, connection)| connection.closing);
+        let timers = document.beside.timers.iter().map(|(_, timer)| timer.at);
+        let closing = document.beside.connections.iter().filter_map(|(_, connection)| connection.closing);
         let due = timers.chain(closing).min();
         let mut waiting = BTreeMap::new();
-        for (id, connection) in document.connections.iter() {
+        for (id, connection) in document.beside.connections.iter() {
             if let Some((index, message)) = connection.outbox.iter().next() {
                 let text = to_json(&**message)?.into();
                 waiting.insert(id, Line { index: *index, message: Arc::clone(message), text });
@@ -63,7 +63,7 @@ impl<N: Node> NodeState<N> {
 
     /// The resume point of one of its connections. Everything is on disk.
     pub(crate) fn resume_point(&self, connection: &Id<Connection<N>>) -> Option<ResumePoint> {
-        let state = self.document.connections.get(connection)?;
+        let state = self.document.beside.connections.get(connection)?;
         Some(ResumePoint { received: state.received, first: state.first_unconfirmed(), sent: state.sent })
     }
 }
@@ -188,7 +188,7 @@ impl<N: Node> Nodes<N> {
         state: &NodeState<N>,
         now: Time,
         input: &Input<'_, N>,
-    ) -> Result<(Outcome<N>, Vec<N::Reply>), Broken> {
+    ) -> Result<(Outcome<N>, Vec<Reply>), Broken> {
         let opened = Engine::open_document(Memory::new(), settings(state.fingerprint), || state.document.clone());
         let mut engine = opened.map_err(broken)?;
         handle(protocol, &mut engine, now, input)?;

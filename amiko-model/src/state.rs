@@ -52,12 +52,12 @@ impl<N: Node> WorldState<N> {
 
     /// The timers of a node; `None` if there is no such node.
     pub fn timers(&self, node: NodeIndex) -> Option<&Table<Timer<N>>> {
-        self.nodes.get(node).map(|node| &node.document.timers)
+        self.nodes.get(node).map(|node| &node.document.beside.timers)
     }
 
     /// The connections of a node; `None` if there is no such node.
     pub fn connections(&self, node: NodeIndex) -> Option<&Table<Connection<N>>> {
-        self.nodes.get(node).map(|node| &node.document.connections)
+        self.nodes.get(node).map(|node| &node.document.beside.connections)
     }
 
     /// Whether a node is down.

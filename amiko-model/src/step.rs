@@ -48,7 +48,7 @@ impl<P: Protocol> WorldModel<P> {
             if node.due.is_some_and(|due| due <= state.now) {
                 actions.push(Action::Tick { node: index });
             }
-            for (id, connection) in node.document.connections.iter() {
+            for (id, connection) in node.document.beside.connections.iter() {
                 let connected = state.sockets.contains_key(&(index, id.clone()));
                 let connection_name = || id.key().clone();
                 if connected && node.waiting.contains_key(&id) {
@@ -173,7 +173,7 @@ impl<P: Protocol> WorldModel<P> {
         self.input(&mut next, peer, &Input::Resume { connection: &theirs, theirs: our_standing })?;
         // This may have been all that a connection of the other node waited for; and there may be a conflict.
         let usable = |node: NodeIndex, connection| {
-            let connections = next.nodes.get(node).map(|node| &node.document.connections);
+            let connections = next.nodes.get(node).map(|node| &node.document.beside.connections);
             connections.and_then(|table| table.get(connection)).is_some_and(|found| found.conflict.is_none())
         };
         if usable(node, ours) && usable(peer, &theirs) {
@@ -191,7 +191,7 @@ impl<P: Protocol> WorldModel<P> {
         ours: &Id<Connection<P::Node>>,
     ) -> Option<(NodeIndex, Id<Connection<P::Node>>, Option<<P::Node as Tree>::Envelope>)> {
         let dialler = &state.nodes.get(node)?.document;
-        let address = dialler.connections.get(ours)?.address()?;
+        let address = dialler.beside.connections.get(ours)?.address()?;
         let addresses = self.addresses.iter().map(String::as_str);
         let (peer, proven) = reach(addresses, self.addresses.get(node)?, address)?;
         if !state.is_up(peer) {
@@ -200,7 +200,7 @@ impl<P: Protocol> WorldModel<P> {
         let answerer = &state.nodes.get(peer)?.document;
         let hello = self.protocol.hello(&dialler.state, ours, [0; 4]).ok()?;
         let welcome = self.protocol.accept(&answerer.state, proven, hello).ok()?;
-        let conflict = answerer.connections.get(&welcome.connection).and_then(|connection| connection.conflict);
+        let conflict = answerer.beside.connections.get(&welcome.connection).and_then(|connection| connection.conflict);
         conflict.is_none().then_some((peer, welcome.connection, welcome.event))
     }
 

@@ -4,11 +4,13 @@
 
 use amiko_core::Rejection;
 use amiko_core::engine::{EventError, SyncError};
+use amiko_core::serializable::ReadError;
 use amiko_core::store::StoreError;
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Why a runtime can't be set up.
 #[derive(Debug)]
@@ -57,6 +59,17 @@ pub enum RunError {
     Thread(io::Error),
     /// The thread of the disk has ended: the store panicked.
     DiskThread,
+    /// The node was told to stop, and didn't in time: the disk is too slow.
+    StopTimeout {
+        /// The limit: [`RuntimeSettings::stop_limit`](crate::RuntimeSettings::stop_limit).
+        limit: Duration,
+        /// Events that the disk hasn't confirmed.
+        waiting: u64,
+    },
+    /// The loop panicked: code of the application did so where that can't be undone.
+    Panicked(String),
+    /// The async runtime has ended, and the loop with it.
+    Cancelled,
 }
 
 impl fmt::Display for RunError {
@@ -67,6 +80,15 @@ impl fmt::Display for RunError {
             Self::Event(_) => "the node stopped, because its engine can't go on: open it anew",
             Self::Thread(_) => "expected a thread for the disk, found that the operating system gives none",
             Self::DiskThread => "the node stopped, because the thread that writes its journal panicked: open it anew",
+            Self::StopTimeout { limit, waiting } => {
+                return write!(
+                    f,
+                    "expected to stop within {limit:?}, still waiting for the disk to take {waiting} events: nobody was told \
+                     that they happened"
+                );
+            }
+            Self::Panicked(text) => return write!(f, "the node stopped, because its loop panicked: {text}"),
+            Self::Cancelled => "the node stopped, because the async runtime ended: stop the node first",
         })
     }
 }
@@ -78,7 +100,7 @@ impl Error for RunError {
             Self::Store(error) => Some(error),
             Self::Event(error) => Some(error),
             Self::Thread(error) => Some(error),
-            Self::DiskThread => None,
+            Self::DiskThread | Self::StopTimeout { .. } | Self::Panicked(_) | Self::Cancelled => None,
         }
     }
 }
@@ -86,22 +108,40 @@ impl Error for RunError {
 /// Why a command wasn't carried out.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum CommandError {
+pub enum SendError {
     /// A handler rejected it. Nothing has happened.
     Rejected(Rejection),
     /// An effect of the command can't be stored: it is too long or has no exact text. Nothing has happened.
     Failed(EventError),
+    /// Another command of the same key was carried out before. Nothing has happened.
+    KeyUsed {
+        /// The key.
+        key: String,
+    },
+    /// The command was carried out, but its handler gave no reply: the machine names a type of reply, and has to give
+    /// one with [`Context::reply`](amiko_core::Context::reply).
+    NoReply,
+    /// The command was carried out, but its reply, which an older program has kept, can't be read by this one.
+    Reply(ReadError),
     /// The node has stopped, and the command hasn't been carried out.
     Stopped,
     /// The disk failed while the command was being made durable. Whether it happened shows when the state is opened anew.
     Unknown,
 }
 
-impl fmt::Display for CommandError {
+impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::Failed(_) => f.write_str("what the command caused can't be kept"),
+            Self::KeyUsed { key } => write!(
+                f,
+                "expected the command that the key {key:?} was used for before, found another one: give it a key of its own"
+            ),
+            Self::NoReply => {
+                f.write_str("expected a reply, found that the handler gave none: the command was carried out")
+            }
+            Self::Reply(_) => f.write_str("the command was carried out, but its reply can't be read"),
             Self::Stopped => Stopped.fmt(f),
             Self::Unknown => f.write_str(
                 "the disk failed while the command was made durable: open the state anew to see whether it was",
@@ -110,10 +150,21 @@ impl fmt::Display for CommandError {
     }
 }
 
-impl Error for CommandError {
+impl Error for SendError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Failed(error) => Some(error),
+            Self::Reply(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl SendError {
+    /// The application's own error that the handler rejected the command with, if it is of this type.
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        match self {
+            Self::Rejected(rejection) => rejection.downcast_ref(),
             _ => None,
         }
     }

@@ -2,81 +2,186 @@
 //!
 //! Invariant: an answer is sent only when everything that it rests on is on disk.
 
-use crate::error::{CommandError, Stopped};
-use amiko_core::store::Store;
-use amiko_core::{Engine, Node, tree::Tree};
+use crate::error::{SendError, Stopped};
+use crate::watching::{Look, Notices, Watched, Watcher};
+use amiko_core::event::Reply;
+use amiko_core::store::{Directory, Store};
+use amiko_core::{Engine, Hosts, Id, Keeps, Node, Object, StateMachine};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
-use tokio::sync::{Notify, mpsc, oneshot};
-
-/// What a caller waits for.
-pub(crate) type Answer<N> = oneshot::Sender<Result<Vec<<N as Tree>::Reply>, CommandError>>;
+use std::thread;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 /// A question about the state, with the channel for its answer inside.
 pub(crate) type Question<N, S> = Box<dyn FnOnce(&Engine<N, S>) + Send>;
 
-/// What a handle asks the loop to do.
-pub(crate) enum Call<N: Node, S: Store> {
-    Command { envelope: N::Envelope, answer: Answer<N> },
-    Query(Question<N, S>),
-    Connected(oneshot::Sender<Vec<String>>),
-    Watch(mpsc::Sender<Arc<N::Notice>>),
+/// A command, and who waits for its outcome.
+pub(crate) struct Command<N: Node> {
+    pub(crate) envelope: N::Envelope,
+    /// What makes it act once.
+    pub(crate) key: Option<String>,
+    pub(crate) answer: oneshot::Sender<Result<Option<Reply>, SendError>>,
 }
 
-/// Talks to a node from other tasks and threads, whatever runtime they run on.
+/// What a handle asks the loop to do.
+pub(crate) enum Call<N: Node, S: Store> {
+    Command(Command<N>),
+    /// To be made durable with one sync.
+    Group(Vec<Command<N>>),
+    Query(Question<N, S>),
+    Connected(oneshot::Sender<Vec<String>>),
+    Notices(oneshot::Sender<broadcast::Receiver<Arc<N::Notice>>>),
+    Watch(Box<dyn Watcher<N>>),
+}
+
+/// Talks to a node from other tasks and threads, whatever runtime they run on. Cloning it is cheap.
 ///
-/// It is `Send` if the node's envelopes, replies and notices are.
-pub struct Handle<N: Node, S: Store> {
+/// A node goes on without handles. Stop it with [`Handle::stop`] before you drop the last one.
+pub struct Handle<N: Node, S: Store = Directory> {
     calls: mpsc::Sender<Call<N, S>>,
     stop: Arc<Notify>,
-    notices: usize,
+    group: usize,
 }
 
 // Written by hand: a derive would require `N: Clone` and `S: Clone`.
 impl<N: Node, S: Store> Clone for Handle<N, S> {
     fn clone(&self) -> Self {
-        Self { calls: self.calls.clone(), stop: Arc::clone(&self.stop), notices: self.notices }
+        Self { calls: self.calls.clone(), stop: Arc::clone(&self.stop), group: self.group }
     }
 }
 
 impl<N: Node, S: Store> Handle<N, S> {
-    pub(crate) const fn new(calls: mpsc::Sender<Call<N, S>>, stop: Arc<Notify>, notices: usize) -> Self {
-        Self { calls, stop, notices }
+    pub(crate) const fn new(calls: mpsc::Sender<Call<N, S>>, stop: Arc<Notify>, group: usize) -> Self {
+        Self { calls, stop, group }
     }
 
-    /// Delivers a message to the node and returns its handlers' replies, once they are on disk. Waits while the queue
-    /// of calls is full. If the caller stops waiting, the command isn't cancelled.
+    /// Sends a message to a machine, and gives its reply once everything that it rests on is on disk. Waits while the
+    /// queue of calls is full. If the caller stops waiting, the command isn't cancelled.
+    ///
+    /// The type of the reply is the one that the machine names: `#[amiko(reply = u64)]`. With [`Sending::key`], the
+    /// command acts once, however often it is sent.
     ///
     /// # Errors
-    /// The command was rejected, the node has stopped, or the disk failed.
-    pub async fn command(&self, envelope: N::Envelope) -> Result<Vec<N::Reply>, CommandError> {
-        let (answer, answered) = oneshot::channel();
-        self.call(Call::Command { envelope, answer }).await.map_err(|Stopped| CommandError::Stopped)?;
-        // The loop answers every command that it has begun, so no answer means that it hasn't begun this one.
-        answered.await.unwrap_or(Err(CommandError::Stopped))
+    /// [`SendError`]: a handler rejected the command, the node has stopped, or the disk failed.
+    pub fn send<M>(&self, to: &Id<M>, message: M::Message) -> Sending<'_, M, N, S>
+    where
+        M: StateMachine<Node = N>,
+        N: Hosts<M>,
+    {
+        Sending {
+            handle: self,
+            envelope: N::envelope(to.clone(), message),
+            key: None,
+            machine: std::marker::PhantomData,
+        }
     }
 
-    /// Reads the state between events. Everything that it sees is on disk.
+    /// Sends many messages, [`RuntimeSettings::group`](crate::RuntimeSettings::group) of them to be made durable with
+    /// one sync. Gives their outcomes in the same order. Each is a command of its own: one that is rejected leaves the
+    /// others as they are.
+    pub async fn send_all<M>(
+        &self,
+        messages: impl IntoIterator<Item = (Id<M>, M::Message)>,
+    ) -> Vec<Result<M::Reply, SendError>>
+    where
+        M: StateMachine<Node = N>,
+        M::Reply: Clone,
+        N: Hosts<M>,
+    {
+        let mut envelopes = messages.into_iter().map(|(to, message)| N::envelope(to, message)).peekable();
+        let mut outcomes = Vec::new();
+        while envelopes.peek().is_some() {
+            let (group, answers): (Vec<_>, Vec<_>) = envelopes.by_ref().take(self.group).map(command).unzip();
+            // A node that has stopped drops the commands, and their answers say so.
+            let _ = self.call(Call::Group(group)).await;
+            for answer in answers {
+                outcomes.push(typed(answered(answer).await));
+            }
+        }
+        outcomes
+    }
+
+    /// The same as [`Handle::send`] for an envelope: for messages that came as text.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn command(&self, envelope: N::Envelope) -> Result<Option<Reply>, SendError> {
+        let (command, answer) = command::<N>(envelope);
+        self.call(Call::Command(command)).await.map_err(|Stopped| SendError::Stopped)?;
+        answered(answer).await
+    }
+
+    /// Reads the node between events. Everything that it sees is on disk.
     ///
     /// # Errors
     /// The node has stopped.
-    pub async fn query<R: Send + 'static>(
-        &self,
-        question: impl FnOnce(&Engine<N, S>) -> R + Send + 'static,
-    ) -> Result<R, Stopped> {
-        let (answer, answered) = oneshot::channel();
-        // A caller that has stopped waiting needs no answer.
-        let question = Box::new(move |engine: &Engine<N, S>| drop(answer.send(question(engine))));
-        self.call(Call::Query(question)).await?;
-        answered.await.map_err(|_| Stopped)
+    ///
+    /// # Panics
+    /// If `look` panics, so does this, and the node goes on.
+    pub async fn read<R: Send + 'static>(&self, look: impl FnOnce(&N) -> R + Send + 'static) -> Result<R, Stopped> {
+        self.query(|engine| look(engine.node())).await
     }
 
-    /// The node's notices from now on. They end when the node stops, when there are too many watchers, or when
-    /// [`NetSettings::notices`](crate::NetSettings::notices) of them wait for this one.
-    pub async fn watch(&self) -> mpsc::Receiver<Arc<N::Notice>> {
-        let (watcher, notices) = mpsc::channel(self.notices);
-        // A node that has stopped drops the watcher, which ends the notices.
-        let _ = self.call(Call::Watch(watcher)).await;
-        notices
+    /// The same with the whole engine: its timers, its connections, its past.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    ///
+    /// # Panics
+    /// If `look` panics, so does this, and the node goes on.
+    pub async fn query<R: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Engine<N, S>) -> R + Send + 'static,
+    ) -> Result<R, Stopped> {
+        let (question, answered) = question(look);
+        self.call(Call::Query(question)).await?;
+        given(answered.await)
+    }
+
+    /// The node's notices from now on. Who doesn't take them in time is told how many were missed, and goes on.
+    pub async fn notices(&self) -> Notices<N> {
+        let (answer, subscribed) = oneshot::channel();
+        // A node that has stopped has no more notices.
+        let _ = self.call(Call::Notices(answer)).await;
+        Notices::new(subscribed.await.ok())
+    }
+
+    /// What `look` sees in the node: now, and after each commit that changes it. Values that nobody has taken are
+    /// replaced by newer ones. Everything that it sees is on disk.
+    ///
+    /// `look` runs in the event loop, once for each group of events: it must be quick.
+    pub async fn watch<R>(&self, look: impl FnMut(&N) -> R + Send + 'static) -> Watched<R>
+    where
+        R: Clone + PartialEq + Send + Sync + 'static,
+    {
+        self.watch_with(look, |new, old| new != old).await
+    }
+
+    /// The same for one object; `None` while there is none.
+    pub async fn watch_object<T: Object>(&self, id: &Id<T>) -> Watched<Option<T>>
+    where
+        N: Keeps<T>,
+    {
+        let id = id.clone();
+        let differ = |new: &Option<T>, old: &Option<T>| match (new, old) {
+            (Some(new), Some(old)) => crate::watching::differ(new, old),
+            (None, None) => false,
+            _ => true,
+        };
+        self.watch_with(move |node: &N| node.table().get(&id).cloned(), differ).await
+    }
+
+    async fn watch_with<R: Clone + Send + Sync + 'static>(
+        &self,
+        look: impl FnMut(&N) -> R + Send + 'static,
+        differ: impl Fn(&R, &R) -> bool + Send + 'static,
+    ) -> Watched<R> {
+        let (watcher, watched) = Look::new(look, differ);
+        // A node that has stopped drops the watcher, which ends what is watched.
+        let _ = self.call(Call::Watch(Box::new(watcher))).await;
+        Watched::new(watched.await.ok())
     }
 
     /// The keys of the connections that have a socket right now, in order.
@@ -97,5 +202,110 @@ impl<N: Node, S: Store> Handle<N, S> {
 
     async fn call(&self, call: Call<N, S>) -> Result<(), Stopped> {
         self.calls.send(call).await.map_err(|_| Stopped)
+    }
+
+    pub(crate) fn call_blocking(&self, call: Call<N, S>) -> Result<(), Stopped> {
+        self.calls.blocking_send(call).map_err(|_| Stopped)
+    }
+}
+
+/// A message on its way: await it.
+#[must_use = "nothing is sent before it is awaited"]
+pub struct Sending<'a, M: StateMachine, N: Node, S: Store> {
+    handle: &'a Handle<N, S>,
+    envelope: N::Envelope,
+    key: Option<String>,
+    machine: std::marker::PhantomData<fn() -> M>,
+}
+
+impl<M: StateMachine, N: Node, S: Store> Sending<'_, M, N, S> {
+    /// Names the command: sent again under the same name it doesn't act again, and its sender gets the first reply,
+    /// also after a crash and a restart. Reply and name are kept for a time and up to a number: see
+    /// [`Limits::answers`](amiko_core::event::Limits::answers). A command that was rejected has no answer, and
+    /// may be sent again.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+impl<'a, M, N, S> IntoFuture for Sending<'a, M, N, S>
+where
+    M: StateMachine<Node = N>,
+    M::Reply: Clone,
+    N: Hosts<M>,
+    S: Store + 'a,
+{
+    type Output = Result<M::Reply, SendError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { handle, envelope, key, .. } = self;
+        Box::pin(async move {
+            let (mut command, answer) = command::<N>(envelope);
+            command.key = key;
+            handle.call(Call::Command(command)).await.map_err(|Stopped| SendError::Stopped)?;
+            typed(answered(answer).await)
+        })
+    }
+}
+
+type Answered = oneshot::Receiver<Result<Option<Reply>, SendError>>;
+
+pub(crate) fn command<N: Node>(envelope: N::Envelope) -> (Command<N>, Answered) {
+    let (answer, answered) = oneshot::channel();
+    (Command { envelope, key: None, answer }, answered)
+}
+
+async fn answered(answer: Answered) -> Result<Option<Reply>, SendError> {
+    // The loop answers every command that it has begun, so no answer means that it hasn't begun this one.
+    answer.await.unwrap_or(Err(SendError::Stopped))
+}
+
+/// The reply as the machine's type. A machine without a type of reply needs no reply.
+pub(crate) fn typed<R: Clone + amiko_core::Serializable>(
+    outcome: Result<Option<Reply>, SendError>,
+) -> Result<R, SendError> {
+    match outcome? {
+        Some(reply) => reply.read().map_err(SendError::Reply),
+        None => {
+            let nothing: Box<dyn Any> = Box::new(());
+            nothing.downcast().map_or(Err(SendError::NoReply), |nothing| Ok(*nothing))
+        }
+    }
+}
+
+type Looked<R> = oneshot::Receiver<thread::Result<R>>;
+
+pub(crate) fn question<N: Node, S: Store, R: Send + 'static>(
+    look: impl FnOnce(&Engine<N, S>) -> R + Send + 'static,
+) -> (Question<N, S>, Looked<R>) {
+    let (answer, answered) = oneshot::channel();
+    let question = Box::new(move |engine: &Engine<N, S>| {
+        // It sees the engine only, and can't leave anything half done in it. A caller that has stopped waiting needs no
+        // answer.
+        let _ = answer.send(catch_unwind(AssertUnwindSafe(|| look(engine))));
+    });
+    (question, answered)
+}
+
+/// The panic of a question belongs to whoever asked.
+pub(crate) fn given<R, E>(answer: Result<thread::Result<R>, E>) -> Result<R, Stopped> {
+    match answer {
+        Ok(Ok(given)) => Ok(given),
+        Ok(Err(panic)) => resume_unwind(panic),
+        Err(_) => Err(Stopped),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_machine_without_a_type_of_reply_needs_no_reply() {
+        assert!(typed::<()>(Ok(None)).is_ok());
+        assert!(matches!(typed::<u64>(Ok(None)), Err(SendError::NoReply)));
+        assert_eq!(typed::<u64>(Ok(Some(Reply::new(7_u64)))).ok(), Some(7));
     }
 }

@@ -34,14 +34,14 @@ pub type Log = Arc<dyn Fn(&Event) + Send + Sync>;
 /// How a runtime works.
 ///
 /// ```
-/// use amiko_runtime::NetSettings;
-/// let mut settings = NetSettings::default();
+/// use amiko_runtime::RuntimeSettings;
+/// let mut settings = RuntimeSettings::default();
 /// settings.listen = Some(([127, 0, 0, 1], 4321).into());
 /// settings.log = Some(std::sync::Arc::new(|event| println!("{event}")));
 /// ```
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct NetSettings {
+pub struct RuntimeSettings {
     /// The address to listen on; with port 0 the operating system chooses the port. Default: none, this node only dials.
     pub listen: Option<SocketAddr>,
     /// How this node talks to its peers.
@@ -65,17 +65,21 @@ pub struct NetSettings {
     pub group: usize,
     /// What has to happen before anything leaves. Default: the commit is on disk.
     pub durability: Durability,
-    /// Notices that wait for one watcher; if there is one more, the watcher is dropped. Default 1,024.
+    /// Notices that are kept for those who are slow to take them; of older ones they get the number. Default 1,024.
     pub notices: usize,
-    /// Watchers at one time; for a further one the notices end at once. Default 1,024.
+    /// Values that are watched at one time, with [`Handle::watch`](crate::Handle::watch); a further one ends at once.
+    /// Default 1,024.
     pub watchers: usize,
+    /// How long a stop may take to make everything durable; after that the loop ends with
+    /// [`RunError::StopTimeout`](crate::RunError::StopTimeout). Default 30 s.
+    pub stop_limit: Duration,
     /// Gets the events of the network. Default: none.
     pub log: Option<Log>,
     /// Tells the time of events. Default: the system's clock.
     pub clock: Clock,
 }
 
-impl Default for NetSettings {
+impl Default for RuntimeSettings {
     fn default() -> Self {
         Self {
             listen: None,
@@ -91,13 +95,14 @@ impl Default for NetSettings {
             durability: Durability::Always,
             notices: 1_024,
             watchers: 1_024,
+            stop_limit: Duration::from_secs(30),
             log: None,
             clock: Arc::new(system_time),
         }
     }
 }
 
-impl NetSettings {
+impl RuntimeSettings {
     pub(crate) fn tell(&self, event: &Event) {
         if let Some(log) = &self.log {
             log(event);

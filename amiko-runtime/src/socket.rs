@@ -1,11 +1,11 @@
 //! One socket: a task that reads lines and writes batches.
 //!
-//! Invariant: a socket keeps at most one unfinished line, [`NetSettings::waiting`] lines that wait for the event loop,
+//! Invariant: a socket keeps at most one unfinished line, [`RuntimeSettings::waiting`] lines that wait for the event loop,
 //! and two batches. It reads nothing while the loop has no room, or while the peer is over its rate.
 
 use crate::places::Place;
 use crate::rate::Rate;
-use crate::settings::NetSettings;
+use crate::settings::RuntimeSettings;
 use crate::transport::Transport;
 use amiko_core::PublicKey;
 use amiko_core::conversation::{Disconnect, Lines, ProtocolError, SocketId};
@@ -81,7 +81,7 @@ impl Socket {
         opening: Opening<T>,
         id: SocketId,
         place: Option<Place>,
-        settings: &NetSettings,
+        settings: &RuntimeSettings,
         signals: &mpsc::Sender<Signal<T>>,
         tasks: &mut JoinSet<()>,
     ) -> Self {

@@ -3,7 +3,7 @@
 //! Invariant: a socket that was closed here reports nothing any more but its end.
 
 use crate::places::{Place, Places};
-use crate::settings::NetSettings;
+use crate::settings::RuntimeSettings;
 use crate::socket::{Opening, Signal, Socket};
 use crate::transport::Transport;
 use amiko_core::conversation::SocketId;
@@ -18,7 +18,7 @@ use tokio::time::sleep;
 /// All sockets of a node.
 pub(crate) struct Sockets<T: Transport> {
     transport: Arc<T>,
-    settings: NetSettings,
+    settings: RuntimeSettings,
     signals: mpsc::Sender<Signal<T>>,
     tasks: JoinSet<()>,
     open: HashMap<SocketId, Socket>,
@@ -28,7 +28,7 @@ pub(crate) struct Sockets<T: Transport> {
 }
 
 impl<T: Transport> Sockets<T> {
-    pub(crate) fn new(transport: T, settings: NetSettings, signals: mpsc::Sender<Signal<T>>) -> Self {
+    pub(crate) fn new(transport: T, settings: RuntimeSettings, signals: mpsc::Sender<Signal<T>>) -> Self {
         Self {
             transport: Arc::new(transport),
             settings,

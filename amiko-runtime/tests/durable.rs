@@ -5,7 +5,7 @@
 mod common;
 
 use amiko_core::Time;
-use amiko_runtime::{CommandError, Durability, RunError};
+use amiko_runtime::{Durability, RunError, SendError};
 use common::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +24,7 @@ fn a_message_isnt_sent_before_the_sync() {
         let mut raw = Raw::hello(node.address, "x").await;
         while node.handle.connected().await.unwrap().is_empty() {}
         let error = node.handle.command(say("x", 7)).await.unwrap_err();
-        assert!(matches!(error, CommandError::Unknown), "{error}");
+        assert!(matches!(error, SendError::Unknown), "{error}");
         raw.expect_end().await;
         assert!(matches!(node.task.await.unwrap(), Err(RunError::Sync(_))));
     });
@@ -84,7 +84,7 @@ async fn say_all(node: &Running, count: u64) {
         tasks.spawn_local(async move { handle.command(say("x", number)).await.unwrap() });
     }
     while let Some(replies) = tasks.join_next().await {
-        assert_eq!(replies.unwrap().len(), 1);
+        assert!(replies.unwrap().is_some());
     }
 }
 
@@ -163,8 +163,8 @@ fn events_go_on_while_the_disk_is_at_work_and_nothing_leaves() {
         assert!(raw.nothing_yet().await);
 
         node.disk.let_go();
-        assert_eq!(first.await.unwrap().unwrap(), [2]);
-        assert_eq!(second.await.unwrap().unwrap(), [3]);
+        assert_eq!(first.await.unwrap().unwrap().unwrap().read::<u64>().unwrap(), 2);
+        assert_eq!(second.await.unwrap().unwrap().unwrap().read::<u64>().unwrap(), 3);
         // Each in its turn.
         let mut lines = Vec::new();
         while !lines.contains(&said(3, 3)) {

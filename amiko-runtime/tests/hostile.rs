@@ -5,7 +5,7 @@
 
 mod common;
 
-use amiko_runtime::{NetSettings, Noise, SecretKey, Transport};
+use amiko_runtime::{Noise, RuntimeSettings, SecretKey, Transport};
 use common::*;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -34,7 +34,7 @@ fn at(seed: u8, address: SocketAddr) -> String {
     format!("{}@{address}", key(seed).public())
 }
 
-async fn start_noise(settings: NetSettings) -> Running {
+async fn start_noise(settings: RuntimeSettings) -> Running {
     let protocol = TalkProtocol { dice: false, open: false };
     start_on(engine("x", None), settings, protocol, Noise::new(key(1))).await
 }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use amiko_runtime::Runtime;
+use amiko_runtime::{Runtime, Stopped, Tcp};
 use common::*;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -50,7 +50,7 @@ fn a_peer_that_floods_the_node_doesnt_keep_out_another() {
         turns().await;
         node.disk.let_go();
         let mut before = 0;
-        while *node.notices.recv().await.unwrap() != FLOOD {
+        while node.notices.recv().await.unwrap().is_ok_and(|notice| *notice != FLOOD) {
             before += 1;
         }
         // A group that is on its way to the disk, the next one, and what waited of this peer; and more on a slow machine.
@@ -180,7 +180,7 @@ fn while_so_many_calls_wait_for_the_node_callers_wait_too() {
         let mut settings = settings();
         settings.calls = 2;
         let protocol = TalkProtocol { dice: false, open: false };
-        let runtime = Runtime::bind(engine, protocol, settings).await.unwrap();
+        let runtime = Runtime::with_settings(engine, settings).with_network(protocol, Tcp).await.unwrap();
         let handle = runtime.handle();
         // The node doesn't take any yet. Those that have a place are carried out, though nobody waits for them any more;
         // those that wait for one aren't.
@@ -198,22 +198,18 @@ fn while_so_many_calls_wait_for_the_node_callers_wait_too() {
 }
 
 #[test]
-fn one_watcher_too_many_gets_an_end_instead_of_notices() {
+fn one_watched_value_too_many_ends_at_once() {
     run(async {
         let mut settings = settings();
-        settings.watchers = 2;
-        // It watches itself.
+        settings.watchers = 1;
         let node = start(engine("x", None), settings).await;
-        let mut second = node.handle.watch().await;
-        assert_eq!(node.handle.watch().await.recv().await, None);
-        let mut raw = Raw::resume(node.address, "x", [0, 0, 0], [0, 0, 0]).await;
-        raw.say(0, 7).await;
-        assert_eq!(second.recv().await.as_deref(), Some(&7));
+        let met = |talk: &Talk| talk.met;
+        let mut first = node.handle.watch(met).await;
+        assert_eq!(first.value(), Ok(1));
+        assert_eq!(node.handle.watch(met).await.value(), Err(Stopped));
         // One that has gone leaves its place to the next.
-        drop(second);
-        let mut third = node.handle.watch().await;
-        raw.say(1, 8).await;
-        assert_eq!(third.recv().await.as_deref(), Some(&8));
+        drop(first);
+        assert_eq!(node.handle.watch(met).await.value(), Ok(1));
     });
 }
 

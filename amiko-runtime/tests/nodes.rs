@@ -4,7 +4,8 @@
 
 mod common;
 
-use amiko_runtime::{BindError, CommandError, Handle, Runtime, Stopped};
+use amiko_core::Id;
+use amiko_runtime::{BindError, Handle, Missed, Runtime, SendError, Stopped, Tcp};
 use common::*;
 use std::io;
 use std::net::SocketAddr;
@@ -257,7 +258,7 @@ fn a_rejected_command_says_why() {
     run(async {
         let node = start(engine("x", None), settings()).await;
         let error = node.handle.command(say("nobody", 7)).await.unwrap_err();
-        assert!(matches!(error, CommandError::Rejected(_)), "{error}");
+        assert!(matches!(error, SendError::Rejected(_)), "{error}");
         assert!(error.to_string().contains("expected talker nobody, found none"), "{error}");
     });
 }
@@ -266,18 +267,18 @@ fn a_rejected_command_says_why() {
 fn a_node_that_has_stopped_says_so() {
     run(async {
         let node = start(engine("x", None), settings()).await;
-        let (handle, mut notices) = (node.handle.clone(), node.handle.watch().await);
+        let (handle, mut notices) = (node.handle.clone(), node.handle.notices().await);
         node.stop().await;
-        assert!(matches!(handle.command(say("x", 7)).await, Err(CommandError::Stopped)));
+        assert!(matches!(handle.command(say("x", 7)).await, Err(SendError::Stopped)));
         assert_eq!(handle.query(|_| ()).await, Err(Stopped));
         assert_eq!(handle.connected().await, Err(Stopped));
-        assert_eq!(notices.recv().await, None);
-        assert_eq!(handle.watch().await.recv().await, None);
+        assert!(notices.recv().await.is_none());
+        assert!(handle.notices().await.recv().await.is_none());
     });
 }
 
 #[test]
-fn a_watcher_that_doesnt_keep_up_is_dropped() {
+fn who_doesnt_take_its_notices_in_time_is_told_how_many_were_missed_and_goes_on() {
     run(async {
         let mut settings = by_index();
         settings.notices = 2;
@@ -287,11 +288,11 @@ fn a_watcher_that_doesnt_keep_up_is_dropped() {
             raw.say(number, number).await;
         }
         node.until(|engine| engine.connections().all(|(_, connection)| connection.received == 4)).await;
-        let mut found = Vec::new();
-        while let Some(notice) = node.notices.recv().await {
-            found.push(*notice);
-        }
-        assert_eq!(found, [0, 1]);
+        assert_eq!(node.notices.recv().await.unwrap(), Err(Missed(2)));
+        assert_eq!(*node.notices.recv().await.unwrap().unwrap(), 2);
+        assert_eq!(*node.notices.recv().await.unwrap().unwrap(), 3);
+        raw.say(4, 4).await;
+        assert_eq!(*node.notices.recv().await.unwrap().unwrap(), 4);
     });
 }
 
@@ -303,7 +304,8 @@ fn a_port_in_use_is_named_with_what_to_do() {
         let mut settings = settings();
         settings.listen = Some(address);
         let protocol = TalkProtocol { dice: false, open: false };
-        let error = Runtime::bind(engine("x", None).0, protocol, settings).await.err().unwrap();
+        let error =
+            Runtime::with_settings(engine("x", None).0, settings).with_network(protocol, Tcp).await.err().unwrap();
         assert!(matches!(&error, BindError::Listen { address: found, .. } if *found == address));
         let expected =
             format!("can't listen on {address}: another process has it: stop that one, or choose another port");
@@ -321,9 +323,11 @@ fn handles_go_to_other_threads() {
         let (told, tells) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let _ = told.send(runtime.block_on(handle.command(say("x", 7))).unwrap());
+            let _ = told.send(runtime.block_on(async {
+                handle.send(&Id::<Talker>::new("x"), TalkerMessage::Say { number: 7 }).await.unwrap()
+            }));
         });
-        assert_eq!(tells.await.unwrap(), [7]);
+        assert_eq!(tells.await.unwrap(), 7);
         thread.join().unwrap();
     });
 }

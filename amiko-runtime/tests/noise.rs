@@ -17,7 +17,7 @@ fn key(seed: u8) -> SecretKey {
     SecretKey::new([seed; 32])
 }
 
-async fn start_noise(name: &str, dial: Option<String>, seed: u8, settings: amiko_runtime::NetSettings) -> Running {
+async fn start_noise(name: &str, dial: Option<String>, seed: u8, settings: amiko_runtime::RuntimeSettings) -> Running {
     let protocol = TalkProtocol { dice: false, open: false };
     start_on(engine(name, dial), settings, protocol, Noise::new(key(seed))).await
 }

@@ -5,7 +5,7 @@
 use amiko_core::prelude::*;
 use amiko_examples::payment::Outcome;
 use amiko_examples::running::{self, RunningNetwork};
-use amiko_runtime::{Durability, NetSettings, SecretKey};
+use amiko_runtime::{Durability, RuntimeSettings, SecretKey};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// Enough for as many payments as there will be.
@@ -18,7 +18,7 @@ fn payment(c: &mut Criterion) {
     for (name, durability) in [("durable", Durability::Always), ("never_synced", Durability::Never)] {
         // Where files live in memory a sync is free.
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let mut settings = NetSettings::default();
+        let mut settings = RuntimeSettings::default();
         settings.durability = durability;
         let network = RunningNetwork::start(directory.path(), FUNDS, &settings, |path| {
             Ok((Directory::open(path)?, SecretKey::generate()?))

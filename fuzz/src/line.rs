@@ -3,7 +3,7 @@
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
-use amiko_runtime::{Acceptance, Event, NetSettings, Protocol, Runtime, Transport};
+use amiko_runtime::{Acceptance, Event, RuntimeSettings, Protocol, Runtime, Transport};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -135,7 +135,7 @@ async fn understood(bytes: &[u8], piece: usize) -> (Vec<Said>, u64, Vec<String>)
     let begun = engine.send(&Id::<Ears>::new(()), Begin, Time::from_secs(1));
     begun.unwrap_or_else(|error| panic!("{error}"));
     let told = Arc::new(Mutex::new(Vec::new()));
-    let mut settings = NetSettings::default();
+    let mut settings = RuntimeSettings::default();
     (settings.conversation.line, settings.conversation.depth) = (LINE, 8);
     settings.listen = Some(([127, 0, 0, 1], 0).into());
     settings.clock = Arc::new(|| Time::from_secs(2));
@@ -148,7 +148,7 @@ async fn understood(bytes: &[u8], piece: usize) -> (Vec<Said>, u64, Vec<String>)
             log.push(event.to_string());
         }
     }));
-    let runtime = Runtime::bind_with(engine, Listening, settings, Once(Mutex::new(Some(stream)))).await;
+    let runtime = Runtime::with_settings(engine, settings).with_network(Listening, Once(Mutex::new(Some(stream)))).await;
     let runtime = runtime.unwrap_or_else(|error| panic!("{error}"));
     let handle = runtime.handle();
     let talk = async {

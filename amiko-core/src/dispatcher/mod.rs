@@ -1,12 +1,17 @@
-//! Timers and connections: kept beside the state of the node, never inside it.
+//! Timers, connections, and answers to commands: kept beside the state of the node, never inside it.
 //!
-//! Invariant: after every change and every rollback, `due` and `lingering` hold exactly the deadlines of the timers
-//! and connections in the tables.
+//! Invariant: after every change and every rollback, `due`, `lingering` and `answered` hold exactly the deadlines of
+//! the timers and connections in the tables, and the times of the answers.
 
+mod answer;
+mod beside;
 mod connection;
 mod resumption;
 mod timer;
 
+pub use answer::Answer;
+pub use beside::Beside;
+pub(crate) use beside::BesideUndo;
 pub use connection::Connection;
 pub use resumption::{Conflict, Older, ResumePoint};
 pub use timer::Timer;
@@ -15,41 +20,18 @@ use crate::rejection::Rejection;
 use crate::sabotage::{Sabotage, sabotaged};
 use crate::serializable::{Key, Patch, WriteError, each_escaped};
 use crate::time::Time;
-use crate::tree::{EngineOnly, EngineTable, Id, Object, Sliced, Table, TableUndo, Touched, Tree};
+use crate::tree::{EngineOnly, EngineTable, Id, Object, Sliced, Table, Touched, Tree};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// The state of the dispatcher before one event.
-pub(crate) struct DispatcherUndo<N: Tree> {
-    timers: TableUndo<Timer<N>>,
-    connections: TableUndo<Connection<N>>,
-}
-
-impl<N: Tree> DispatcherUndo<N> {
-    /// Ends an event of these tables: returns their state before it.
-    #[inline]
-    pub(crate) fn of(timers: &mut Table<Timer<N>>, connections: &mut Table<Connection<N>>, only: &EngineOnly) -> Self {
-        Self { timers: timers.take_undo(only), connections: connections.take_undo(only) }
-    }
-
-    /// Visits everything that the event touched in these tables.
-    pub(crate) fn visit_touched(
-        &self,
-        timers: &Table<Timer<N>>,
-        connections: &Table<Connection<N>>,
-        visit: &mut dyn FnMut(Touched<'_>),
-    ) {
-        timers.visit_touched(&self.timers, visit);
-        connections.visit_touched(&self.connections, visit);
-    }
-}
-
-/// Timers and connections, with their deadlines in order.
+/// The tables beside the state, with their deadlines in order.
 pub(crate) struct Dispatcher<N: Tree> {
-    timers: Table<Timer<N>>,
-    connections: Table<Connection<N>>,
+    beside: Beside<N>,
     due: BTreeSet<(Time, Id<Timer<N>>)>,
     lingering: BTreeSet<(Time, Id<Connection<N>>)>,
+    /// The answers, oldest first.
+    answered: BTreeSet<(Time, Id<Answer>)>,
 }
 
 /// The owner of a deadline.
@@ -74,18 +56,24 @@ pub(crate) enum Arrival {
 }
 
 impl<N: Tree> Dispatcher<N> {
-    pub(crate) fn new(timers: Table<Timer<N>>, connections: Table<Connection<N>>) -> Self {
-        let mut dispatcher = Self { timers, connections, due: BTreeSet::new(), lingering: BTreeSet::new() };
+    pub(crate) fn new(beside: Beside<N>) -> Self {
+        let (due, lingering, answered) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut dispatcher = Self { beside, due, lingering, answered };
         dispatcher.order_deadlines();
         dispatcher
     }
 
+    /// Its tables.
+    pub(crate) fn beside(&self) -> &Beside<N> {
+        &self.beside
+    }
+
     pub(crate) fn timers(&self) -> &Table<Timer<N>> {
-        &self.timers
+        &self.beside.timers
     }
 
     pub(crate) fn connections(&self) -> &Table<Connection<N>> {
-        &self.connections
+        &self.beside.connections
     }
 
     /// The first deadline.
@@ -112,10 +100,10 @@ impl<N: Tree> Dispatcher<N> {
     ) -> Result<(), Rejection> {
         let id = timer_id(owner, name);
         self.remove_timer(&id);
-        if self.timers.len() >= limit {
+        if self.beside.timers.len() >= limit {
             return Err(Rejection::new(format!("expected at most {limit} timers, found more")));
         }
-        self.timers.insert(&id, Timer { at, envelope });
+        self.beside.timers.insert(&id, Timer { at, envelope });
         self.due.insert((at, id));
         Ok(())
     }
@@ -125,9 +113,9 @@ impl<N: Tree> Dispatcher<N> {
     }
 
     pub(crate) fn remove_timer(&mut self, id: &Id<Timer<N>>) {
-        if let Some(timer) = self.timers.get(id) {
+        if let Some(timer) = self.beside.timers.get(id) {
             self.due.remove(&(timer.at, id.clone()));
-            self.timers.remove(id);
+            self.beside.timers.remove(id);
         }
     }
 
@@ -135,7 +123,7 @@ impl<N: Tree> Dispatcher<N> {
     pub(crate) fn cancel_all<M: Object>(&mut self, owner: &Id<M>) {
         let prefix = timer_id(owner, "");
         let owned = |id: &Id<Timer<N>>| id.key().starts_with(prefix.key());
-        let ids: Vec<_> = self.timers.ids_from(&prefix).take_while(owned).collect();
+        let ids: Vec<_> = self.beside.timers.ids_from(&prefix).take_while(owned).collect();
         for id in ids {
             self.remove_timer(&id);
         }
@@ -148,22 +136,22 @@ impl<N: Tree> Dispatcher<N> {
         dial: Option<&str>,
         limit: usize,
     ) -> Result<bool, Rejection> {
-        if let Some(connection) = self.connections.get(id) {
+        if let Some(connection) = self.beside.connections.get(id) {
             let same = connection.dial.as_deref() == dial && connection.closing.is_none();
             if !same {
                 let old = connection.closing;
                 self.lingering.retain(|(at, other)| Some(*at) != old || other != id);
-                if let Some(connection) = self.connections.get_mut(id) {
+                if let Some(connection) = self.beside.connections.get_mut(id) {
                     connection.dial = dial.map(str::to_owned);
                     connection.closing = None;
                 }
             }
             return Ok(!same);
         }
-        if self.connections.len() >= limit {
+        if self.beside.connections.len() >= limit {
             return Err(Rejection::new(format!("expected at most {limit} connections, found more")));
         }
-        self.connections.insert(id, Connection { dial: dial.map(str::to_owned), ..Connection::default() });
+        self.beside.connections.insert(id, Connection { dial: dial.map(str::to_owned), ..Connection::default() });
         Ok(true)
     }
 
@@ -173,7 +161,7 @@ impl<N: Tree> Dispatcher<N> {
         message: N::Network,
         limit: usize,
     ) -> Result<(u64, Arc<N::Network>), Rejection> {
-        let Some(connection) = self.connections.get_mut(id) else {
+        let Some(connection) = self.beside.connections.get_mut(id) else {
             return Err(Rejection::new(format!("expected {id} to transmit over, found none")));
         };
         if connection.outbox.len() >= limit {
@@ -195,14 +183,14 @@ impl<N: Tree> Dispatcher<N> {
 
     /// Returns whether the connection is removed at once.
     pub(crate) fn close(&mut self, id: &Id<Connection<N>>, deadline: Time) -> bool {
-        let Some(connection) = self.connections.get(id) else { return false };
+        let Some(connection) = self.beside.connections.get(id) else { return false };
         // In a conflict there is nothing to wait for either.
         if connection.outbox.is_empty() || connection.conflict.is_some() {
             return self.drop_connection(id);
         }
         if connection.closing.is_none() {
             self.lingering.insert((deadline, id.clone()));
-            if let Some(connection) = self.connections.get_mut(id) {
+            if let Some(connection) = self.beside.connections.get_mut(id) {
                 connection.closing = Some(deadline);
             }
         }
@@ -211,16 +199,16 @@ impl<N: Tree> Dispatcher<N> {
 
     /// Removes a connection with the rest of its outbox.
     pub(crate) fn drop_connection(&mut self, id: &Id<Connection<N>>) -> bool {
-        if let Some(at) = self.connections.get(id).and_then(|connection| connection.closing) {
+        if let Some(at) = self.beside.connections.get(id).and_then(|connection| connection.closing) {
             self.lingering.remove(&(at, id.clone()));
         }
-        self.connections.remove(id)
+        self.beside.connections.remove(id)
     }
 
     /// Removes the messages that a peer has confirmed: all up to and including `index`. Returns whether the
     /// connection is removed with the last of them.
     pub(crate) fn confirm(&mut self, id: &Id<Connection<N>>, index: u64) -> bool {
-        let Some(connection) = self.connections.get_mut(id) else { return false };
+        let Some(connection) = self.beside.connections.get_mut(id) else { return false };
         while let Some((&sent, _)) = connection.outbox.first_key_value().filter(|(sent, _)| **sent <= index) {
             connection.outbox.remove(&sent);
         }
@@ -230,7 +218,7 @@ impl<N: Tree> Dispatcher<N> {
 
     /// Classifies the number of a message from a peer.
     pub(crate) fn arrival(&self, id: &Id<Connection<N>>, index: u64) -> Option<Arrival> {
-        let received = self.connections.get(id)?.received;
+        let received = self.beside.connections.get(id)?.received;
         Some(match index.cmp(&received) {
             std::cmp::Ordering::Equal => Arrival::Next,
             std::cmp::Ordering::Less => Arrival::Repeated,
@@ -241,7 +229,7 @@ impl<N: Tree> Dispatcher<N> {
 
     /// Suspends a connection, or resumes it.
     pub(crate) fn set_conflict(&mut self, id: &Id<Connection<N>>, conflict: Option<Conflict>) {
-        if let Some(connection) = self.connections.get_mut(id) {
+        if let Some(connection) = self.beside.connections.get_mut(id) {
             connection.conflict = conflict;
         }
     }
@@ -251,73 +239,107 @@ impl<N: Tree> Dispatcher<N> {
         if sabotaged(Sabotage::NoInboxCursor) {
             return;
         }
-        if let Some(connection) = self.connections.get_mut(id) {
+        if let Some(connection) = self.beside.connections.get_mut(id) {
             connection.received += 1;
         }
     }
 
     /// The tables, for writing in slices.
-    pub(crate) fn slices(&mut self, only: &EngineOnly) -> [Sliced<'_>; 2] {
-        [self.timers.sliced(only), self.connections.sliced(only)]
+    pub(crate) fn slices(&mut self, only: &EngineOnly) -> [Sliced<'_>; 3] {
+        self.beside.slices(only)
     }
 
     /// Lends its tables.
-    pub(crate) fn take_tables(&mut self) -> (Table<Timer<N>>, Table<Connection<N>>) {
-        (std::mem::take(&mut self.timers), std::mem::take(&mut self.connections))
+    pub(crate) fn take_tables(&mut self) -> Beside<N> {
+        std::mem::take(&mut self.beside)
     }
 
     /// Takes its tables back, with any changes to them.
-    pub(crate) fn put_tables(&mut self, timers: Table<Timer<N>>, connections: Table<Connection<N>>) {
-        (self.timers, self.connections) = (timers, connections);
+    pub(crate) fn put_tables(&mut self, beside: Beside<N>) {
+        self.beside = beside;
         self.order_deadlines();
     }
 
     /// Rebuilds the deadlines from the tables.
     pub(crate) fn order_deadlines(&mut self) {
-        self.due = self.timers.iter().map(|(id, timer)| (timer.at, id)).collect();
+        self.due = self.beside.timers.iter().map(|(id, timer)| (timer.at, id)).collect();
         let closing = |(id, connection): (_, &Connection<N>)| Some((connection.closing?, id));
-        self.lingering = self.connections.iter().filter_map(closing).collect();
+        self.lingering = self.beside.connections.iter().filter_map(closing).collect();
+        self.answered = self.beside.answers.iter().map(|(id, answer)| (answer.at, id)).collect();
     }
 
-    pub(crate) fn take_undo(&mut self, only: &EngineOnly) -> DispatcherUndo<N> {
-        DispatcherUndo::of(&mut self.timers, &mut self.connections, only)
+    #[inline]
+    pub(crate) fn take_undo(&mut self, only: &EngineOnly) -> BesideUndo<N> {
+        self.beside.take_undo(only)
     }
 
-    pub(crate) fn roll_back(&mut self, undo: &DispatcherUndo<N>, only: &EngineOnly) {
+    pub(crate) fn roll_back(&mut self, undo: &BesideUndo<N>, only: &EngineOnly) {
         for (key, old) in undo.timers.first_touches() {
             let id = Id::new(key.clone());
-            if let Some(timer) = self.timers.get(&id) {
+            if let Some(timer) = self.beside.timers.get(&id) {
                 self.due.remove(&(timer.at, id.clone()));
             }
             self.due.extend(old.map(|timer| (timer.at, id)));
         }
         for (key, old) in undo.connections.first_touches() {
             let id = Id::new(key.clone());
-            if let Some(at) = self.connections.get(&id).and_then(|connection| connection.closing) {
+            if let Some(at) = self.beside.connections.get(&id).and_then(|connection| connection.closing) {
                 self.lingering.remove(&(at, id.clone()));
             }
             self.lingering.extend(old.and_then(|connection| Some((connection.closing?, id))));
         }
-        self.timers.roll_back(&undo.timers, only);
+        for (key, old) in undo.answers.first_touches() {
+            let id = Id::new(key.clone());
+            if let Some(answer) = self.beside.answers.get(&id) {
+                self.answered.remove(&(answer.at, id.clone()));
+            }
+            self.answered.extend(old.map(|answer| (answer.at, id)));
+        }
+        self.beside.timers.roll_back(&undo.timers, only);
+        self.beside.answers.roll_back(&undo.answers, only);
         if sabotaged(Sabotage::RollbackMissesATable) {
             return;
         }
-        self.connections.roll_back(&undo.connections, only);
+        self.beside.connections.roll_back(&undo.connections, only);
     }
 
-    /// Visits every timer and connection that an event touched.
-    pub(crate) fn visit_touched(&self, undo: &DispatcherUndo<N>, visit: &mut dyn FnMut(Touched<'_>)) {
-        undo.visit_touched(&self.timers, &self.connections, visit);
+    /// Visits every object beside the state that an event touched.
+    pub(crate) fn visit_touched(&self, undo: &BesideUndo<N>, visit: &mut dyn FnMut(Touched<'_>)) {
+        self.beside.visit_touched(undo, visit);
     }
 
     #[inline]
-    pub(crate) fn difference_since(&self, undo: &DispatcherUndo<N>, patch: &mut Patch) -> Result<(), WriteError> {
-        // Most events touch neither.
-        if undo.timers.is_empty() && undo.connections.is_empty() {
-            return Ok(());
+    pub(crate) fn difference_since(&self, undo: &BesideUndo<N>, patch: &mut Patch) -> Result<(), WriteError> {
+        self.beside.difference_since(undo, patch)
+    }
+
+    /// The answer that was given to a command with this key, if it isn't too old.
+    pub(crate) fn answer(&self, key: &str, now: Time, age: Duration) -> Option<&Answer> {
+        self.beside.answers.get(&Id::new(key)).filter(|answer| answer.at + age > now)
+    }
+
+    /// Keeps an answer, and lets go of those that are too old or too many: of a few at a time, so that no event is
+    /// large; more than one, so that they do become fewer.
+    pub(crate) fn keep_answer(&mut self, key: &str, answer: Answer, limit: usize, age: Duration) {
+        const FEW: usize = 16;
+        let (id, now) = (Id::new(key), answer.at);
+        self.forget_answer(&id);
+        self.answered.insert((now, id.clone()));
+        self.beside.answers.insert(&id, answer);
+        for _ in 0..FEW {
+            let Some((at, oldest)) = self.answered.first().cloned() else { return };
+            if self.beside.answers.len() <= limit.max(1) && at + age > now {
+                return;
+            }
+            self.forget_answer(&oldest);
         }
-        self.timers.difference_since("/timers", &undo.timers, patch)?;
-        self.connections.difference_since("/connections", &undo.connections, patch)
+    }
+
+    fn forget_answer(&mut self, id: &Id<Answer>) {
+        if let Some(answer) = self.beside.answers.get(id) {
+            self.answered.remove(&(answer.at, id.clone()));
+            self.beside.answers.remove(id);
+        }
     }
 }
 

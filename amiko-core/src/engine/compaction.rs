@@ -87,9 +87,8 @@ impl<N: Node, S: Store> Engine<N, S> {
         let tables = tables(&mut self.node, &mut self.event.dispatcher, &self.only);
         tables.into_iter().enumerate().for_each(|(number, Sliced(table))| table.freeze(number));
         let out = Writer::new().with_lines(Lines::PerEntry).with_holes();
-        let (timers, connections) = (self.event.dispatcher.timers(), self.event.dispatcher.connections());
-        let mut out =
-            document::write_document(out, self.version, &self.node, timers, connections).map_err(SyncError::Write)?;
+        let beside = self.event.dispatcher.beside();
+        let mut out = document::write_document(out, self.version, &self.node, beside).map_err(SyncError::Write)?;
         self.store.begin_snapshot(self.version.0, self.event.now).map_err(SyncError::Store)?;
         self.compaction = Compaction::Writing(Slicing {
             holes: out.take_holes(),

@@ -4,43 +4,37 @@
 //! memory.
 
 use super::cause::Cause;
-use crate::dispatcher::{Connection, DispatcherUndo, Timer};
+use crate::dispatcher::{Beside, Connection, Timer};
 use crate::machine::Node;
 use crate::per_type::PerType;
+use crate::serializable::pointer::whole_value;
 use crate::serializable::{
     Change, Json, Patch, Pointer, Problem, ReadError, Reader, Schema, Serializable, WriteError, Writer, apply_patch,
     from_json, read_field, schema, take_field,
 };
 use crate::store::{Recovery, Refused};
 use crate::time::Time;
-use crate::tree::{EngineOnly, EngineTable, Object, StrongReferences, Table, has_strong};
+use crate::tree::{Object, StrongReferences, Table, has_strong};
 use crate::version::Version;
 use std::sync::Arc;
 
 /// The format of the files that this version writes.
 const FORMAT: u32 = 1;
-const FIELDS: &[&str] = &["format", "seq", "schema", "state", "timers", "connections"];
+const FIELDS: &[&str] = &["format", "seq", "schema", "state", "timers", "connections", "answers"];
 
 /// Everything on a node's disk. A copy shares its objects.
 #[derive(Clone)]
 pub struct Document<N: Node> {
     /// The node.
     pub state: N,
-    /// Its timers.
-    pub timers: Table<Timer<N>>,
-    /// Its connections.
-    pub connections: Table<Connection<N>>,
+    /// Its timers, its connections, and the answers that it has given.
+    pub beside: Beside<N>,
 }
 
 impl<N: Node> Document<N> {
-    /// A node without timers and connections.
+    /// A node without anything beside it.
     pub fn new(state: N) -> Self {
-        Self { state, timers: Table::new(), connections: Table::new() }
-    }
-
-    /// Ends an event of the tables beside the state: returns their state before it.
-    pub(super) fn take_undo_beside(&mut self, only: &EngineOnly) -> DispatcherUndo<N> {
-        DispatcherUndo::of(&mut self.timers, &mut self.connections, only)
+        Self { state, beside: Beside::default() }
     }
 }
 
@@ -49,8 +43,7 @@ pub(super) fn write_document<N: Node>(
     mut out: Writer,
     version: Version,
     state: &N,
-    timers: &Table<Timer<N>>,
-    connections: &Table<Connection<N>>,
+    beside: &Beside<N>,
 ) -> Result<Writer, WriteError> {
     out.begin_object()?;
     out.key("format");
@@ -62,9 +55,14 @@ pub(super) fn write_document<N: Node>(
     out.entry_key("state");
     state.write(&mut out)?;
     out.entry_key("timers");
-    timers.write(&mut out)?;
+    beside.timers.write(&mut out)?;
     out.entry_key("connections");
-    connections.write(&mut out)?;
+    beside.connections.write(&mut out)?;
+    // A document without answers is as it was before there were any.
+    if !beside.answers.is_empty() {
+        out.entry_key("answers");
+        beside.answers.write(&mut out)?;
+    }
     out.end_object();
     out.outcome(0, Ok(()))?;
     Ok(out)
@@ -77,9 +75,13 @@ impl<N: Node> Serializable for Document<N> {
         out.key("state");
         self.state.write(out)?;
         out.key("timers");
-        self.timers.write(out)?;
+        self.beside.timers.write(out)?;
         out.key("connections");
-        self.connections.write(out)?;
+        self.beside.connections.write(out)?;
+        if !self.beside.answers.is_empty() {
+            out.key("answers");
+            self.beside.answers.write(out)?;
+        }
         out.end_object();
         Ok(())
     }
@@ -87,7 +89,7 @@ impl<N: Node> Serializable for Document<N> {
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         const CLASS: &str = "document";
         let (mut format, mut sequence, mut schema) = (None::<u32>, None::<u64>, None::<String>);
-        let (mut state, mut timers, mut connections) = (None, None, None);
+        let (mut state, mut timers, mut connections, mut answers) = (None, None, None, None);
         input.begin_object()?;
         while let Some(key) = input.key()? {
             match &*key {
@@ -97,6 +99,7 @@ impl<N: Node> Serializable for Document<N> {
                 "state" => read_field(&mut state, "state", CLASS, input)?,
                 "timers" => read_field(&mut timers, "timers", CLASS, input)?,
                 "connections" => read_field(&mut connections, "connections", CLASS, input)?,
+                "answers" => read_field(&mut answers, "answers", CLASS, input)?,
                 other => input.unknown_field(other, CLASS, FIELDS)?,
             }
             if format.is_some_and(|format| format > FORMAT) {
@@ -108,8 +111,11 @@ impl<N: Node> Serializable for Document<N> {
         take_field(schema, "schema", CLASS, input)?;
         Ok(Self {
             state: take_field(state, "state", CLASS, input)?,
-            timers: take_field(timers, "timers", CLASS, input)?,
-            connections: take_field(connections, "connections", CLASS, input)?,
+            beside: Beside {
+                timers: take_field(timers, "timers", CLASS, input)?,
+                connections: take_field(connections, "connections", CLASS, input)?,
+                answers: answers.unwrap_or_default(),
+            },
         })
     }
 
@@ -117,8 +123,14 @@ impl<N: Node> Serializable for Document<N> {
         match pointer.split() {
             Some((segment, rest)) => match &*segment {
                 "state" => self.state.apply(rest, change),
-                "timers" => self.timers.apply(rest, change),
-                "connections" => self.connections.apply(rest, change),
+                "timers" => self.beside.timers.apply(rest, change),
+                "connections" => self.beside.connections.apply(rest, change),
+                // The first answer brings their place, which is there already.
+                "answers" if rest.split().is_none() && self.beside.answers.is_empty() => {
+                    self.beside.answers = Table::read(whole_value(rest, change)?)?;
+                    Ok(())
+                }
+                "answers" => self.beside.answers.apply(rest, change),
                 other => Err(Pointer::no_such_path(other)),
             },
             None => Err(Pointer::no_such_path("")),
@@ -250,19 +262,12 @@ pub(super) fn read_record<T: Serializable>(document: &mut T, input: &mut Reader<
 }
 
 /// Who strongly refers to whom in a node and in the tables beside it.
-pub(super) fn references<N: Node>(
-    node: &N,
-    timers: &Table<Timer<N>>,
-    connections: &Table<Connection<N>>,
-) -> StrongReferences {
+pub(super) fn references<N: Node>(node: &N, beside: &Beside<N>) -> StrongReferences {
     static KINDS: PerType<Arc<[&'static str]>> = PerType::new();
     let kinds = KINDS.of::<N>(|| {
         let timers = has_strong(Timer::<N>::schema).then_some(Timer::<N>::KIND);
         let connections = has_strong(Connection::<N>::schema).then_some(Connection::<N>::KIND);
         N::strong_kinds().into_iter().chain(timers).chain(connections).collect()
     });
-    StrongReferences::of(node, kinds, |visit| {
-        timers.visit_objects(visit);
-        connections.visit_objects(visit);
-    })
+    StrongReferences::of(node, kinds, |visit| beside.visit_objects(visit))
 }

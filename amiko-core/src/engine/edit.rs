@@ -164,21 +164,25 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     fn edited_difference(&self, edited: &Document<N>) -> Result<Patch, WriteError> {
         let mut patch = Patch::new();
-        let dispatcher = &self.event.dispatcher;
         patch.field("state", &self.node, &edited.state)?;
-        patch.field("timers", dispatcher.timers(), &edited.timers)?;
-        patch.field("connections", dispatcher.connections(), &edited.connections)?;
+        let (old, new) = (self.event.dispatcher.beside(), &edited.beside);
+        patch.field("timers", &old.timers, &new.timers)?;
+        patch.field("connections", &old.connections, &new.connections)?;
+        if old.answers.is_empty() && !new.answers.is_empty() {
+            patch.add("answers", &new.answers)?;
+        } else {
+            patch.field("answers", &old.answers, &new.answers)?;
+        }
         Ok(patch)
     }
 
     /// Changes state, timers and connections, with undo logs as in any event.
     fn apply_to_document(&mut self, patch: &str) -> Result<(), EditError> {
-        let (timers, connections) = self.event.dispatcher.take_tables();
-        let mut document = Document { state: mem::take(&mut self.node), timers, connections };
+        let beside = self.event.dispatcher.take_tables();
+        let mut document = Document { state: mem::take(&mut self.node), beside };
         let applied = catch(|| apply_patch(&mut document, &mut Reader::new(patch)));
-        let Document { state, timers, connections } = document;
-        self.node = state;
-        self.event.dispatcher.put_tables(timers, connections);
+        self.node = document.state;
+        self.event.dispatcher.put_tables(document.beside);
         applied.map_or_else(
             |text| Err(EditError::Event(EventError::Rejected(panicked("the edit", &text)))),
             |applied| applied.map_err(EditError::Read),

@@ -63,6 +63,11 @@ pub enum EventError {
         /// The name.
         connection: String,
     },
+    /// Another command of the same key was carried out before.
+    KeyUsed {
+        /// The key.
+        key: String,
+    },
     /// The store refused the record.
     Store(StoreError),
 }
@@ -140,6 +145,10 @@ impl fmt::Display for EventError {
                 write!(f, "nothing is acknowledged any more, because {reason}: reopen the state")
             }
             Self::NoConnection { connection } => write!(f, "expected a connection, found none named {connection:?}"),
+            Self::KeyUsed { key } => write!(
+                f,
+                "expected the command that the key {key:?} was used for before, found another one: give it a key of its own"
+            ),
             Self::Store(_) => f.write_str("the store took no record"),
         }
     }

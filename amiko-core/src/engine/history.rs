@@ -3,7 +3,7 @@
 //! Invariant: a version costs as much as its event changed: the undo log of the event, and its record. All versions
 //! together stay within the limit in bytes.
 
-use crate::dispatcher::DispatcherUndo;
+use crate::dispatcher::BesideUndo;
 use crate::machine::Node;
 use crate::serializable::Patch;
 use crate::time::Time;
@@ -15,7 +15,7 @@ use std::fmt;
 /// Leads from one version back to the previous one.
 pub(super) struct Undo<N: Node> {
     pub(super) state: N::Undo,
-    pub(super) dispatcher: DispatcherUndo<N>,
+    pub(super) dispatcher: BesideUndo<N>,
 }
 
 /// The event that made a version.

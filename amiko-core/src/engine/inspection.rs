@@ -3,7 +3,7 @@
 //! Invariant: files pass here exactly if an engine would open them.
 
 use super::document::{Document, Restored, references, refused, write_document};
-use crate::dispatcher::DispatcherUndo;
+use crate::dispatcher::BesideUndo;
 use crate::machine::Node;
 use crate::serializable::{Json, Lines, Reader, Writer, from_json};
 use crate::store::{self, Inspection, OpenError, Recovery, Refused, Repair, RepairError, Report};
@@ -110,7 +110,7 @@ enum Last<N: Node> {
     Record {
         before: N::Undo,
         /// The same for timers and connections.
-        beside: DispatcherUndo<N>,
+        beside: BesideUndo<N>,
         /// It only records that an input was used up, which the node's check doesn't cover.
         rejected: bool,
     },
@@ -135,7 +135,7 @@ impl<N: Node> Recovery for Inspector<N> {
         self.last = Last::Foreign;
         if let Restored::Typed(document) = &mut self.restored {
             drop(document.state.take_undo(None, &self.only));
-            drop(document.take_undo_beside(&self.only));
+            drop(document.beside.take_undo(&self.only));
             self.last = Last::Whole;
         }
         Ok(())
@@ -149,7 +149,7 @@ impl<N: Node> Recovery for Inspector<N> {
         self.restored.record(sequence, record)?;
         if let Restored::Typed(document) = &mut self.restored {
             let rejected = Reader::new(record).peek_field("rejected").map_err(refused)?.is_some();
-            let beside = document.take_undo_beside(&self.only);
+            let beside = document.beside.take_undo(&self.only);
             self.last = Last::Record { before: document.state.take_undo(own, &self.only), beside, rejected };
         }
         Ok(())
@@ -162,13 +162,11 @@ impl<N: Node> Inspection for Inspector<N> {
         match &self.last {
             Last::Foreign => Ok(()),
             Last::Whole => {
-                self.references = references(&document.state, &document.timers, &document.connections);
+                self.references = references(&document.state, &document.beside);
                 self.references.resolve(&document.state).map_err(|rejection| rejection.to_string())
             }
             Last::Record { before, beside, rejected } => {
-                let beside = |visit: &mut dyn FnMut(Touched<'_>)| {
-                    beside.visit_touched(&document.timers, &document.connections, visit);
-                };
+                let beside = |visit: &mut dyn FnMut(Touched<'_>)| document.beside.visit_touched(beside, visit);
                 self.references.check(&document.state, before, beside).map_err(|rejection| rejection.to_string())?;
                 if *rejected { Ok(()) } else { document.state.check(before).map_err(|rejection| rejection.to_string()) }
             }
@@ -207,8 +205,8 @@ impl<N: Node> Inspector<N> {
         let nowhere = |reason: String| Refused { reason, line: 1, byte: 0 };
         let write = |document: &Document<N>| {
             let out = Writer::new().with_lines(Lines::PerEntry);
-            let Document { state, timers, connections } = document;
-            let written = write_document(out, crate::version::Version(sequence), state, timers, connections);
+            let version = crate::version::Version(sequence);
+            let written = write_document(out, version, &document.state, &document.beside);
             written.map(Writer::into_string).map_err(|error| nowhere(error.to_string()))
         };
         match &self.restored {

@@ -28,7 +28,7 @@ pub use history::HistoryEntry;
 pub use inspection::{repair, verify};
 pub use settings::{Entropy, Settings};
 
-use crate::dispatcher::{Connection, Dispatcher, Timer};
+use crate::dispatcher::{Answer, Connection, Dispatcher, Timer};
 use crate::event::Event;
 use crate::machine::Node;
 use crate::rejection::Rejection;
@@ -36,7 +36,7 @@ use crate::sabotage::{Sabotage, sabotaged};
 use crate::serializable::{Key, Lines, Patch, Secrets, WriteError, Writer};
 use crate::store::{Damaged, Directory, Store, Torn};
 use crate::time::Time;
-use crate::tree::{EngineOnly, EngineTable, Id, Name, Object, Referrers, StrongReferences, Table};
+use crate::tree::{EngineOnly, Id, Name, Object, Referrers, StrongReferences, Table};
 use crate::version::Version;
 use compaction::Compaction;
 
@@ -179,11 +179,11 @@ impl<N: Node, S: Store> Engine<N, S> {
                 getrandom::fill(&mut seed).map_err(|error| EngineOpenError::Entropy(error.to_string()))?;
             }
         }
-        let mut timers = document.timers;
+        let mut beside = document.beside;
         if sabotaged(Sabotage::TimerLostOnRestart) {
-            timers = Table::new();
+            beside.timers = Table::new();
         }
-        let dispatcher = Dispatcher::new(timers, document.connections);
+        let dispatcher = Dispatcher::new(beside);
         let mut engine = Self {
             node: document.state,
             event: Event::new(dispatcher, settings.limits.clone(), seed),
@@ -210,8 +210,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         };
         // Insertions into tables while the state was built aren't part of an event.
         drop(engine.take_undo());
-        let dispatcher = &engine.event.dispatcher;
-        engine.references = document::references(&engine.node, dispatcher.timers(), dispatcher.connections());
+        engine.references = document::references(&engine.node, engine.event.dispatcher.beside());
         engine.renew_shadow();
         if rewrite {
             engine.snapshot_at_once().map_err(EngineOpenError::Snapshot)?;
@@ -290,8 +289,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     pub fn referrers<T: Object>(&self, id: &Id<T>) -> Vec<Name> {
         let mut referrers = Referrers { kind: T::KIND, key: &id.key().encode(), found: Vec::new() };
         referrers.of_node(&self.node);
-        self.event.dispatcher.timers().visit_objects(&mut |touched| referrers.of_object(touched));
-        self.event.dispatcher.connections().visit_objects(&mut |touched| referrers.of_object(touched));
+        self.event.dispatcher.beside().visit_objects(&mut |touched| referrers.of_object(touched));
         referrers.found
     }
 
@@ -303,6 +301,11 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// All timers, by owner and name.
     pub fn timers(&self) -> impl Iterator<Item = (Id<Timer<N>>, &Timer<N>)> {
         self.event.dispatcher.timers().iter()
+    }
+
+    /// The answers to commands with a key that are still kept, by key.
+    pub fn answers(&self) -> impl Iterator<Item = (Id<Answer>, &Answer)> {
+        self.event.dispatcher.beside().answers.iter()
     }
 
     /// All connections.
@@ -358,16 +361,13 @@ impl<N: Node, S: Store> Engine<N, S> {
     }
 
     fn document_by(&self, out: Writer) -> Result<String, WriteError> {
-        let (out, dispatcher) = (out.with_lines(Lines::PerEntry), &self.event.dispatcher);
-        document::write_document(out, self.version, &self.node, dispatcher.timers(), dispatcher.connections())
-            .map(Writer::into_string)
+        let (out, beside) = (out.with_lines(Lines::PerEntry), self.event.dispatcher.beside());
+        document::write_document(out, self.version, &self.node, beside).map(Writer::into_string)
     }
 
     /// Everything that is on disk, or will be with the next sync. It shares its objects with the engine.
     pub fn to_document(&self) -> Document<N> {
-        let dispatcher = &self.event.dispatcher;
-        let (timers, connections) = (dispatcher.timers().clone(), dispatcher.connections().clone());
-        Document { state: self.node.clone(), timers, connections }
+        Document { state: self.node.clone(), beside: self.event.dispatcher.beside().clone() }
     }
 
     /// The store.

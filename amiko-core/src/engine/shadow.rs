@@ -40,7 +40,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         shadow.read += self.patch.whole().len();
         read.map_err(|error| refused(format!("its record isn't read back: {}", error.reason())))?;
         drop(shadow.document.state.take_undo(None, &self.only));
-        drop(shadow.document.take_undo_beside(&self.only));
+        drop(shadow.document.beside.take_undo(&self.only));
         self.compare_objects(&mut shadow, undo).map_err(refused)?;
         if N::old_references(&undo.state, &mut |_| {}) {
             let own = shadow.document.state.take_undo(Some(self.node.own()), &self.only);
@@ -58,9 +58,8 @@ impl<N: Node, S: Store> Engine<N, S> {
         let dispatcher = &self.event.dispatcher;
         let here =
             texts::<N>(&self.node, &undo.state, shadow, |visit| dispatcher.visit_touched(&undo.dispatcher, visit));
-        let Document { state, timers, connections } = &shadow.document;
-        let beside = |visit: &mut dyn FnMut(Touched<'_>)| undo.dispatcher.visit_touched(timers, connections, visit);
-        let there = texts::<N>(state, &undo.state, shadow, beside);
+        let Document { state, beside } = &shadow.document;
+        let there = texts::<N>(state, &undo.state, shadow, |visit| beside.visit_touched(&undo.dispatcher, visit));
         if let Some(((name, here), (_, there))) = here.iter().zip(&there).find(|(here, there)| here != there) {
             return Err(format!("its record leads to another {name}: expected {here}, found {there}"));
         }
@@ -83,12 +82,10 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// Starts over with the present state.
     pub(super) fn renew_shadow(&mut self) {
         if self.settings.check_records && self.shadow.is_none() {
-            let dispatcher = &self.event.dispatcher;
-            let (timers, connections) = (dispatcher.timers().clone(), dispatcher.connections().clone());
-            let mut document = Document { state: self.node.clone(), timers, connections };
+            let mut document = self.to_document();
             // From now on its tables record what is touched, as those of the engine do.
             drop(document.state.take_undo(None, &self.only));
-            drop(document.take_undo_beside(&self.only));
+            drop(document.beside.take_undo(&self.only));
             self.shadow = Some(Box::new(Shadow { document, read: 0, long: HashMap::new() }));
         }
     }

@@ -5,15 +5,16 @@
 use super::cause::Cause;
 use super::{Engine, EventError};
 use crate::dispatcher::{Arrival, Connection, Due};
-use crate::event::{Event, Output, Request};
+use crate::event::{Event, Output, Reply, Request};
 use crate::machine::{Hosts, Node, StateMachine};
 use crate::panics::catch;
 use crate::rejection::Rejection;
-use crate::serializable::shorten;
+use crate::serializable::{Writer, shorten, write_value};
 use crate::store::Store;
 use crate::time::Time;
-use crate::tree::Id;
+use crate::tree::{Envelope, Id};
 use crate::version::Version;
+use sha2::{Digest, Sha256};
 
 impl<N: Node, S: Store> Engine<N, S> {
     /// Guards an input. Panics of handlers and checks are undone further in; any other panic, such as in the drop of
@@ -43,7 +44,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         M: StateMachine<Node = N>,
         N: Hosts<M>,
     {
-        self.enter(|engine| engine.take_command(N::envelope(to.clone(), message), None, now))
+        self.enter(|engine| engine.take_command(N::envelope(to.clone(), message), None, None, now))
     }
 
     /// The same for an envelope, with the request that the handlers' replies are for.
@@ -56,18 +57,59 @@ impl<N: Node, S: Store> Engine<N, S> {
         request: Option<Request>,
         now: Time,
     ) -> Result<Version, EventError> {
-        self.enter(|engine| engine.take_command(envelope, request, now))
+        self.enter(|engine| engine.take_command(envelope, request, None, now))
+    }
+
+    /// The same for a command that acts once. Its sender gave it a key: the second time, and whenever it is sent again,
+    /// also after a restart, nothing happens, and the reply is the one that was given the first time. A command that is
+    /// rejected isn't remembered.
+    ///
+    /// What was answered is kept for [`Limits::answer_age`](crate::event::Limits::answer_age), and up to
+    /// [`Limits::answers`](crate::event::Limits::answers) of them.
+    ///
+    /// # Errors
+    /// As [`Engine::send`]; and [`EventError::KeyUsed`] if another command had this key.
+    pub fn command_once(
+        &mut self,
+        key: &str,
+        envelope: N::Envelope,
+        request: Option<Request>,
+        now: Time,
+    ) -> Result<Version, EventError> {
+        self.enter(|engine| {
+            let mut text = Writer::new();
+            write_value(&envelope, &mut text).and_then(|()| text.outcome(0, Ok(()))).map_err(EventError::unwritten)?;
+            let hash: [u8; 32] = Sha256::digest(text.as_str()).into();
+            let command = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let age = engine.settings.limits.answer_age;
+            let Some(answer) = engine.event.dispatcher.answer(key, now, age) else {
+                return engine.take_command(envelope, request, Some((key.to_owned(), command)), now);
+            };
+            if answer.command != command {
+                return Err(EventError::KeyUsed { key: shorten(key) });
+            }
+            if let (Some(request), Some(reply)) = (request, answer.reply.expose().first()) {
+                let reply = Reply::of_text(&reply.to_string());
+                engine.sealed.seal(engine.version, [Output::Reply { request, reply }]);
+            }
+            Ok(engine.version)
+        })
     }
 
     fn take_command(
         &mut self,
         envelope: N::Envelope,
         request: Option<Request>,
+        once: Option<(String, String)>,
         now: Time,
     ) -> Result<Version, EventError> {
         self.fire_due(now)?;
+        let reply_type = (request.is_some() || once.is_some()).then(|| envelope.reply());
         let cause = Cause::Command { envelope };
-        self.run(now, request, &cause, |event| deliver(event, &cause))
+        self.run(now, request, &cause, |event| {
+            (event.reply_type, event.once) = (reply_type, once);
+            deliver(event, &cause);
+        })
     }
 
     /// Takes a message from a peer, after the due timers: its meaning to the node, or why it has none. It acts once:

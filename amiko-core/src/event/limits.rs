@@ -24,6 +24,11 @@ pub struct Limits {
     pub outbox: usize,
     /// How long a closing connection waits for the peer to confirm the rest. Default one hour.
     pub linger: Duration,
+    /// Answers to commands with a key that are kept, so that such a command acts once; beyond that, the oldest are
+    /// forgotten, and their commands would act again. Default 100,000.
+    pub answers: usize,
+    /// How long such an answer is kept. Default one day.
+    pub answer_age: Duration,
     /// Bytes of one journal record. Default 16 MiB.
     pub record: usize,
 }
@@ -39,6 +44,8 @@ impl Default for Limits {
             connections: 100_000,
             outbox: 32_768,
             linger: Duration::from_secs(3600),
+            answers: 100_000,
+            answer_age: Duration::from_secs(24 * 3600),
             record: 16 << 20,
         }
     }

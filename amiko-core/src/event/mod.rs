@@ -5,18 +5,23 @@
 
 mod limits;
 mod output;
+mod reply;
 
 pub use crate::rejection::Delivery;
 pub use limits::Limits;
 pub use output::{Output, Request};
+pub use reply::Reply;
 
-use crate::dispatcher::{Connection, Dispatcher};
+use crate::dispatcher::{Answer, Connection, Dispatcher};
 use crate::rejection::Rejection;
+use crate::serializable::{Json, Secret, Serializable};
 use crate::time::Time;
-use crate::tree::{Id, Keeps, Object, Tree};
+use crate::tree::{Envelope, Id, Keeps, Object, Tree, write_name};
 use crate::version::Version;
 use sha2::{Digest, Sha256};
+use std::any::TypeId;
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// A pending step of an event; steps are taken in order.
 pub(crate) enum Step<N: Tree> {
@@ -31,6 +36,8 @@ pub(crate) type Change<N> = Box<dyn FnOnce(&mut N, &mut Dispatcher<N>) -> Result
 pub(crate) struct Trace {
     pub(crate) kind: &'static str,
     pub(crate) class: Option<&'static str>,
+    /// Where the text of the object's key stands among [`Event::keys`].
+    pub(crate) key: Range<usize>,
     /// The delivery in whose handler this one was sent.
     pub(crate) parent: Option<usize>,
 }
@@ -46,6 +53,13 @@ pub struct Event<N: Tree> {
     pub(crate) limits: Limits,
     pub(crate) queue: VecDeque<(Option<usize>, Step<N>)>,
     pub(crate) traces: Vec<Trace>,
+    /// The keys of the objects that messages were delivered to, one after the other.
+    keys: String,
+    /// The reply to the command, and the type that it has to have.
+    reply: Option<Reply>,
+    pub(crate) reply_type: Option<TypeId>,
+    /// The key of the command, and the hash of its text, if it acts once.
+    pub(crate) once: Option<(String, String)>,
     /// The first limit that was exceeded: methods of the context don't fail, so it is kept until the handler returns.
     pub(crate) fault: Option<Rejection>,
     created: usize,
@@ -69,6 +83,10 @@ impl<N: Tree> Event<N> {
             limits,
             queue: VecDeque::new(),
             traces: Vec::new(),
+            keys: String::new(),
+            reply: None,
+            reply_type: None,
+            once: None,
             fault: None,
             created: 0,
             own: None,
@@ -85,6 +103,10 @@ impl<N: Tree> Event<N> {
         self.request = request;
         self.queue.clear();
         self.traces.clear();
+        self.keys.clear();
+        self.reply = None;
+        self.reply_type = None;
+        self.once = None;
         self.outputs.clear();
         self.fault = None;
         self.created = 0;
@@ -110,6 +132,39 @@ impl<N: Tree> Event<N> {
         if self.queue.len() <= self.limits.steps {
             self.push(Step::Deliver(envelope));
         }
+    }
+
+    /// Notes a delivery that begins.
+    pub(crate) fn trace(&mut self, envelope: &N::Envelope, parent: Option<usize>) {
+        let begin = self.keys.len();
+        envelope.with_key(&mut |key| self.keys.push_str(key));
+        let key = begin..self.keys.len();
+        self.traces.push(Trace { kind: envelope.kind(), class: envelope.message_class(), key, parent });
+    }
+
+    /// Replies to the command, if it expects a reply of this type. A later one replaces it.
+    pub(crate) fn reply<T: Serializable>(&mut self, reply: T) {
+        if self.reply_type == Some(TypeId::of::<T>()) {
+            self.reply = Some(Reply::new(reply));
+        }
+    }
+
+    /// Gives the reply, once the handlers are done, and keeps it if the command acts once.
+    pub(crate) fn answer(&mut self) -> Result<(), Rejection> {
+        let reply = self.reply.take();
+        if let Some((key, command)) = self.once.take() {
+            let read = |reply: &Reply| -> Result<Json, Rejection> { Ok(Json::parse(&reply.to_json()?)?) };
+            let answer = Answer {
+                at: self.now,
+                command,
+                reply: Secret::new(reply.as_ref().map(read).transpose()?.into_iter().collect()),
+            };
+            self.dispatcher.keep_answer(&key, answer, self.limits.answers, self.limits.answer_age);
+        }
+        if let (Some(request), Some(reply)) = (self.request, reply) {
+            self.output(Output::Reply { request, reply });
+        }
+        Ok(())
     }
 
     pub(crate) fn output(&mut self, output: Output<N>) {
@@ -221,7 +276,10 @@ impl<N: Tree> Event<N> {
         let mut chain = Vec::new();
         let mut next = last;
         while let Some(trace) = next.and_then(|index| self.traces.get(index)) {
-            chain.push(Delivery { kind: trace.kind, class: trace.class, to: None });
+            let mut to = String::new();
+            // Writing to a string can't fail.
+            let _ = write_name(&mut to, trace.kind, self.keys.get(trace.key.clone()).unwrap_or_default());
+            chain.push(Delivery { kind: trace.kind, class: trace.class, to });
             next = trace.parent;
         }
         chain.reverse();

@@ -2,6 +2,7 @@
 //!
 //! Invariant: an output is part of its event until the engine seals it, and isn't exposed before.
 
+use super::Reply;
 use crate::dispatcher::Connection;
 use crate::tree::{Id, Tree};
 use std::fmt;
@@ -44,7 +45,7 @@ pub enum Output<N: Tree> {
         /// Which command.
         request: Request,
         /// The reply.
-        reply: N::Reply,
+        reply: Reply,
     },
     /// A notice to the node's watchers.
     Notice(N::Notice),

@@ -111,11 +111,10 @@ impl<'a, M: StateMachine> Context<'a, M> {
         self.event.reconcile(connection);
     }
 
-    /// Replies to the command that began this event; without effect if it began otherwise.
-    pub fn reply(&mut self, reply: <M::Node as Tree>::Reply) {
-        if let Some(request) = self.event.request {
-            self.event.output(Output::Reply { request, reply });
-        }
+    /// Replies to the command that began this event. There is one reply: a later one replaces it. It has no effect if
+    /// the event began otherwise, or if the command was for a machine with another type of reply.
+    pub fn reply(&mut self, reply: M::Reply) {
+        self.event.reply(reply);
     }
 
     /// Notifies the node's watchers.

@@ -4,9 +4,9 @@
 //! [`Limits::steps`](crate::event::Limits::steps) of them.
 
 use super::{Context, Hosts, Node, StateMachine};
-use crate::event::{Event, Step, Trace};
+use crate::event::{Event, Step};
 use crate::rejection::Rejection;
-use crate::tree::{Envelope, Id, Keeps};
+use crate::tree::{Id, Keeps};
 
 /// Takes steps until none is left.
 pub(crate) fn run<N: Node>(node: &mut N, event: &mut Event<N>) -> Result<(), Rejection> {
@@ -20,8 +20,7 @@ pub(crate) fn run<N: Node>(node: &mut N, event: &mut Event<N>) -> Result<(), Rej
         }
         match step {
             Step::Deliver(envelope) => {
-                let trace = Trace { kind: envelope.kind(), class: envelope.message_class(), parent };
-                event.traces.push(trace);
+                event.trace(&envelope, parent);
                 let outcome = node.deliver(envelope, event);
                 if let Err(rejection) = outcome.and_then(|()| event.fault.take().map_or(Ok(()), Err)) {
                     return Err(rejection.with_chain(event.last_chain()));
@@ -32,6 +31,7 @@ pub(crate) fn run<N: Node>(node: &mut N, event: &mut Event<N>) -> Result<(), Rej
             }
         }
     }
+    event.answer()?;
     event.fault.take().map_or(Ok(()), Err)
 }
 
@@ -52,12 +52,10 @@ where
     M::Node: Hosts<M> + Keeps<M>,
 {
     let Some(machine) = node.table().get(id) else {
-        return Err(Rejection::new(format!("expected {id}, found none")).addressed(id.to_string()));
+        return Err(Rejection::new(format!("expected {id}, found none")));
     };
     let mut machine = machine.clone();
-    machine
-        .handle(message, &mut Context::new(event, Some(&*node), id))
-        .map_err(|rejection| rejection.addressed(id.to_string()))?;
+    machine.handle(message, &mut Context::new(event, Some(&*node), id))?;
     node.table_mut().replace(id, machine);
     Ok(())
 }

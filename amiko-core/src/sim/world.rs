@@ -17,7 +17,7 @@ use super::{FaultKind, NodeIndex, Random, SimVfs};
 use crate::conversation::{ConversationSettings, Conversations, Protocol, SocketId};
 use crate::dispatcher::Connection;
 use crate::engine::{Engine, EventError, Settings};
-use crate::event::Request;
+use crate::event::{Reply, Request};
 use crate::machine::Node;
 use crate::serializable::{Json, Serializable, to_json};
 use crate::store::Directory;
@@ -52,7 +52,7 @@ struct Host<N: Node> {
     sync_at: Option<Time>,
     power: Power,
     puppet: Option<Puppet>,
-    replies: Vec<N::Reply>,
+    replies: Vec<Reply>,
     notices: Vec<N::Notice>,
 }
 
@@ -245,7 +245,7 @@ impl<P: Protocol> World<P> {
     }
 
     /// The replies to the commands of a node, since the last call.
-    pub fn take_replies(&mut self, node: NodeIndex) -> Vec<<P::Node as Tree>::Reply> {
+    pub fn take_replies(&mut self, node: NodeIndex) -> Vec<Reply> {
         self.hosts.get_mut(node).map(|host| std::mem::take(&mut host.replies)).unwrap_or_default()
     }
 

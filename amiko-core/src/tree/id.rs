@@ -24,6 +24,8 @@ crate::serializable::of_serde!([T: Object] Id<T>);
 pub trait Object: Serializable + Clone {
     /// Identifies an object of the class.
     type Key: Key;
+    /// What it replies to commands, if it is a machine: `#[amiko(reply = u64)]`. `()` by default, which needs no reply.
+    type Reply: Serializable;
     /// Distinguishes the names of this class from those of others.
     const KIND: &'static str;
 }
@@ -104,6 +106,13 @@ impl<T: Object> Id<T> {
     }
 }
 
+impl<T: Object<Key = ()>> Id<T> {
+    /// The ID of a node that is a machine itself, of which there is one.
+    pub const fn node() -> Self {
+        Self(())
+    }
+}
+
 // Written out, because a derive would require the same traits of `T`.
 impl<T: Object> Clone for Id<T> {
     fn clone(&self) -> Self {
@@ -147,17 +156,20 @@ impl<T: Object> fmt::Debug for Id<T> {
 /// escaped, since keys may come from outside.
 impl<T: Object> fmt::Display for Id<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(T::KIND)?;
-        self.0.with_text(|key| {
-            if key.is_empty() {
-                return Ok(());
-            }
-            f.write_str(" ")?;
-            // Most keys need no escapes; checking each character is slow.
-            let plain = key.is_ascii() && !contains(key.as_bytes(), b' ', [b'"', b'\'', b'\\', 0x7f]);
-            if plain { f.write_str(key) } else { key.escape_debug().fmt(f) }
-        })
+        self.0.with_text(|key| write_name(f, T::KIND, key))
     }
+}
+
+/// Writes a kind and a key as people read them.
+pub(crate) fn write_name(f: &mut impl fmt::Write, kind: &str, key: &str) -> fmt::Result {
+    f.write_str(kind)?;
+    if key.is_empty() {
+        return Ok(());
+    }
+    f.write_str(" ")?;
+    // Most keys need no escapes; checking each character is slow.
+    let plain = key.is_ascii() && !contains(key.as_bytes(), b' ', [b'"', b'\'', b'\\', 0x7f]);
+    if plain { f.write_str(key) } else { write!(f, "{}", key.escape_debug()) }
 }
 
 impl<T: Object> Serializable for Id<T> {

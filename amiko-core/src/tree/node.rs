@@ -7,6 +7,7 @@ use super::id::Object;
 use super::table::{Sliced, Table};
 use super::touched::Touched;
 use crate::serializable::{Patch, ReadError, Reader, Reference, Schema, Serializable, WriteError, Writer, schema};
+use std::any::TypeId;
 use std::path::Path;
 
 /// A node as data: its tables, its own fields, and its messages. The derive of `Node` implements it; an engine calls
@@ -16,8 +17,6 @@ pub trait Tree: Serializable + Clone + Default {
     type Envelope: Envelope;
     /// The messages to and from peers; [`Nothing`] by default.
     type Network: Serializable + Clone;
-    /// The reply to a command; [`Nothing`] by default.
-    type Reply: Serializable;
     /// The notices to watchers; [`Nothing`] by default.
     type Notice: Serializable;
     /// The state of the node before one event.
@@ -87,6 +86,10 @@ pub trait Keeps<T: Object>: Tree {
 pub trait Envelope: Serializable + Clone {
     /// The kind of the object that it is addressed to.
     fn kind(&self) -> &'static str;
+    /// Lends the text of the key of that object.
+    fn with_key(&self, lend: &mut dyn FnMut(&str));
+    /// The type of what that object replies to commands.
+    fn reply(&self) -> TypeId;
     /// The class of the message, if it has one.
     fn message_class(&self) -> Option<&'static str>;
 }

@@ -94,7 +94,8 @@ impl History {
             Ok(_) if life.failed => return Err("a sync succeeded after one that failed".into()),
             Ok(outputs) => {
                 let heard = outputs.iter().filter_map(|output| match output {
-                    Output::Reply { reply: step, .. } | Output::Notice(step) => life.versions.get(step).copied(),
+                    Output::Reply { reply, .. } => life.versions.get(&reply.read::<u64>().ok()?).copied(),
+                    Output::Notice(step) => life.versions.get(step).copied(),
                     Output::Transmit { message, .. } => life.versions.get(&**message).copied(),
                     _ => None,
                 });

@@ -14,7 +14,7 @@ pub type Store = Directory<SimVfs>;
 pub type Bank = Engine<Books, Store>;
 
 #[derive(Clone, Serializable)]
-#[amiko(key = String, kind = "account")]
+#[amiko(key = String, kind = "account", reply = u64)]
 pub struct Account {
     balance: u64,
     notes: Vec<String>,
@@ -28,7 +28,7 @@ pub struct Receipt {
 
 /// Peers and commands are told the number of the step that they hear from.
 #[derive(Clone, Default, Serializable, Node)]
-#[amiko(network = u64, reply = u64, notice = u64)]
+#[amiko(network = u64, notice = u64)]
 pub struct Books {
     #[amiko(machines)]
     accounts: Table<Account>,

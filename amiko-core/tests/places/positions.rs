@@ -189,7 +189,7 @@ macro_rules! node_of {
                 let outputs = world.sync().unwrap();
                 if position == REPLY {
                     let answered = outputs.iter().rev().find_map(|output| match output {
-                        Output::Reply { reply, .. } => Some(to_json(&reply.value).unwrap()),
+                        Output::Reply { reply, .. } => Some(to_json(&reply.read::<Take>().unwrap().value).unwrap()),
                         _ => None,
                     });
                     let expected = to_json(&value(STEPS[3])).unwrap();

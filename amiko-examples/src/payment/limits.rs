@@ -1,7 +1,7 @@
 //! Every limit that belongs to the payment node: what its neighbours, its payees and its own log may take.
 //!
 //! Invariant: each has a name, a default, and an error that names it. The runtime's limits are in
-//! [`Settings`](amiko_core::engine::Settings) and in `NetSettings`.
+//! [`Settings`](amiko_core::engine::Settings) and in `RuntimeSettings`.
 
 use amiko_core::prelude::*;
 use amiko_core::serializable::Json;

@@ -6,7 +6,7 @@ mod remote;
 
 use super::{
     Channel, ConnectionId, Direction, Invitation, LinkUrl, MeetingPoint, Message, PaymentLimits, PaymentNode,
-    PlainChannel, Reservation, RouteId, Token, Transaction, TransactionId, TransactionMessage,
+    PlainChannel, Reply, Reservation, RouteId, Token, Transaction, TransactionId, TransactionMessage,
 };
 use amiko_core::prelude::*;
 use amiko_core::{Map, PublicKey};
@@ -28,7 +28,7 @@ pub struct Route {
 
 /// One neighbour.
 #[derive(Debug, Clone, PartialEq, Serializable)]
-#[amiko(key = String, kind = "link", rename_all = "camelCase")]
+#[amiko(key = String, kind = "link", reply = Reply, rename_all = "camelCase")]
 pub struct Link {
     /// The neighbour's name of this link, once it is known.
     pub remote_id: Option<Id<Link>>,

@@ -88,7 +88,7 @@ impl Net {
     pub(crate) fn request(&mut self, payee: NodeIndex, amount: u64) -> PaymentUrl {
         let request = PaymentNodeMessage::Request { amount, receipt: "a coffee".into(), via: None };
         self.world.command(payee, PaymentNodeEnvelope::PaymentNode(request)).unwrap();
-        match self.world.take_replies(payee).pop() {
+        match self.world.take_replies(payee).pop().map(|reply| reply.read().unwrap()) {
             Some(Reply::Url { url }) => url.parse().unwrap(),
             other => panic!("expected a URL, found {other:?}"),
         }
@@ -97,7 +97,7 @@ impl Net {
     pub(crate) fn begin_pay(&mut self, payer: NodeIndex, url: &PaymentUrl) -> Id<Payer> {
         let pay = PaymentNodeMessage::Pay { url: url.clone(), via: None };
         self.world.command(payer, PaymentNodeEnvelope::PaymentNode(pay)).unwrap();
-        match self.world.take_replies(payer).pop() {
+        match self.world.take_replies(payer).pop().map(|reply| reply.read().unwrap()) {
             Some(Reply::Paying { payer }) => payer,
             other => panic!("expected a payer, found {other:?}"),
         }

@@ -13,7 +13,7 @@ use amiko_examples::payment::{
     Address, LinkUrl, Notice, Outcome, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope,
     PaymentNodeMessage, PaymentProtocol, PaymentRecord, Reply, Role,
 };
-use amiko_runtime::{Handle, NetSettings, Noise, Runtime, SecretKey, Tcp, Transport};
+use amiko_runtime::{Handle, Noise, Runtime, RuntimeSettings, SecretKey, Tcp, Transport};
 use proxy::{FAULTS, Faults, Pieces};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -46,8 +46,8 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 /// Quick to notice and to dial again, so that a test may have many faults.
-fn settings(forward: &Forward) -> NetSettings {
-    let mut settings = NetSettings::default();
+fn settings(forward: &Forward) -> RuntimeSettings {
+    let mut settings = RuntimeSettings::default();
     settings.listen = Some(([127, 0, 0, 1], 0).into());
     // Payers whose payee has forgotten them go on dialling for a while: they must not be all that the nodes have to do.
     (settings.conversation.back_off_first, settings.conversation.back_off_limit) =
@@ -80,18 +80,18 @@ struct Node {
 type Ready = tokio::sync::oneshot::Sender<(Payments, SocketAddr)>;
 
 /// Runs a node to its end.
-async fn serve(directory: &Path, settings: NetSettings, transport: impl Transport, ready: Ready) -> End {
+async fn serve(directory: &Path, settings: RuntimeSettings, transport: impl Transport, ready: Ready) -> End {
     let mut store = DirectorySettings::default();
     store.retention = Retention::Forever;
     let engine = Engine::open(Directory::open_with(directory, store).unwrap(), Settings::default()).unwrap();
-    let runtime = Runtime::bind_with(engine, PaymentProtocol, settings, transport).await.unwrap();
+    let runtime = Runtime::with_settings(engine, settings).with_network(PaymentProtocol, transport).await.unwrap();
     ready.send((runtime.handle(), runtime.local_addr().unwrap())).ok().unwrap();
     let engine = runtime.run().await.unwrap();
     End { node: engine.node().clone(), link: engine.connection(&Id::new("peer")).unwrap().clone() }
 }
 
 /// A node on its own thread, that others reach over a proxy; with a key it speaks to nobody but on encrypted streams.
-async fn start(directory: &Path, settings: NetSettings, faults: &Arc<Faults>, key: Option<SecretKey>) -> Node {
+async fn start(directory: &Path, settings: RuntimeSettings, faults: &Arc<Faults>, key: Option<SecretKey>) -> Node {
     let (ready, is_ready) = tokio::sync::oneshot::channel();
     let (directory, public) = (directory.to_owned(), key.as_ref().map(SecretKey::public));
     let thread = std::thread::spawn(move || {
@@ -117,14 +117,14 @@ async fn start(directory: &Path, settings: NetSettings, faults: &Arc<Faults>, ke
 }
 
 async fn command(handle: &Payments, message: PaymentNodeMessage) -> Option<Reply> {
-    handle.command(PaymentNodeEnvelope::PaymentNode(message)).await.unwrap().into_iter().next()
+    handle.command(PaymentNodeEnvelope::PaymentNode(message)).await.unwrap().map(|reply| reply.read().unwrap())
 }
 
 /// Agrees to all payments of a node, and frees a place when one has ended.
 async fn user(handle: Payments, places: Arc<Semaphore>) {
-    let mut notices = handle.watch().await;
+    let mut notices = handle.notices().await;
     while let Some(notice) = notices.recv().await {
-        match &*notice {
+        match &*notice.unwrap() {
             Notice::Receipt { payer, .. } => {
                 let agree = PaymentNodeEnvelope::Payer(payer.clone(), PayerMessage::Agree);
                 // It may have ended meanwhile.

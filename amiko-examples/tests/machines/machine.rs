@@ -216,8 +216,10 @@ impl Machine {
             Output::Confirm { connection, index } => format!("confirmed {} {index}", connection.key()),
             Output::Opened { connection } => format!("opened {}", connection.key()),
             Output::Closed { connection } => format!("closed {}", connection.key()),
-            Output::Reply { reply: Reply::Url { url }, .. } => format!("reply {url}"),
-            Output::Reply { reply: Reply::Paying { payer }, .. } => format!("paying {}", payer.key()),
+            Output::Reply { reply, .. } => match reply.read().unwrap() {
+                Reply::Url { url } => format!("reply {url}"),
+                Reply::Paying { payer } => format!("paying {}", payer.key()),
+            },
             Output::Notice(Notice::Receipt { payer, amount, receipt }) => {
                 format!("asked whether {} pays {amount} for {receipt}", payer.key())
             }

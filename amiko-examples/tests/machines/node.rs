@@ -169,8 +169,8 @@ fn a_payment_is_paid_once_at_a_time() {
     assert_eq!(
         node.asks(pay("amikopay://shop:1/P", Some("a"))),
         [
-            "paying P@payer",
             "opened P@payer",
+            "paying P@payer",
             "payer P@payer: Initial since +0 at shop:1, via a",
             "timer payer/P@payer/receipt: +5"
         ]

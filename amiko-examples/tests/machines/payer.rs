@@ -59,8 +59,8 @@ fn a_payer_asks_gets_the_receipt_and_asks_its_user() {
     assert_eq!(
         node.asks(PaymentNodeMessage::Pay { url, via: None }),
         [
-            "paying P@payer",
             "opened P@payer",
+            "paying P@payer",
             "payer P@payer: Initial since +0 at shop:4321",
             "timer payer/P@payer/receipt: +5"
         ]

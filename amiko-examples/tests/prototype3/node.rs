@@ -5,7 +5,7 @@ use amiko_core::engine::{Engine, Settings};
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
 use amiko_examples::payment::{PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol, Reply};
-use amiko_runtime::{Dialect, Handle, NetSettings, RunError, Runtime};
+use amiko_runtime::{Dialect, Handle, RunError, Runtime, RuntimeSettings, Tcp};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,7 +41,7 @@ impl Node {
     async fn open(engine: Engine<PaymentNode, Memory>, now: u64) -> Self {
         let clock = Arc::new(AtomicU64::new(now));
         let told = Arc::clone(&clock);
-        let mut settings = NetSettings::default();
+        let mut settings = RuntimeSettings::default();
         settings.listen = Some(([127, 0, 0, 1], 0).into());
         settings.conversation.dialect = Dialect::ByIndex;
         settings.log = Some(Arc::new(|event| println!("{event}")));
@@ -54,7 +54,7 @@ impl Node {
             timeout_increment: node.timeout_increment,
             limits: node.limits.clone(),
         };
-        let runtime = Runtime::bind(engine, PaymentProtocol, settings).await.unwrap();
+        let runtime = Runtime::with_settings(engine, settings).with_network(PaymentProtocol, Tcp).await.unwrap();
         let (handle, address) = (runtime.handle(), runtime.local_addr().unwrap());
         let running = tokio::task::spawn_local(runtime.run());
         let node = Self { handle, address, clock, running };
@@ -67,7 +67,7 @@ impl Node {
     }
 
     pub(crate) async fn tells(&self, envelope: PaymentNodeEnvelope) -> Option<Reply> {
-        self.handle.command(envelope).await.unwrap().into_iter().next()
+        self.handle.command(envelope).await.unwrap().map(|reply| reply.read().unwrap())
     }
 
     pub(crate) async fn looks<R: Send + 'static>(

@@ -75,7 +75,7 @@ impl Users {
     pub(crate) fn listen(&mut self, world: &mut Payments, books: &mut Books) -> Result<(), String> {
         for node in 0..world.len() {
             for reply in world.take_replies(node) {
-                if let Reply::Url { url } = reply {
+                if let Reply::Url { url } = reply.read().map_err(|error| error.to_string())? {
                     let payers = self.wanted.entry(node).or_default();
                     if !payers.is_empty() {
                         self.urls.push((payers.remove(0), url.parse().map_err(|error| format!("{error}"))?));

@@ -6,25 +6,26 @@
 mod network;
 
 use crate::disk::{Disk, Gone};
-use crate::error::{BindError, CommandError, RunError};
-use crate::handle::{Answer, Call, Handle, Question};
-use crate::settings::{Durability, NetSettings};
+use crate::error::{BindError, RunError, SendError};
+use crate::handle::{Call, Command, Handle, Question};
+use crate::offline::Offline;
+use crate::settings::{Durability, RuntimeSettings};
 use crate::socket::Signal;
 use crate::sockets::Sockets;
-#[cfg(feature = "net")]
-use crate::tcp::Tcp;
 use crate::transport::Transport;
+use crate::watching::Watcher;
 use amiko_core::conversation::{Conversations, Protocol};
 use amiko_core::engine::EventError;
-use amiko_core::event::{Output, Request};
+use amiko_core::event::{Output, Reply, Request};
 use amiko_core::store::{Store, StoreError, Work};
 use amiko_core::{Engine, Node, Time, Version, tree::Tree};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout};
 
 /// The longest time between two looks at the clock while a timer is set: the clock may be put forward in between.
 const RECHECK: Duration = Duration::from_secs(1);
@@ -40,23 +41,26 @@ enum Input<N: Node, S: Store, T: Transport> {
 }
 
 /// A command that was carried out or rejected. Its caller is told when the outcome is on disk.
-struct Pending<N: Node> {
+struct Pending {
     /// The version that its outcome rests on.
     version: Version,
-    answer: Answer<N>,
-    outcome: Result<Vec<N::Reply>, CommandError>,
+    answer: oneshot::Sender<Result<Option<Reply>, SendError>>,
+    outcome: Result<Option<Reply>, SendError>,
 }
 
 /// A question to be answered when everything before it is on disk.
 enum Asked<N: Node, S: Store> {
     State(Question<N, S>),
     Connected(oneshot::Sender<Vec<String>>),
+    /// Somebody begins to watch.
+    Watch(Box<dyn Watcher<N>>),
 }
 
-/// A node on the network: an engine, and the one event loop around it.
+/// A node that runs: an engine, and the one event loop around it.
 ///
-/// It needs a tokio runtime of either kind, with I/O and time enabled. [`Runtime::run`] is one task, and each socket is
-/// another. All of them are `Send`, so `tokio::spawn(runtime.run())` works everywhere.
+/// It needs a tokio runtime of either kind, with time enabled; and with I/O, if it has peers. [`Runtime::run`] is one
+/// task, and each socket is another. All of them are `Send`, so `tokio::spawn(runtime.run())` works everywhere;
+/// [`Runtime::spawn`] is shorter, and [`Runtime::thread`] is for programs that aren't async.
 pub struct Runtime<P: Protocol, S: Store, T: Transport> {
     engine: Engine<P::Node, S>,
     /// `None` until the loop runs.
@@ -66,7 +70,7 @@ pub struct Runtime<P: Protocol, S: Store, T: Transport> {
     /// When the last sync that was more than a write began.
     synced: Instant,
     protocol: P,
-    settings: NetSettings,
+    settings: RuntimeSettings,
     conversations: Conversations,
     sockets: Sockets<T>,
     /// The start of the clock for sockets.
@@ -78,45 +82,44 @@ pub struct Runtime<P: Protocol, S: Store, T: Transport> {
     calls: mpsc::Receiver<Call<P::Node, S>>,
     signals: mpsc::Receiver<Signal<T>>,
     /// By the number of the request.
-    pending: BTreeMap<u64, Pending<P::Node>>,
+    pending: BTreeMap<u64, Pending>,
     asked: Vec<Asked<P::Node, S>>,
-    watchers: Vec<mpsc::Sender<Arc<<P::Node as Tree>::Notice>>>,
+    notices: broadcast::Sender<Arc<<P::Node as Tree>::Notice>>,
+    watchers: Vec<Box<dyn Watcher<P::Node>>>,
+    /// The version at which the watchers last looked, if what they saw isn't shown yet.
+    looked: Option<Version>,
     requests: u64,
 }
 
-#[cfg(feature = "net")]
-impl<P: Protocol, S: Store> Runtime<P, S, Tcp> {
-    /// A node on plain TCP. It listens from now on, and does everything else in [`Runtime::run`].
-    ///
-    /// # Errors
-    /// The address can't be listened on.
-    pub async fn bind(engine: Engine<P::Node, S>, protocol: P, settings: NetSettings) -> Result<Self, BindError> {
-        Self::bind_with(engine, protocol, settings, Tcp).await
+impl<N: Node, S: Store> Runtime<Offline<N>, S, Offline<N>> {
+    /// A node without peers. [`Runtime::with_network`] gives it some.
+    pub fn new(engine: Engine<N, S>) -> Self {
+        Self::with_settings(engine, RuntimeSettings::default())
+    }
+
+    /// The same with other settings.
+    pub fn with_settings(engine: Engine<N, S>, settings: RuntimeSettings) -> Self {
+        let (call, calls) = mpsc::channel(settings.calls.max(1));
+        let stop = Arc::new(Notify::new());
+        let handle = Handle::new(call, Arc::clone(&stop), settings.group.max(1));
+        Self::assemble(Parts { engine, settings, handle, stop, calls }, Offline::new(), Offline::new())
     }
 }
 
+/// What doesn't depend on the network.
+struct Parts<N: Node, S: Store> {
+    engine: Engine<N, S>,
+    settings: RuntimeSettings,
+    handle: Handle<N, S>,
+    stop: Arc<Notify>,
+    calls: mpsc::Receiver<Call<N, S>>,
+}
+
 impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
-    /// The same on another transport.
-    ///
-    /// # Errors
-    /// The address can't be listened on.
-    pub async fn bind_with(
-        engine: Engine<P::Node, S>,
-        protocol: P,
-        settings: NetSettings,
-        transport: T,
-    ) -> Result<Self, BindError> {
-        let (mut listener, mut address) = (None, None);
-        if let Some(wanted) = settings.listen {
-            let refused = |source| BindError::Listen { address: wanted, source };
-            let found = transport.listen(wanted).await.map_err(refused)?;
-            address = Some(transport.local_addr(&found).map_err(refused)?);
-            listener = Some(found);
-        }
+    fn assemble(parts: Parts<P::Node, S>, protocol: P, transport: T) -> Self {
+        let Parts { engine, settings, handle, stop, calls } = parts;
         let (signal, signals) = mpsc::channel(settings.inbound.max(1));
-        let (call, calls) = mpsc::channel(settings.calls.max(1));
-        let stop = Arc::new(Notify::new());
-        Ok(Self {
+        Self {
             engine,
             disk: None,
             gathered: 0,
@@ -125,18 +128,42 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             conversations: Conversations::new(settings.conversation.clone(), random),
             sockets: Sockets::new(transport, settings.clone(), signal),
             begun: Instant::now(),
-            listener,
-            address,
-            handle: Handle::new(call, Arc::clone(&stop), settings.notices.max(1)),
-            settings,
+            listener: None,
+            address: None,
+            handle,
             stop,
             calls,
             signals,
             pending: BTreeMap::new(),
             asked: Vec::new(),
+            notices: broadcast::Sender::new(settings.notices.max(1)),
             watchers: Vec::new(),
+            looked: None,
             requests: 0,
-        })
+            settings,
+        }
+    }
+
+    /// The same node with peers: they speak this protocol, over this transport. It listens from now on if
+    /// [`RuntimeSettings::listen`] says so, and does everything else in [`Runtime::run`].
+    ///
+    /// # Errors
+    /// The address can't be listened on.
+    pub async fn with_network<Q, U>(self, protocol: Q, transport: U) -> Result<Runtime<Q, S, U>, BindError>
+    where
+        Q: Protocol<Node = P::Node>,
+        U: Transport,
+    {
+        let (mut listener, mut address) = (None, None);
+        if let Some(wanted) = self.settings.listen {
+            let refused = |source| BindError::Listen { address: wanted, source };
+            let found = transport.listen(wanted).await.map_err(refused)?;
+            address = Some(transport.local_addr(&found).map_err(refused)?);
+            listener = Some(found);
+        }
+        let Self { engine, settings, handle, stop, calls, .. } = self;
+        let parts = Parts { engine, settings, handle, stop, calls };
+        Ok(Runtime { listener, address, ..Runtime::assemble(parts, protocol, transport) })
     }
 
     /// Where peers dial.
@@ -154,13 +181,16 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     /// # Errors
     /// The disk failed. Nothing that isn't on disk has left. Open the state anew.
     pub async fn run(mut self) -> Result<Engine<P::Node, S>, RunError> {
-        let outcome = self.serve().await;
+        let outcome = match self.serve().await {
+            Ok(()) => self.stop_in_time().await,
+            Err(error) => Err(error),
+        };
         // A write under way is completed, but nobody is told of it.
         self.disk = None;
         if let Err(error) = outcome {
             for (_, Pending { answer, .. }) in std::mem::take(&mut self.pending) {
                 // A caller that has stopped waiting needs no answer.
-                let _ = answer.send(Err(CommandError::Unknown));
+                let _ = answer.send(Err(SendError::Unknown));
             }
             return Err(error);
         }
@@ -180,7 +210,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         self.obey();
         loop {
             match self.input().await? {
-                Input::Stop => return self.finish().await,
+                Input::Stop => return Ok(()),
                 Input::Done(done) => self.end_sync(done)?,
                 input => self.turn(input).await?,
             }
@@ -247,33 +277,39 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
 
     async fn call(&mut self, call: Call<P::Node, S>) -> Result<(), RunError> {
         match call {
-            Call::Command { envelope, answer } => {
-                self.requests += 1;
-                let request = self.requests;
-                let command = |engine: &mut Engine<P::Node, S>, now| {
-                    engine.command(envelope.clone(), Some(Request(request)), now)
-                };
-                let done = self.attempt(command).await;
-                let (outcome, end) = match done {
-                    Ok(Ok(_)) => (Ok(Vec::new()), Ok(())),
-                    Ok(Err(EventError::Rejected(rejection))) => (Err(CommandError::Rejected(rejection)), Ok(())),
-                    Ok(Err(error)) => (Err(CommandError::Failed(error)), Ok(())),
-                    Err(error) => (Err(CommandError::Unknown), Err(error)),
-                };
-                let version = self.engine.version();
-                self.pending.insert(request, Pending { version, answer, outcome });
-                return end;
+            Call::Command(command) => return self.command(command).await,
+            Call::Group(commands) => {
+                for command in commands {
+                    self.command(command).await?;
+                }
             }
             Call::Query(question) => self.asked.push(Asked::State(question)),
             Call::Connected(answer) => self.asked.push(Asked::Connected(answer)),
-            Call::Watch(watcher) => {
-                self.watchers.retain(|watcher| !watcher.is_closed());
-                if self.watchers.len() < self.settings.watchers {
-                    self.watchers.push(watcher);
-                }
-            }
+            // One that has stopped waiting needs none.
+            Call::Notices(answer) => drop(answer.send(self.notices.subscribe())),
+            Call::Watch(watcher) => self.asked.push(Asked::Watch(watcher)),
         }
         Ok(())
+    }
+
+    async fn command(&mut self, command: Command<P::Node>) -> Result<(), RunError> {
+        let Command { envelope, key, answer } = command;
+        self.requests += 1;
+        let request = self.requests;
+        let command = |engine: &mut Engine<P::Node, S>, now| match &key {
+            Some(key) => engine.command_once(key, envelope.clone(), Some(Request(request)), now),
+            None => engine.command(envelope.clone(), Some(Request(request)), now),
+        };
+        let (outcome, end) = match self.attempt(command).await {
+            Ok(Ok(_)) => (Ok(None), Ok(())),
+            Ok(Err(EventError::Rejected(rejection))) => (Err(SendError::Rejected(rejection)), Ok(())),
+            Ok(Err(EventError::KeyUsed { key })) => (Err(SendError::KeyUsed { key }), Ok(())),
+            Ok(Err(error)) => (Err(SendError::Failed(error)), Ok(())),
+            Err(error) => (Err(SendError::Unknown), Err(error)),
+        };
+        let version = self.engine.version();
+        self.pending.insert(request, Pending { version, answer, outcome });
+        end
     }
 
     /// Runs an event now. If the store must write its buffer first, it does; if that fails, the loop ends.
@@ -308,6 +344,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         if !wanted {
             return Ok(());
         }
+        // They see the state that this sync makes durable, and show it after that.
+        self.watchers.retain_mut(|watcher| sees(&mut **watcher, self.engine.node()));
+        self.looked = Some(self.engine.version());
         let work = if durable { self.engine.begin_sync() } else { self.engine.begin_write() };
         if durable {
             self.synced = Instant::now();
@@ -360,6 +399,18 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         Ok(())
     }
 
+    /// Stops, unless that takes too long.
+    async fn stop_in_time(&mut self) -> Result<(), RunError> {
+        let limit = self.settings.stop_limit;
+        match timeout(limit, self.finish()).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let (version, durable) = (self.engine.version(), self.engine.durable());
+                Err(RunError::StopTimeout { limit, waiting: version.0.saturating_sub(durable.0) })
+            }
+        }
+    }
+
     /// The last settling: puts everything on disk, whatever the durability setting.
     async fn finish(&mut self) -> Result<(), RunError> {
         self.settings.durability = Durability::Always;
@@ -387,6 +438,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             // A caller that has stopped waiting needs no answer.
             let _ = answer.send(outcome);
         }
+        if self.looked.take_if(|looked| *looked <= released).is_some() {
+            self.watchers.iter_mut().for_each(|watcher| watcher.show());
+        }
     }
 
     /// Answers questions about the state. What they see is on disk.
@@ -398,6 +452,13 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         for asked in std::mem::take(&mut self.asked) {
             match asked {
                 Asked::State(question) => question(&self.engine),
+                Asked::Watch(mut watcher) => {
+                    self.watchers.retain_mut(|watcher| sees(&mut **watcher, self.engine.node()));
+                    if self.watchers.len() < self.settings.watchers && sees(&mut *watcher, self.engine.node()) {
+                        watcher.show();
+                        self.watchers.push(watcher);
+                    }
+                }
                 Asked::Connected(answer) => drop(answer.send(self.conversations.connected())),
             }
         }
@@ -410,16 +471,19 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         match output {
             Output::Transmit { .. } | Output::Confirm { .. } | Output::Opened { .. } | Output::Closed { .. } => {}
             Output::Reply { request, reply } => {
-                if let Some(Pending { outcome: Ok(replies), .. }) = self.pending.get_mut(&request.0) {
-                    replies.push(reply);
+                if let Some(Pending { outcome: Ok(given), .. }) = self.pending.get_mut(&request.0) {
+                    *given = Some(reply);
                 }
             }
-            Output::Notice(notice) => {
-                let notice = Arc::new(notice);
-                self.watchers.retain(|watcher| watcher.try_send(Arc::clone(&notice)).is_ok());
-            }
+            // It isn't an error if nobody listens.
+            Output::Notice(notice) => drop(self.notices.send(Arc::new(notice))),
         }
     }
+}
+
+/// Lets a watcher look. One that panics is removed: nothing that it looks at is changed by it.
+fn sees<N>(watcher: &mut dyn Watcher<N>, node: &N) -> bool {
+    catch_unwind(AssertUnwindSafe(|| watcher.look(node))).unwrap_or(false)
 }
 
 async fn wait(due: Option<Duration>) {

@@ -6,7 +6,9 @@
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_core::store::{Memory, MemoryWork, RecoverError, Recovered, Recovery, Store, StoreError, Usage, Work};
-use amiko_runtime::{Acceptance, Dialect, Handle, NetSettings, Protocol, RunError, Runtime, Tcp, Transport};
+use amiko_runtime::{
+    Acceptance, Dialect, Handle, Notices, Protocol, RunError, Runtime, RuntimeSettings, Tcp, Transport,
+};
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -30,7 +32,7 @@ pub(crate) enum Wire {
 
 /// The conversation with one peer, over the connection of the same name.
 #[derive(Clone, Default, Serializable)]
-#[amiko(key = String, kind = "talker")]
+#[amiko(key = String, reply = u64, kind = "talker")]
 pub(crate) struct Talker {
     pub(crate) heard: Vec<u64>,
     pub(crate) answered: Vec<u64>,
@@ -82,7 +84,7 @@ impl StateMachine for Talker {
 }
 
 #[derive(Clone, Default, Serializable, Node)]
-#[amiko(machine, network = Wire, reply = u64, notice = u64)]
+#[amiko(machine, network = Wire, notice = u64)]
 pub(crate) struct Talk {
     #[amiko(machines)]
     pub(crate) talkers: Table<Talker>,
@@ -147,15 +149,15 @@ impl Protocol for TalkProtocol {
 }
 
 pub(crate) fn meet(name: &str, dial: Option<String>) -> TalkEnvelope {
-    <Talk as amiko_core::Hosts<Talk>>::envelope(Id::new(()), TalkMessage::Meet { name: name.into(), dial })
+    <Talk as Hosts<Talk>>::envelope(Id::new(()), TalkMessage::Meet { name: name.into(), dial })
 }
 
 pub(crate) fn reconcile(name: &str) -> TalkEnvelope {
-    <Talk as amiko_core::Hosts<Talk>>::envelope(Id::new(()), TalkMessage::Reconcile { name: name.into() })
+    <Talk as Hosts<Talk>>::envelope(Id::new(()), TalkMessage::Reconcile { name: name.into() })
 }
 
 pub(crate) fn envelope(name: &str, message: TalkerMessage) -> TalkEnvelope {
-    <Talk as amiko_core::Hosts<Talker>>::envelope(Id::new(name), message)
+    <Talk as Hosts<Talker>>::envelope(Id::new(name), message)
 }
 
 pub(crate) fn say(name: &str, number: u64) -> TalkEnvelope {
@@ -307,8 +309,8 @@ pub(crate) fn reopen(disk: Disk) -> (Engine<Talk, Disk>, Disk) {
 }
 
 /// Quick to dial again, and open to nobody.
-pub(crate) fn settings() -> NetSettings {
-    let mut settings = NetSettings::default();
+pub(crate) fn settings() -> RuntimeSettings {
+    let mut settings = RuntimeSettings::default();
     settings.listen = Some(([127, 0, 0, 1], 0).into());
     settings.conversation.back_off_first = Duration::from_millis(2);
     settings.conversation.back_off_limit = Duration::from_millis(20);
@@ -316,7 +318,7 @@ pub(crate) fn settings() -> NetSettings {
 }
 
 /// The same, for a peer that says no more than messages and confirmations.
-pub(crate) fn by_index() -> NetSettings {
+pub(crate) fn by_index() -> RuntimeSettings {
     let mut settings = settings();
     settings.conversation.dialect = Dialect::ByIndex;
     settings
@@ -326,19 +328,19 @@ pub(crate) fn by_index() -> NetSettings {
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) handle: Handle<Talk, Disk>,
-    pub(crate) notices: mpsc::Receiver<Arc<u64>>,
+    pub(crate) notices: Notices<Talk>,
     pub(crate) log: mpsc::UnboundedReceiver<String>,
     pub(crate) disk: Disk,
     pub(crate) task: JoinHandle<Result<Engine<Talk, Disk>, RunError>>,
 }
 
-pub(crate) async fn start((engine, disk): (Engine<Talk, Disk>, Disk), settings: NetSettings) -> Running {
+pub(crate) async fn start((engine, disk): (Engine<Talk, Disk>, Disk), settings: RuntimeSettings) -> Running {
     start_with((engine, disk), settings, TalkProtocol { dice: false, open: false }).await
 }
 
 pub(crate) async fn start_with(
     engine: (Engine<Talk, Disk>, Disk),
-    settings: NetSettings,
+    settings: RuntimeSettings,
     protocol: TalkProtocol,
 ) -> Running {
     start_on(engine, settings, protocol, Tcp).await
@@ -346,16 +348,16 @@ pub(crate) async fn start_with(
 
 pub(crate) async fn start_on(
     (engine, disk): (Engine<Talk, Disk>, Disk),
-    mut settings: NetSettings,
+    mut settings: RuntimeSettings,
     protocol: TalkProtocol,
     transport: impl Transport,
 ) -> Running {
     let (told, log) = mpsc::unbounded_channel();
     settings.log = Some(Arc::new(move |event| drop(told.send(format!("{event:?} {event}")))));
-    let runtime = Runtime::bind_with(engine, protocol, settings, transport).await.unwrap();
+    let runtime = Runtime::with_settings(engine, settings).with_network(protocol, transport).await.unwrap();
     let (address, handle) = (runtime.local_addr().unwrap(), runtime.handle());
     let task = tokio::task::spawn_local(runtime.run());
-    let notices = handle.watch().await;
+    let notices = handle.notices().await;
     Running { address, handle, notices, log, disk, task }
 }
 
@@ -373,12 +375,12 @@ impl Running {
     /// Waits until so many notices have come.
     pub(crate) async fn noticed(&mut self, count: usize) {
         for _ in 0..count {
-            self.notices.recv().await.unwrap();
+            self.notices.recv().await.unwrap().unwrap();
         }
     }
 
     pub(crate) async fn say(&self, name: &str, number: u64) {
-        assert_eq!(self.handle.command(say(name, number)).await.unwrap(), [number]);
+        assert_eq!(self.handle.send(&Id::<Talker>::new(name), TalkerMessage::Say { number }).await.unwrap(), number);
     }
 
     pub(crate) async fn talker(&self, name: &'static str) -> Talker {

@@ -7,7 +7,7 @@ use amiko_core::prelude::*;
 
 /// A public class.
 #[derive(Clone, Serializable)]
-#[amiko(key = u64, rename_all = "camelCase")]
+#[amiko(key = u64, reply = u64, rename_all = "camelCase")]
 pub struct Item {
     /// A field.
     pub some_value: u64,
@@ -44,7 +44,7 @@ impl StateMachine for Item {
 
 /// A public node.
 #[derive(Clone, Default, Serializable, Node)]
-#[amiko(network = String, reply = u64, notice = Item, check = check)]
+#[amiko(network = String, notice = Item, check = check)]
 pub struct Root {
     /// A table.
     #[amiko(machines)]

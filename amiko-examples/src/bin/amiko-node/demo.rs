@@ -8,7 +8,7 @@ use crate::screen::{self, Progress};
 use amiko_core::prelude::*;
 use amiko_examples::payment::{Outcome, PaymentNode};
 use amiko_examples::running::{self, RunningNetwork};
-use amiko_runtime::NetSettings;
+use amiko_runtime::RuntimeSettings;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ pub(crate) async fn demo(arguments: &Demo, directory: Option<&Path>, json: bool)
     }
     let open =
         |path: &Path| Ok((Directory::open(path)?, key::open(path, None).map_err(|failure| failure.to_string())?));
-    let network = RunningNetwork::start(&directory, funds, &NetSettings::default(), open).await;
+    let network = RunningNetwork::start(&directory, funds, &RuntimeSettings::default(), open).await;
     let network = network.map_err(Failure::refused)?;
     let nodes: Vec<Node> = network.handles().cloned().collect();
     let before = states(&nodes).await?;

@@ -15,7 +15,7 @@ use amiko_examples::payment::{
     PaymentProtocol, Reply,
 };
 use amiko_examples::running::OutgoingPayment;
-use amiko_runtime::{BindError, Dialect, Handle, NetSettings, Noise, Runtime, SecretKey, Transport};
+use amiko_runtime::{BindError, Dialect, Handle, Noise, Runtime, RuntimeSettings, SecretKey, Tcp, Transport};
 use std::error::Error;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -92,19 +92,19 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
             .map_err(|source| Failure::refused(BindError::Listen { address: arguments.listen, source }))?,
     );
     let engine = open(directory, arguments.network)?;
-    let mut settings = NetSettings::default();
+    let mut settings = RuntimeSettings::default();
     settings.listen = Some(arguments.listen);
     settings.log = Some(Arc::new(|event| screen::tell(format_args!("{event}"))));
     match arguments.network {
         Network::Amiko => {
             let key = key(directory, engine.node().key)?;
             let public = key.public();
-            let runtime = Runtime::bind_with(engine, PaymentProtocol, settings, Noise::new(key)).await;
+            let runtime = Runtime::with_settings(engine, settings).with_network(PaymentProtocol, Noise::new(key)).await;
             attend(runtime.map_err(Failure::refused)?, Some(public), limits, arguments, directory, json).await
         }
         Network::Prototype3 => {
             settings.conversation.dialect = Dialect::ByIndex;
-            let runtime = Runtime::bind(engine, PaymentProtocol, settings).await;
+            let runtime = Runtime::with_settings(engine, settings).with_network(PaymentProtocol, Tcp).await;
             attend(runtime.map_err(Failure::refused)?, None, limits, arguments, directory, json).await
         }
     }
@@ -291,8 +291,8 @@ async fn answer(question: Question, handle: &Node) -> Result<Answer, String> {
             return Err("expected a payment to agree to, found none".into());
         }
     };
-    let replies = handle.command(PaymentNodeEnvelope::PaymentNode(message)).await.map_err(|error| chain(&error))?;
-    Ok(match replies.into_iter().next() {
+    let reply = handle.command(PaymentNodeEnvelope::PaymentNode(message)).await.map_err(|error| chain(&error))?;
+    Ok(match reply.map(|reply| reply.read()).transpose().map_err(|error| chain(&error))? {
         Some(Reply::Url { url }) => Answer::Url { url },
         _ => Answer::Done,
     })

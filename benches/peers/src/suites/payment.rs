@@ -9,7 +9,7 @@ use amiko_core::prelude::*;
 use amiko_core::store::{Access, DirectorySettings, LockError, OsVfs, Store, Vfs, VfsFile};
 use amiko_examples::payment::{Outcome, PaymentNode};
 use amiko_examples::running::{self, RunningNetwork};
-use amiko_runtime::{Durability, Handle, NetSettings, SecretKey};
+use amiko_runtime::{Durability, Handle, RuntimeSettings, SecretKey};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -122,7 +122,7 @@ fn start<V: Vfs + Copy + Sync>(
     vfs: V,
     durability: Durability,
 ) -> RunningNetwork<Directory<V>> {
-    let mut settings = NetSettings::default();
+    let mut settings = RuntimeSettings::default();
     settings.durability = durability;
     let open = move |path: &Path| {
         let store = Directory::open_with_vfs(path, DirectorySettings::default(), vfs)?;
