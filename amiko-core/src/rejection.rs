@@ -2,6 +2,7 @@
 //!
 //! Invariant: a rejection names the whole chain of messages that led to it.
 
+use crate::serializable::write_name;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
@@ -34,21 +35,43 @@ pub struct Rejection {
 
 #[derive(Debug, Clone, Default)]
 struct Details {
-    /// The messages from the one that came in to the one that was rejected.
-    chain: Vec<Delivery>,
+    chain: Chain,
     /// The application's own error.
     error: Option<Arc<dyn Error + Send + Sync>>,
 }
 
+/// The messages from the one that was rejected back to the one that came in. The keys stand one after the other in one
+/// text, because most rejections are never shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Chain {
+    links: Vec<(&'static str, Option<&'static str>, usize)>,
+    keys: String,
+}
+
+impl Chain {
+    /// Adds the message that caused the last one.
+    pub(crate) fn push(&mut self, kind: &'static str, class: Option<&'static str>, key: &str) {
+        self.keys.push_str(key);
+        self.links.push((kind, class, self.keys.len()));
+    }
+
+    fn iter(&self) -> impl DoubleEndedIterator<Item = Delivery<'_>> + ExactSizeIterator {
+        self.links.iter().enumerate().map(|(index, (kind, class, end))| {
+            let begin = index.checked_sub(1).and_then(|before| self.links.get(before)).map_or(0, |before| before.2);
+            Delivery { kind, class: *class, key: self.keys.get(begin..*end).unwrap_or_default() }
+        })
+    }
+}
+
 /// One message of a chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery<'a> {
     /// The kind of the object that it was for.
     pub kind: &'static str,
     /// The class of the message, if it has one.
     pub class: Option<&'static str>,
-    /// Which object it was for: its kind and its key.
-    pub to: String,
+    /// The text of that object's key.
+    pub key: &'a str,
 }
 
 impl Rejection {
@@ -68,12 +91,17 @@ impl Rejection {
     }
 
     /// The messages that led to it, from the one that came in to the one that was rejected.
-    pub fn chain(&self) -> &[Delivery] {
-        self.details.as_ref().map_or(&[], |details| &details.chain)
+    pub fn chain(&self) -> impl DoubleEndedIterator<Item = Delivery<'_>> + ExactSizeIterator {
+        self.links().iter().rev()
+    }
+
+    fn links(&self) -> &Chain {
+        const NONE: &Chain = &Chain { links: Vec::new(), keys: String::new() };
+        self.details.as_ref().map_or(NONE, |details| &details.chain)
     }
 
     /// Notes the deliveries that led to it, the last one being that which is rejected.
-    pub(crate) fn with_chain(mut self, chain: Vec<Delivery>) -> Self {
+    pub(crate) fn with_chain(mut self, chain: Chain) -> Self {
         Arc::make_mut(self.details.get_or_insert_default()).chain = chain;
         self
     }
@@ -88,7 +116,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for Rejection {
             reason.push_str(&source.to_string());
             next = source.source();
         }
-        let details = Details { chain: Vec::new(), error: Some(Arc::new(error)) };
+        let details = Details { chain: Chain::default(), error: Some(Arc::new(error)) };
         Self { reason: reason.into(), details: Some(Arc::new(details)) }
     }
 }
@@ -96,25 +124,26 @@ impl<E: Error + Send + Sync + 'static> From<E> for Rejection {
 /// Two rejections are equal if their reasons and chains are.
 impl PartialEq for Rejection {
     fn eq(&self, other: &Self) -> bool {
-        self.reason == other.reason && self.chain() == other.chain()
+        self.reason == other.reason && self.links() == other.links()
     }
 }
 
 impl Eq for Rejection {}
 
-impl fmt::Display for Delivery {
+impl fmt::Display for Delivery<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {}", self.class.unwrap_or("a message"), self.to)
+        write!(f, "{} to ", self.class.unwrap_or("a message"))?;
+        write_name(f, self.kind, self.key)
     }
 }
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.reason())?;
-        for (index, delivery) in self.chain().iter().rev().enumerate() {
+        for (index, delivery) in self.links().iter().enumerate() {
             write!(f, "{}{delivery}", if index == 0 { " (in " } else { ", sent by " })?;
         }
-        if self.chain().is_empty() { Ok(()) } else { f.write_str(")") }
+        if self.links().links.is_empty() { Ok(()) } else { f.write_str(")") }
     }
 }
 

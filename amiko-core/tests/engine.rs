@@ -143,7 +143,7 @@ fn a_rejection_names_the_messages_that_led_to_it() {
         error.to_string(),
         "the script said so (in Script to thing c, sent by Script to thing a, sent by Script to node)"
     );
-    let kinds: Vec<_> = error.chain().iter().map(|delivery| delivery.kind).collect();
+    let kinds: Vec<_> = error.chain().map(|delivery| delivery.kind).collect();
     assert_eq!(kinds, ["node", "thing", "thing"]);
 
     let error = rejection(at(&mut engine, 1, [send("z", [])]).unwrap_err());
@@ -181,7 +181,7 @@ fn each_limit_of_an_event_undoes_it_and_says_so_and_can_be_reached() {
         let id = Id::<World>::new(());
         let error = rejection(engine.send(&id, Script { acts }, Time::from_millis(0)).unwrap_err());
         assert!(error.reason().contains(expected), "{expected}: {error}");
-        assert_eq!(error.chain().first().map(|delivery| delivery.kind), Some("node"), "{error}");
+        assert_eq!(error.chain().next().map(|delivery| delivery.kind), Some("node"), "{error}");
         assert_eq!(engine.document().unwrap(), document, "{expected}");
         assert!(outputs(&mut engine).is_empty(), "{expected}");
         engine.send(&id, Script { acts: allowed }, Time::from_millis(0)).unwrap();

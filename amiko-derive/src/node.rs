@@ -185,14 +185,6 @@ fn envelope(root: &Root) -> TokenStream {
                 }
             }
 
-            fn with_key(&self, __lend: &mut dyn ::core::ops::FnMut(&::core::primitive::str)) {
-                match self {
-                    #(Self::#variants(__id, _) => ::amiko_core::Key::with_text(__id.key(), __lend),)*
-                    #(Self::#machine(_) => ::amiko_core::Key::with_text(::amiko_core::Id::<#machine>::new(()).key(), __lend),)*
-                    #none
-                }
-            }
-
             fn reply(&self) -> ::core::any::TypeId {
                 match self {
                     #(Self::#variants(..) => ::core::any::TypeId::of::<<#types as ::amiko_core::Object>::Reply>(),)*

@@ -13,10 +13,10 @@ pub use output::{Output, Request};
 pub use reply::Reply;
 
 use crate::dispatcher::{Answer, Connection, Dispatcher};
-use crate::rejection::Rejection;
-use crate::serializable::{Json, Secret, Serializable};
+use crate::rejection::{Chain, Rejection};
+use crate::serializable::{Json, Key, Secret, Serializable};
 use crate::time::Time;
-use crate::tree::{Envelope, Id, Keeps, Object, Tree, write_name};
+use crate::tree::{Envelope, Id, Keeps, Object, Tree};
 use crate::version::Version;
 use sha2::{Digest, Sha256};
 use std::any::TypeId;
@@ -36,7 +36,7 @@ pub(crate) type Change<N> = Box<dyn FnOnce(&mut N, &mut Dispatcher<N>) -> Result
 pub(crate) struct Trace {
     pub(crate) kind: &'static str,
     pub(crate) class: Option<&'static str>,
-    /// Where the text of the object's key stands among [`Event::keys`].
+    /// Where the text of the object's key stands among [`Event::keys`], once it is noted.
     pub(crate) key: Range<usize>,
     /// The delivery in whose handler this one was sent.
     pub(crate) parent: Option<usize>,
@@ -53,7 +53,7 @@ pub struct Event<N: Tree> {
     pub(crate) limits: Limits,
     pub(crate) queue: VecDeque<(Option<usize>, Step<N>)>,
     pub(crate) traces: Vec<Trace>,
-    /// The keys of the objects that messages were delivered to, one after the other.
+    /// Keys of objects that messages were delivered to, one after the other.
     keys: String,
     /// The reply to the command, and the type that it has to have.
     reply: Option<Reply>,
@@ -136,10 +136,18 @@ impl<N: Tree> Event<N> {
 
     /// Notes a delivery that begins.
     pub(crate) fn trace(&mut self, envelope: &N::Envelope, parent: Option<usize>) {
-        let begin = self.keys.len();
-        envelope.with_key(&mut |key| self.keys.push_str(key));
-        let key = begin..self.keys.len();
-        self.traces.push(Trace { kind: envelope.kind(), class: envelope.message_class(), key, parent });
+        self.traces.push(Trace { kind: envelope.kind(), class: envelope.message_class(), key: 0..0, parent });
+    }
+
+    /// Notes which object has got the message that is being delivered: of one that sends something, or refuses it.
+    /// Nobody asks for the others.
+    #[inline]
+    pub(crate) fn name<M: Object>(&mut self, id: &Id<M>) {
+        if let Some(trace) = self.traces.last_mut().filter(|trace| trace.key.is_empty()) {
+            let begin = self.keys.len();
+            id.key().with_text(|key| self.keys.push_str(key));
+            trace.key = begin..self.keys.len();
+        }
     }
 
     /// Replies to the command, if it expects a reply of this type. A later one replaces it.
@@ -267,22 +275,18 @@ impl<N: Tree> Event<N> {
     }
 
     /// The deliveries that led to the handler that ran last.
-    pub(crate) fn last_chain(&self) -> Vec<Delivery> {
+    pub(crate) fn last_chain(&self) -> Chain {
         self.chain(self.traces.len().checked_sub(1))
     }
 
     /// The deliveries that led to this one, including it.
-    pub(crate) fn chain(&self, last: Option<usize>) -> Vec<Delivery> {
-        let mut chain = Vec::new();
+    pub(crate) fn chain(&self, last: Option<usize>) -> Chain {
+        let mut chain = Chain::default();
         let mut next = last;
         while let Some(trace) = next.and_then(|index| self.traces.get(index)) {
-            let mut to = String::new();
-            // Writing to a string can't fail.
-            let _ = write_name(&mut to, trace.kind, self.keys.get(trace.key.clone()).unwrap_or_default());
-            chain.push(Delivery { kind: trace.kind, class: trace.class, to });
+            chain.push(trace.kind, trace.class, self.keys.get(trace.key.clone()).unwrap_or_default());
             next = trace.parent;
         }
-        chain.reverse();
         chain
     }
 }

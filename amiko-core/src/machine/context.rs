@@ -46,6 +46,7 @@ impl<'a, M: StateMachine> Context<'a, M> {
         T: StateMachine<Node = M::Node>,
         M::Node: Hosts<T>,
     {
+        self.event.name(self.id);
         self.event.deliver(M::Node::envelope(to.clone(), message));
     }
 
@@ -55,6 +56,7 @@ impl<'a, M: StateMachine> Context<'a, M> {
     where
         M::Node: Keeps<T>,
     {
+        self.event.name(self.id);
         self.event.create(id.clone(), object);
     }
 
@@ -64,6 +66,7 @@ impl<'a, M: StateMachine> Context<'a, M> {
     where
         M::Node: Keeps<T>,
     {
+        self.event.name(self.id);
         self.event.remove(id.clone());
     }
 

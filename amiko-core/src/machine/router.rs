@@ -52,10 +52,15 @@ where
     M::Node: Hosts<M> + Keeps<M>,
 {
     let Some(machine) = node.table().get(id) else {
+        event.name(id);
         return Err(Rejection::new(format!("expected {id}, found none")));
     };
     let mut machine = machine.clone();
-    machine.handle(message, &mut Context::new(event, Some(&*node), id))?;
+    let outcome = machine.handle(message, &mut Context::new(event, Some(&*node), id));
+    if outcome.is_err() || event.fault.is_some() {
+        event.name(id);
+    }
+    outcome?;
     node.table_mut().replace(id, machine);
     Ok(())
 }

@@ -4,12 +4,25 @@
 
 mod composite;
 
+use super::scan::contains;
 use super::{Reference, decode_key};
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::Hash;
 
 pub use composite::{Joined, Parts, called_key, readable_key, split_key};
+
+/// Writes a kind and a key as people read them.
+pub(crate) fn write_name(f: &mut impl fmt::Write, kind: &str, key: &str) -> fmt::Result {
+    f.write_str(kind)?;
+    if key.is_empty() {
+        return Ok(());
+    }
+    f.write_str(" ")?;
+    // Most keys need no escapes; checking each character is slow.
+    let plain = key.is_ascii() && !contains(key.as_bytes(), b' ', [b'"', b'\'', b'\\', 0x7f]);
+    if plain { f.write_str(key) } else { write!(f, "{}", key.escape_debug()) }
+}
 
 /// A type with an exact text that names objects and map entries.
 ///

@@ -49,7 +49,7 @@ pub use writer::{Lines, Secrets, Text, Writer};
 
 use derived::{read_field_with, take_field_with};
 pub(crate) use error::shorten;
-pub(crate) use key::exact;
+pub(crate) use key::{exact, write_name};
 pub(crate) use maps::{apply_to_map, pointed_key, read_entries, same_key, write_key};
 pub(crate) use pointer::{each_escaped, whole_value};
 pub(crate) use reader::decode_key;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: an `Id<A>` can't be used in place of an `Id<B>`, though both have the same form on disk.
 
-use crate::serializable::scan::contains;
+use crate::serializable::write_name;
 use crate::serializable::{
     IntoKey, Kept, Key, Patch, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer, by,
     same_key, schema::quoted, write_key,
@@ -158,18 +158,6 @@ impl<T: Object> fmt::Display for Id<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.with_text(|key| write_name(f, T::KIND, key))
     }
-}
-
-/// Writes a kind and a key as people read them.
-pub(crate) fn write_name(f: &mut impl fmt::Write, kind: &str, key: &str) -> fmt::Result {
-    f.write_str(kind)?;
-    if key.is_empty() {
-        return Ok(());
-    }
-    f.write_str(" ")?;
-    // Most keys need no escapes; checking each character is slow.
-    let plain = key.is_ascii() && !contains(key.as_bytes(), b' ', [b'"', b'\'', b'\\', 0x7f]);
-    if plain { f.write_str(key) } else { write!(f, "{}", key.escape_debug()) }
 }
 
 impl<T: Object> Serializable for Id<T> {

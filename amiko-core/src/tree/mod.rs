@@ -11,7 +11,6 @@ pub(crate) mod table;
 pub(crate) mod touched;
 
 pub(crate) use engine_only::EngineOnly;
-pub(crate) use id::write_name;
 pub use id::{Id, Object};
 pub use map::Map;
 pub use node::{Envelope, Keeps, Nothing, Tree, check_node, describe_node};

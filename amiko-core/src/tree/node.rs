@@ -86,8 +86,6 @@ pub trait Keeps<T: Object>: Tree {
 pub trait Envelope: Serializable + Clone {
     /// The kind of the object that it is addressed to.
     fn kind(&self) -> &'static str;
-    /// Lends the text of the key of that object.
-    fn with_key(&self, lend: &mut dyn FnMut(&str));
     /// The type of what that object replies to commands.
     fn reply(&self) -> TypeId;
     /// The class of the message, if it has one.
