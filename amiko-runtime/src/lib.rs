@@ -193,7 +193,7 @@ pub use handle::{Handle, Sending};
 #[cfg(feature = "net")]
 pub use noise::{Noise, NoiseError, NoiseStream, SecretKey};
 pub use offline::Offline;
-pub use running::Running;
+pub use running::{Running, stop_signal};
 pub use runtime::Runtime;
 pub use settings::{Clock, Durability, Log, RuntimeSettings};
 #[cfg(feature = "net")]

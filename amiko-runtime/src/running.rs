@@ -44,15 +44,16 @@ impl<N: Node, S: Store> Running<N, S> {
     pub async fn until_signal(mut self) -> Result<Engine<N, S>, RunError> {
         tokio::select! {
             outcome = &mut self => return outcome,
-            () = signal() => {}
+            () = stop_signal() => {}
         }
         self.handle.stop();
         self.await
     }
 }
 
-/// Waits for a signal to stop. Where signals can't be had, it waits for ever.
-async fn signal() {
+/// Waits until the process is told to stop, by SIGINT (Ctrl-C) or SIGTERM: for servers that stop beside a node. Where the
+/// operating system gives no signals, it waits for ever.
+pub async fn stop_signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

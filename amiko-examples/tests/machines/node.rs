@@ -186,8 +186,8 @@ fn a_payment_is_paid_once_at_a_time() {
     assert_eq!(
         node.asks(pay("amikopay://shop:1/Q", None)),
         [
-            "paying Q@payer",
             "opened Q@payer",
+            "paying Q@payer",
             "payer Q@payer: Initial since +0 at shop:1",
             "timer payer/Q@payer/receipt: +5"
         ]
