@@ -127,6 +127,14 @@ fn another_command_of_the_same_key_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn a_key_has_a_limited_length() {
+    let mut shop = open(Memory::new(), Settings::default());
+    assert_eq!(take(&mut shop, &"k".repeat(255), 2, 1), Some(98));
+    let error = ask(&mut shop, &"k".repeat(256), ItemMessage::Take { count: 2 }, 1).unwrap_err();
+    assert!(matches!(error, EventError::KeyTooLong { limit: 255, found: 256 }), "{error}");
+}
+
+#[test]
 fn a_rejected_command_isnt_remembered() {
     let mut shop = open(Memory::new(), Settings::default());
     let before = shop.document().unwrap();

@@ -113,6 +113,13 @@ pub enum SendError {
     Rejected(Rejection),
     /// An effect of the command can't be stored: it is too long or has no exact text. Nothing has happened.
     Failed(EventError),
+    /// The key of the command is too long. Nothing has happened.
+    KeyTooLong {
+        /// The limit in bytes: [`Limits::answer_key`](amiko_core::event::Limits::answer_key).
+        limit: usize,
+        /// The length in bytes.
+        found: usize,
+    },
     /// Another command of the same key was carried out before. Nothing has happened.
     KeyUsed {
         /// The key.
@@ -134,6 +141,9 @@ impl fmt::Display for SendError {
         match self {
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::Failed(_) => f.write_str("what the command caused can't be kept"),
+            Self::KeyTooLong { limit, found } => {
+                write!(f, "expected a key of at most {limit} bytes, found one of {found}: send its hash")
+            }
             Self::KeyUsed { key } => write!(
                 f,
                 "expected the command that the key {key:?} was used for before, found another one: give it a key of its own"

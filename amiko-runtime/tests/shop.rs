@@ -174,6 +174,8 @@ async fn a_command_with_a_key_acts_once_whoever_sends_it_and_however_often_the_n
         }
         let error = shop.send(&nuts(), take(4)).key("request-4711").await.unwrap_err();
         assert!(matches!(&error, SendError::KeyUsed { key } if key == "request-4711"), "{error}");
+        let error = shop.send(&nuts(), take(3)).key("k".repeat(256)).await.unwrap_err();
+        assert!(matches!(error, SendError::KeyTooLong { limit: 255, found: 256 }), "{error}");
         // The machine stops without a word.
         disk = disk.crash();
         drop(running);

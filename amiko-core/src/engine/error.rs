@@ -63,6 +63,13 @@ pub enum EventError {
         /// The name.
         connection: String,
     },
+    /// The key of a command is too long.
+    KeyTooLong {
+        /// The limit in bytes.
+        limit: usize,
+        /// The length in bytes.
+        found: usize,
+    },
     /// Another command of the same key was carried out before.
     KeyUsed {
         /// The key.
@@ -145,6 +152,9 @@ impl fmt::Display for EventError {
                 write!(f, "nothing is acknowledged any more, because {reason}: reopen the state")
             }
             Self::NoConnection { connection } => write!(f, "expected a connection, found none named {connection:?}"),
+            Self::KeyTooLong { limit, found } => {
+                write!(f, "expected a key of at most {limit} bytes, found one of {found}: send its hash")
+            }
             Self::KeyUsed { key } => write!(
                 f,
                 "expected the command that the key {key:?} was used for before, found another one: give it a key of its own"

@@ -68,7 +68,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// [`Limits::answers`](crate::event::Limits::answers) of them.
     ///
     /// # Errors
-    /// As [`Engine::send`]; and [`EventError::KeyUsed`] if another command had this key.
+    /// As [`Engine::send`]; [`EventError::KeyTooLong`]; and [`EventError::KeyUsed`] if another command had this key.
     pub fn command_once(
         &mut self,
         key: &str,
@@ -77,6 +77,10 @@ impl<N: Node, S: Store> Engine<N, S> {
         now: Time,
     ) -> Result<Version, EventError> {
         self.enter(|engine| {
+            let (limit, found) = (engine.settings.limits.answer_key, key.len());
+            if found > limit {
+                return Err(EventError::KeyTooLong { limit, found });
+            }
             let mut text = Writer::new();
             write_value(&envelope, &mut text).and_then(|()| text.outcome(0, Ok(()))).map_err(EventError::unwritten)?;
             let hash: [u8; 32] = Sha256::digest(text.as_str()).into();

@@ -29,6 +29,8 @@ pub struct Limits {
     pub answers: usize,
     /// How long such an answer is kept. Default one day.
     pub answer_age: Duration,
+    /// Bytes of such a key. Default 255.
+    pub answer_key: usize,
     /// Bytes of one journal record. Default 16 MiB.
     pub record: usize,
 }
@@ -46,6 +48,7 @@ impl Default for Limits {
             linger: Duration::from_secs(3600),
             answers: 100_000,
             answer_age: Duration::from_secs(24 * 3600),
+            answer_key: 255,
             record: 16 << 20,
         }
     }

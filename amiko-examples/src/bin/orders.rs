@@ -1,9 +1,11 @@
 //! A small shop as an HTTP service: orders are placed, paid and shipped, or expire after 15 minutes.
 //!
-//!     cargo run --bin orders -- shop/ 127.0.0.1:8080
-//!     curl -d '{"item":"nuts","count":2}' -H 'content-type: application/json' -H 'idempotency-key: 4711' localhost:8080/orders
-//!     curl -X POST localhost:8080/orders/1/pay
-//!     curl -N localhost:8080/orders/1/watch      # the order, whenever it has changed
+//! ```sh
+//! cargo run --bin orders -- shop/ 127.0.0.1:8080
+//! curl --json '{"item":"nuts","count":2}' -H 'idempotency-key: 4711' localhost:8080/orders
+//! curl -X POST localhost:8080/orders/1/pay
+//! curl -N localhost:8080/orders/1/watch    # the order, whenever it has changed
+//! ```
 //!
 //! Each request is answered when what it did is on disk. With an `idempotency-key` it may be sent again.
 
@@ -174,8 +176,8 @@ impl IntoResponse for Failure {
         let status = match (self.0.downcast_ref(), &self.0) {
             (Some(Refusal::NoSuchItem), _) => StatusCode::NOT_FOUND,
             (Some(Refusal::Shortage { .. }), _) => StatusCode::CONFLICT,
-            (None, SendError::Rejected(_) | SendError::KeyUsed { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
-            (None, _) => StatusCode::SERVICE_UNAVAILABLE,
+            (None, SendError::Stopped | SendError::Unknown) => StatusCode::SERVICE_UNAVAILABLE,
+            (None, _) => StatusCode::UNPROCESSABLE_ENTITY,
         };
         (status, format!("{}\n", self.0)).into_response()
     }

@@ -303,6 +303,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         let (outcome, end) = match self.attempt(command).await {
             Ok(Ok(_)) => (Ok(None), Ok(())),
             Ok(Err(EventError::Rejected(rejection))) => (Err(SendError::Rejected(rejection)), Ok(())),
+            Ok(Err(EventError::KeyTooLong { limit, found })) => (Err(SendError::KeyTooLong { limit, found }), Ok(())),
             Ok(Err(EventError::KeyUsed { key })) => (Err(SendError::KeyUsed { key }), Ok(())),
             Ok(Err(error)) => (Err(SendError::Failed(error)), Ok(())),
             Err(error) => (Err(SendError::Unknown), Err(error)),
