@@ -25,8 +25,6 @@ use tokio_stream::{Stream, StreamExt};
 /// How long an order may stay unpaid.
 const EXPIRY: Duration = Duration::from_secs(15 * 60);
 
-// ---------- The shop ----------
-
 #[derive(Clone, Default, Serializable, Node)]
 #[amiko(machine, reply = u64)]
 struct Shop {
@@ -158,8 +156,6 @@ impl StateMachine for Order {
 fn stocked() -> Shop {
     Shop { items: [(Id::new("nuts"), Item { stock: 1_000_000 })].into_iter().collect(), ..Shop::default() }
 }
-
-// ---------- The service ----------
 
 type Node = State<Handle<Shop>>;
 
