@@ -144,6 +144,39 @@ fn a_rejected_command_isnt_remembered() {
 }
 
 #[test]
+fn what_fails_after_its_handlers_isnt_remembered_either() {
+    let mut settings = Settings::default();
+    (settings.limits.record, settings.limits.answers) = (600, 1);
+    let mut shop = open(Memory::new(), settings);
+    let before = shop.document().unwrap();
+    // Its record would name the key.
+    let error = ask(&mut shop, &"k".repeat(255), ItemMessage::Take { count: 1 }, 1).unwrap_err();
+    assert!(matches!(error, EventError::TooLong { .. }), "{error}");
+    assert_eq!(shop.document().unwrap(), before);
+    // One answer is kept: the one that was never given doesn't take its place.
+    for (second, key) in [(2, "a"), (3, "b")] {
+        take(&mut shop, key, 1, second);
+        assert_eq!(keys(&shop), [key]);
+    }
+}
+
+#[test]
+fn an_answer_that_is_put_in_by_hand_is_there_after_a_restart() {
+    let mut shop = open(Memory::new(), Settings::default());
+    let mut other = open(Memory::new(), Settings::default());
+    take(&mut other, "a", 1, 1);
+    let text = other.document().unwrap();
+    let answers = &text[text.find(",\n\"answers\":").unwrap()..];
+    let edited = format!("{}{answers}", shop.document().unwrap().strip_suffix('}').unwrap());
+    shop.edit(&edited, Time::from_secs(2), |_| true).unwrap();
+    shop.sync().unwrap();
+    assert_eq!(keys(&shop), ["a"]);
+    shop = Engine::open(shop.into_store().crash(), Settings::default()).unwrap();
+    assert_eq!(take(&mut shop, "a", 1, 3), Some(99));
+    assert_eq!(shop.node().items.get(&Id::new("nuts")).unwrap().stock, 100);
+}
+
+#[test]
 fn an_answer_is_kept_for_so_long_and_up_to_so_many() {
     let mut settings = Settings::default();
     (settings.limits.answers, settings.limits.answer_age) = (3, Duration::from_secs(60));

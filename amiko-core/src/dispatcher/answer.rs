@@ -10,8 +10,8 @@ use crate::time::Time;
 pub struct Answer {
     /// When it was given.
     pub at: Time,
-    /// The first 16 bytes of the SHA-256 of the command's text, in hex: another command of the same key is refused.
-    pub command: String,
+    /// The first 16 bytes of the SHA-256 of the command's text: another command of the same key is refused.
+    pub command: [u8; 16],
     /// The reply, if there was one. It is hidden from people, because it may be secret.
     pub reply: Secret<Vec<Json>>,
 }

@@ -4,7 +4,7 @@
 
 use super::{Answer, Connection, Timer};
 use crate::serializable::{Json, Patch, WriteError};
-use crate::tree::{EngineOnly, EngineTable, Sliced, Table, TableUndo, Touched, Tree};
+use crate::tree::{EngineOnly, EngineTable, Id, Sliced, Table, TableUndo, Touched, Tree};
 use std::collections::BTreeMap;
 
 /// Timers, connections with the messages that aren't confirmed, and answers.
@@ -72,11 +72,13 @@ impl<N: Tree> Beside<N> {
         if undo.answers.is_empty() {
             return Ok(());
         }
+        let mut before = self.answers.len();
+        for (key, old) in undo.answers.first_touches() {
+            before += usize::from(old.is_some());
+            before -= usize::from(self.answers.contains(&Id::new(key.clone())));
+        }
         // A document without answers has no place for them, so the first one brings it.
-        let (old, new): (Vec<_>, Vec<_>) = undo.answers.first_touches().partition(|(_, old)| old.is_some());
-        let added = new.iter().filter(|(key, _)| self.answers.contains(&crate::Id::new((*key).clone()))).count();
-        let kept = old.iter().filter(|(key, _)| self.answers.contains(&crate::Id::new((*key).clone()))).count();
-        if self.answers.len() == added + kept && old.is_empty() {
+        if before == 0 {
             patch.add("answers", &BTreeMap::<String, Json>::new())?;
         }
         self.answers.difference_since("/answers", &undo.answers, patch)

@@ -7,7 +7,6 @@ use super::cause::Cause;
 use crate::dispatcher::{Beside, Connection, Timer};
 use crate::machine::Node;
 use crate::per_type::PerType;
-use crate::serializable::pointer::whole_value;
 use crate::serializable::{
     Change, Json, Patch, Pointer, Problem, ReadError, Reader, Schema, Serializable, WriteError, Writer, apply_patch,
     from_json, read_field, schema, take_field,
@@ -125,11 +124,6 @@ impl<N: Node> Serializable for Document<N> {
                 "state" => self.state.apply(rest, change),
                 "timers" => self.beside.timers.apply(rest, change),
                 "connections" => self.beside.connections.apply(rest, change),
-                // The first answer brings their place, which is there already.
-                "answers" if rest.split().is_none() && self.beside.answers.is_empty() => {
-                    self.beside.answers = Table::read(whole_value(rest, change)?)?;
-                    Ok(())
-                }
                 "answers" => self.beside.answers.apply(rest, change),
                 other => Err(Pointer::no_such_path(other)),
             },

@@ -168,11 +168,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         let (old, new) = (self.event.dispatcher.beside(), &edited.beside);
         patch.field("timers", &old.timers, &new.timers)?;
         patch.field("connections", &old.connections, &new.connections)?;
-        if old.answers.is_empty() && !new.answers.is_empty() {
-            patch.add("answers", &new.answers)?;
-        } else {
-            patch.field("answers", &old.answers, &new.answers)?;
-        }
+        patch.field("answers", &old.answers, &new.answers)?;
         Ok(patch)
     }
 

@@ -83,8 +83,8 @@ impl<N: Node, S: Store> Engine<N, S> {
             }
             let mut text = Writer::new();
             write_value(&envelope, &mut text).and_then(|()| text.outcome(0, Ok(()))).map_err(EventError::unwritten)?;
-            let hash: [u8; 32] = Sha256::digest(text.as_str()).into();
-            let command = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let mut command = [0; 16];
+            command.copy_from_slice(&Sha256::digest(text.as_str())[..16]);
             let age = engine.settings.limits.answer_age;
             let Some(answer) = engine.event.dispatcher.answer(key, now, age) else {
                 return engine.take_command(envelope, request, Some((key.to_owned(), command)), now);
@@ -104,7 +104,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         &mut self,
         envelope: N::Envelope,
         request: Option<Request>,
-        once: Option<(String, String)>,
+        once: Option<(String, [u8; 16])>,
         now: Time,
     ) -> Result<Version, EventError> {
         self.fire_due(now)?;

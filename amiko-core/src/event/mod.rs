@@ -59,7 +59,7 @@ pub struct Event<N: Tree> {
     reply: Option<Reply>,
     pub(crate) reply_type: Option<TypeId>,
     /// The key of the command, and the hash of its text, if it acts once.
-    pub(crate) once: Option<(String, String)>,
+    pub(crate) once: Option<(String, [u8; 16])>,
     /// The first limit that was exceeded: methods of the context don't fail, so it is kept until the handler returns.
     pub(crate) fault: Option<Rejection>,
     created: usize,
