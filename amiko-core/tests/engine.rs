@@ -146,6 +146,12 @@ fn a_rejection_names_the_messages_that_led_to_it() {
     let kinds: Vec<_> = error.chain().map(|delivery| delivery.kind).collect();
     assert_eq!(kinds, ["node", "thing", "thing"]);
 
+    // Also of one that has done nothing but exceed a limit, and of one whose new object is there already.
+    let error = rejection(root(&mut engine, [send("b", [transmit("nobody", "x")])]).unwrap_err());
+    assert!(error.to_string().ends_with("(in Script to thing b, sent by Script to node)"), "{error}");
+    let error = rejection(root(&mut engine, [send("b", [create("a")])]).unwrap_err());
+    assert!(error.to_string().ends_with("(in Script to thing b, sent by Script to node)"), "{error}");
+
     let error = rejection(at(&mut engine, 1, [send("z", [])]).unwrap_err());
     assert_eq!(error.to_string(), "expected thing z, found none (in Script to thing z, sent by Script to thing a)");
 }

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 const CLIENTS: usize = 128;
@@ -86,9 +86,12 @@ impl Client {
     }
 }
 
+/// Where each order that was answered is told.
+type Told = mpsc::UnboundedSender<()>;
+
 /// Places orders until the shop has gone, each under a key of its own; one that wasn't answered is sent again to the next
 /// shop. Gives the numbers of the orders by their keys, and the key that is still to be answered.
-async fn shopper(address: String, client: usize, mut next: u64) -> (BTreeMap<String, u64>, u64) {
+async fn shopper(address: String, client: usize, mut next: u64, told: Told) -> (BTreeMap<String, u64>, u64) {
     let mut answered = BTreeMap::new();
     if let Some(mut connection) = Client::connect(&address).await {
         loop {
@@ -99,6 +102,8 @@ async fn shopper(address: String, client: usize, mut next: u64) -> (BTreeMap<Str
             assert_eq!(status, 201, "{number}");
             answered.insert(key, number.parse().unwrap());
             next += 1;
+            // Nobody counts any more once the shop is to be killed.
+            let _ = told.send(());
         }
     }
     (answered, next)
@@ -112,13 +117,18 @@ async fn each_order_that_was_answered_is_there_and_none_twice_whenever_the_shop_
     let mut next = [0; CLIENTS];
     for kill in 0..kills {
         let mut shop = Shop::start(directory.path());
+        let (told, mut tells) = mpsc::unbounded_channel();
         let mut shoppers = JoinSet::new();
         for (client, next) in next.into_iter().enumerate() {
-            let address = shop.address.clone();
-            shoppers.spawn(async move { (client, shopper(address, client, next).await) });
+            let (address, told) = (shop.address.clone(), told.clone());
+            shoppers.spawn(async move { (client, shopper(address, client, next, told).await) });
         }
-        // The moment is no promise of anything: whatever it is, nothing may be lost.
-        tokio::time::sleep(Duration::from_millis(100 + kill * 37 % 200)).await;
+        drop(told);
+        // After so many orders, whatever the others are at.
+        for _ in 0..=kill * 37 % 200 {
+            tells.recv().await.unwrap();
+        }
+        drop(tells);
         shop.process.kill().unwrap();
         while let Some(shopper) = shoppers.join_next().await {
             let (client, (numbers, upto)) = shopper.unwrap();

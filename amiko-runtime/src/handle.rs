@@ -178,10 +178,11 @@ impl<N: Node, S: Store> Handle<N, S> {
         look: impl FnMut(&N) -> R + Send + 'static,
         differ: impl Fn(&R, &R) -> bool + Send + 'static,
     ) -> Watched<R> {
-        let (watcher, watched) = Look::new(look, differ);
-        // A node that has stopped drops the watcher, which ends what is watched.
+        let (watcher, mut receiver) = Look::new(look, differ);
+        // A node that has stopped, or has too many watchers, drops this one, which ends what is watched.
         let _ = self.call(Call::Watch(Box::new(watcher))).await;
-        Watched::new(watched.await.ok())
+        let _ = receiver.wait_for(Option::is_some).await;
+        Watched::new(receiver)
     }
 
     /// The keys of the connections that have a socket right now, in order.

@@ -42,7 +42,7 @@ pub type Log = Arc<dyn Fn(&Event) + Send + Sync>;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RuntimeSettings {
-    /// The address to listen on; with port 0 the operating system chooses the port. Default: none, this node only dials.
+    /// The address to listen on, for a node with [a network](crate::Runtime::with_network); with port 0 the operating system chooses the port. Default: none, this node only dials.
     pub listen: Option<SocketAddr>,
     /// How this node talks to its peers.
     pub conversation: ConversationSettings,

@@ -9,10 +9,10 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::sync::{broadcast, oneshot, watch};
-use tokio_stream::Stream;
-use tokio_stream::wrappers::BroadcastStream;
+use tokio::sync::{broadcast, watch};
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
+use tokio_stream::wrappers::{BroadcastStream, WatchStream};
+use tokio_stream::{Stream, StreamExt};
 
 /// So many notices came and went before this watcher took them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +61,10 @@ impl<N: Tree> Stream for Notices<N> {
 ///     println!("{} orders", open.value());
 /// }
 /// ```
-pub struct Watched<R>(Option<watch::Receiver<R>>);
+pub struct Watched<R>(watch::Receiver<Option<R>>);
 
 impl<R: Clone> Watched<R> {
-    pub(crate) const fn new(receiver: Option<watch::Receiver<R>>) -> Self {
+    pub(crate) const fn new(receiver: watch::Receiver<Option<R>>) -> Self {
         Self(receiver)
     }
 
@@ -74,7 +74,7 @@ impl<R: Clone> Watched<R> {
     /// The node had stopped before it could be asked, or had
     /// [`RuntimeSettings::watchers`](crate::RuntimeSettings::watchers) already.
     pub fn value(&mut self) -> Result<R, Stopped> {
-        self.0.as_mut().map(|receiver| receiver.borrow_and_update().clone()).ok_or(Stopped)
+        self.0.borrow_and_update().clone().ok_or(Stopped)
     }
 
     /// Waits for a value that [`Watched::value`] hasn't given yet. Cancel safe.
@@ -82,8 +82,7 @@ impl<R: Clone> Watched<R> {
     /// # Errors
     /// The node has ended.
     pub async fn changed(&mut self) -> Result<(), Stopped> {
-        let Some(receiver) = &mut self.0 else { return Err(Stopped) };
-        receiver.changed().await.map_err(|_| Stopped)
+        self.0.changed().await.map_err(|_| Stopped)
     }
 
     /// The value now, and then each new one; for page updates and other streams. It ends with the node.
@@ -91,17 +90,8 @@ impl<R: Clone> Watched<R> {
     where
         R: Send + Sync + 'static,
     {
-        Values(self.0.map(tokio_stream::wrappers::WatchStream::new))
-    }
-}
-
-struct Values<R>(Option<tokio_stream::wrappers::WatchStream<R>>);
-
-impl<R: Clone + Send + Sync + 'static> Stream for Values<R> {
-    type Item = R;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<R>> {
-        self.0.as_mut().map_or(Poll::Ready(None), |values| Pin::new(values).poll_next(cx))
+        // There is a value, unless the node had stopped.
+        WatchStream::new(self.0).filter_map(|value| value)
     }
 }
 
@@ -114,29 +104,18 @@ pub(crate) trait Watcher<N>: Send {
     fn show(&mut self);
 }
 
-/// One value of a node, and the one who watches it.
+/// One value of a node, and where it is shown: nothing, until the first look.
 pub(crate) struct Look<R, L, D> {
     look: L,
     differ: D,
-    state: State<R>,
-}
-
-enum State<R> {
-    /// Nothing has been shown yet.
-    New {
-        answer: Option<oneshot::Sender<watch::Receiver<R>>>,
-        first: Option<R>,
-    },
-    Shown {
-        sender: watch::Sender<R>,
-        noted: Option<R>,
-    },
+    noted: Option<R>,
+    shown: watch::Sender<Option<R>>,
 }
 
 impl<R, L, D> Look<R, L, D> {
-    pub(crate) fn new(look: L, differ: D) -> (Self, oneshot::Receiver<watch::Receiver<R>>) {
-        let (answer, watched) = oneshot::channel();
-        (Self { look, differ, state: State::New { answer: Some(answer), first: None } }, watched)
+    pub(crate) fn new(look: L, differ: D) -> (Self, watch::Receiver<Option<R>>) {
+        let (shown, receiver) = watch::channel(None);
+        (Self { look, differ, noted: None, shown }, receiver)
     }
 }
 
@@ -148,38 +127,18 @@ where
     D: Fn(&R, &R) -> bool + Send,
 {
     fn look(&mut self, node: &N) -> bool {
-        match &mut self.state {
-            State::New { answer, first } => {
-                *first = Some((self.look)(node));
-                answer.as_ref().is_some_and(|answer| !answer.is_closed())
-            }
-            State::Shown { sender, noted } => {
-                let value = (self.look)(node);
-                let new = noted
-                    .as_ref()
-                    .map_or_else(|| (self.differ)(&value, &sender.borrow()), |noted| (self.differ)(&value, noted));
-                if new {
-                    *noted = Some(value);
-                }
-                !sender.is_closed()
-            }
+        let value = (self.look)(node);
+        let shown = self.shown.borrow();
+        if self.noted.as_ref().or(shown.as_ref()).is_none_or(|last| (self.differ)(&value, last)) {
+            self.noted = Some(value);
         }
+        drop(shown);
+        !self.shown.is_closed()
     }
 
     fn show(&mut self) {
-        match &mut self.state {
-            State::New { answer, first } => {
-                let (Some(answer), Some(first)) = (answer.take(), first.take()) else { return };
-                let (sender, receiver) = watch::channel(first);
-                // One that has stopped waiting is removed at the next look.
-                let _ = answer.send(receiver);
-                self.state = State::Shown { sender, noted: None };
-            }
-            State::Shown { sender, noted } => {
-                if let Some(value) = noted.take() {
-                    sender.send_replace(value);
-                }
-            }
+        if let Some(value) = self.noted.take() {
+            self.shown.send_replace(Some(value));
         }
     }
 }

@@ -146,7 +146,10 @@ impl SourceText for SendError {
 #[tokio::test]
 async fn many_messages_are_made_durable_with_one_sync_and_each_has_its_outcome() {
     let disk = Disk::default();
-    let (shop, running) = Runtime::new(open(disk.clone())).spawn();
+    // One after the other, they would have to wait for each other.
+    let mut settings = RuntimeSettings::default();
+    settings.calls = 1;
+    let (shop, running) = Runtime::with_settings(open(disk.clone()), settings).spawn();
     shop.read(|_| ()).await.unwrap();
     let before = disk.syncs();
     let messages = [60, 60, 40].map(|count| (nuts(), take(count)));

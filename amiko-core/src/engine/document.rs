@@ -13,7 +13,7 @@ use crate::serializable::{
 };
 use crate::store::{Recovery, Refused};
 use crate::time::Time;
-use crate::tree::{Object, StrongReferences, Table, has_strong};
+use crate::tree::{Object, StrongReferences, has_strong};
 use crate::version::Version;
 use std::sync::Arc;
 
