@@ -24,7 +24,7 @@ pub use crate::serializable::scan::differ;
 pub use crate::serializable::serde::{deserialize, serialize};
 pub use crate::tree::engine_only::EngineOnly;
 pub use crate::tree::id::{Keyed, NoKey};
-pub use crate::tree::table::{EngineTable, Sliced};
+pub use crate::tree::table::{EngineTable, Listing, Sliced};
 pub use crate::tree::touched::{Touched, has_strong};
 pub use {inventory, serde_core as serde};
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: an attribute that is unknown, repeated or malformed is an error at its place.
 
+use crate::index::{self, Indexed};
 use proc_macro2::{Group, Span};
 use syn::meta::ParseNestedMeta;
 use syn::parse::{Parse, Parser};
@@ -134,6 +135,7 @@ pub(crate) struct Attributes {
     pub(crate) version: Option<(u32, Span)>,
     pub(crate) migrate: Option<ExprPath>,
     pub(crate) implements: Vec<Path>,
+    pub(crate) indexes: Vec<Indexed>,
     /// The path of the library.
     pub(crate) library: Option<Path>,
 }
@@ -173,6 +175,7 @@ impl Place {
                 "class",
                 "key",
                 "kind",
+                "index",
                 "rename_all",
                 "transparent",
                 "unknown",
@@ -186,9 +189,18 @@ impl Place {
                 "check",
                 "crate",
             ],
-            Self::Enum => {
-                &["key", "kind", "reply", "rename_all", "rename_all_fields", "unknown", "version", "migrate", "crate"]
-            }
+            Self::Enum => &[
+                "key",
+                "kind",
+                "index",
+                "reply",
+                "rename_all",
+                "rename_all_fields",
+                "unknown",
+                "version",
+                "migrate",
+                "crate",
+            ],
             Self::Variant => &["rename", "alias", "transparent", "next"],
             Self::Field => &[
                 "default",
@@ -302,6 +314,10 @@ impl Attributes {
                 set(&mut self.version, span, (number, version.span()))
             }
             "migrate" => set(&mut self.migrate, span, function(meta)?),
+            "index" => {
+                self.indexes.extend(index::parse(meta)?);
+                Ok(())
+            }
             "crate" => set(&mut self.library, span, value(meta, LIBRARY)?),
             _ => {
                 self.implements.extend(traits(meta, span)?);

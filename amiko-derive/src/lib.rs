@@ -5,6 +5,7 @@
 //! user sees errors on the attribute at fault and not inside generated code.
 
 mod attributes;
+mod index;
 mod key;
 mod node;
 mod phases;
@@ -24,6 +25,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// |---|---|
 /// | `class = "Name"` | the name in JSON, instead of the type's |
 /// | `key = Type` | objects of this class live in a `Table` and have an `Id` with this key |
+/// | `index(by_value = field)`, `index(by_value: Type = path)` | `Table::find` finds objects by this value: `Class::BY_VALUE` |
 /// | `kind = "name"` | the name in IDs, instead of the type's name with a lower-case first letter |
 /// | `rename_all = "camelCase"` | the case of field names, or of the variants of an enum |
 /// | `rename_all_fields = "camelCase"` | the case of the field names of all variants |

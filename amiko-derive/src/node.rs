@@ -525,6 +525,7 @@ fn ties(root: &Root) -> TokenStream {
             impl ::amiko_core::Object for #node {
                 type Key = ();
                 type Reply = #reply;
+                type Indexes = ();
                 const KIND: &'static ::core::primitive::str = "node";
             }
 

@@ -6,6 +6,7 @@ pub(crate) mod keys;
 mod people;
 mod read;
 
+use crate::index;
 use crate::tokens::through;
 use crate::tree::{Class, Field, Kind, Shape};
 use bounds::bounded;
@@ -29,13 +30,18 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
     let object = match &class.object {
         Some((key, kind)) => {
             let reply = reply(class.reply.as_ref());
+            let (indexes, relist) = (index::types(class, key), index::relist(class));
+            let constants = index::constants(class, &indexes);
             quote! {
                 #[automatically_derived]
                 impl #parameters ::amiko_core::Object for #ident #arguments #bounds {
                     type Key = #key;
                     type Reply = #reply;
+                    type Indexes = #indexes;
                     const KIND: &'static ::core::primitive::str = #kind;
+                    #relist
                 }
+                #constants
             }
         }
         // The derive of the node makes it an object.
@@ -45,6 +51,7 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
             #[doc(hidden)]
             impl #parameters ::amiko_core::__private_0_1_0::Keyed for #ident #arguments #bounds {
                 type Key = ::amiko_core::__private_0_1_0::NoKey;
+                type Indexes = ();
                 const KIND: &'static ::core::primitive::str = "";
             }
         },

@@ -3,13 +3,14 @@
 //! Invariant: no two fields of a class, and no two variants of an enum, share a name.
 
 use crate::attributes::{Attributes, Case, Errors, Place, Unknown};
+use crate::index::{self, Indexed};
 use crate::types::{bare, is_named, null_in_some};
 use proc_macro2::Span;
 use quote::format_ident;
 use std::collections::HashSet;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Error, ExprPath, Generics, Ident, Member, Path, Type};
+use syn::{Attribute, Data, DeriveInput, Error, ExprPath, Generics, Ident, Member, Path, Type, Visibility};
 
 /// The value of a missing field.
 #[derive(Clone)]
@@ -93,6 +94,9 @@ pub(crate) struct Class {
     pub(crate) kind: Kind,
     /// The key and the kind of an object.
     pub(crate) object: Option<(Type, String)>,
+    /// Its secondary indexes.
+    pub(crate) indexes: Vec<Indexed>,
+    pub(crate) visibility: Visibility,
     /// What it replies to commands.
     pub(crate) reply: Option<Type>,
     /// Whether it is a node, and a machine itself.
@@ -165,6 +169,12 @@ impl Class {
                 Kind::Units(Vec::new())
             }
         };
+        if attributes.key.is_none()
+            && let Some(index) = attributes.indexes.first()
+        {
+            errors.at(index.name.span(), "an index is of the objects in a table, which have a key: add `key = String`");
+        }
+        index::check(&attributes.indexes, &kind, &mut errors);
         let (version, migrate) = (attributes.version.map_or(1, |(version, _)| version), attributes.migrate);
         let (unknown, implements) = (attributes.unknown.map(|(unknown, _)| unknown), attributes.implements);
         let object = attributes.key.map(|key| {
@@ -179,6 +189,8 @@ impl Class {
             generics,
             kind,
             object,
+            indexes: attributes.indexes,
+            visibility: input.vis.clone(),
             reply: attributes.reply,
             machine,
             version,

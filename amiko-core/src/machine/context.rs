@@ -7,7 +7,7 @@ use crate::dispatcher::Connection;
 use crate::event::{Event, Output};
 use crate::rejection::Rejection;
 use crate::time::Time;
-use crate::tree::{Id, Keeps, Object, Tree};
+use crate::tree::{Id, Index, Keeps, Object, Tree};
 
 /// The surroundings of a handler: read access to the rest of the node, and all effects that it can request.
 ///
@@ -158,5 +158,17 @@ where
         M::Node: Keeps<T>,
     {
         self.get(id).ok_or_else(|| Rejection::new(format!("expected {id}, found none")))
+    }
+
+    /// The objects of a class with this value, as they are before this message: see [`Table::find`](crate::Table::find).
+    pub fn find<'c, T: Object, V: Ord + Clone + 'static>(
+        &'c self,
+        index: Index<T, V>,
+        value: &V,
+    ) -> impl DoubleEndedIterator<Item = (Id<T>, &'c T)>
+    where
+        M::Node: Keeps<T>,
+    {
+        self.node().table().find(index, value)
     }
 }

@@ -26,8 +26,15 @@ pub trait Object: Serializable + Clone {
     type Key: Key;
     /// What it replies to commands, if it is a machine: `#[amiko(reply = u64)]`. `()` by default, which needs no reply.
     type Reply: Serializable;
+    /// Its secondary indexes: `#[amiko(index(by_owner = owner))]`. `()` by default, which is none.
+    type Indexes: Default + Clone + Send + Sync + 'static;
     /// Distinguishes the names of this class from those of others.
     const KIND: &'static str;
+
+    /// Brings the indexes from an old object under a key to a new one; for the code that the derive writes.
+    #[doc(hidden)]
+    #[inline]
+    fn relist(_indexes: &mut Self::Indexes, _key: &Self::Key, _old: Option<&Self>, _new: Option<&Self>) {}
 }
 
 /// The table's requirements on a class, which every [`Object`] meets. A class without a key implements it too, with a
@@ -41,13 +48,25 @@ pub trait Object: Serializable + Clone {
 pub trait Keyed: Serializable {
     /// The type of its key.
     type Key: Key;
+    /// Its secondary indexes.
+    type Indexes: Default + Clone + Send + Sync + 'static;
     /// The kind of its objects.
     const KIND: &'static str;
+
+    /// As [`Object::relist`].
+    #[inline]
+    fn relist(_indexes: &mut Self::Indexes, _key: &Self::Key, _old: Option<&Self>, _new: Option<&Self>) {}
 }
 
 impl<T: Object> Keyed for T {
     type Key = <T as Object>::Key;
+    type Indexes = <T as Object>::Indexes;
     const KIND: &'static str = <T as Object>::KIND;
+
+    #[inline]
+    fn relist(indexes: &mut Self::Indexes, key: &Self::Key, old: Option<&Self>, new: Option<&Self>) {
+        <T as Object>::relist(indexes, key, old, new);
+    }
 }
 
 /// The key of a class without keys.

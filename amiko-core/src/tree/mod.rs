@@ -17,6 +17,6 @@ pub use node::{Envelope, Keeps, Nothing, Tree, check_node, describe_node};
 pub use references::referrers;
 pub(crate) use references::{ReferenceChanges, Referrers, StrongReferences};
 pub(crate) use table::{EngineTable, Sliced};
-pub use table::{Table, TableUndo};
+pub use table::{Index, Table, TableUndo};
 pub use touched::Name;
 pub(crate) use touched::{Touched, has_strong};

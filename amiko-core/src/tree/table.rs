@@ -4,8 +4,10 @@
 //! the cost of a rollback is proportional to what was touched, not to the size of the table. Only an engine ends or
 //! undoes an event.
 
+mod index;
 mod slices;
 
+pub use index::{Index, Listing};
 pub use slices::Sliced;
 
 use super::engine_only::EngineOnly;
@@ -37,6 +39,9 @@ pub struct Table<T: Keyed> {
     engine: Option<u64>,
     /// The state of a running snapshot: what it still needs.
     frozen: Option<Box<Frozen<T>>>,
+    indexes: T::Indexes,
+    /// The key of the object that was lent mutably last, if its class has indexes: it isn't in them.
+    lent: Option<T::Key>,
 }
 
 /// The state of a table before one event: each touched key with its old object, in the order of the touches.
@@ -76,14 +81,28 @@ impl<T: Keyed> TableUndo<T> {
 
 impl<T: Keyed> Default for Table<T> {
     fn default() -> Self {
-        Self { objects: HashMap::default(), order: BTreeSet::new(), undo: Vec::new(), engine: None, frozen: None }
+        Self {
+            objects: HashMap::default(),
+            order: BTreeSet::new(),
+            undo: Vec::new(),
+            engine: None,
+            frozen: None,
+            indexes: T::Indexes::default(),
+            lent: None,
+        }
     }
 }
 
 /// Shares the objects; the undo log stays with the original.
 impl<T: Keyed> Clone for Table<T> {
     fn clone(&self) -> Self {
-        Self { objects: self.objects.clone(), order: self.order.clone(), undo: Vec::new(), engine: None, frozen: None }
+        Self {
+            objects: self.objects.clone(),
+            order: self.order.clone(),
+            indexes: self.indexes.clone(),
+            lent: self.lent.clone(),
+            ..Self::default()
+        }
     }
 }
 
@@ -146,6 +165,7 @@ impl<T: Object> Table<T> {
             self.insert(id, object);
             return false;
         }
+        self.settle();
         let (key, engine) = (id.key().clone(), self.engine.take());
         let old = self.objects.insert(id.key().clone(), Arc::new(object));
         let new = old.is_none();
@@ -153,12 +173,14 @@ impl<T: Object> Table<T> {
             self.order.insert(id.key().clone());
         }
         self.engine = engine;
+        self.relist(&key, old.as_deref());
         self.keep(key, old);
         new
     }
 
     /// Removes an object, and returns whether there was one with this ID.
     pub fn remove(&mut self, id: &Id<T>) -> bool {
+        self.settle();
         let (key, engine) = (id.key().clone(), self.engine.take());
         let old = self.objects.remove(&key);
         let found = old.is_some();
@@ -167,6 +189,7 @@ impl<T: Object> Table<T> {
         }
         self.engine = engine;
         if found {
+            self.relist(&key, old.as_deref());
             self.keep(key, old);
         }
         found
@@ -174,15 +197,18 @@ impl<T: Object> Table<T> {
 
     /// Replaces an object by another version, in an event, and returns whether there was one.
     pub(crate) fn replace(&mut self, id: &Id<T>, object: T) -> bool {
+        self.settle();
         let key = id.key().clone();
         let Some(place) = self.objects.get_mut(&key) else { return false };
         let old = std::mem::replace(place, Arc::new(object));
+        self.relist(&key, Some(&*old));
         self.undo.push((key, Some(old)));
         true
     }
 
     /// An object, mutably: a copy of it, if the old version is kept anywhere.
     pub fn get_mut(&mut self, id: &Id<T>) -> Option<&mut T> {
+        self.lend(id.key());
         let object = self.objects.get_mut(id.key())?;
         if self.engine.is_some() {
             self.undo.push((id.key().clone(), Some(Arc::clone(object))));
@@ -238,13 +264,18 @@ impl<T: Keyed> Table<T> {
 
     fn from_ordered(entries: Vec<(T::Key, Arc<T>)>) -> Self {
         let order = entries.iter().map(|(key, _)| key.clone()).collect();
-        Self { objects: entries.into_iter().collect(), order, ..Self::default() }
+        let mut indexes = T::Indexes::default();
+        entries.iter().for_each(|(key, object)| T::relist(&mut indexes, key, None, Some(object)));
+        Self { objects: entries.into_iter().collect(), order, indexes, ..Self::default() }
     }
 
     /// Inserts an object that was read: outside of any event.
     fn load(&mut self, key: T::Key, object: T) -> bool {
+        self.settle();
         self.order.insert(key.clone());
-        self.objects.insert(key, Arc::new(object)).is_none()
+        let old = self.objects.insert(key.clone(), Arc::new(object));
+        self.relist(&key, old.as_deref());
+        old.is_none()
     }
 }
 
@@ -303,18 +334,22 @@ impl<T: Keyed> EngineTable<T> for Table<T> {
     }
 
     fn roll_back(&mut self, undo: &TableUndo<T>, _only: &EngineOnly) {
+        self.settle();
         for (key, old) in undo.0.iter().rev() {
-            match old {
+            let undone = match old {
                 Some(object) => {
-                    if self.objects.insert(key.clone(), Arc::clone(object)).is_none() {
+                    let undone = self.objects.insert(key.clone(), Arc::clone(object));
+                    if undone.is_none() {
                         self.order.insert(key.clone());
                     }
+                    undone
                 }
                 None => {
-                    self.objects.remove(key);
                     self.order.remove(key);
+                    self.objects.remove(key)
                 }
-            }
+            };
+            self.relist(key, undone.as_deref());
         }
     }
 
@@ -472,11 +507,15 @@ impl<T: Keyed + Clone> Serializable for Table<T> {
             }
             Change::Remove if rest.split().is_none() => {
                 self.touch(&key);
+                self.settle();
                 self.order.remove(&key);
-                self.objects.remove(&key).map(drop).ok_or_else(|| Pointer::no_such_path(&segment))
+                let old = self.objects.remove(&key).ok_or_else(|| Pointer::no_such_path(&segment))?;
+                self.relist(&key, Some(&*old));
+                Ok(())
             }
             deeper => {
                 self.touch(&key);
+                self.lend(&key);
                 let object = self.objects.get_mut(&key).ok_or_else(|| Pointer::no_such_path(&segment))?;
                 Arc::make_mut(object).apply(rest, deeper)
             }
@@ -485,71 +524,4 @@ impl<T: Keyed + Clone> Serializable for Table<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[derive(Debug, Clone, PartialEq, crate::Serializable)]
-    #[amiko(key = u8)]
-    struct Item {
-        value: u32,
-    }
-
-    #[derive(Debug, Clone)]
-    enum Step {
-        Insert(u8, u32),
-        Change(u8, u32),
-        Remove(u8),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            (0..8u8, any::<u32>()).prop_map(|(key, value)| Step::Insert(key, value)),
-            (0..8u8, any::<u32>()).prop_map(|(key, value)| Step::Change(key, value)),
-            (0..8u8).prop_map(Step::Remove),
-        ]
-    }
-
-    fn take(table: &mut Table<Item>, step: &Step) {
-        match *step {
-            Step::Insert(key, value) => drop(table.insert(&Id::new(key), Item { value })),
-            Step::Change(key, value) => {
-                if let Some(item) = table.get_mut(&Id::new(key)) {
-                    item.value = value;
-                }
-            }
-            Step::Remove(key) => drop(table.remove(&Id::new(key))),
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn rolling_back_restores_bit_for_bit(before in prop::collection::vec(step(), 0..20), event in prop::collection::vec(step(), 0..20)) {
-            let (mut table, only) = (Table::new(), EngineOnly::new());
-            before.iter().for_each(|step| take(&mut table, step));
-            table.take_undo(&only);
-            let old = crate::to_json(&table).unwrap();
-            event.iter().for_each(|step| take(&mut table, step));
-            let undo = table.take_undo(&only);
-            table.roll_back(&undo, &only);
-            prop_assert_eq!(crate::to_json(&table).unwrap(), old);
-        }
-
-        #[test]
-        fn the_difference_leads_from_the_old_version_to_the_new(before in prop::collection::vec(step(), 0..20), event in prop::collection::vec(step(), 0..20)) {
-            let (mut table, only) = (Table::new(), EngineOnly::new());
-            before.iter().for_each(|step| take(&mut table, step));
-            table.take_undo(&only);
-            let mut old = table.clone();
-            event.iter().for_each(|step| take(&mut table, step));
-            let undo = table.take_undo(&only);
-            let mut patch = Patch::new();
-            table.entries_since(&undo, &mut patch).unwrap();
-            let mut whole = Patch::new();
-            table.difference(&old, &mut whole).unwrap();
-            prop_assert_eq!(patch.operations(), whole.operations());
-            crate::apply_patch(&mut old, &mut Reader::new(&patch.to_json())).unwrap();
-            prop_assert_eq!(old, table);
-        }
-    }
-}
+mod tests;
