@@ -13,6 +13,7 @@
 // The derives emit paths that begin with `::amiko_core`, also inside this crate.
 extern crate self as amiko_core;
 
+pub mod observe;
 mod panics;
 mod per_type;
 mod rejection;

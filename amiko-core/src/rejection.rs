@@ -3,6 +3,7 @@
 //! Invariant: a rejection names the whole chain of messages that led to it.
 
 use crate::serializable::write_name;
+use std::any::type_name;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
@@ -38,6 +39,8 @@ struct Details {
     chain: Chain,
     /// The application's own error.
     error: Option<Arc<dyn Error + Send + Sync>>,
+    /// What kind of reason it is, if it isn't just a text.
+    class: Option<&'static str>,
 }
 
 /// The messages from the one that was rejected back to the one that came in. The keys stand one after the other in one
@@ -95,6 +98,18 @@ impl Rejection {
         self.links().iter().rev()
     }
 
+    /// What kind of reason it is: the type of the application's own error, a panic, or just a text.
+    #[inline]
+    pub(crate) fn class(&self) -> &'static str {
+        self.details.as_ref().and_then(|details| details.class).unwrap_or("text")
+    }
+
+    /// A rejection because of a panic.
+    pub(crate) fn of_panic(reason: String) -> Self {
+        let details = Details { class: Some("panic"), ..Details::default() };
+        Self { reason: reason.into(), details: Some(Arc::new(details)) }
+    }
+
     fn links(&self) -> &Chain {
         const NONE: &Chain = &Chain { links: Vec::new(), keys: String::new() };
         self.details.as_ref().map_or(NONE, |details| &details.chain)
@@ -116,7 +131,8 @@ impl<E: Error + Send + Sync + 'static> From<E> for Rejection {
             reason.push_str(&source.to_string());
             next = source.source();
         }
-        let details = Details { chain: Chain::default(), error: Some(Arc::new(error)) };
+        let class = Some(type_name::<E>());
+        let details = Details { chain: Chain::default(), error: Some(Arc::new(error)), class };
         Self { reason: reason.into(), details: Some(Arc::new(details)) }
     }
 }

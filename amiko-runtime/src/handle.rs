@@ -3,6 +3,7 @@
 //! Invariant: an answer is sent only when everything that it rests on is on disk.
 
 use crate::error::{SendError, Stopped};
+use crate::observe::Caller;
 use crate::watching::{Look, Notices, Watched, Watcher};
 use amiko_core::event::Reply;
 use amiko_core::store::{Directory, Store};
@@ -22,6 +23,7 @@ pub(crate) struct Command<N: Node> {
     pub(crate) envelope: N::Envelope,
     /// What makes it act once.
     pub(crate) key: Option<String>,
+    pub(crate) caller: Caller,
     pub(crate) answer: oneshot::Sender<Result<Option<Reply>, SendError>>,
 }
 
@@ -255,7 +257,7 @@ type Answered = oneshot::Receiver<Result<Option<Reply>, SendError>>;
 
 pub(crate) fn command<N: Node>(envelope: N::Envelope) -> (Command<N>, Answered) {
     let (answer, answered) = oneshot::channel();
-    (Command { envelope, key: None, answer }, answered)
+    (Command { envelope, key: None, caller: Caller::current(), answer }, answered)
 }
 
 async fn answered(answer: Answered) -> Result<Option<Reply>, SendError> {

@@ -170,6 +170,7 @@ mod error;
 mod handle;
 #[cfg(feature = "net")]
 mod noise;
+pub mod observe;
 mod offline;
 mod places;
 mod rate;

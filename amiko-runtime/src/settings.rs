@@ -104,6 +104,7 @@ impl Default for RuntimeSettings {
 
 impl RuntimeSettings {
     pub(crate) fn tell(&self, event: &Event) {
+        crate::observe::network(event);
         if let Some(log) = &self.log {
             log(event);
         }

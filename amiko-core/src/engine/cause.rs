@@ -51,6 +51,21 @@ pub enum Cause<N: Node> {
     },
 }
 
+impl<N: Node> Cause<N> {
+    /// Its name, for people.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Command { .. } => "command",
+            Self::Message { .. } => "message",
+            Self::Timer { .. } => "timer",
+            Self::Confirmation { .. } => "confirmation",
+            Self::Conflict { .. } => "conflict",
+            Self::Edit => "edit",
+            Self::Lingered { .. } => "lingered",
+        }
+    }
+}
+
 /// Names kinds and classes, and hides the contents of messages.
 impl<N: Node> fmt::Debug for Cause<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

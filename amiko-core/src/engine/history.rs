@@ -97,6 +97,11 @@ impl<N: Node> History<N> {
         }
     }
 
+    /// The memory of all versions together.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn entries(&self) -> impl DoubleEndedIterator<Item = &HistoryEntry> {
         self.versions.iter().map(|past| &past.entry)
     }

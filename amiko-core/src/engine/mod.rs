@@ -31,6 +31,7 @@ pub use settings::{Entropy, Settings};
 use crate::dispatcher::{Answer, Connection, Dispatcher, Timer};
 use crate::event::Event;
 use crate::machine::Node;
+use crate::observe::{Recovery, Sampler};
 use crate::rejection::Rejection;
 use crate::sabotage::{Sabotage, sabotaged};
 use crate::serializable::{Key, Lines, Patch, Secrets, WriteError, Writer};
@@ -126,6 +127,7 @@ pub struct Engine<N: Node, S: Store = Directory> {
     patch: Patch,
     /// Bytes of the last record.
     record: usize,
+    sampler: Sampler,
 }
 
 /// Shows the position, and nothing of the state.
@@ -165,6 +167,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         settings: Settings,
         initial: impl FnOnce() -> Document<N>,
     ) -> Result<Self, EngineOpenError> {
+        let recovery = Recovery::begin();
         let mut restored = Restored::<N>::Nothing;
         let recovered = store.recover(&mut restored).map_err(EngineOpenError::Recover)?;
         let (found, foreign) = restored.finish().map_err(EngineOpenError::Lift)?;
@@ -206,6 +209,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             failure: None,
             patch: Patch::new(),
             record: 0,
+            sampler: Sampler::default(),
             settings,
         };
         // Insertions into tables while the state was built aren't part of an event.
@@ -215,6 +219,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         if rewrite {
             engine.snapshot_at_once().map_err(EngineOpenError::Snapshot)?;
         }
+        recovery.end(engine.version.0, engine.torn.is_some());
         Ok(engine)
     }
 

@@ -5,6 +5,7 @@
 use super::{Engine, SyncError};
 use crate::event::Output;
 use crate::machine::Node;
+use crate::observe::{self, Sizes, SyncWatch};
 use crate::sabotage::{Sabotage, sabotaged};
 use crate::store::{Store, StoreError, Work};
 use crate::version::Version;
@@ -17,6 +18,7 @@ pub(super) struct UnderWay {
     durable: bool,
     /// Whether it ends a snapshot.
     snapshot: bool,
+    watch: SyncWatch,
 }
 
 impl<N: Node, S: Store> Engine<N, S> {
@@ -97,7 +99,8 @@ impl<N: Node, S: Store> Engine<N, S> {
         }
         let begun = if durable { self.store.begin_sync() } else { self.store.begin_write() };
         let work = begun.map_err(|error| self.fail(SyncError::Store(error)))?;
-        let under_way = UnderWay { version: self.version, durable, snapshot: self.compaction.is_given() };
+        let watch = SyncWatch::begin(self.version.0.saturating_sub(self.released.0));
+        let under_way = UnderWay { version: self.version, durable, snapshot: self.compaction.is_given(), watch };
         match work {
             Some(work) => {
                 if sabotaged(Sabotage::AcknowledgeBeforeSync) {
@@ -123,7 +126,16 @@ impl<N: Node, S: Store> Engine<N, S> {
         }
         let Some(under_way) = self.under_way.take() else { return Err(SyncError::Store(StoreError::NotUnderWay)) };
         self.store.end_sync(done).map_err(|error| self.fail(SyncError::Store(error)))?;
+        under_way.watch.end(under_way.version.0, under_way.durable);
         self.advance(under_way);
+        let (beside, history) = (self.event.dispatcher.beside(), &self.history);
+        self.sampler.sample(|| Sizes {
+            timers: beside.timers.len(),
+            connections: beside.connections.len(),
+            answers: beside.answers.len(),
+            outbox: beside.connections.iter().map(|(_, connection)| connection.outbox.len()).sum(),
+            history_bytes: history.bytes(),
+        });
         Ok(())
     }
 
@@ -135,7 +147,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.sealed.release(self.released)
     }
 
-    fn advance(&mut self, UnderWay { version, durable, snapshot }: UnderWay) {
+    fn advance(&mut self, UnderWay { version, durable, snapshot, .. }: UnderWay) {
         self.released = version;
         if durable {
             self.durable = version;
@@ -143,6 +155,8 @@ impl<N: Node, S: Store> Engine<N, S> {
         // An edit that was refused may have abandoned it meanwhile, and another one may have begun.
         if snapshot && self.compaction.is_given() {
             self.compaction.end();
+            let usage = self.store.usage();
+            observe::snapshot(version.0, usage.snapshot);
         }
         self.unreleased.retain(|_, versions| {
             versions.drain(..versions.partition_point(|(sent, _)| *sent <= version));

@@ -8,6 +8,7 @@ use super::history::Undo;
 use super::{Engine, EventError, Rejected, document};
 use crate::event::{Event, Output, Request};
 use crate::machine::{Node, router};
+use crate::observe::{EventWatch, Outcome};
 use crate::panics::catch;
 use crate::rejection::Rejection;
 use crate::store::Store;
@@ -18,6 +19,27 @@ use crate::version::Version;
 impl<N: Node, S: Store> Engine<N, S> {
     /// Runs an event that begins with `begin`: commits it, or restores the previous state.
     pub(super) fn run(
+        &mut self,
+        now: Time,
+        request: Option<Request>,
+        cause: &Cause<N>,
+        begin: impl FnOnce(&mut Event<N>),
+    ) -> Result<Version, EventError> {
+        let (watch, before) = (EventWatch::begin(cause.name()), self.version);
+        let outcome = self.run_unwatched(now, request, cause, begin);
+        let seen = match &outcome {
+            Ok(version) if *version == before => Outcome::Unchanged,
+            Ok(version) => Outcome::Committed { version: version.0, bytes: self.record },
+            Err(EventError::Rejected(rejection)) => Outcome::Rejected { reason: rejection.class(), text: rejection },
+            Err(error @ (EventError::Poisoned { .. } | EventError::Store(_))) => Outcome::Failed { text: error },
+            Err(error) => Outcome::Rejected { reason: "record", text: error },
+        };
+        let (messages, first) = (self.event.traces.len(), self.event.traces.first());
+        watch.end(cause.name(), messages, first.map(|trace| (trace.kind, trace.class)), seen);
+        outcome
+    }
+
+    fn run_unwatched(
         &mut self,
         now: Time,
         request: Option<Request>,
@@ -212,5 +234,5 @@ impl<N: Node, S: Store> Engine<N, S> {
 
 #[cold]
 pub(super) fn panicked(who: &str, text: &str) -> Rejection {
-    Rejection::new(format!("{who} panicked: {text}"))
+    Rejection::of_panic(format!("{who} panicked: {text}"))
 }

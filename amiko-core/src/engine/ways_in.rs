@@ -7,6 +7,7 @@ use super::{Engine, EventError};
 use crate::dispatcher::{Arrival, Connection, Due};
 use crate::event::{Event, Output, Reply, Request};
 use crate::machine::{Hosts, Node, StateMachine};
+use crate::observe;
 use crate::panics::catch;
 use crate::rejection::Rejection;
 use crate::serializable::{Writer, shorten, write_value};
@@ -226,6 +227,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         match due {
             Due::Timer(timer) => {
                 let cause = Cause::Timer { timer: timer.clone() };
+                observe::timer(|| now - self.event.dispatcher.timers().get(&timer).map_or(now, |timer| timer.at));
                 let begin = |event: &mut Event<N>| {
                     let envelope = event.dispatcher.timers().get(&timer).map(|timer| timer.envelope.clone());
                     envelope.into_iter().for_each(|envelope| event.deliver(envelope));

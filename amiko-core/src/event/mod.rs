@@ -13,6 +13,7 @@ pub use output::{Output, Request};
 pub use reply::Reply;
 
 use crate::dispatcher::{Answer, Connection, Dispatcher};
+use crate::observe::{Delivered, Handling};
 use crate::rejection::{Chain, Rejection};
 use crate::serializable::{Json, Key, Secret, Serializable};
 use crate::time::Time;
@@ -21,6 +22,7 @@ use crate::version::Version;
 use sha2::{Digest, Sha256};
 use std::any::TypeId;
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::ops::Range;
 
 /// A pending step of an event; steps are taken in order.
@@ -40,6 +42,7 @@ pub(crate) struct Trace {
     pub(crate) key: Range<usize>,
     /// The delivery in whose handler this one was sent.
     pub(crate) parent: Option<usize>,
+    delivered: Delivered,
 }
 
 /// The event in progress, and the dispatcher, whose changes are part of it.
@@ -136,7 +139,21 @@ impl<N: Tree> Event<N> {
 
     /// Notes a delivery that begins.
     pub(crate) fn trace(&mut self, envelope: &N::Envelope, parent: Option<usize>) {
-        self.traces.push(Trace { kind: envelope.kind(), class: envelope.message_class(), key: 0..0, parent });
+        self.traces.push(Trace {
+            kind: envelope.kind(),
+            class: envelope.message_class(),
+            key: 0..0,
+            parent,
+            delivered: Delivered::default(),
+        });
+    }
+
+    /// The handler of the message that was noted last begins.
+    #[inline]
+    pub(crate) fn watch(&mut self, id: &impl Display) -> Option<Handling> {
+        let (trace, before) = self.traces.split_last_mut()?;
+        let cause = trace.parent.and_then(|parent| before.get(parent)).map(|cause| &cause.delivered);
+        Some(trace.delivered.begin(cause, trace.kind, trace.class, id))
     }
 
     /// Notes which object has got the message that is being delivered: of one that sends something, or refuses it.

@@ -56,7 +56,9 @@ where
         return Err(Rejection::new(format!("expected {id}, found none")));
     };
     let mut machine = machine.clone();
+    let handling = event.watch(id);
     let outcome = machine.handle(message, &mut Context::new(event, Some(&*node), id));
+    drop(handling);
     if outcome.is_err() || event.fault.is_some() {
         event.name(id);
     }
@@ -78,5 +80,6 @@ where
     if event.own.is_none() {
         event.own = Some(node.own());
     }
+    let _handling = event.watch(&id);
     node.handle(message, &mut Context::new(event, None, &id))
 }

@@ -8,6 +8,7 @@ mod network;
 use crate::disk::{Disk, Gone};
 use crate::error::{BindError, RunError, SendError};
 use crate::handle::{Call, Command, Handle, Question};
+use crate::observe;
 use crate::offline::Offline;
 use crate::settings::{Durability, RuntimeSettings};
 use crate::socket::Signal;
@@ -293,12 +294,14 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     }
 
     async fn command(&mut self, command: Command<P::Node>) -> Result<(), RunError> {
-        let Command { envelope, key, answer } = command;
+        let Command { envelope, key, caller, answer } = command;
         self.requests += 1;
         let request = self.requests;
-        let command = |engine: &mut Engine<P::Node, S>, now| match &key {
-            Some(key) => engine.command_once(key, envelope.clone(), Some(Request(request)), now),
-            None => engine.command(envelope.clone(), Some(Request(request)), now),
+        let command = |engine: &mut Engine<P::Node, S>, now| {
+            caller.within(|| match &key {
+                Some(key) => engine.command_once(key, envelope.clone(), Some(Request(request)), now),
+                None => engine.command(envelope.clone(), Some(Request(request)), now),
+            })
         };
         let (outcome, end) = match self.attempt(command).await {
             Ok(Ok(_)) => (Ok(None), Ok(())),
@@ -348,6 +351,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         // They see the state that this sync makes durable, and show it after that.
         self.watchers.retain_mut(|watcher| sees(&mut **watcher, self.engine.node()));
         self.looked = Some(self.engine.version());
+        observe::waiting(|| self.calls.len(), || self.signals.len());
         let work = if durable { self.engine.begin_sync() } else { self.engine.begin_write() };
         if durable {
             self.synced = Instant::now();

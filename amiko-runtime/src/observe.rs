@@ -1,0 +1,113 @@
+//! What a runtime tells the facades `tracing` and `metrics`, for programs that turn the features of the same names on; beside
+//! what its engine tells them: see [`amiko_core::observe`].
+//!
+//! Invariant: with both features off, everything here is empty.
+
+#![cfg_attr(
+    not(all(feature = "tracing", feature = "metrics")),
+    allow(dead_code, reason = "what isn't told anybody isn't read")
+)]
+
+use amiko_core::conversation::Event;
+use amiko_core::observe::{Metric, MetricKind, MetricUnit};
+
+const CALLS: Metric = Metric::new(
+    "amiko_calls_waiting",
+    MetricKind::Gauge,
+    MetricUnit::Count,
+    &[],
+    "Commands and questions that wait for the node",
+);
+const LINES: Metric = Metric::new(
+    "amiko_lines_waiting",
+    MetricKind::Gauge,
+    MetricUnit::Count,
+    &[],
+    "Lines of peers, and other events of sockets, that wait for the node",
+);
+const NETWORK: Metric = Metric::new(
+    "amiko_network_events_total",
+    MetricKind::Counter,
+    MetricUnit::Count,
+    &["event"],
+    "What happened to connections: connected, disconnected, refused, rejected, dial_failed, accept_failed, conflict or unsendable",
+);
+
+/// What a runtime counts and measures beside its engine, in the order of their names.
+pub const METRICS: &[Metric] = &[CALLS, LINES, NETWORK];
+
+/// Tells the recorder of the program what all metrics mean: those of the engine and of the runtime.
+#[cfg(feature = "metrics")]
+pub fn describe_metrics() {
+    amiko_core::observe::METRICS.iter().chain(METRICS).for_each(Metric::describe);
+}
+
+/// Something happened on the network.
+#[inline]
+pub(crate) fn network(_event: &Event) {
+    #[cfg(feature = "tracing")]
+    match _event {
+        Event::AcceptFailed { .. } | Event::Conflict { .. } | Event::Unsendable { .. } => {
+            tracing::warn!(target: "amiko", "{_event}");
+        }
+        event => tracing::info!(target: "amiko", "{event}"),
+    }
+    #[cfg(feature = "metrics")]
+    metrics::counter!(NETWORK.name, "event" => name(_event)).increment(1);
+}
+
+#[cfg(feature = "metrics")]
+fn name(event: &Event) -> &'static str {
+    match event {
+        Event::Connected { .. } => "connected",
+        Event::Disconnected { .. } => "disconnected",
+        Event::Refused { .. } => "refused",
+        Event::Rejected { .. } => "rejected",
+        Event::DialFailed { .. } => "dial_failed",
+        Event::AcceptFailed { .. } => "accept_failed",
+        Event::Conflict { .. } => "conflict",
+        Event::Unsendable { .. } => "unsendable",
+        _ => "other",
+    }
+}
+
+/// How many inputs wait.
+#[inline]
+pub(crate) fn waiting(_calls: impl FnOnce() -> usize, _lines: impl FnOnce() -> usize) {
+    #[cfg(feature = "metrics")]
+    {
+        metrics::gauge!(CALLS.name).set(count(_calls()));
+        metrics::gauge!(LINES.name).set(count(_lines()));
+    }
+}
+
+#[cfg(feature = "metrics")]
+fn count(number: usize) -> f64 {
+    // Queues have limits that are far smaller.
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// Where a caller was when it sent a command: the event stands under its span.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
+}
+
+impl Caller {
+    #[inline]
+    pub(crate) fn current() -> Self {
+        Self {
+            #[cfg(feature = "tracing")]
+            span: tracing::Span::current(),
+        }
+    }
+
+    /// Acts in the caller's span.
+    #[inline]
+    pub(crate) fn within<R>(&self, act: impl FnOnce() -> R) -> R {
+        #[cfg(feature = "tracing")]
+        let _entered = self.span.enter();
+        act()
+    }
+}
