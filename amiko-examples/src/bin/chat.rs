@@ -20,6 +20,7 @@ use amiko_runtime::{
 };
 use clap::Parser;
 use std::error::Error;
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;
@@ -158,6 +159,11 @@ fn print(lines: &[String]) -> io::Result<u64> {
     Ok(lines.len() as u64)
 }
 
+/// If nobody reads it any more, that is no reason to stop.
+fn log(line: &dyn Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Says what is typed. It has a thread of its own, because a line that nobody types can't be cancelled.
 fn read(talk: &BlockingHandle<Talk>) {
     for line in io::stdin().lock().split(b'\n').map_while(Result::ok) {
@@ -165,7 +171,7 @@ fn read(talk: &BlockingHandle<Talk>) {
         match talk.send(&Id::<Talk>::node(), TalkMessage::Say { text }) {
             Ok(()) => {}
             Err(SendError::Stopped) => return,
-            Err(error) => eprintln!("not sent: {error}"),
+            Err(error) => log(&format!("not sent: {error}")),
         }
     }
     talk.stop();
@@ -214,7 +220,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let public = key.public();
     let mut settings = RuntimeSettings::default();
     settings.listen = listen;
-    settings.log = Some(Arc::new(|event| eprintln!("{event}")));
+    settings.log = Some(Arc::new(|event| log(event)));
     if let Some(peer) = peer {
         // Now, so that nobody else can call first.
         let dial = dial.map(|place| PeerAddress::Mutual { key: peer, place }.to_string());
