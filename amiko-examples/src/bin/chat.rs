@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --bin chat -- alice/ --listen 127.0.0.1:4321    # shows her address and public key
 //! cargo run --bin chat -- bob/ --dial 127.0.0.1:4321 --peer PUBLICKEY
+//! grep -h '"text"' alice/*.json*                            # the talk, as it is on disk
 //! ```
 //!
 //! Each line that is typed is sent. Ctrl-C or the end of the input stops the node, and it goes on where it was: the address
