@@ -268,6 +268,13 @@ fn a_line_waits_for_a_peer_that_has_never_been_there_and_a_stranger_is_refused()
     alice.until("< bye");
     assert_eq!(alice.shown, ["> anybody there?", "< yes\u{fffd}[2J", "< bye"]);
 
+    // The longest line arrives, though each byte of it takes six on the wire; a longer one isn't sent.
+    alice.types(&"\u{1}".repeat(8_192));
+    bob.until(&format!("< {}", "\u{fffd}".repeat(8_192)));
+    bob.types(&"x".repeat(8_193));
+    let error = bob.errors().find(|line| line.starts_with("not sent")).unwrap();
+    assert_eq!(error, "not sent: expected at most 8192 bytes, found 8193 (in Say to node)");
+
     // Somebody still sits at the keyboard.
     for mut node in [alice, bob] {
         let _keyboard = node.process.stdin.take();
