@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// ```
 ///
 /// It isn't an [`Error`] itself, because `?` couldn't take every error then; it becomes a `Box<dyn Error>`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Rejection {
     reason: Cow<'static, str>,
     /// None while it is only a reason, which handlers make many of that are never used. Shared, since whoever asked for
@@ -145,6 +145,13 @@ impl PartialEq for Rejection {
 }
 
 impl Eq for Rejection {}
+
+/// Its text, which is what `main` prints of an error.
+impl fmt::Debug for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Rejection").field(&format_args!("{self}")).finish()
+    }
+}
 
 impl fmt::Display for Delivery<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -62,6 +62,9 @@ impl<N: Node, S: Store> Handle<N, S> {
     /// Sends a message to a machine, and gives its reply once everything that it rests on is on disk. Waits while the
     /// queue of calls is full. If the caller stops waiting, the command isn't cancelled.
     ///
+    /// A stream of commands is sent as any futures are, so many at once, and gives their replies in order:
+    /// `commands.map(|(id, message)| shop.send(&id, message).into_future()).buffered(64)`.
+    ///
     /// The type of the reply is the one that the machine names: `#[amiko(reply = u64)]`. With [`Sending::key`], the
     /// command acts once, however often it is sent.
     ///

@@ -1,22 +1,20 @@
-//! A node without peers.
+//! The transport of a node without peers.
 //!
 //! Invariant: nothing is ever sent: each dial fails, and nobody is listened to.
 
 use crate::transport::Transport;
-use amiko_core::conversation::{Acceptance, Protocol};
-use amiko_core::{Connection, Id, Node, PublicKey, Rejection, tree::Tree};
+use amiko_core::PublicKey;
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
-use std::marker::PhantomData;
 use std::net::SocketAddr;
 
-/// Stands in for the protocol and the transport of a node without peers: see [`Runtime::new`](crate::Runtime::new).
-pub struct Offline<N>(PhantomData<fn() -> N>);
+/// Stands in for the transport of a node without peers: see [`Runtime::new`](crate::Runtime::new).
+pub struct Offline(());
 
-impl<N> Offline<N> {
+impl Offline {
     pub(crate) const fn new() -> Self {
-        Self(PhantomData)
+        Self(())
     }
 }
 
@@ -26,28 +24,7 @@ fn refused<T>() -> io::Result<T> {
     Err(io::Error::new(io::ErrorKind::Unsupported, REASON))
 }
 
-impl<N: Node> Protocol for Offline<N> {
-    type Node = N;
-
-    fn hello(&self, _: &N, _: &Id<Connection<N>>, _: [u8; 4]) -> Result<<N as Tree>::Network, Rejection> {
-        Err(Rejection::new(REASON))
-    }
-
-    fn accept(&self, _: &N, _: Option<PublicKey>, _: <N as Tree>::Network) -> Result<Acceptance<N>, Rejection> {
-        Err(Rejection::new(REASON))
-    }
-
-    fn envelope(
-        &self,
-        _: &N,
-        _: &Id<Connection<N>>,
-        _: <N as Tree>::Network,
-    ) -> Result<<N as Tree>::Envelope, Rejection> {
-        Err(Rejection::new(REASON))
-    }
-}
-
-impl<N: 'static> Transport for Offline<N> {
+impl Transport for Offline {
     type Stream = tokio::io::Empty;
     type Incoming = Infallible;
     type Listener = Infallible;

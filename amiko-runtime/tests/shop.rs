@@ -8,6 +8,7 @@ use amiko_core::prelude::*;
 use amiko_core::store::Memory;
 use amiko_runtime::{RunError, Runtime, RuntimeSettings, SendError, Stopped};
 use common::Disk;
+use futures_util::{StreamExt, stream};
 use std::fmt;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -160,6 +161,16 @@ async fn many_messages_are_made_durable_with_one_sync_and_each_has_its_outcome()
     shop.stop();
     running.await.unwrap();
     assert!(matches!(shop.send_all([(nuts(), take(1))]).await[..], [Err(SendError::Stopped)]));
+}
+
+#[tokio::test]
+async fn a_stream_of_commands_has_so_many_under_way_and_its_outcomes_in_order() {
+    let (shop, running) = Runtime::new(open(Memory::new())).spawn();
+    let commands = stream::iter([60, 60, 30, 10]).map(|count| shop.send(&nuts(), take(count)).into_future());
+    let outcomes: Vec<_> = commands.buffered(64).map(|outcome| outcome.ok()).collect().await;
+    assert_eq!(outcomes, [Some(40), None, Some(10), Some(0)]);
+    shop.stop();
+    running.await.unwrap();
 }
 
 #[tokio::test]

@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+use amiko_core::conversation::NoPeers;
 use amiko_core::prelude::*;
 use amiko_core::sim::{Faults, Swarm, World};
 use amiko_core::store::Memory;
-use amiko_core::tree::{Nothing, check_node};
-use amiko_core::{Acceptance, Protocol, PublicKey};
+use amiko_core::tree::check_node;
 use std::time::Duration;
 
-use {{crate_name}}::{Hall, HallEnvelope, Seat, SeatMessage};
+use {{crate_name}}::{Hall, Seat, SeatMessage};
 
 fn seat(number: &str) -> Id<Seat> {
     Id::new(number)
@@ -47,37 +47,8 @@ fn old_files_still_open() {
     }
 }
 
-/// The hall has no peers, so nothing is ever asked of this.
-struct NoPeers;
-
-impl Protocol for NoPeers {
-    type Node = Hall;
-
-    fn hello(&self, _: &Hall, _: &Id<Connection<Hall>>, _: [u8; 4]) -> Result<Nothing, Rejection> {
-        Err(Rejection::new("expected no peers"))
-    }
-
-    fn accept(
-        &self,
-        _: &Hall,
-        _: Option<PublicKey>,
-        line: Nothing,
-    ) -> Result<Acceptance<Hall>, Rejection> {
-        match line {}
-    }
-
-    fn envelope(
-        &self,
-        _: &Hall,
-        _: &Id<Connection<Hall>>,
-        line: Nothing,
-    ) -> Result<HallEnvelope, Rejection> {
-        match line {}
-    }
-}
-
 /// People hold and buy seats while the process is killed, the power fails and the disk breaks.
-fn people(world: &mut World<NoPeers>) -> Result<(), String> {
+fn people(world: &mut World<NoPeers<Hall>>) -> Result<(), String> {
     let hall = world
         .add("hall", Hall::new())
         .map_err(|error| error.to_string())?;
@@ -102,7 +73,7 @@ fn people(world: &mut World<NoPeers>) -> Result<(), String> {
     world.stop_faults();
 
     // Whatever has happened, no seat is held for ever.
-    let settled = |world: &World<NoPeers>| {
+    let settled = |world: &World<NoPeers<Hall>>| {
         let seats = |hall: &Hall| {
             hall.seats
                 .iter()
@@ -122,7 +93,7 @@ fn people(world: &mut World<NoPeers>) -> Result<(), String> {
 /// A seed that fails is shown with the shortest way to it; `AMIKO_SEED=7 cargo test` repeats the seed 7.
 #[test]
 fn no_seat_is_held_for_ever() {
-    match Swarm::from_environment(50).run(|| NoPeers, people) {
+    match Swarm::from_environment(50).run(NoPeers::new, people) {
         Ok(summary) => println!("{summary}"),
         Err(failed) => panic!("{failed}"),
     }

@@ -33,6 +33,7 @@ mod event;
 mod frame;
 mod framing;
 mod links;
+mod no_peers;
 mod peer;
 mod protocol;
 mod reach;
@@ -46,6 +47,7 @@ pub use event::Event;
 #[cfg(feature = "sim")]
 pub(crate) use frame::{About, Frame, parse, push_message, push_received, push_resume_point, read_message, unwrap};
 pub use framing::Lines;
+pub use no_peers::NoPeers;
 pub use peer::{PeerAddress, PeerAddressError, PublicKey};
 pub use protocol::{Acceptance, Protocol};
 pub use reach::reach;

@@ -15,7 +15,7 @@ use crate::socket::Signal;
 use crate::sockets::Sockets;
 use crate::transport::Transport;
 use crate::watching::Watcher;
-use amiko_core::conversation::{Conversations, Protocol};
+use amiko_core::conversation::{Conversations, NoPeers, Protocol};
 use amiko_core::engine::EventError;
 use amiko_core::event::{Output, Reply, Request};
 use amiko_core::store::{Store, StoreError, Work};
@@ -92,7 +92,7 @@ pub struct Runtime<P: Protocol, S: Store, T: Transport> {
     requests: u64,
 }
 
-impl<N: Node, S: Store> Runtime<Offline<N>, S, Offline<N>> {
+impl<N: Node, S: Store> Runtime<NoPeers<N>, S, Offline> {
     /// A node without peers. [`Runtime::with_network`] gives it some.
     pub fn new(engine: Engine<N, S>) -> Self {
         Self::with_settings(engine, RuntimeSettings::default())
@@ -103,7 +103,7 @@ impl<N: Node, S: Store> Runtime<Offline<N>, S, Offline<N>> {
         let (call, calls) = mpsc::channel(settings.calls.max(1));
         let stop = Arc::new(Notify::new());
         let handle = Handle::new(call, Arc::clone(&stop), settings.group.max(1));
-        Self::assemble(Parts { engine, settings, handle, stop, calls }, Offline::new(), Offline::new())
+        Self::assemble(Parts { engine, settings, handle, stop, calls }, NoPeers::new(), Offline::new())
     }
 }
 
