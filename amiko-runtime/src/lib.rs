@@ -196,7 +196,7 @@ pub use noise::{Noise, NoiseError, NoiseStream, SecretKey};
 pub use offline::Offline;
 pub use running::{Running, stop_signal};
 pub use runtime::Runtime;
-pub use settings::{Clock, Durability, Log, RuntimeSettings};
+pub use settings::{Clock, Durability, Log, RuntimeSettings, open_files};
 #[cfg(feature = "net")]
 pub use tcp::Tcp;
 pub use transport::{Stream, Transport};

@@ -1,7 +1,8 @@
-//! Counts the sockets of each address.
+//! Counts the sockets of peers that dialled: all of them, and those of each address.
 //!
-//! Invariant: an address is counted exactly as long as a socket from it lives, and forgotten with the last one.
+//! Invariant: a socket is counted exactly as long as it lives, and an address is forgotten with its last one.
 
+use amiko_core::conversation::Refusal;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,17 +20,22 @@ pub(crate) struct Place {
 }
 
 impl Places {
-    /// Takes a place for one more socket of an address, unless the limit is reached.
-    pub(crate) fn take(&self, address: IpAddr, limit: usize) -> Option<Place> {
+    /// Takes a place for one more socket, unless there are so many of its address, or so many at all.
+    pub(crate) fn take(&self, address: IpAddr, per_address: usize, limit: usize) -> Result<Place, Refusal> {
         let address = network(address);
         // The counts are consistent after each step, so a poisoned lock is safe to use.
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.get(&address).copied().unwrap_or(0);
-        if count >= limit.max(1) {
-            return None;
+        let (count, all) = (counts.get(&address).copied().unwrap_or(0), counts.values().sum::<usize>());
+        for (count, limit, refusal) in [
+            (count, per_address.max(1), Refusal::Address { limit: per_address.max(1) }),
+            (all, limit.max(1), Refusal::Full { limit: limit.max(1) }),
+        ] {
+            if count >= limit {
+                return Err(refusal);
+            }
         }
         counts.insert(address, count + 1);
-        Some(Place { counts: Arc::clone(&self.0), address })
+        Ok(Place { counts: Arc::clone(&self.0), address })
     }
 }
 
@@ -58,7 +64,7 @@ mod tests {
     #[test]
     fn places_are_counted_by_address_and_free_again() {
         let (places, limit) = (Places::default(), 2);
-        let take = |address: &str| places.take(address.parse().unwrap(), limit);
+        let take = |address: &str| places.take(address.parse().unwrap(), limit, 100).ok();
         let first = take("10.0.0.1");
         let second = take("::ffff:10.0.0.1");
         assert!(first.is_some() && second.is_some() && take("10.0.0.1").is_none());
@@ -71,5 +77,17 @@ mod tests {
         assert!(take("2001:db8:0:1::1").is_some());
         drop((second, third, network));
         assert!(places.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn there_are_only_so_many_places_for_all_addresses_together() {
+        let places = Places::default();
+        let take = |last: u8| places.take([10, 0, 0, last].into(), 2, 3);
+        let held: Vec<_> = [1, 1, 2].map(|last| take(last).ok()).into_iter().collect();
+        assert!(held.iter().all(Option::is_some));
+        assert!(matches!(take(1), Err(Refusal::Address { limit: 2 })));
+        assert!(matches!(take(3), Err(Refusal::Full { limit: 3 })));
+        drop(held);
+        assert!(take(3).is_ok());
     }
 }

@@ -49,6 +49,9 @@ pub struct RuntimeSettings {
     /// Sockets at one time that were dialled from one address (for IPv6, from one /64 network); further ones are
     /// closed. Default 1,024.
     pub sockets_per_address: usize,
+    /// Sockets at one time that were dialled from anywhere; further ones are closed. Default: half of the files that the process may
+    /// have open, so that its journal, its snapshots and its own dialling never lack one.
+    pub sockets: usize,
     /// How long a socket that this side closes may take to send the rest and to see the peer close it too. Default 1 s.
     pub farewell: Duration,
     /// Lines from peers that wait for the node; at this number, nothing more is read. Default 1,024.
@@ -85,6 +88,7 @@ impl Default for RuntimeSettings {
             listen: None,
             conversation: ConversationSettings::default(),
             sockets_per_address: 1_024,
+            sockets: open_files() / 2,
             farewell: Duration::from_secs(1),
             inbound: 1_024,
             waiting: 128,
@@ -109,6 +113,15 @@ impl RuntimeSettings {
             log(event);
         }
     }
+}
+
+/// How many files the process may have open, if there is a limit.
+pub fn open_files() -> usize {
+    #[cfg(unix)]
+    if let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
+        return usize::try_from(limit).unwrap_or(usize::MAX);
+    }
+    usize::MAX
 }
 
 /// A time before 1970 counts as 1970.

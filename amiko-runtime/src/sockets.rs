@@ -6,7 +6,7 @@ use crate::places::{Place, Places};
 use crate::settings::RuntimeSettings;
 use crate::socket::{Opening, Signal, Socket};
 use crate::transport::Transport;
-use amiko_core::conversation::SocketId;
+use amiko_core::conversation::{Refusal, SocketId};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -69,9 +69,9 @@ impl<T: Transport> Sockets<T> {
         while self.tasks.try_join_next().is_some() {}
     }
 
-    /// Takes a place for one more socket of this address, unless it has too many.
-    pub(crate) fn place(&self, peer: SocketAddr) -> Option<Place> {
-        self.places.take(peer.ip(), self.settings.sockets_per_address)
+    /// Takes a place for one more socket of this address, unless it, or the node, has too many.
+    pub(crate) fn place(&self, peer: SocketAddr) -> Result<Place, Refusal> {
+        self.places.take(peer.ip(), self.settings.sockets_per_address, self.settings.sockets)
     }
 
     /// Opens the socket of a peer that dialled.

@@ -138,6 +138,11 @@ pub enum Refusal {
         /// How many there may be.
         limit: usize,
     },
+    /// This node has as many sockets of peers that dialled as it may have.
+    Full {
+        /// How many there may be.
+        limit: usize,
+    },
     /// It sent nothing.
     Timeout {
         /// How long it may be silent.
@@ -166,6 +171,7 @@ impl fmt::Display for Refusal {
                 write!(f, "{connection:?} isn't used, because one of the two states is older than it should be")
             }
             Self::Address { limit } => write!(f, "expected at most {limit} sockets of one address, found more"),
+            Self::Full { limit } => write!(f, "expected at most {limit} sockets of peers that dialled, found more"),
             Self::Timeout { limit } => write!(f, "expected a hello within {limit:?}, found none"),
             Self::Crowded { limit } => write!(f, "expected at most {limit} peers that haven't said hello, found more"),
             Self::Lost(reason) => write!(f, "lost before its hello: {reason}"),

@@ -56,9 +56,10 @@ where
         return Err(Rejection::new(format!("expected {id}, found none")));
     };
     let mut machine = machine.clone();
-    let handling = event.watch(id);
-    let outcome = machine.handle(message, &mut Context::new(event, Some(&*node), id));
-    drop(handling);
+    let outcome = {
+        let _handling = event.watch(id);
+        machine.handle(message, &mut Context::new(event, Some(&*node), id))
+    };
     if outcome.is_err() || event.fault.is_some() {
         event.name(id);
     }

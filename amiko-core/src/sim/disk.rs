@@ -264,7 +264,8 @@ impl Vfs for SimVfs {
         platter.create_dir(path)
     }
 
-    fn lock(&self, path: &Path) -> Result<SimLock, LockError> {
+    /// One at a time, whatever for.
+    fn lock(&self, path: &Path, _: Access) -> Result<SimLock, LockError> {
         let mut platter = self.platter();
         let inode = platter.enter(Kind::Name).and_then(|()| platter.open_or_create(&path.into()));
         let inode = inode.map_err(LockError::Io)?;

@@ -14,7 +14,7 @@ use super::error::{OpenError, RecoverError, StoreError, Trying, with_sources};
 use super::files::Files;
 use super::journal::Segment;
 use super::retention::Retention;
-use super::vfs::{OsVfs, Vfs};
+use super::vfs::{Access, OsVfs, Vfs};
 use super::{Recovered, Recovery, Store, Usage, checks, format, recovery};
 use crate::time::Time;
 
@@ -173,7 +173,7 @@ impl<V: Vfs> Directory<V> {
         let directory = path.as_ref().to_owned();
         vfs.create_dir(&directory).trying("create the directory", &directory)?;
         let files = Files { vfs, directory: directory.clone() };
-        let lock = Arc::new(files.lock()?);
+        let lock = Arc::new(files.lock(Access::Write)?);
         Ok(Self { path: directory, settings, state: State::Opened { files, lock } })
     }
 

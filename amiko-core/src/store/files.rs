@@ -39,9 +39,9 @@ enum Kind {
 
 impl<V: Vfs> Files<V> {
     /// Takes the lock of the directory, without waiting.
-    pub(super) fn lock(&self) -> Result<V::Lock, OpenError> {
+    pub(super) fn lock(&self, access: Access) -> Result<V::Lock, OpenError> {
         let path = self.directory.join("LOCK");
-        self.vfs.lock(&path).map_err(|error| match error {
+        self.vfs.lock(&path, access).map_err(|error| match error {
             LockError::Held { holder } => OpenError::Locked { path: self.directory.clone(), holder },
             LockError::Io(source) => OpenError::Io { action: "lock", path, source },
         })

@@ -13,7 +13,7 @@ use super::error::{Failure, OpenError, RecoverError, Trying, with_sources};
 use super::files::{Files, Inventory};
 use super::journal::{self, Segment};
 use super::verify::{self, Inspection, Report};
-use super::vfs::{OsVfs, Vfs};
+use super::vfs::{Access, OsVfs, Vfs};
 use super::{Recovery, Refused, recovery, snapshot};
 use crate::time::Time;
 
@@ -151,7 +151,7 @@ impl<V: Vfs> Repair<V> {
     ) -> Result<Self, RepairError> {
         let files = Files { vfs, directory: path.as_ref().to_owned() };
         files.expect_store().map_err(RepairError::Open)?;
-        let lock = files.lock().map_err(RepairError::Open)?;
+        let lock = files.lock(Access::Write).map_err(RepairError::Open)?;
         let report = verify::inspect(&files, &mut fresh).map_err(RepairError::Open)?;
         let inventory = files.inventory().map_err(RepairError::Undecided)?;
         let (base, version) = furthest(&files, &inventory, &mut fresh)?;

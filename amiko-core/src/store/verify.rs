@@ -196,7 +196,7 @@ pub fn verify_with_vfs<V: Vfs, I: Inspection>(
 ) -> Result<Report, OpenError> {
     let files = Files { vfs, directory: path.as_ref().to_owned() };
     files.expect_store()?;
-    let _lock = files.lock()?;
+    let _lock = files.lock(Access::Read)?;
     inspect(&files, &mut fresh)
 }
 

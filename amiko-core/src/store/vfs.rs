@@ -22,13 +22,14 @@ pub trait Vfs: Send + 'static {
     /// As the operating system says; also if something else has that name.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Takes the lock that a file stands for, without waiting; creates the file if necessary and
-    /// says in it who holds the lock.
+    /// Takes the lock that a file stands for, without waiting. Whoever writes is alone: the file is created if
+    /// necessary, and says who holds the lock. Any number may read at the same time; they change nothing, and need no
+    /// permission to write.
     ///
     /// # Errors
     ///
     /// [`LockError::Held`] if somebody else has it, else [`LockError::Io`].
-    fn lock(&self, path: &Path) -> Result<Self::Lock, LockError>;
+    fn lock(&self, path: &Path, access: Access) -> Result<Self::Lock, LockError>;
 
     /// Opens a file for reading and writing, for the owner only; empties one that exists.
     ///
@@ -128,12 +129,24 @@ pub enum LockError {
 }
 
 /// The operating system's file system.
+///
+/// It opens regular files only, and follows no symbolic link: somebody who may put a name into a directory mustn't be able to lead a
+/// store to another file, or to a device. What it writes has one name only, because a second one (a hard link) may belong to a
+/// backup, or lie in another directory.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsVfs;
 
+/// A lock of the operating system's: of the lock file, and of the directory that it is in, which stays locked when somebody removes
+/// the file.
+#[derive(Debug)]
+pub struct OsLock {
+    _file: Option<File>,
+    _directory: Option<File>,
+}
+
 impl Vfs for OsVfs {
     type File = File;
-    type Lock = File;
+    type Lock = OsLock;
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         if path.as_os_str().is_empty() {
@@ -160,26 +173,37 @@ impl Vfs for OsVfs {
         self.sync_dir(parent)
     }
 
-    fn lock(&self, path: &Path) -> Result<File, LockError> {
-        let mut file = private().truncate(false).open(path).map_err(LockError::Io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(LockError::Held { holder: holder(&file) });
-            }
-            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
+    fn lock(&self, path: &Path, access: Access) -> Result<OsLock, LockError> {
+        let file = match access {
+            Access::Write => Some(regular(private(), path, access).map_err(LockError::Io)?),
+            Access::Read => match self.open(path, access) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                outcome => Some(outcome.map_err(LockError::Io)?),
+            },
+        };
+        if let Some(file) = &file
+            && !take(file, access).map_err(LockError::Io)?
+        {
+            return Err(LockError::Held { holder: holder(file) });
         }
-        // Best effort: the process ID is for people. The lock holds without it, and a disk may be full.
-        drop(file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())));
-        Ok(file)
+        let directory = lock_directory(path.parent().unwrap_or(path), access)?;
+        if let (Some(mut file), Access::Write) = (file.as_ref(), access) {
+            // Best effort: the process ID is for people. The lock holds without it, and a disk may be full.
+            drop(file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())));
+        }
+        Ok(OsLock { _file: file, _directory: directory })
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {
-        private().truncate(true).open(path)
+        let file = regular(private(), path, Access::Write)?;
+        file.set_len(0)?;
+        Ok(file)
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<File> {
-        OpenOptions::new().read(true).write(access == Access::Write).open(path)
+        let mut options = OpenOptions::new();
+        options.read(true).write(access == Access::Write);
+        regular(options, path, access)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
@@ -195,7 +219,10 @@ impl Vfs for OsVfs {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+        match fs::symlink_metadata(path) {
+            Ok(about) if about.is_dir() => Err(unusual("a directory: move it away")),
+            _ => fs::remove_file(path),
+        }
     }
 
     /// Only Unix has a way to do this, and only there is it necessary.
@@ -267,10 +294,63 @@ impl<F: VfsFile> Read for Reader<'_, F> {
 /// What every file of a store is opened with: it may hold secrets, so nobody else reads it.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true);
+    options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
+}
+
+/// Opens a regular file. Nothing is changed before it is known to be one.
+fn regular(mut options: OpenOptions, path: &Path, access: Access) -> io::Result<File> {
+    // Without waiting for the other end of a FIFO.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let file = options.open(path).map_err(|error| match fs::symlink_metadata(path) {
+        Ok(about) if about.is_symlink() => unusual("a symbolic link: put the file itself in its place"),
+        Ok(about) if about.is_dir() => unusual("a directory: move it away"),
+        _ => error,
+    })?;
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(unusual("a directory, a FIFO or a device: move it away"));
+    }
+    #[cfg(unix)]
+    if access == Access::Write && std::os::unix::fs::MetadataExt::nlink(&about) > 1 {
+        return Err(unusual("a file with a second name, a hard link: put a copy of it in its place"));
+    }
+    Ok(file)
+}
+
+fn unusual(found: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("expected a regular file, found {found}"))
+}
+
+/// Whether the lock is ours now.
+fn take(file: &File, access: Access) -> io::Result<bool> {
+    let outcome = match access {
+        Access::Write => file.try_lock(),
+        Access::Read => file.try_lock_shared(),
+    };
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Locks a directory, where that is possible: network file systems may refuse to lock what can't be written to, and then the lock file
+/// alone has to do.
+fn lock_directory(path: &Path, access: Access) -> Result<Option<File>, LockError> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    if !cfg!(unix) {
+        return Ok(None);
+    }
+    let directory = File::open(path).map_err(LockError::Io)?;
+    match take(&directory, access) {
+        Ok(true) => Ok(Some(directory)),
+        Ok(false) => Err(LockError::Held { holder: None }),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Best effort: a lock file that can't be read only makes the error less helpful.

@@ -6,7 +6,7 @@ use super::Runtime;
 use crate::error::RunError;
 use crate::socket::Signal;
 use crate::transport::Transport;
-use amiko_core::conversation::{Action, DialError, Event, Moment, Progress, Protocol, Refusal};
+use amiko_core::conversation::{Action, DialError, Event, Moment, Progress, Protocol};
 use amiko_core::engine::{EventError, SyncError};
 use amiko_core::store::Store;
 
@@ -20,15 +20,12 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         let now = self.moment();
         match signal {
             Signal::Accepted { incoming, peer } => match self.sockets.place(peer) {
-                Some(place) => {
+                Ok(place) => {
                     let socket = self.conversations.handle_accepted(peer.to_string(), now);
                     self.sockets.accept(socket, incoming, place);
                 }
                 // The sockets that are open take precedence over a new one.
-                None => {
-                    let reason = Refusal::Address { limit: self.settings.sockets_per_address.max(1) };
-                    self.settings.tell(&Event::Refused { peer: peer.to_string(), reason });
-                }
+                Err(reason) => self.settings.tell(&Event::Refused { peer: peer.to_string(), reason }),
             },
             Signal::AcceptFailed { error } => self.settings.tell(&Event::AcceptFailed { error }),
             Signal::Dialled { socket, outcome: Ok(stream) } => {

@@ -120,12 +120,12 @@ fn threads_may_share_it() {
 #[test]
 fn a_lock_is_held_until_it_is_dropped_or_its_process_dies() {
     let (disk, _) = disk();
-    let lock = disk.lock(path("d/LOCK")).unwrap();
-    assert!(matches!(disk.clone().lock(path("d/LOCK")), Err(LockError::Held { holder: None })));
-    disk.kill().lock(path("d/LOCK")).unwrap();
-    disk.crash(|_| Fate::Dropped).lock(path("d/LOCK")).unwrap();
+    let lock = disk.lock(path("d/LOCK"), Access::Write).unwrap();
+    assert!(matches!(disk.clone().lock(path("d/LOCK"), Access::Write), Err(LockError::Held { holder: None })));
+    disk.kill().lock(path("d/LOCK"), Access::Write).unwrap();
+    disk.crash(|_| Fate::Dropped).lock(path("d/LOCK"), Access::Write).unwrap();
     drop(lock);
-    disk.lock(path("d/LOCK")).unwrap();
+    disk.lock(path("d/LOCK"), Access::Write).unwrap();
 }
 
 #[test]

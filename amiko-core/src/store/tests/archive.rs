@@ -103,7 +103,7 @@ impl<F: Fn() + Send + 'static> Vfs for ReadOnly<F> {
         forbidden()
     }
 
-    fn lock(&self, _: &Path) -> Result<(), LockError> {
+    fn lock(&self, _: &Path, _: Access) -> Result<(), LockError> {
         forbidden().map_err(LockError::Io)
     }
 

@@ -180,7 +180,7 @@ impl Vfs for Disk {
         Ok(())
     }
 
-    fn lock(&self, _: &Path) -> Result<(), LockError> {
+    fn lock(&self, _: &Path, _: Access) -> Result<(), LockError> {
         Ok(())
     }
 

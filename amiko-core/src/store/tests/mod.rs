@@ -11,6 +11,8 @@ mod fallback;
 mod faults;
 mod repair;
 mod retention;
+#[cfg(unix)]
+mod strangers;
 mod verify;
 mod writes;
 

@@ -3,6 +3,7 @@
 use crate::arguments::{Command, Link, MeetingPoint};
 use crate::control::{self, Answer, ChannelSummary, Conversation, LinkSummary, MAX_ANSWER, Question, Summary};
 use crate::failure::Failure;
+use crate::owner;
 use crate::screen;
 use amiko_core::prelude::*;
 use amiko_examples::payment::{LinkUrl, Outcome, PaymentRecord, Role};
@@ -54,7 +55,10 @@ fn question(command: &Command, json: bool) -> Result<Question, Failure> {
 async fn connect(directory: &Path) -> Result<Conversation, Failure> {
     let path = control::socket(directory);
     match UnixStream::connect(&path).await {
-        Ok(stream) => Ok(Conversation::new(stream)),
+        Ok(stream) => {
+            owner::check_peer(&stream, &path)?;
+            Ok(Conversation::new(stream))
+        }
         Err(error) => Err(Failure::NotRunning(format!(
             "no node runs on {} ({error}): start it with `amiko-node run --dir {0}`",
             directory.display()

@@ -4,7 +4,7 @@
 
 use crate::arguments::Edit;
 use crate::failure::{Failure, chain};
-use crate::{run, screen};
+use crate::{owner, run, screen};
 use amiko_core::engine::EditError;
 use amiko_core::prelude::*;
 use amiko_core::serializable::Json;
@@ -21,6 +21,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const SHOWN: usize = 120;
 
 pub(crate) fn edit(arguments: &Edit, directory: &Path, json: bool) -> Result<ExitCode, Failure> {
+    owner::check_directory(directory)?;
     let mut engine = run::open_store(Directory::open_existing(directory), directory, Network::default())?;
     let present = Json::parse(&engine.document().map_err(Failure::refused)?).map_err(Failure::refused)?;
     let mut draft = Draft::new(directory, arguments.from.as_deref(), &present)?;

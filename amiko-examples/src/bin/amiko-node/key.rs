@@ -6,9 +6,10 @@
 use crate::failure::{Failure, chain};
 use amiko_core::PublicKey;
 use amiko_runtime::SecretKey;
+use rustix::fs::OFlags;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -43,10 +44,19 @@ pub(crate) fn open(directory: &Path, known: Option<PublicKey>) -> Result<SecretK
 
 /// Reads the file. If it is readable but invalid, the inner error says what is wrong.
 fn read(path: &Path) -> io::Result<Result<SecretKey, String>> {
-    let file = File::open(path)?;
+    // Neither through a link, nor waiting for the other end of a FIFO.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let opened = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path);
+    if path.is_symlink() {
+        return Ok(Err("a symbolic link: put the file itself in its place".into()));
+    }
+    let file = opened?;
     let about = file.metadata()?;
     if !about.is_file() {
         return Ok(Err("something that isn't a file".into()));
+    }
+    if about.uid() != rustix::process::geteuid().as_raw() {
+        return Ok(Err(format!("one that user {} owns: run as its owner, or `chown` it", about.uid())));
     }
     let mode = about.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {

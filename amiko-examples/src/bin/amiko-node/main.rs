@@ -10,6 +10,7 @@ mod demo;
 mod edit;
 mod failure;
 mod key;
+mod owner;
 mod repair;
 mod run;
 mod screen;

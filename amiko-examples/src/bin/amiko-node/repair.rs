@@ -3,7 +3,7 @@
 //! Invariant: the user has seen what will be lost before agreeing; every file is kept.
 
 use crate::failure::{Failure, chain};
-use crate::{screen, verify};
+use crate::{owner, screen, verify};
 use amiko_core::engine;
 use amiko_core::serializable::Json;
 use amiko_core::store::{Repair, RepairError};
@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) fn repair(directory: &Path, yes: bool, json: bool) -> Result<ExitCode, Failure> {
+    owner::check_directory(directory)?;
     let repair = engine::repair::<PaymentNode>(directory).map_err(|error| failure(&error))?;
     let (version, newest, healthy) = (repair.version(), repair.report().newest, repair.report().is_healthy());
     let files: Vec<String> = repair.aside().iter().map(|path| verify::name(path)).collect();

@@ -6,6 +6,7 @@ use crate::arguments::Run;
 use crate::control::{self, Answer, ChannelSummary, Conversation, LinkSummary, MAX_QUESTION, Question, Summary};
 use crate::failure::{Failure, chain};
 use crate::key;
+use crate::owner;
 use crate::screen;
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
@@ -15,7 +16,9 @@ use amiko_examples::payment::{
     PaymentProtocol, Reply,
 };
 use amiko_examples::running::OutgoingPayment;
-use amiko_runtime::{BindError, Dialect, Handle, Noise, Runtime, RuntimeSettings, SecretKey, Tcp, Transport};
+use amiko_runtime::{
+    BindError, Dialect, Handle, Noise, Runtime, RuntimeSettings, SecretKey, Tcp, Transport, open_files,
+};
 use std::error::Error;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -26,9 +29,14 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
-/// Commands that may talk to the node at the same time; further ones wait.
+/// Commands that may talk to the node at the same time; further ones wait. With few file descriptors there are fewer: see
+/// [`conversations`].
 const MAX_CONVERSATIONS: u32 = 1_000;
+
+/// How long the node waits until it accepts the next command when the operating system has refused one.
+const BREATH: Duration = Duration::from_millis(50);
 
 /// How long a stopped node waits for answers that are still being sent.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -37,6 +45,7 @@ pub(crate) type Node = Handle<PaymentNode, Directory>;
 
 /// Opens the state of a node on a network; makes the directory if it doesn't exist.
 fn open(directory: &Path, network: Network) -> Result<Engine<PaymentNode>, Failure> {
+    owner::check_directory(directory)?;
     let engine = open_store(Directory::open(directory), directory, network)?;
     let found = engine.node().network;
     if found == network {
@@ -139,7 +148,8 @@ async fn attend<T: Transport>(
     let listener = listen(directory)?;
     let handle = runtime.handle();
     let mut signals = Signals::new()?;
-    let places = Arc::new(Semaphore::new(MAX_CONVERSATIONS as usize));
+    let conversations = conversations();
+    let places = Arc::new(Semaphore::new(conversations as usize));
     let begin = begin(&handle, arguments, address.clone(), key, limits);
     let serve = async {
         begin.await?;
@@ -169,7 +179,7 @@ async fn attend<T: Transport>(
             None => running.await,
         };
         // Earlier callers may still get their answers.
-        drop(tokio::time::timeout(LAST_WORDS, places.acquire_many(MAX_CONVERSATIONS)).await);
+        drop(tokio::time::timeout(LAST_WORDS, places.acquire_many(conversations)).await);
         ended.map(drop).map_err(Failure::refused)
     };
     let stopped = tokio::select! {
@@ -241,11 +251,21 @@ fn listen(directory: &Path) -> Result<UnixListener, Failure> {
     Ok(listener)
 }
 
+/// How many commands may talk to the node: a quarter of the files that it may have open. Peers that dial get half of them, and the last
+/// quarter is for its own files and its own dialling.
+fn conversations() -> u32 {
+    u32::try_from(open_files() / 4).unwrap_or(u32::MAX).clamp(1, MAX_CONVERSATIONS)
+}
+
 async fn serve(listener: &UnixListener, handle: &Node, places: &Arc<Semaphore>) -> Result<(), Failure> {
     loop {
         // The semaphore is never closed, so this only waits.
         let Ok(place) = Arc::clone(places).acquire_owned().await else { return Ok(()) };
-        let (stream, _) = listener.accept().await.map_err(Failure::system)?;
+        let Ok((stream, _)) = listener.accept().await else {
+            // Most likely no file descriptor is left: the command waits, and the node goes on.
+            sleep(BREATH).await;
+            continue;
+        };
         let handle = handle.clone();
         tokio::spawn(async move {
             // The caller has gone: nobody is left to tell.

@@ -68,8 +68,8 @@ impl Vfs for SlowDisk {
         OsVfs.create_dir(path)
     }
 
-    fn lock(&self, path: &Path) -> Result<Self::Lock, LockError> {
-        OsVfs.lock(path)
+    fn lock(&self, path: &Path, access: Access) -> Result<Self::Lock, LockError> {
+        OsVfs.lock(path, access)
     }
 
     fn create(&self, path: &Path) -> io::Result<SlowFile> {

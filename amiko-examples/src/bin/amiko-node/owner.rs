@@ -1,0 +1,57 @@
+//! Who owns what a node opens.
+//!
+//! Invariant: no node runs on a directory that somebody else could change, and no command says anything to somebody else's node.
+
+use crate::failure::Failure;
+use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use tokio::net::UnixStream;
+
+/// The user of this process.
+fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Refuses a state directory of another user, or one that others can write to. One that doesn't exist is made for its owner only.
+pub(crate) fn check_directory(directory: &Path) -> Result<(), Failure> {
+    match directory.metadata() {
+        Ok(about) => check(&about).map_err(|found| {
+            let path = directory.display();
+            Failure::Refused(format!(
+                "expected {path} to be a directory of this user that only they can write to, found {found}"
+            ))
+        }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Failure::Refused(format!("can't look at {}: {error}", directory.display()))),
+    }
+}
+
+/// What is wrong with who owns a file and who may write to it, and what to do.
+pub(crate) fn check(about: &Metadata) -> Result<(), String> {
+    let (owner, user) = (about.uid(), user());
+    if owner != user {
+        return Err(format!("that user {owner} owns it, and this is user {user}: run as its owner, or `chown` it"));
+    }
+    let mode = about.permissions().mode() & 0o777;
+    // Others who can write to a directory can put their own files in the place of the node's.
+    if mode & 0o022 != 0 {
+        return Err(format!(
+            "that others can (mode {mode:04o}): if nobody has changed anything there, `chmod go-w` it"
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a node of another user: whoever asks it says secrets.
+pub(crate) fn check_peer(stream: &UnixStream, path: &Path) -> Result<(), Failure> {
+    let (owner, user) = (stream.peer_cred().map_err(Failure::system)?.uid(), user());
+    if owner == user {
+        return Ok(());
+    }
+    Err(Failure::Refused(format!(
+        "expected a node of this user (user {user}) behind {}, found one of user {owner}: run the command as that user",
+        path.display()
+    )))
+}

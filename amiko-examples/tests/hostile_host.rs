@@ -1,0 +1,156 @@
+//! A host that is short of file descriptors, or on which somebody else has prepared files. Real processes.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_amiko-node");
+
+/// A running node; killed when the test ends.
+struct Node {
+    directory: PathBuf,
+    process: Child,
+    listen: String,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+impl Node {
+    /// Starts a node that may have so many files open.
+    fn start(directory: &Path, files: u32) -> Self {
+        let mut process = Command::new("sh")
+            .args(["-c", "ulimit -n \"$0\"; exec \"$@\"", &files.to_string(), BINARY])
+            .args(["run", "--json", "--listen", "127.0.0.1:0", "--dir"])
+            .arg(directory)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let started: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the node didn't start: {line:?}"));
+        let listen = started["listen"].as_str().unwrap().to_owned();
+        Self { directory: directory.to_owned(), process, listen }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(BINARY);
+        command.arg("--dir").arg(&self.directory).args(words);
+        command
+    }
+}
+
+/// Runs a node that is expected not to start, and returns what it says.
+fn refusal(directory: &Path) -> String {
+    let ended = run(directory);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    String::from_utf8(ended.stderr).unwrap()
+}
+
+fn run(directory: &Path) -> Output {
+    Command::new(BINARY).args(["run", "--listen", "127.0.0.1:0", "--dir"]).arg(directory).output().unwrap()
+}
+
+/// Makes the state of a node that has ended.
+fn state() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    drop(Node::start(directory.path(), 256));
+    directory
+}
+
+#[test]
+fn a_node_without_a_descriptor_left_goes_on() {
+    let directory = state();
+    let mut node = Node::start(directory.path(), 64);
+    let strangers: Vec<_> = (0..300).map(|_| TcpStream::connect(&node.listen).unwrap()).collect();
+    // The node's own files find room: this writes to the journal, and the answer comes through a socket.
+    let added = node.command(&["link", "add", "ann"]).output().unwrap();
+    assert!(added.status.success(), "{added:?}");
+
+    let socket = directory.path().join("control.sock");
+    let idle: Vec<_> = (0..60).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    let waiting = node.command(&["list", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(idle);
+    let listed = waiting.wait_with_output().unwrap();
+    assert!(listed.status.success() && String::from_utf8_lossy(&listed.stdout).contains("ann"), "{listed:?}");
+    drop(strangers);
+    assert!(node.process.try_wait().unwrap().is_none());
+}
+
+#[test]
+fn a_second_node_is_refused_also_when_the_lock_file_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path(), 256);
+    let pid = node.process.id().to_string();
+    let said = refusal(directory.path());
+    assert!(said.contains(&format!("pid {pid}")), "{said}");
+    fs::remove_file(directory.path().join("LOCK")).unwrap();
+    let said = refusal(directory.path());
+    assert!(said.contains("another process is using"), "{said}");
+}
+
+#[test]
+fn files_that_somebody_else_prepared_are_refused_and_left_as_they_are() {
+    for name in ["LOCK", "key", "journal-1.jsonl"] {
+        let (directory, elsewhere) = (state(), tempfile::tempdir().unwrap());
+        let (path, own) = (directory.path().join(name), elsewhere.path().join("own"));
+        fs::rename(&path, &own).unwrap();
+        let content = fs::read(&own).unwrap();
+        symlink(&own, &path).unwrap();
+        let said = refusal(directory.path());
+        assert!(said.contains("symbolic link") && said.contains(name), "{said}");
+        fs::remove_file(&path).unwrap();
+        assert!(Command::new("mkfifo").arg("-m").arg("600").arg(&path).status().unwrap().success());
+        let said = refusal(directory.path());
+        assert!(said.contains("FIFO") || said.contains("isn't a file"), "{said}");
+        assert_eq!(fs::read(&own).unwrap(), content);
+    }
+}
+
+#[test]
+fn a_directory_that_others_can_write_to_is_refused_with_what_to_do() {
+    let directory = state();
+    for mode in [0o770, 0o702, 0o777] {
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let said = refusal(directory.path());
+        assert!(said.contains(&format!("mode {mode:04o}")) && said.contains("chmod go-w"), "{said}");
+    }
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    drop(Node::start(directory.path(), 256));
+}
+
+/// Only root can give something to another user.
+#[test]
+fn a_directory_or_key_of_another_user_is_refused_with_what_to_do() {
+    let nobody = Some(65_534);
+    for name in ["", "key"] {
+        let directory = state();
+        if chown(directory.path().join(name), nobody, None).is_err() {
+            return;
+        }
+        let said = refusal(directory.path());
+        assert!(said.contains("user 65534 owns") && said.contains("chown"), "{said}");
+    }
+}
+
+#[test]
+fn verify_writes_nothing_and_reads_a_copy() {
+    let directory = state();
+    fs::remove_file(directory.path().join("LOCK")).unwrap();
+    let verified = Command::new(BINARY).arg("verify").arg("--dir").arg(directory.path()).output().unwrap();
+    assert!(verified.status.success(), "{verified:?}");
+    assert!(!directory.path().join("LOCK").exists());
+}
