@@ -6,6 +6,7 @@ mod commit;
 mod dispatch;
 mod event;
 mod memory;
+mod orders;
 mod payment;
 mod recover;
 mod serialize;
@@ -39,6 +40,8 @@ pub enum Suite {
     Serialize,
     /// Payments over twelve nodes.
     Payment,
+    /// Orders of many clients of a service.
+    Orders,
 }
 
 impl Suite {
@@ -63,6 +66,7 @@ impl Suite {
             Self::Memory => "Memory",
             Self::Serialize => "Objects as text",
             Self::Payment => "Payments",
+            Self::Orders => "Orders over HTTP",
         }
     }
 
@@ -77,6 +81,7 @@ impl Suite {
             Self::Memory => memory::run(effort),
             Self::Serialize => serialize::run(effort),
             Self::Payment => payment::run(effort),
+            Self::Orders => orders::run(effort),
         }
     }
 }
