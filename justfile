@@ -20,7 +20,7 @@ docs:
 bench:
     cargo bench -p amiko-benches
 
-# Everything beside its peers, some ten minutes; writes BENCHMARKS.md.
+# Everything beside its peers, some fifteen minutes; writes BENCHMARKS.md.
 bench-peers:
     cargo run --release --manifest-path benches/peers/Cargo.toml
 

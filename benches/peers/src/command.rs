@@ -27,8 +27,8 @@ struct Arguments {
     /// What cargo gives to each bench.
     #[arg(long, hide = true)]
     bench: bool,
-    /// Print what was found as JSON: for a suite in a process of its own.
-    #[arg(long, hide = true)]
+    /// Print what one suite has found as JSON, and write no file. Each suite runs so, in a process of its own.
+    #[arg(long)]
     json: bool,
     #[command(subcommand)]
     turn: Option<Turn>,
@@ -105,10 +105,10 @@ fn document(reports: &[(Suite, Report)], effort: Effort) -> String {
     let mut line = |line: &str| writeln!(text, "{line}").expect("writes");
     match effort {
         Effort::Full => line(
-            "Written by `cargo run --release --manifest-path benches/peers/Cargo.toml`, which measures all of it in some ten \
-             minutes: don't edit. Each comparison is made in one process and one run, in turns, on the same data. Figures are \
-             medians; beside them is between what eight of ten rounds lie. A ratio is that of two figures of the same round: it \
-             says more than the figures, which are those of this machine on this day.\n",
+            "Written by `cargo run --release --manifest-path benches/peers/Cargo.toml`, which measures all of it in some \
+             fifteen minutes: don't edit. Each comparison is made in one run, in turns, on the same data. Figures are medians; \
+             beside them is between what eight of ten rounds lie. A ratio is that of two figures of the same round: it says more \
+             than the figures, which are those of this machine on this day.\n",
         ),
         Effort::Smoke => line("A smoke run: **these figures mean nothing.**\n"),
     }

@@ -1,6 +1,7 @@
 //! Amiko beside what a user would take instead: one command measures everything, and writes `BENCHMARKS.md`.
 //!
-//! Invariant: whoever is compared does the same work on the same data in the same process and in the same run, in turns.
+//! Invariant: whoever is compared does the same work on the same data in the same run, in turns; all of them in one process,
+//! or each in one of its own.
 
 pub mod command;
 pub mod machine;

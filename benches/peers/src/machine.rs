@@ -5,8 +5,9 @@ use std::process::Command;
 use std::time::SystemTime;
 
 /// Whose versions are told.
-const PEERS: [&str; 13] = [
+const PEERS: [&str; 15] = [
     "actix",
+    "axum",
     "fjall",
     "foldhash",
     "kameo",
@@ -19,6 +20,7 @@ const PEERS: [&str; 13] = [
     "simd-json",
     "sonic-rs",
     "statig",
+    "tokio",
 ];
 
 /// Everything that one has to know to make sense of the figures.

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -130,6 +131,8 @@ fn connect(directory: &std::path::Path) -> rusqlite::Result<Connection> {
     // 64 MiB: room for everything.
     connection.pragma_update(None, "cache_size", -(64 << 10))?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Otherwise a statement is compiled anew whenever a value is bound that its plan might depend on, as with the partial index.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 
