@@ -20,6 +20,8 @@ pub(super) enum Compaction {
     /// There is none.
     #[default]
     Idle,
+    /// A run didn't live to finish one: the next event makes it as a whole.
+    Overdue,
     /// It is being written.
     Writing(Slicing),
     /// The store has all of it; the next sync makes it durable.
@@ -53,18 +55,17 @@ impl Compaction {
 impl<N: Node, S: Store> Engine<N, S> {
     /// Writes the part of a snapshot that is due: a little with each record, in proportion to its length.
     pub(super) fn compact(&mut self) {
+        let overdue = matches!(self.compaction, Compaction::Overdue);
         let due = match &mut self.compaction {
-            Compaction::Idle => {
-                let usage = self.store.usage();
-                let large = usage.snapshot.saturating_mul(self.settings.snapshot_ratio);
-                if usage.journal <= large.max(self.settings.snapshot_minimum) {
+            Compaction::Idle | Compaction::Overdue => {
+                if !overdue && !self.snapshot_is_due() {
                     return;
                 }
                 if let Err(error) = self.begin_snapshot() {
                     self.give_up(error);
                     return;
                 }
-                PIECE
+                if overdue { usize::MAX } else { PIECE }
             }
             Compaction::Writing(slicing) => {
                 let pace = usize::try_from(self.settings.snapshot_pace.max(1)).unwrap_or(usize::MAX);
@@ -77,9 +78,29 @@ impl<N: Node, S: Store> Engine<N, S> {
             Compaction::Given => return,
         };
         match self.write_slices(due) {
+            Ok(()) => {}
             // The next sync makes room.
-            Ok(()) | Err(SyncError::Store(StoreError::BufferFull { .. })) => {}
+            Err(SyncError::Store(StoreError::BufferFull { .. })) => {
+                if let Compaction::Writing(slicing) = &mut self.compaction {
+                    slicing.due = due;
+                }
+            }
             Err(error) => self.give_up(error),
+        }
+    }
+
+    /// Whether the journal has grown so long that a snapshot should take its place.
+    fn snapshot_is_due(&self) -> bool {
+        let usage = self.store.usage();
+        let large = usage.snapshot.saturating_mul(self.settings.snapshot_ratio);
+        usage.journal > large.max(self.settings.snapshot_minimum)
+    }
+
+    /// After recovery: short runs would begin one snapshot after the other, and finish none. Made as a whole it takes less time than
+    /// the replay of so long a journal took; and opening writes nothing, so that it works on a full disk.
+    pub(super) fn hurry_snapshot(&mut self) {
+        if self.snapshot_is_due() {
+            self.compaction = Compaction::Overdue;
         }
     }
 

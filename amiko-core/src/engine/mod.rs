@@ -216,6 +216,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         drop(engine.take_undo());
         engine.references = document::references(&engine.node, engine.event.dispatcher.beside());
         engine.renew_shadow();
+        engine.hurry_snapshot();
         if rewrite {
             engine.snapshot_at_once().map_err(EngineOpenError::Snapshot)?;
         }

@@ -54,7 +54,6 @@ pub struct Archive<V: Vfs = OsVfs> {
     files: Files<V>,
     version: Option<u64>,
     sequence: Option<u64>,
-    usage: Usage,
 }
 
 /// A newer snapshot may take the place of files after they were listed, and before they were opened: so often they are
@@ -84,7 +83,7 @@ impl<V: Vfs> Archive<V> {
         if let Err(source) = vfs.list(&directory) {
             return Err(OpenError::Io { action: "list", path: directory, source });
         }
-        Ok(Self { files: Files { vfs, directory }, version, sequence: None, usage: Usage::default() })
+        Ok(Self { files: Files { vfs, directory }, version, sequence: None })
     }
 
     fn ready(&self) -> Result<u64, StoreError> {
@@ -116,7 +115,6 @@ impl<V: Vfs> Store for Archive<V> {
             }
         };
         self.sequence = Some(replay.recovered.sequence);
-        self.usage = replay.usage;
         Ok(replay.recovered)
     }
 
@@ -144,7 +142,8 @@ impl<V: Vfs> Store for Archive<V> {
         self.ready().map(drop)
     }
 
+    /// Nothing is ever to be compacted.
     fn usage(&self) -> Usage {
-        self.usage
+        Usage::default()
     }
 }
