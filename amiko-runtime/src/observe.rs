@@ -53,22 +53,7 @@ pub(crate) fn network(_event: &Event) {
         event => tracing::info!(target: "amiko", "{event}"),
     }
     #[cfg(feature = "metrics")]
-    metrics::counter!(NETWORK.name, "event" => name(_event)).increment(1);
-}
-
-#[cfg(feature = "metrics")]
-fn name(event: &Event) -> &'static str {
-    match event {
-        Event::Connected { .. } => "connected",
-        Event::Disconnected { .. } => "disconnected",
-        Event::Refused { .. } => "refused",
-        Event::Rejected { .. } => "rejected",
-        Event::DialFailed { .. } => "dial_failed",
-        Event::AcceptFailed { .. } => "accept_failed",
-        Event::Conflict { .. } => "conflict",
-        Event::Unsendable { .. } => "unsendable",
-        _ => "other",
-    }
+    metrics::counter!(NETWORK.name, "event" => _event.name()).increment(1);
 }
 
 /// How many inputs wait.

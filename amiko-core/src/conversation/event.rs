@@ -82,6 +82,23 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// What happened, in one word, for counting: `connected`, `disconnected`, `refused`, `rejected`, `dial_failed`,
+    /// `accept_failed`, `conflict` or `unsendable`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Connected { .. } => "connected",
+            Self::Disconnected { .. } => "disconnected",
+            Self::Refused { .. } => "refused",
+            Self::Rejected { .. } => "rejected",
+            Self::DialFailed { .. } => "dial_failed",
+            Self::AcceptFailed { .. } => "accept_failed",
+            Self::Conflict { .. } => "conflict",
+            Self::Unsendable { .. } => "unsendable",
+        }
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
