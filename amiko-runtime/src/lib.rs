@@ -168,6 +168,7 @@ mod blocking;
 mod disk;
 mod error;
 mod handle;
+mod log_limit;
 #[cfg(feature = "net")]
 mod noise;
 pub mod observe;
@@ -191,6 +192,7 @@ pub use amiko_core::conversation::{
 pub use blocking::{BlockingHandle, Thread};
 pub use error::{BindError, RunError, SendError, Stopped};
 pub use handle::{Handle, Sending};
+pub use log_limit::{LogLimit, LogSum};
 #[cfg(feature = "net")]
 pub use noise::{Noise, NoiseError, NoiseStream, SecretKey};
 pub use offline::Offline;

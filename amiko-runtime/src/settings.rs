@@ -6,6 +6,7 @@
 use amiko_core::Time;
 use amiko_core::conversation::{ConversationSettings, Event};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,7 +29,8 @@ pub enum Durability {
     Never,
 }
 
-/// A callback for network events. It runs inside the event loop: it must be quick, and must not block.
+/// A callback for network events. It runs inside the event loop: it must be quick, and must not block. If it panics, the
+/// event isn't logged, and the node goes on. What others can cause too often, [`LogLimit`](crate::LogLimit) sums up.
 pub type Log = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// How a runtime works.
@@ -110,7 +112,8 @@ impl RuntimeSettings {
     pub(crate) fn tell(&self, event: &Event) {
         crate::observe::network(event);
         if let Some(log) = &self.log {
-            log(event);
+            // Whether a node goes on isn't for its log to say. What panicked there is the program's, and stays as it is.
+            drop(catch_unwind(AssertUnwindSafe(|| log(event))));
         }
     }
 }

@@ -9,6 +9,7 @@ use amiko_runtime::{BindError, Handle, Missed, Runtime, SendError, Stopped, Tcp}
 use common::*;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -310,6 +311,30 @@ fn a_port_in_use_is_named_with_what_to_do() {
         let expected =
             format!("can't listen on {address}: another process has it: stop that one, or choose another port");
         assert_eq!(error.to_string(), expected);
+    });
+}
+
+#[test]
+fn a_log_that_panics_ends_nothing() {
+    run(async {
+        let (alone, _disk) = engine("x", None);
+        let mut panicking = settings();
+        let (told, tells) = std::sync::mpsc::channel();
+        panicking.log = Some(Arc::new(move |event| {
+            told.send(event.name()).unwrap();
+            std::panic::panic_any(event.name());
+        }));
+        let protocol = TalkProtocol { dice: false, open: false };
+        let runtime = Runtime::with_settings(alone, panicking).with_network(protocol, Tcp).await.unwrap();
+        let (address, handle) = (runtime.local_addr().unwrap(), runtime.handle());
+        let task = tokio::task::spawn_local(runtime.run());
+        let mut other = start(engine("x", Some(address.to_string())), settings()).await;
+        other.say("x", 7).await;
+        other.noticed(1).await;
+        other.until(settled).await;
+        assert!(tells.try_iter().any(|name| name == "connected"));
+        handle.stop();
+        task.await.unwrap().unwrap();
     });
 }
 
