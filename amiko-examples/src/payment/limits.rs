@@ -109,17 +109,19 @@ impl PaymentLimits {
         Err(Rejection::new(format!("expected a name of 1 to {} printable ASCII characters", self.name)))
     }
 
-    /// Rejects a name from our user that looks like a generated payment name, or that spoils a URL or a terminal.
+    /// Rejects a name from our user that looks like a generated payment name, or that spoils a URL, a path, a terminal or
+    /// a command line.
     pub(super) fn expect_own_name(&self, name: &str) -> Result<(), Rejection> {
         let good = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
         let payment = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if self.has_length(name) && !name.starts_with('_') && !payment && name.chars().all(good) {
+        let taken = name.starts_with(['_', '-']) || matches!(name, "." | "..");
+        if self.has_length(name) && !taken && !payment && name.chars().all(good) {
             return Ok(());
         }
         let length = self.name;
         Err(Rejection::new(format!(
-            "expected a name of 1 to {length} letters, digits, '-', '.' and '_', that doesn't begin with '_' and isn't \
-             16 hex digits"
+            "expected a name of 1 to {length} letters, digits, '-', '.' and '_', that doesn't begin with '_' or '-' and \
+             isn't '.', '..' or 16 hex digits"
         )))
     }
 
