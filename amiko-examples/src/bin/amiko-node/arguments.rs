@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::failure::Failure;
+use crate::log::Format;
 use amiko_examples::payment::{Address, Network, PaymentUrl, PlainChannel};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
@@ -186,6 +187,9 @@ pub(crate) struct Run {
     /// A meeting point of another node that payments to this one may use.
     #[arg(long, value_name = "NAME")]
     pub(crate) external_meeting_point: Vec<String>,
+    /// How the log on standard error is written: for people, or one JSON object a line
+    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    pub(crate) log: Format,
     /// How long this node has to pass on a token.
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=604_800))]

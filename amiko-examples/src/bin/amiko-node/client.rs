@@ -93,7 +93,7 @@ fn stopped() -> Failure {
 async fn pay(conversation: &mut Conversation, question: &Question, yes: bool, json: bool) -> Result<ExitCode, Failure> {
     let mut answer = ask(conversation, question).await?;
     if let Answer::Receipt { amount, receipt, .. } = &answer {
-        let what = if receipt.is_empty() { String::new() } else { format!(" for {:?}", screen::plain(receipt)) };
+        let what = if receipt.is_empty() { String::new() } else { format!(" for {receipt:?}") };
         screen::tell(format_args!("pay {amount}{what}"));
         let agreed = yes || screen::ask("pay it?");
         answer = ask(conversation, if agreed { &Question::Agree } else { &Question::Refuse }).await?;
@@ -119,11 +119,11 @@ fn unexpected(answer: &Answer) -> Failure {
 fn show(answer: Answer, json: bool) -> Result<(), Failure> {
     match answer {
         // The document is JSON already, one object per line.
-        Answer::Document { text } => screen::say(text),
+        Answer::Document { text } => screen::say_json(text),
         Answer::Payments { records } if json => screen::document(&records)?,
         other if json => screen::document(&other)?,
         Answer::Done => screen::say("done"),
-        Answer::Url { url } => screen::say(url),
+        Answer::Url { url } => screen::say(screen::plain(&url)),
         Answer::State { summary } => show_summary(&summary),
         Answer::Payments { records } => show_payments(&records),
         other => return Err(unexpected(&other)),
@@ -133,9 +133,9 @@ fn show(answer: Answer, json: bool) -> Result<(), Failure> {
 
 fn show_summary(summary: &Summary) {
     screen::say(format_args!("network          {}", summary.network));
-    screen::say(format_args!("key              {}", summary.key.as_deref().unwrap_or("none")));
-    let or_none = |names: &[String]| if names.is_empty() { "none".into() } else { names.join(", ") };
-    screen::say(format_args!("address          {}", summary.address.as_deref().unwrap_or("none")));
+    screen::say(format_args!("key              {}", screen::plain(summary.key.as_deref().unwrap_or("none"))));
+    let or_none = |names: &[String]| if names.is_empty() { "none".into() } else { screen::plain(&names.join(", ")) };
+    screen::say(format_args!("address          {}", screen::plain(summary.address.as_deref().unwrap_or("none"))));
     screen::say(format_args!("meeting points   {}", or_none(&summary.meeting_points)));
     screen::say(format_args!("of other nodes   {}", or_none(&summary.external_meeting_points)));
     screen::say(format_args!("under way        {} transactions, {} timers", summary.transactions, summary.timers));

@@ -216,7 +216,7 @@ fn agrees(index: usize, state: &State, all: &[State]) -> bool {
 fn show(report: &Report, funds: u64, took: Duration) {
     let committed = report.payments.iter().filter(|payment| payment.state == "committed").count();
     screen::say(format_args!("twelve nodes, {funds} on both sides of each link; routes meet on node 4\n"));
-    screen::say(drawing(committed > 0));
+    screen::draw(&drawing(committed > 0));
     let rows: Vec<Vec<String>> = report
         .nodes
         .iter()

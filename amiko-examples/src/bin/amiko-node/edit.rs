@@ -51,7 +51,7 @@ pub(crate) fn edit(arguments: &Edit, directory: &Path, json: bool) -> Result<Exi
     let version = engine.version().0;
     let changed = patch != Json::Array(Vec::new());
     if json {
-        screen::say(Json::Object(vec![("version".into(), Json::integer(version)), ("patch".into(), patch)]));
+        screen::say_json(Json::Object(vec![("version".into(), Json::integer(version)), ("patch".into(), patch)]));
     } else if changed {
         screen::say(format_args!("committed as version {version}"));
     } else {
@@ -89,9 +89,9 @@ fn refusal(error: &EditError, path: &Path) -> String {
         EditError::Read(read) => {
             let (place, reason) = (read.place(), read.reason());
             let (line, column, byte) = (place.line, place.column, place.byte);
-            format!("{}:{line}:{column} (byte {byte}): {}", path.display(), screen::plain(&reason))
+            format!("{}:{line}:{column} (byte {byte}): {}", path.display(), reason)
         }
-        other => screen::plain(&chain(other)),
+        other => chain(other),
     }
 }
 
@@ -107,7 +107,7 @@ fn open_editor(path: &Path, json: bool) -> Result<(), String> {
         // Standard output is reserved for the one document.
         command.stdout(Stdio::from(io::stderr()));
     }
-    let name = screen::plain(&editor.to_string_lossy());
+    let name = editor.to_string_lossy();
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => {
@@ -193,7 +193,6 @@ fn show(patch: &Json, present: &Json) {
         let path = text("path");
         let old = find(present, path).map(short).unwrap_or_default();
         let new = operation.get("value").map(short).unwrap_or_default();
-        let path = screen::plain(path);
         match text("op") {
             "add" => screen::tell_change(&Change::Added, &format!("+ {path}  {new}")),
             "remove" => screen::tell_change(&Change::Removed, &format!("- {path}  {old}")),
@@ -205,7 +204,7 @@ fn show(patch: &Json, present: &Json) {
 fn short(value: &Json) -> String {
     let text = value.to_string();
     let more = if text.chars().nth(SHOWN).is_some() { "…" } else { "" };
-    format!("{}{more}", screen::plain(&text.chars().take(SHOWN).collect::<String>()))
+    format!("{}{more}", text.chars().take(SHOWN).collect::<String>())
 }
 
 /// The value that a JSON Pointer (RFC 6901) refers to.

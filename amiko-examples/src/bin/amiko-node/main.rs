@@ -10,6 +10,7 @@ mod demo;
 mod edit;
 mod failure;
 mod key;
+mod log;
 mod owner;
 mod repair;
 mod run;
@@ -22,14 +23,19 @@ use failure::Failure;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match dispatch(&arguments) {
-        Ok(code) => code,
-        Err(failure) => {
-            screen::complain(&failure);
-            ExitCode::from(failure.exit_code())
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            screen::usage::<Arguments>(&error);
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
-    }
+    };
+    let code = dispatch(&arguments).unwrap_or_else(|failure| {
+        screen::complain(&failure);
+        ExitCode::from(failure.exit_code())
+    });
+    log::end();
+    code
 }
 
 fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {

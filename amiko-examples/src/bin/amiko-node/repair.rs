@@ -30,7 +30,7 @@ pub(crate) fn repair(directory: &Path, yes: bool, json: bool) -> Result<ExitCode
     if json {
         let aside = repaired.aside.as_deref().map_or(Json::Null, |aside| Json::String(aside.display().to_string()));
         let moved = if healthy { Vec::new() } else { files.into_iter().map(Json::String).collect() };
-        screen::say(Json::Object(vec![
+        screen::say_json(Json::Object(vec![
             ("repaired".into(), Json::Bool(!healthy)),
             ("version".into(), Json::integer(version)),
             ("newest".into(), Json::integer(newest)),
@@ -40,7 +40,8 @@ pub(crate) fn repair(directory: &Path, yes: bool, json: bool) -> Result<ExitCode
     } else if healthy {
         screen::say(format_args!("nothing is damaged, and nothing was changed: version {version}"));
     } else {
-        screen::say(format_args!("{} opens at version {version} now", directory.display()));
+        let directory = screen::plain(&directory.display().to_string());
+        screen::say(format_args!("{directory} opens at version {version} now"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -54,7 +55,7 @@ fn preview(repair: &Repair, directory: &Path, files: &[String]) {
         lost => screen::tell(format_args!("versions {} to {newest} will be lost, {lost} at most", version + 1)),
     }
     if !files.is_empty() {
-        let files = screen::plain(&files.join(", "));
+        let files = files.join(", ");
         screen::tell(format_args!("kept aside in {}/damaged-<n>: {files}", directory.display()));
     }
 }

@@ -6,6 +6,7 @@ use crate::arguments::Run;
 use crate::control::{self, Answer, ChannelSummary, Conversation, LinkSummary, MAX_QUESTION, Question, Summary};
 use crate::failure::{Failure, chain};
 use crate::key;
+use crate::log::{self, Level};
 use crate::owner;
 use crate::screen;
 use amiko_core::PublicKey;
@@ -68,22 +69,25 @@ pub(crate) fn open_store(
     let engine = Engine::open_with(store, Settings::default(), || PaymentNode { network, ..PaymentNode::default() })
         .map_err(|error| Failure::engine(&error, directory))?;
     if let Some(torn) = engine.torn() {
-        screen::tell(format_args!(
-            "amiko-node: the last write to {} was torn by a crash: {} bytes that were never acknowledged are cut off",
+        let text = format!(
+            "the last write to {} was torn by a crash: {} bytes that were never acknowledged are cut off",
             torn.file.display(),
             torn.bytes_cut
-        ));
+        );
+        screen::notice(Level::Warn, text);
     }
     for damaged in engine.damaged() {
-        screen::tell(format_args!(
-            "amiko-node: {}; an older snapshot and the journal have led to the same state, and a new one is written",
-            screen::plain(&damaged.reason)
-        ));
+        let text = format!(
+            "{}; an older snapshot and the journal have led to the same state, and a new one is written",
+            damaged.reason
+        );
+        screen::notice(Level::Warn, text);
     }
     Ok(engine)
 }
 
 pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result<ExitCode, Failure> {
+    log::begin(arguments.log)?;
     let own = arguments.listen.ip().to_canonical().is_loopback();
     if arguments.network == Network::Prototype3 && !own && !arguments.insecure {
         return Err(Failure::Usage(format!(
@@ -103,7 +107,7 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
     let engine = open(directory, arguments.network)?;
     let mut settings = RuntimeSettings::default();
     settings.listen = Some(arguments.listen);
-    settings.log = Some(Arc::new(|event| screen::tell(format_args!("{event}"))));
+    settings.log = Some(Arc::new(log::event));
     match arguments.network {
         Network::Amiko => {
             let key = key(directory, engine.node().key)?;
@@ -124,9 +128,9 @@ fn key(directory: &Path, known: Option<PublicKey>) -> Result<SecretKey, Failure>
     let key = key::open(directory, known)?;
     let public = key.public();
     if let Some(known) = known.filter(|known| *known != public) {
-        screen::tell(format_args!(
-            "amiko-node: the key of this node is {public} now and was {known}: every neighbour has to renew its link"
-        ));
+        let text =
+            format!("the key of this node is {public} now and was {known}: every neighbour has to renew its link");
+        screen::notice(Level::Warn, text);
     }
     Ok(key)
 }
@@ -159,7 +163,8 @@ async fn attend<T: Transport>(
             let started = Started { directory, network, address, key, listen: local.to_string() };
             screen::document(&started)?;
         } else {
-            screen::say(format_args!("node {} listens on {local}, as {address}", directory.display()));
+            let directory = screen::plain(&directory.display().to_string());
+            screen::say(format_args!("node {directory} listens on {local}, as {address}"));
         }
         serve(&listener, &handle, &places).await
     };
@@ -168,7 +173,7 @@ async fn attend<T: Transport>(
         ended = &mut running => (Ok(()), Some(ended)),
         served = serve => (served, None),
         _ = signals.next() => {
-            screen::tell("amiko-node: stopping; a second signal ends it at once");
+            screen::notice(Level::Info, "stopping; a second signal ends it at once");
             (Ok(()), None)
         }
     };

@@ -1,8 +1,11 @@
-//! Output for people. Invariant: text from outside is escaped before it reaches a terminal.
+//! Output for people, and for programs. Invariant: no text reaches a terminal but what is printable, whoever has written it.
 
 use crate::failure::Failure;
+use crate::log::{self, Level};
 use amiko_core::prelude::*;
 use amiko_core::serializable::Json;
+use amiko_examples::printable;
+use clap::Parser;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
@@ -12,9 +15,16 @@ fn put(out: &mut dyn Write, line: &dyn Display) {
     drop(writeln!(out, "{line}"));
 }
 
-/// A line on standard output.
-pub(crate) fn say(line: impl Display) {
-    put(&mut std::io::stdout().lock(), &line);
+/// Text on standard output. Its newlines stay; a part of it that comes from outside goes through [`plain`] first, so that
+/// it can't begin a line.
+pub(crate) fn say(text: impl Display) {
+    let text = text.to_string();
+    text.split('\n').for_each(|line| put(&mut std::io::stdout().lock(), &plain(line)));
+}
+
+/// A JSON text on standard output, in which only strings can have what isn't printable.
+pub(crate) fn say_json(json: impl Display) {
+    put(&mut std::io::stdout().lock(), &printable::json(&json.to_string()));
 }
 
 /// The one JSON document that `--json` prints, without the names of our classes, which are internal.
@@ -22,7 +32,7 @@ pub(crate) fn document<T: Serializable>(value: &T) -> Result<(), Failure> {
     let text = to_json(value).map_err(Failure::refused)?;
     let mut json = Json::parse(&text).map_err(Failure::refused)?;
     without_classes(&mut json);
-    say(json);
+    say_json(json);
     Ok(())
 }
 
@@ -37,15 +47,41 @@ fn without_classes(json: &mut Json) {
     }
 }
 
-/// A line on standard error.
+/// A line on standard error, whatever is in it.
 pub(crate) fn tell(line: impl Display) {
-    put(&mut std::io::stderr().lock(), &line);
+    put(&mut std::io::stderr().lock(), &plain(&line.to_string()));
 }
 
-/// An error message.
+/// Something that the user of any command should know. While a node runs, it is a line of its log.
+pub(crate) fn notice(level: Level, line: impl Display) {
+    if !log::tell(level, &line) {
+        tell(format_args!("amiko-node: {line}"));
+    }
+}
+
+/// An error message, or the last line of a log.
 pub(crate) fn complain(failure: &Failure) {
+    if log::tell(Level::Error, failure) {
+        return;
+    }
     let (start, end) = if color(std::io::stderr().is_terminal()) { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
-    tell(format_args!("{start}amiko-node:{end} {failure}"));
+    let failure = plain(&failure.to_string());
+    put(&mut std::io::stderr().lock(), &format_args!("{start}amiko-node:{end} {failure}"));
+}
+
+/// What the parser of the command line says: help, the version, or an error, which repeats what was given as it was.
+pub(crate) fn usage<P: Parser>(error: &clap::Error) {
+    let given: Vec<String> = std::env::args_os().map(|given| given.to_string_lossy().into_owned()).collect();
+    let shown: Vec<String> = given.iter().map(|given| plain(given)).collect();
+    if shown == given {
+        drop(error.print());
+        return;
+    }
+    // The same mistake with what can be shown; unless it is none then.
+    match P::try_parse_from(shown) {
+        Err(error) => drop(error.print()),
+        Ok(_) => tell(error.render()),
+    }
 }
 
 fn color(terminal: bool) -> bool {
@@ -72,25 +108,20 @@ pub(crate) fn tell_change(change: &Change, line: &str) {
         Change::Removed => "31",
     };
     if self::color(std::io::stderr().is_terminal()) {
-        tell(format_args!("\x1b[{color}m{line}\x1b[0m"));
+        put(&mut std::io::stderr().lock(), &format_args!("\x1b[{color}m{}\x1b[0m", plain(line)));
     } else {
         tell(line);
     }
 }
 
-/// Text from outside, with control characters and those that change the writing direction escaped.
+/// Text from outside, in one line of printable characters.
 pub(crate) fn plain(text: &str) -> String {
-    let mut plain = String::new();
-    for character in text.chars() {
-        match character {
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                plain.extend(character.escape_unicode());
-            }
-            control if control.is_control() => plain.extend(control.escape_default()),
-            other => plain.push(other),
-        }
-    }
-    plain
+    printable::plain(text)
+}
+
+/// Text of ours, which may have colours.
+pub(crate) fn draw(text: &str) {
+    put(&mut std::io::stdout().lock(), &text);
 }
 
 /// Asks a yes or no question; no answer is a no.
@@ -137,8 +168,9 @@ pub(crate) fn section(head: &str, lines: &[String]) {
     }
 }
 
-/// Columns as wide as their widest cell.
+/// Columns as wide as their widest cell, each cell in one line of printable characters.
 pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain(heads.get(column).map(|head| head.chars().count())).max().unwrap_or(0)

@@ -18,7 +18,7 @@ pub(crate) fn verify(directory: &Path, json: bool) -> Result<ExitCode, Failure> 
     let report = engine::verify::<PaymentNode>(directory).map_err(|error| Failure::open(&error))?;
     let conflicts = if report.is_healthy() { conflicts(directory, report.newest)? } else { Vec::new() };
     if json {
-        screen::say(document(&report, &conflicts));
+        screen::say_json(document(&report, &conflicts));
     } else {
         show(&report);
         screen::section("in conflict", &conflicts);
@@ -26,7 +26,8 @@ pub(crate) fn verify(directory: &Path, json: bool) -> Result<ExitCode, Failure> 
     if report.is_healthy() {
         if !json {
             let verdict = if conflicts.is_empty() { "all is well" } else { "no file is damaged" };
-            screen::say(format_args!("\n{verdict}: {} opens at version {}", directory.display(), report.newest));
+            let directory = screen::plain(&directory.display().to_string());
+            screen::say(format_args!("\n{verdict}: {directory} opens at version {}", report.newest));
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -64,7 +65,7 @@ fn row(file: &FileReport) -> Vec<String> {
     };
     // Before the first event there is no time.
     let time = file.time.filter(|time| time.as_millis() > 0).map(moment).unwrap_or_default();
-    vec![screen::plain(&name(&file.path)), holds(file.kind).into(), versions, file.bytes.to_string(), time]
+    vec![name(&file.path), holds(file.kind).into(), versions, file.bytes.to_string(), time]
 }
 
 /// The name of a file in its directory.
