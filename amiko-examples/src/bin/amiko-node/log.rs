@@ -177,6 +177,17 @@ impl Log {
         true
     }
 
+    /// From now on, each panic is a line. The usual hook waits for whoever reads standard error; and a handler that panics is
+    /// undone, so that it may do so again.
+    fn hook(self: &Arc<Self>) {
+        let log = Arc::clone(self);
+        std::panic::set_hook(Box::new(move |panic| {
+            if log.limit.admits("panicked", Instant::now()) {
+                log.push(Line::new(Level::Error, "panicked", short(panic.to_string().replace('\n', " "))));
+            }
+        }));
+    }
+
     fn event(&self, event: &Event) {
         // A link that isn't used any more is said once for each, however many there are.
         if matches!(event, Event::Conflict { .. }) || self.limit.admits(event.name(), Instant::now()) {
@@ -225,13 +236,7 @@ static LOG: OnceLock<Arc<Log>> = OnceLock::new();
 /// From now on, what is said on standard error is a line of the log.
 pub(crate) fn begin(format: Format) -> Result<(), Failure> {
     let log = Log::start(format, io::stderr()).map_err(Failure::system)?;
-    let of_hook = Arc::clone(&log);
-    // The usual hook waits for whoever reads standard error. Handlers that panic are undone, and may do so again.
-    std::panic::set_hook(Box::new(move |panic| {
-        if of_hook.limit.admits("panicked", Instant::now()) {
-            of_hook.push(Line::new(Level::Error, "panicked", short(panic.to_string().replace('\n', " "))));
-        }
-    }));
+    log.hook();
     drop(LOG.set(log));
     Ok(())
 }
@@ -337,6 +342,23 @@ mod tests {
         assert!(said.lines().all(|line| printable::plain(line) == line), "{said}");
         let sum = &lines[LINES as usize];
         assert_eq!((&sum["count"], &sum["text"]), (&1_495.into(), &"1,495 more accept failed in the last 1 s".into()));
+    }
+
+    #[test]
+    fn a_panic_is_a_line_and_many_are_summed_up() {
+        let ((entered, _enters), (go, goes), (taken, takes)) = (sync_channel(1), sync_channel(0), mpsc::channel());
+        drop(go);
+        let log = Log::start(Format::Text, Slow { entered, go: goes, taken }).unwrap();
+        log.hook();
+        (0..9).for_each(|_| drop(std::thread::spawn(|| std::panic::panic_any("a handler\nfailed")).join()));
+        drop(std::panic::take_hook());
+        log.end();
+        drop(log);
+        let said = text(&takes);
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(lines[0].contains(" error ") && lines[0].ends_with(": a handler failed"), "{said}");
+        assert_eq!(lines.len(), LINES as usize + 1, "{said}");
+        assert!(lines[LINES as usize].contains("4 more panicked in the last"), "{said}");
     }
 
     #[test]

@@ -18,8 +18,12 @@ fn put(out: &mut dyn Write, line: &dyn Display) {
 /// Text on standard output. Its newlines stay; a part of it that comes from outside goes through [`plain`] first, so that
 /// it can't begin a line.
 pub(crate) fn say(text: impl Display) {
-    let text = text.to_string();
-    text.split('\n').for_each(|line| put(&mut std::io::stdout().lock(), &plain(line)));
+    put(&mut std::io::stdout().lock(), &lines(&text.to_string()));
+}
+
+/// Text in which everything is printable but its newlines.
+fn lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
 /// A JSON text on standard output, in which only strings can have what isn't printable.
@@ -183,4 +187,17 @@ pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let mut lines = vec![line(heads.to_vec())];
     lines.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_in_a_text_its_lines_are_ours() {
+        assert_eq!(lines("a\u{1b}[2J\n\u{202e}b\r\n"), "a\\u{1b}[2J\n\\u{202e}b\\r\n");
+        let rows = vec![vec!["a\nFORGED".into(), "\u{200b}".into()], vec!["b".into(), "c\u{9b}\t".into()]];
+        let expected = "name       what\na\\nFORGED  \\u{200b}\nb          c\\u{9b}\\t";
+        assert_eq!(table(&["name", "what"], &rows), expected);
+    }
 }
