@@ -137,17 +137,33 @@ impl Link {
     /// Forgets the neighbour of the link. The new one is the sender of this invitation, or the first peer that shows
     /// the one made here.
     pub(super) fn bind(&mut self, to: Option<LinkUrl>, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        let address = cx.node().own_address()?;
-        let key = cx.node().key;
-        let made = if to.is_none() && key.is_some() { Some(Invitation::new(cx.random())) } else { None };
-        let url = LinkUrl { key, address, link: cx.id().clone(), invitation: made.clone() };
+        let made = if to.is_none() && cx.node().key.is_some() { Some(Invitation::new(cx.random())) } else { None };
         (self.key, self.peer, self.remote_id, self.invitation) = match to {
             Some(to) => (to.key, Some(to.address.to_string()), Some(to.link), to.invitation),
             None => (None, None, None, made),
         };
+        let url = self.url(cx.id(), cx.node())?;
         cx.connect(&connection(cx.id()), self.dial().as_deref());
         cx.reply(Reply::Url { url: url.to_string() });
         Ok(())
+    }
+
+    /// Whether nobody has used the link yet that was made of this invitation, or of none: then its URL may be shown again.
+    pub(super) fn waits_for(&self, to: Option<&LinkUrl>) -> bool {
+        match to {
+            None => self.key.is_none() && self.peer.is_none() && self.remote_id.is_none(),
+            Some(to) => {
+                let place = Some(to.address.to_string());
+                self.key == to.key && self.peer == place && self.remote_id.as_ref() == Some(&to.link)
+            }
+        }
+    }
+
+    /// The URL to send to the neighbour, with the secret if it waits for one.
+    pub(super) fn url(&self, name: &Id<Self>, node: &PaymentNode) -> Result<LinkUrl, Rejection> {
+        // With a key, it is the neighbour's secret.
+        let invitation = if self.key.is_none() { self.invitation.clone() } else { None };
+        Ok(LinkUrl { key: node.key, address: node.own_address()?, link: name.clone(), invitation })
     }
 
     /// The neighbour has sent something, so it knows us: the invitation needn't be shown any more.

@@ -98,7 +98,7 @@ impl PaymentLimits {
         if u32::try_from(receipt.len()).is_ok_and(|length| length <= self.receipt) {
             return Ok(());
         }
-        Err(Rejection::new(format!("expected a receipt of at most {} bytes, found more", self.receipt)))
+        Err(Rejection::new(format!("expected a receipt of at most {} bytes, found {}", self.receipt, receipt.len())))
     }
 
     /// Rejects a name from somebody else if it can't be passed on: it must be short, and the same on any wire.

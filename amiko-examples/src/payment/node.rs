@@ -346,7 +346,11 @@ impl PaymentNode {
 
     fn add_link(&mut self, name: &Id<Link>, to: Option<LinkUrl>, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         self.limits.expect_own_name(name.key())?;
-        if self.links.contains(name) {
+        if let Some(link) = self.links.get(name) {
+            if link.waits_for(to.as_ref()) {
+                cx.reply(Reply::Url { url: link.url(name, self)?.to_string() });
+                return Ok(());
+            }
             return Err(Rejection::new(format!("expected a new name, found {name} there already")));
         }
         cx.create(name, Link::default());
@@ -415,8 +419,11 @@ impl PaymentNode {
         }
         self.expect_same_network(url.key)?;
         let id = Id::new(format!("{}{}", url.payment.key(), payer::SUFFIX));
-        if self.payers.contains(&id) {
-            return Err(Rejection::new("expected a new payment, found this one under way already"));
+        if let Some(payer) = self.payers.get(&id) {
+            // Whoever asked before may be gone: it goes on where it stands.
+            payer.ask_again(&id, cx);
+            cx.reply(Reply::Paying { payer: id });
+            return Ok(());
         }
         cx.create(&id, Payer::new(url.dial(), via, cx.now()));
         cx.send(&id, PayerMessage::Begin);

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// How long the payee has to send the receipt.
 const RECEIPT_PATIENCE: Duration = secs(5);
-/// How long the user has to agree.
-const AGREE_PATIENCE: Duration = secs(600);
+/// How long the user has to agree: as long as a request is valid, since whoever leaves while being asked may come back.
+const AGREE_PATIENCE: Duration = secs(86_400);
 /// How long a payer who has seen the token on the route waits for it to come from the payee as well.
 const SETTLE_PATIENCE: Duration = secs(1);
 
@@ -234,6 +234,13 @@ impl Payer {
         self.phase.enter(PayerPhase::Locked)?;
         cx.send(&self.transaction()?, TransactionMessage::Lock);
         Ok(())
+    }
+
+    /// Asks the user another time, if it isn't decided yet.
+    pub(super) fn ask_again(&self, id: &Id<Self>, cx: &mut Context<'_, PaymentNode>) {
+        if let (PayerPhase::HasReceipt, Some(Bill { amount, receipt, .. })) = (self.phase, &self.bill) {
+            cx.notify(Notice::Receipt { payer: id.clone(), amount: *amount, receipt: receipt.clone() });
+        }
     }
 
     fn bill(&self) -> Result<&Bill, Rejection> {

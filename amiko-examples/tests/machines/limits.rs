@@ -387,7 +387,7 @@ fn no_sum_of_amounts_overflows_because_a_channel_holds_a_limited_amount() {
 #[test]
 fn a_receipt_is_as_long_as_its_node_allows_whoever_has_written_it() {
     let mut node = limited(&["a"], &[("receipt", 3), ("amount", 1000)]);
-    let refused = ["rejected: expected a receipt of at most 3 bytes, found more"];
+    let refused = ["rejected: expected a receipt of at most 3 bytes, found 4"];
     assert_eq!(node.asks(requests(1, "teas")), refused);
     assert_eq!(node.asks(requests(1, "té")).len(), 3);
     node.asks(PaymentNodeMessage::Pay { url: "amikopay://shop/P".parse().unwrap(), via: None });

@@ -70,7 +70,7 @@ fn a_payer_asks_gets_the_receipt_and_asks_its_user() {
         [
             "asked whether P@payer pays 123 for tea",
             "payer P@payer: HasReceipt since +0 at shop:4321, 123 for tea, T at Here",
-            "timer payer/P@payer/agree: +600",
+            "timer payer/P@payer/agree: +86400",
             "timer payer/P@payer/receipt: gone"
         ]
     );
@@ -245,15 +245,15 @@ fn no_receipt_within_five_seconds_cancels() {
 }
 
 #[test]
-fn a_user_that_says_nothing_for_ten_minutes_has_refused() {
+fn a_user_that_says_nothing_for_a_day_has_refused() {
     let mut node = payer_in(PayerPhase::HasReceipt);
-    assert_eq!(node.after(secs(599)), NOTHING);
+    assert_eq!(node.after(secs(86_399)), NOTHING);
     assert_eq!(
         node.after(secs(1)),
         [
             "to P@payer: Cancel{}",
             "ended P",
-            "log P@payer: Payer Cancelled 123 for tea, T, +0..+600 not agreed",
+            "log P@payer: Payer Cancelled 123 for tea, T, +0..+86400 not agreed",
             "payer P@payer: gone",
             "timer payer/P@payer/agree: gone"
         ]
