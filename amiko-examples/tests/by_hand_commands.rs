@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod pseudo_terminal;
+
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -39,6 +41,15 @@ fn edit_with(directory: &Path, editor: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(BINARY);
     command.env_remove("VISUAL").env("EDITOR", editor).arg("--dir").arg(directory).args(arguments);
     command.stdin(Stdio::null()).output().unwrap()
+}
+
+/// The same at a terminal, where somebody types this.
+fn edit_at_a_terminal(directory: &Path, editor: &str, arguments: &[&str], typed: &[u8]) -> Output {
+    let mut command = Command::new(BINARY);
+    command.env_remove("VISUAL").env("EDITOR", editor).arg("--dir").arg(directory).args(arguments);
+    let (mut terminal, stdin) = pseudo_terminal::open();
+    terminal.write_all(typed).unwrap();
+    command.stdin(stdin).output().unwrap()
 }
 
 /// A stopped node with two links: its directory, and three versions or more.
@@ -100,7 +111,8 @@ fn an_edit_is_shown_and_committed() {
     let hour = format!("{script} 's/\"timeoutIncrement\": 86400/\"timeoutIncrement\": 3600/'");
 
     // Nobody agrees: the work is kept, and named.
-    let said = check(&edit_with(&directory, &hour, &["edit"]), 1, &["commit this change? [y/N]", "--from"]);
+    let said =
+        check(&edit_at_a_terminal(&directory, &hour, &["edit"], b"n\n"), 1, &["commit this change? [y/N]", "--from"]);
     assert!(said.contains("~ /state/timeoutIncrement  86400 → 3600\n"), "{said}");
     let kept = drafts(&directory);
     let [draft] = &kept[..] else { panic!("{kept:?}") };
@@ -124,16 +136,21 @@ fn an_edit_of_nothing_or_of_a_running_node_changes_nothing() {
     let root = tempfile::tempdir().unwrap();
     let directory = stopped(root.path());
     let before = files(&directory);
-    check(&edit_with(&directory, "true", &["edit"]), 0, &["nothing was changed"]);
-    let output = edit_with(&directory, "true", &["edit", "--json"]);
+    check(&edit_with(&directory, "true", &["edit", "--yes"]), 0, &["nothing was changed"]);
+    let output = edit_with(&directory, "true", &["edit", "--yes", "--json"]);
     check(&output, 0, &[]);
     assert_eq!(json(&output)["patch"], Value::Array(Vec::new()));
-    check(&edit_with(&directory, "false", &["edit"]), 1, &["expected the editor false to end well"]);
+    check(&edit_with(&directory, "false", &["edit", "--yes"]), 1, &["expected the editor false to end well"]);
     assert_eq!(files(&directory), before);
-    let said = check(&edit_with(&directory, "rm", &["edit"]), 1, &["cannot read", "nothing was changed"]);
+    let said = check(&edit_with(&directory, "rm", &["edit", "--yes"]), 1, &["cannot read", "nothing was changed"]);
     assert!(!said.contains("--from"), "there is nothing to go on with: {said}");
-    check(&edit_with(&root.path().join("none"), "true", &["edit"]), 1, &["none"]);
+    check(&edit_with(&root.path().join("none"), "true", &["edit", "--yes"]), 1, &["none"]);
     assert!(!root.path().join("none").exists());
+
+    // Without a terminal nobody could agree, and an editor that needs one would wait for good.
+    check(&edit_with(&directory, "true", &["edit"]), 1, &["expected a terminal", "nothing was changed"]);
+    check(&edit_with(&directory, "", &["edit", "--yes"]), 1, &["expected a terminal", "$EDITOR"]);
+    assert_eq!(files(&directory), before);
 
     let _node = run(&directory);
     for command in ["edit", "verify", "repair"] {

@@ -4,21 +4,22 @@ use crate::failure::Failure;
 use crate::log::Format;
 use amiko_examples::payment::{Address, Network, PaymentUrl, PlainChannel};
 use clap::{Args, Parser, Subcommand};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// A payment node: it routes payments over channels with its neighbours, and survives crashes.
 #[derive(Parser)]
 #[command(
+    name = "amiko-node",
     version,
     after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 node not running, \
-                                 4 state directory damaged, 130 or 143 a second signal ended the node at once."
+                                 4 state directory damaged, 129, 130 or 143 a second signal ended the node at once."
 )]
 pub(crate) struct Arguments {
-    /// The state directory of the node.
+    /// The state directory of the node [default: $AMIKO_DIR, $XDG_STATE_HOME/amiko, or ~/.local/state/amiko]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// Print one JSON document, and nothing else, on standard output.
+    /// Print one JSON document, and nothing else, on standard output, also of a failure.
     #[arg(long, global = true)]
     pub(crate) json: bool,
     #[command(subcommand)]
@@ -26,9 +27,21 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    pub(crate) fn directory(&self) -> Result<&Path, Failure> {
-        self.dir.as_deref().ok_or_else(|| Failure::Usage("expected --dir DIR, the state directory of the node".into()))
+    pub(crate) fn directory(&self) -> Result<PathBuf, Failure> {
+        self.dir.clone().or_else(|| default_directory(|name| std::env::var_os(name))).ok_or_else(|| {
+            Failure::Usage(
+                "expected --dir DIR, the state directory of the node, or $AMIKO_DIR, or $HOME; found none".into(),
+            )
+        })
     }
+}
+
+/// Where the state is if nobody says it.
+fn default_directory(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let named = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    // A relative path in it is to be ignored: https://specifications.freedesktop.org/basedir-spec
+    let state = || named("XDG_STATE_HOME").filter(|path| path.is_absolute());
+    named("AMIKO_DIR").or_else(|| Some(state().or_else(|| Some(named("HOME")?.join(".local/state")))?.join("amiko")))
 }
 
 #[derive(Subcommand)]
@@ -178,10 +191,10 @@ pub(crate) struct Run {
     /// the place of any neighbour
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Where to listen.
+    /// Where to listen: a name or an address of this machine. With 0.0.0.0 or [::], all of them, --advertise is needed
     #[arg(long, default_value = "127.0.0.1:4321", value_name = "HOST:PORT")]
-    pub(crate) listen: SocketAddr,
-    /// Where others can dial this node [default: where it listens]
+    pub(crate) listen: Address,
+    /// Where others can dial this node, as its URLs say it [default: where it listens]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) advertise: Option<Address>,
     /// A meeting point of another node that payments to this one may use.
@@ -204,4 +217,28 @@ fn limit(text: &str) -> Result<(String, u64), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     let value = value.parse().map_err(|error| format!("expected a number after {name}=: {error}"))?;
     Ok((name.to_owned(), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_is_that_of_the_first_variable_that_says_one() {
+        let directory = |variables: &[(&str, &str)]| {
+            let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+            default_directory(value).map(|path| path.display().to_string())
+        };
+        let home = ("HOME", "/home/ann");
+        assert_eq!(directory(&[home, ("XDG_STATE_HOME", "/state"), ("AMIKO_DIR", "a")]).as_deref(), Some("a"));
+        assert_eq!(
+            directory(&[home, ("XDG_STATE_HOME", "/state"), ("AMIKO_DIR", "")]).as_deref(),
+            Some("/state/amiko")
+        );
+        for state in ["", "state"] {
+            let found = directory(&[home, ("XDG_STATE_HOME", state)]);
+            assert_eq!(found.as_deref(), Some("/home/ann/.local/state/amiko"));
+        }
+        assert_eq!(directory(&[]), None);
+    }
 }

@@ -1,11 +1,14 @@
 //! The commands that talk to a running node.
 
-use crate::arguments::{Command, Link, MeetingPoint};
-use crate::control::{self, Answer, ChannelSummary, Conversation, LinkSummary, MAX_ANSWER, Question, Summary};
+use crate::arguments::{Arguments, Command, Link, MeetingPoint};
+use crate::control::{
+    self, Answer, ChannelSummary, Conversation, LinkSummary, MAX_ANSWER, MAX_QUESTION, Question, Summary,
+};
 use crate::failure::Failure;
 use crate::owner;
 use crate::screen;
 use amiko_core::prelude::*;
+use amiko_core::serializable::Json;
 use amiko_examples::payment::{LinkUrl, Outcome, PaymentRecord, Role};
 use std::io::{Error, ErrorKind};
 use std::path::Path;
@@ -13,8 +16,13 @@ use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::net::UnixStream;
 
-pub(crate) async fn command(command: &Command, directory: &Path, json: bool) -> Result<ExitCode, Failure> {
+pub(crate) async fn command(command: &Command, directory: &Path, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let json = arguments.json;
+    if let Command::Pay { yes: false, .. } = command {
+        screen::expect_somebody("nothing was paid, and the request stands; --yes agrees beforehand")?;
+    }
     let question = question(command, json)?;
+    expect_short(&question)?;
     let mut conversation = connect(directory).await?;
     if let Command::Pay { yes, .. } = command {
         return pay(&mut conversation, &question, *yes, json).await;
@@ -22,6 +30,22 @@ pub(crate) async fn command(command: &Command, directory: &Path, json: bool) -> 
     let answer = ask(&mut conversation, &question).await?;
     show(answer, json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A question that the node wouldn't take isn't sent, so that the user learns which part of it is too long.
+fn expect_short(question: &Question) -> Result<(), Failure> {
+    let text = to_json(question).map_err(Failure::refused)?;
+    let length = text.len() + 1;
+    if u64::try_from(length).is_ok_and(|length| length < MAX_QUESTION) {
+        return Ok(());
+    }
+    let fields = match Json::parse(&text) {
+        Ok(Json::Object(fields)) => fields,
+        _ => Vec::new(),
+    };
+    let longest = fields.iter().map(|(name, value)| (value.to_string().len(), name)).max();
+    let longest = longest.map_or(String::new(), |(length, name)| format!(", {length} of them in its {name}"));
+    Err(Failure::Refused(format!("expected a command of less than {MAX_QUESTION} bytes, found {length}{longest}")))
 }
 
 fn question(command: &Command, json: bool) -> Result<Question, Failure> {
@@ -59,6 +83,10 @@ async fn connect(directory: &Path) -> Result<Conversation, Failure> {
             owner::check_peer(&stream, &path)?;
             Ok(Conversation::new(stream))
         }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(Failure::Denied(format!(
+            "permission denied: {} belongs to another user: be that user, or name another directory with --dir",
+            directory.display()
+        ))),
         Err(error) => Err(Failure::NotRunning(format!(
             "no node runs on {} ({error}): start it with `amiko-node run --dir {0}`",
             directory.display()
@@ -87,7 +115,7 @@ fn lost(error: Error) -> Failure {
 }
 
 fn stopped() -> Failure {
-    Failure::Refused("the node stopped before it answered: start it again".into())
+    Failure::Stopped("the node stopped before it answered: start it again".into())
 }
 
 async fn pay(conversation: &mut Conversation, question: &Question, yes: bool, json: bool) -> Result<ExitCode, Failure> {
@@ -95,17 +123,20 @@ async fn pay(conversation: &mut Conversation, question: &Question, yes: bool, js
     if let Answer::Receipt { amount, receipt, .. } = &answer {
         let what = if receipt.is_empty() { String::new() } else { format!(" for {receipt:?}") };
         screen::tell(format_args!("pay {amount}{what}"));
-        let agreed = yes || screen::ask("pay it?");
+        let Some(agreed) = (if yes { Some(true) } else { screen::answer("pay it?") }) else {
+            let text = "nobody agreed, and the request stands: `pay` asks again, until it expires";
+            return Err(Failure::NotAgreed(text.into()));
+        };
         answer = ask(conversation, if agreed { &Question::Agree } else { &Question::Refuse }).await?;
     }
     let Answer::Ended { record } = answer else { return Err(unexpected(&answer)) };
+    if record.outcome == Outcome::Cancelled {
+        let text = format!("the payment was cancelled: {}; nothing was paid", record.reason);
+        return Err(Failure::Cancelled(text).beside(screen::as_document(&record)?));
+    }
     if json {
         screen::document(&record)?;
-    }
-    if record.outcome == Outcome::Cancelled {
-        return Err(Failure::Refused(format!("the payment was cancelled: {}; nothing was paid", record.reason)));
-    }
-    if !json {
+    } else {
         let took = (record.ended - record.begun).as_millis();
         screen::say(format_args!("paid {} in {took} ms", record.amount));
     }
@@ -119,7 +150,7 @@ fn unexpected(answer: &Answer) -> Failure {
 fn show(answer: Answer, json: bool) -> Result<(), Failure> {
     match answer {
         // The document is JSON already, one object per line.
-        Answer::Document { text } => screen::say_json(text),
+        Answer::Document { text } => screen::print(screen::as_is(&text)),
         Answer::Payments { records } if json => screen::document(&records)?,
         other if json => screen::document(&other)?,
         Answer::Done => screen::say("done"),

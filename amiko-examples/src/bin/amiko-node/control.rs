@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-/// The limit for a question, in bytes. Answers may be longer: a node shows its whole state.
-pub(crate) const MAX_QUESTION: u64 = 64 << 10;
+/// The limit for a question, in bytes: twice what the operating system takes as one argument, so that the node itself can say
+/// which limit of its own a text exceeds. Answers may be longer: a node shows its whole state.
+pub(crate) const MAX_QUESTION: u64 = 256 << 10;
 /// The limit for an answer, in bytes.
 pub(crate) const MAX_ANSWER: u64 = 1 << 30;
 
@@ -108,10 +109,16 @@ impl Conversation {
 
     /// The next message of the other end; `None` if it has gone.
     pub(crate) async fn hear<T: Serializable>(&mut self, limit: u64) -> std::io::Result<Option<T>> {
-        let mut line = String::new();
-        if (&mut self.0).take(limit).read_line(&mut line).await? == 0 {
+        let mut line = Vec::new();
+        let length = (&mut self.0).take(limit).read_until(b'\n', &mut line).await?;
+        if length == 0 {
             return Ok(None);
         }
+        if u64::try_from(length).is_ok_and(|length| length >= limit) && line.last() != Some(&b'\n') {
+            let reason = format!("expected at most {limit} bytes, found more");
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, reason));
+        }
+        let line = String::from_utf8(line).map_err(std::io::Error::other)?;
         from_json(&line).map(Some).map_err(std::io::Error::other)
     }
 }

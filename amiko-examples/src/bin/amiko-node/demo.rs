@@ -70,19 +70,18 @@ pub(crate) async fn demo(arguments: &Demo, directory: Option<&Path>, json: bool)
     let after = rest(&nodes).await?;
     network.stop().map_err(Failure::refused)?;
     let report = report(payments, &before, &after);
-    if json {
-        screen::document(&report)?;
-    } else {
+    if !json {
         show(&report, funds, took);
     }
     let committed = report.payments.iter().all(|payment| payment.state == "committed");
     if committed && report.consistent {
+        if json {
+            screen::document(&report)?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
-    if !json {
-        screen::tell("amiko-node: not every payment was committed: more --funds or less --concurrency may help");
-    }
-    Ok(ExitCode::FAILURE)
+    let text = "not every payment was committed: more --funds or less --concurrency may help";
+    Err(Failure::Refused(text.into()).beside(screen::as_document(&report)?))
 }
 
 /// Makes the payments, several at a time.

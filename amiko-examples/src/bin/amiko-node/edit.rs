@@ -23,6 +23,7 @@ const SHOWN: usize = 120;
 pub(crate) fn edit(arguments: &Edit, directory: &Path, json: bool) -> Result<ExitCode, Failure> {
     owner::check_directory(directory)?;
     let mut engine = run::open_store(Directory::open_existing(directory), directory, Network::default())?;
+    expect_somebody(arguments)?;
     let present = Json::parse(&engine.document().map_err(Failure::refused)?).map_err(Failure::refused)?;
     let mut draft = Draft::new(directory, arguments.from.as_deref(), &present)?;
     let patch = match take(&mut engine, &draft, &present, arguments.yes, json) {
@@ -51,7 +52,7 @@ pub(crate) fn edit(arguments: &Edit, directory: &Path, json: bool) -> Result<Exi
     let version = engine.version().0;
     let changed = patch != Json::Array(Vec::new());
     if json {
-        screen::say_json(Json::Object(vec![("version".into(), Json::integer(version)), ("patch".into(), patch)]));
+        screen::print(Json::Object(vec![("version".into(), Json::integer(version)), ("patch".into(), patch)]));
     } else if changed {
         screen::say(format_args!("committed as version {version}"));
     } else {
@@ -81,6 +82,16 @@ fn take(
     committed.map_err(|error| refusal(&error, &draft.path))?;
     let patch = patch?;
     if agreed { Ok(patch) } else { Err("nobody agreed to the change".into()) }
+}
+
+/// Without a terminal nobody sees the changes and agrees, and `vi` would wait for good; an editor that is a script, with
+/// --yes, needs none.
+fn expect_somebody(arguments: &Edit) -> Result<(), Failure> {
+    let named = ["VISUAL", "EDITOR"].iter().any(|name| std::env::var_os(name).is_some_and(|editor| !editor.is_empty()));
+    if arguments.yes && named {
+        return Ok(());
+    }
+    screen::expect_somebody("nothing was changed; $EDITOR names an editor that needs none, and --yes agrees beforehand")
 }
 
 /// Why an edit wasn't accepted, with the place in the file in the format of compilers, so that editors find it.

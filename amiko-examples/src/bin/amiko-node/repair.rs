@@ -30,7 +30,7 @@ pub(crate) fn repair(directory: &Path, yes: bool, json: bool) -> Result<ExitCode
     if json {
         let aside = repaired.aside.as_deref().map_or(Json::Null, |aside| Json::String(aside.display().to_string()));
         let moved = if healthy { Vec::new() } else { files.into_iter().map(Json::String).collect() };
-        screen::say_json(Json::Object(vec![
+        screen::print(Json::Object(vec![
             ("repaired".into(), Json::Bool(!healthy)),
             ("version".into(), Json::integer(version)),
             ("newest".into(), Json::integer(newest)),

@@ -8,6 +8,7 @@ use crate::failure::{Failure, chain};
 use crate::key;
 use crate::log::{self, Level};
 use crate::owner;
+use crate::places;
 use crate::screen;
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
@@ -88,25 +89,18 @@ pub(crate) fn open_store(
 
 pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result<ExitCode, Failure> {
     log::begin(arguments.log)?;
-    let own = arguments.listen.ip().to_canonical().is_loopback();
-    if arguments.network == Network::Prototype3 && !own && !arguments.insecure {
-        return Err(Failure::Usage(format!(
-            "expected a loopback address to listen on with --network prototype3, found {}: nothing is encrypted there, and \
-             nobody proves anything; if that is what you want, add --insecure",
-            arguments.listen
-        )));
-    }
+    let place = places::find(arguments)?;
     let limits =
         arguments.limit.iter().try_fold(PaymentLimits::default(), |limits, (name, value)| limits.with(name, *value));
     let limits = limits.map_err(|rejection| Failure::Usage(rejection.to_string()))?;
     // This is a first try, so that a port in use leaves no new directory behind; the real bind is below.
     drop(
-        std::net::TcpListener::bind(arguments.listen)
-            .map_err(|source| Failure::refused(BindError::Listen { address: arguments.listen, source }))?,
+        std::net::TcpListener::bind(place)
+            .map_err(|source| Failure::Refused(chain(&BindError::Listen { address: place, source })))?,
     );
     let engine = open(directory, arguments.network)?;
     let mut settings = RuntimeSettings::default();
-    settings.listen = Some(arguments.listen);
+    settings.listen = Some(place);
     settings.log = Some(Arc::new(log::event));
     match arguments.network {
         Network::Amiko => {
@@ -166,6 +160,7 @@ async fn attend<T: Transport>(
             let directory = screen::plain(&directory.display().to_string());
             screen::say(format_args!("node {directory} listens on {local}, as {address}"));
         }
+        screen::written()?;
         serve(&listener, &handle, &places).await
     };
     let mut running = pin!(runtime.run());
@@ -227,12 +222,15 @@ async fn begin(
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// The terminal is gone; `None` if whoever started the node has it ignore that, as `nohup` does.
+    hangup: Option<Signal>,
 }
 
 impl Signals {
     fn new() -> Result<Self, Failure> {
         let hear = |kind| signal(kind).map_err(Failure::system);
-        Ok(Self { terminate: hear(SignalKind::terminate())?, interrupt: hear(SignalKind::interrupt())? })
+        let hangup = if hangup_is_ignored() { None } else { Some(hear(SignalKind::hangup())?) };
+        Ok(Self { terminate: hear(SignalKind::terminate())?, interrupt: hear(SignalKind::interrupt())?, hangup })
     }
 
     /// Waits for the next one and returns its number.
@@ -240,8 +238,21 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => 15,
             _ = self.interrupt.recv() => 2,
+            _ = async {
+                match &mut self.hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            } => 1,
         }
     }
+}
+
+/// Whether this process was started with SIGHUP ignored. Where the operating system doesn't say it, it isn't.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 fn listen(directory: &Path) -> Result<UnixListener, Failure> {
@@ -282,14 +293,18 @@ async fn serve(listener: &UnixListener, handle: &Node, places: &Arc<Semaphore>) 
 
 async fn converse(stream: UnixStream, handle: &Node) -> std::io::Result<()> {
     let mut conversation = Conversation::new(stream);
-    while let Some(question) = conversation.hear::<Question>(MAX_QUESTION).await? {
+    loop {
+        let question = match conversation.hear::<Question>(MAX_QUESTION).await {
+            Ok(Some(question)) => question,
+            Ok(None) => return Ok(()),
+            Err(error) => return conversation.say(&Answer::Refused { reason: format!("the command: {error}") }).await,
+        };
         if let Question::Pay { url, via } = question {
             return pay(&mut conversation, handle, PaymentNodeMessage::Pay { url, via }).await;
         }
         let answer = answer(question, handle).await.unwrap_or_else(|reason| Answer::Refused { reason });
         conversation.say(&answer).await?;
     }
-    Ok(())
 }
 
 async fn answer(question: Question, handle: &Node) -> Result<Answer, String> {
@@ -340,8 +355,12 @@ async fn pay(conversation: &mut Conversation, handle: &Node, message: PaymentNod
     if !asked {
         return Ok(());
     }
-    // A user who leaves without an answer hasn't agreed.
-    let agreed = matches!(conversation.hear::<Question>(MAX_QUESTION).await, Ok(Some(Question::Agree)));
+    // A user who leaves without an answer hasn't decided anything, and may go on later.
+    let agreed = match conversation.hear::<Question>(MAX_QUESTION).await {
+        Ok(Some(Question::Agree)) => true,
+        Ok(Some(Question::Refuse)) => false,
+        _ => return Ok(()),
+    };
     let last = match payment.decide(handle, agreed).await {
         Ok(()) => payment.next().await.map(told),
         Err(reason) => Err(reason),

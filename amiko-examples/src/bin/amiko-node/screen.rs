@@ -7,18 +7,25 @@ use amiko_core::serializable::Json;
 use amiko_examples::printable;
 use clap::Parser;
 use std::fmt::Display;
-use std::io::{IsTerminal, Write};
+use std::io::{Error, ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Writes a line. If the reader has gone, as `head` does, that is ignored: it is no reason to panic, and nobody is left
-/// to tell.
-fn put(out: &mut dyn Write, line: &dyn Display) {
-    drop(writeln!(out, "{line}"));
-}
+/// Why standard output took something not.
+static UNWRITTEN: OnceLock<Error> = OnceLock::new();
+
+/// Whether `--json` has printed its document.
+static PRINTED: AtomicBool = AtomicBool::new(false);
 
 /// Text on standard output. Its newlines stay; a part of it that comes from outside goes through [`plain`] first, so that
-/// it can't begin a line.
+/// it can't begin a line. [`written`] says whether it got there. If the reader has gone, as `head` does, that is no error: it
+/// has what it wanted.
 pub(crate) fn say(text: impl Display) {
-    put(&mut std::io::stdout().lock(), &lines(&text.to_string()));
+    put(&lines(&text.to_string()));
+}
+
+fn put(line: &str) {
+    note(writeln!(std::io::stdout().lock(), "{line}"));
 }
 
 /// Text in which everything is printable but its newlines.
@@ -26,18 +33,78 @@ fn lines(text: &str) -> String {
     text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
-/// A JSON text on standard output, in which only strings can have what isn't printable.
-pub(crate) fn say_json(json: impl Display) {
-    put(&mut std::io::stdout().lock(), &printable::json(&json.to_string()));
+fn note(written: Result<(), Error>) {
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        // The first one says more than those that follow from it.
+        drop(UNWRITTEN.set(error));
+    }
+}
+
+/// Whether all that was said is written.
+pub(crate) fn written() -> Result<(), Failure> {
+    note(std::io::stdout().flush());
+    match UNWRITTEN.get() {
+        None => Ok(()),
+        Some(error) => Err(Failure::Unwritten(format!(
+            "can't write to standard output: {error}; the command itself was carried out"
+        ))),
+    }
 }
 
 /// The one JSON document that `--json` prints, without the names of our classes, which are internal.
 pub(crate) fn document<T: Serializable>(value: &T) -> Result<(), Failure> {
-    let text = to_json(value).map_err(Failure::refused)?;
-    let mut json = Json::parse(&text).map_err(Failure::refused)?;
-    without_classes(&mut json);
-    say_json(json);
+    print(as_document(value)?);
     Ok(())
+}
+
+/// A value as `--json` shows it.
+pub(crate) fn as_document<T: Serializable>(value: &T) -> Result<Json, Failure> {
+    let text = to_json(value).map_err(Failure::refused)?;
+    let mut json = Json::parse(&as_is(&text)).map_err(Failure::refused)?;
+    without_classes(&mut json);
+    Ok(json)
+}
+
+/// Prints the one JSON document, in which only strings can have what isn't printable.
+pub(crate) fn print(document: impl Display) {
+    PRINTED.store(true, Ordering::Relaxed);
+    put(&printable::json(&document.to_string()));
+}
+
+/// Prints the one JSON document of a failure, unless there was one already.
+pub(crate) fn print_failure(failure: &Failure) {
+    if !PRINTED.load(Ordering::Relaxed) {
+        print(failure.document());
+    }
+}
+
+/// JSON as files have it, with each text as it is: there, a text that begins with `!` has another one, and bytes are `!x`
+/// and their hex digits.
+pub(crate) fn as_is(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find('"') {
+        let (before, string) = rest.split_at(at + 1);
+        shown.push_str(before);
+        let string = match string.strip_prefix('!') {
+            Some(marked) => marked.strip_prefix('x').unwrap_or(marked),
+            None => string,
+        };
+        // To the quote that ends it, which isn't behind a backslash.
+        let mut escaped = false;
+        let end = string.find(|character| {
+            let ends = character == '"' && !escaped;
+            escaped = character == '\\' && !escaped;
+            ends
+        });
+        let (text, after) = string.split_at(end.map_or(string.len(), |end| end + 1));
+        shown.push_str(text);
+        rest = after;
+    }
+    shown.push_str(rest);
+    shown
 }
 
 fn without_classes(json: &mut Json) {
@@ -51,9 +118,9 @@ fn without_classes(json: &mut Json) {
     }
 }
 
-/// A line on standard error, whatever is in it.
+/// A line on standard error, whatever is in it. If that can't be written, nobody is left to tell.
 pub(crate) fn tell(line: impl Display) {
-    put(&mut std::io::stderr().lock(), &plain(&line.to_string()));
+    drop(writeln!(std::io::stderr().lock(), "{}", plain(&line.to_string())));
 }
 
 /// Something that the user of any command should know. While a node runs, it is a line of its log.
@@ -70,21 +137,23 @@ pub(crate) fn complain(failure: &Failure) {
     }
     let (start, end) = if color(std::io::stderr().is_terminal()) { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
     let failure = plain(&failure.to_string());
-    put(&mut std::io::stderr().lock(), &format_args!("{start}amiko-node:{end} {failure}"));
+    drop(writeln!(std::io::stderr().lock(), "{start}amiko-node:{end} {failure}"));
 }
 
 /// What the parser of the command line says: help, the version, or an error, which repeats what was given as it was.
-pub(crate) fn usage<P: Parser>(error: &clap::Error) {
+pub(crate) fn usage<P: Parser>(error: &clap::Error) -> Result<(), Error> {
     let given: Vec<String> = std::env::args_os().map(|given| given.to_string_lossy().into_owned()).collect();
     let shown: Vec<String> = given.iter().map(|given| plain(given)).collect();
     if shown == given {
-        drop(error.print());
-        return;
+        return error.print();
     }
     // The same mistake with what can be shown; unless it is none then.
     match P::try_parse_from(shown) {
-        Err(error) => drop(error.print()),
-        Ok(_) => tell(error.render()),
+        Err(error) => error.print(),
+        Ok(_) => {
+            tell(error.render());
+            Ok(())
+        }
     }
 }
 
@@ -112,7 +181,7 @@ pub(crate) fn tell_change(change: &Change, line: &str) {
         Change::Removed => "31",
     };
     if self::color(std::io::stderr().is_terminal()) {
-        put(&mut std::io::stderr().lock(), &format_args!("\x1b[{color}m{}\x1b[0m", plain(line)));
+        drop(writeln!(std::io::stderr().lock(), "\x1b[{color}m{}\x1b[0m", plain(line)));
     } else {
         tell(line);
     }
@@ -125,15 +194,31 @@ pub(crate) fn plain(text: &str) -> String {
 
 /// Text of ours, which may have colours.
 pub(crate) fn draw(text: &str) {
-    put(&mut std::io::stdout().lock(), &text);
+    put(text);
 }
 
 /// Asks a yes or no question; no answer is a no.
 pub(crate) fn ask(question: &str) -> bool {
+    answer(question).unwrap_or(false)
+}
+
+/// Asks a yes or no question; `None` if there was no answer.
+pub(crate) fn answer(question: &str) -> Option<bool> {
     drop(write!(std::io::stderr(), "{question} [y/N] "));
     let mut answer = String::new();
     let read = std::io::stderr().flush().and_then(|()| std::io::stdin().read_line(&mut answer));
-    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    match read {
+        Ok(1..) => Some(matches!(answer.trim(), "y" | "Y" | "yes")),
+        _ => None,
+    }
+}
+
+/// Refuses to ask where nobody can answer.
+pub(crate) fn expect_somebody(what: &str) -> Result<(), Failure> {
+    if std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    Err(Failure::NotAgreed(format!("expected a terminal to ask on, found none: {what}")))
 }
 
 /// Shows the progress of a long operation: in place on a terminal, now and then elsewhere.
@@ -199,5 +284,18 @@ mod tests {
         let rows = vec![vec!["a\nFORGED".into(), "\u{200b}".into()], vec!["b".into(), "c\u{9b}\t".into()]];
         let expected = "name       what\na\\nFORGED  \\u{200b}\nb          c\\u{9b}\\t";
         assert_eq!(table(&["name", "what"], &rows), expected);
+    }
+
+    #[test]
+    fn texts_are_shown_as_they_are() {
+        for (kept, shown) in [
+            (r#"{"a":"!!hurry"}"#, r#"{"a":"!hurry"}"#),
+            (r#"{"a":"!x00ff","b":"!!x00"}"#, r#"{"a":"00ff","b":"!x00"}"#),
+            (r#"{"!!k":["a\"!!b","\\","!!\\"],"n":1}"#, r#"{"!k":["a\"!!b","\\","!\\"],"n":1}"#),
+            ("[]", "[]"),
+            (r#"{"a":"hurry!!","b":"!!"}"#, r#"{"a":"hurry!!","b":"!"}"#),
+        ] {
+            assert_eq!(as_is(kept), shown);
+        }
     }
 }

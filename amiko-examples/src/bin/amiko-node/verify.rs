@@ -17,24 +17,25 @@ use std::process::ExitCode;
 pub(crate) fn verify(directory: &Path, json: bool) -> Result<ExitCode, Failure> {
     let report = engine::verify::<PaymentNode>(directory).map_err(|error| Failure::open(&error))?;
     let conflicts = if report.is_healthy() { conflicts(directory, report.newest)? } else { Vec::new() };
-    if json {
-        screen::say_json(document(&report, &conflicts));
-    } else {
+    if !json {
         show(&report);
         screen::section("in conflict", &conflicts);
     }
     if report.is_healthy() {
-        if !json {
+        if json {
+            screen::print(document(&report, &conflicts));
+        } else {
             let verdict = if conflicts.is_empty() { "all is well" } else { "no file is damaged" };
             let directory = screen::plain(&directory.display().to_string());
             screen::say(format_args!("\n{verdict}: {directory} opens at version {}", report.newest));
         }
         return Ok(ExitCode::SUCCESS);
     }
-    Err(Failure::Damaged(format!(
+    let damaged = Failure::Damaged(format!(
         "{} is damaged; nothing was changed: `amiko-node repair --dir {0}` shows what can be salvaged, and asks",
         directory.display()
-    )))
+    ));
+    Err(damaged.beside(document(&report, &conflicts)))
 }
 
 /// Signs in the state itself that it is older than it should be.
