@@ -26,6 +26,7 @@ mod payer;
 mod plain_channel;
 mod protocol;
 mod sabotage;
+mod taking_back;
 mod token;
 mod transaction;
 mod twelve;

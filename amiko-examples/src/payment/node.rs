@@ -123,7 +123,7 @@ pub(super) struct Ended {
 }
 
 /// Writes a line of the payment log, and notifies watchers.
-pub(super) fn log<M>(ended: Ended, outcome: Outcome, reason: &'static str, cx: &mut Context<'_, M>)
+pub(super) fn log<M>(ended: Ended, outcome: Outcome, reason: &str, cx: &mut Context<'_, M>)
 where
     M: StateMachine<Node = PaymentNode>,
     PaymentNode: Keeps<M>,
@@ -179,10 +179,25 @@ pub enum PaymentNodeMessage {
         /// Which one.
         link: Id<Link>,
     },
+    /// Forgets a link that holds no money and that no payment uses.
+    RemoveLink {
+        /// Which one.
+        link: Id<Link>,
+    },
     /// A new meeting point.
     AddMeetingPoint {
         /// What it is called.
         name: Id<MeetingPoint>,
+    },
+    /// No routes meet there any more.
+    RemoveMeetingPoint {
+        /// Which one.
+        name: Id<MeetingPoint>,
+    },
+    /// Takes back a request that nobody has agreed to pay, or a payment that this node hasn't agreed to.
+    Cancel {
+        /// The payment, as the payee calls it.
+        payment: String,
     },
     /// From now on, accepts new channels of these classes only on a link; existing channels stay.
     Accept {
@@ -296,6 +311,9 @@ impl StateMachine for PaymentNode {
                 cx.create(&name, MeetingPoint::default());
                 Ok(())
             }
+            PaymentNodeMessage::RemoveLink { link } => self.remove_link(&link, cx),
+            PaymentNodeMessage::RemoveMeetingPoint { name } => self.remove_meeting_point(&name, cx),
+            PaymentNodeMessage::Cancel { payment } => self.cancel(&payment, cx),
             PaymentNodeMessage::Accept { link, classes } => {
                 self.expect_link(&link)?;
                 cx.send(&link, LinkMessage::Accept { classes });
@@ -335,13 +353,25 @@ impl PaymentNode {
         self.address.clone().ok_or(Rejection::new("this node has no address: run it with --listen or --advertise"))
     }
 
-    fn expect_link(&self, link: &Id<Link>) -> Result<(), Rejection> {
-        if self.links.contains(link) {
-            return Ok(());
-        }
-        let known: Vec<String> = self.links.iter().map(|(id, _)| id.key().clone()).collect();
-        let known = if known.is_empty() { "there is none".into() } else { format!("there are {}", known.join(", ")) };
-        Err(Rejection::new(format!("expected a link, found none named {:?}: {known}", link.key())))
+    /// A link of this name.
+    ///
+    /// # Errors
+    /// There is none; the reason lists the existing ones.
+    pub fn expect_link(&self, link: &Id<Link>) -> Result<&Link, Rejection> {
+        self.links.get(link).ok_or_else(|| {
+            let known: Vec<String> = self.links.iter().map(|(id, _)| id.key().clone()).collect();
+            let known =
+                if known.is_empty() { "there is none".into() } else { format!("there are {}", known.join(", ")) };
+            Rejection::new(format!("expected a link, found none named {:?}: {known}", link.key()))
+        })
+    }
+
+    /// The URL of a request for a payment to this node.
+    ///
+    /// # Errors
+    /// The node has no address yet.
+    pub fn payment_url(&self, payment: &Id<Payee>) -> Result<PaymentUrl, Rejection> {
+        Ok(PaymentUrl { key: self.key, address: self.own_address()?, payment: payment.clone() })
     }
 
     fn add_link(&mut self, name: &Id<Link>, to: Option<LinkUrl>, cx: &mut Cx<'_>) -> Result<(), Rejection> {
@@ -396,7 +426,7 @@ impl PaymentNode {
             return Err(Rejection::new(reason));
         }
         let id = Id::new(hex::encode(cx.random::<8>()));
-        let url = PaymentUrl { key: self.key, address: self.own_address()?, payment: Id::clone(&id) };
+        let url = self.payment_url(&id)?;
         let payee = Payee {
             phase: PayeePhase::Initial,
             begun: cx.now(),

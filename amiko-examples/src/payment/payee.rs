@@ -67,6 +67,8 @@ pub enum PayeeMessage {
     Begin,
     /// No payer came.
     Expired,
+    /// By the user: the request isn't valid any more.
+    Cancel,
     /// By the runtime: a payer has dialled.
     Dialled,
     /// By the payer.
@@ -98,12 +100,8 @@ impl StateMachine for Payee {
             (PayeeMessage::Begin, PayeePhase::Initial) => {
                 cx.timer("expire", cx.now() + REQUEST_LIFE, PayeeMessage::Expired);
             }
-            (PayeeMessage::Expired, PayeePhase::Initial) => {
-                if self.told {
-                    cx.transmit(&connection(cx.id()), Message::Cancel);
-                }
-                self.end(Outcome::Cancelled, "nobody paid in time", cx);
-            }
+            (PayeeMessage::Expired, PayeePhase::Initial) => self.take_back("nobody paid in time", cx),
+            (PayeeMessage::Cancel, PayeePhase::Initial) => self.take_back("the request was taken back", cx),
             (PayeeMessage::Dialled, _) => self.dialled(cx),
             (PayeeMessage::Remote { message }, _) => return self.remote(message, cx),
             (PayeeMessage::HaveRoute, Confirmed) => {
@@ -143,6 +141,13 @@ impl StateMachine for Payee {
 }
 
 impl Payee {
+    fn take_back(&self, reason: &str, cx: &mut Cx<'_>) {
+        if self.told {
+            cx.transmit(&connection(cx.id()), Message::Cancel);
+        }
+        self.end(Outcome::Cancelled, reason, cx);
+    }
+
     fn settle_with_the_payer(&self, cx: &mut Cx<'_>) {
         let settle = Message::SettleCommit { token: self.token.clone(), is_payer_side: None };
         cx.transmit(&connection(cx.id()), settle);
@@ -203,7 +208,7 @@ impl Payee {
         Id::new(TransactionKey { route, instance: 0 })
     }
 
-    fn end(&self, outcome: Outcome, reason: &'static str, cx: &mut Cx<'_>) {
+    fn end(&self, outcome: Outcome, reason: &str, cx: &mut Cx<'_>) {
         let ended = Ended {
             role: Role::Payee,
             payment: cx.id().key().clone(),

@@ -82,6 +82,9 @@ pub struct Payer {
     pub via: Option<Id<Link>>,
     /// The terms, once the payee has sent them.
     pub bill: Option<Bill>,
+    /// Why the payee hasn't sent them yet, as far as it is known.
+    #[amiko(default)]
+    pub trouble: Option<String>,
 }
 
 /// The messages to a payer.
@@ -98,6 +101,15 @@ pub enum PayerMessage {
     Agree,
     /// By the user: don't.
     Refuse,
+    /// By the user, who isn't asked at this moment: don't, and ask no more.
+    Cancel,
+    /// By the runtime: the payee can't be reached, or sends what this node doesn't take.
+    Trouble {
+        /// Why.
+        reason: String,
+        /// Whether it is no use to try again.
+        over: bool,
+    },
     /// By the transaction: the payer's half stands.
     HaveRoute,
     /// By the transaction: there is no route.
@@ -136,7 +148,19 @@ impl StateMachine for Payer {
                 cx.transmit(&connection(cx.id()), Message::Cancel);
                 self.end(Outcome::Cancelled, "not agreed", cx);
             }
-            (PayerMessage::ReceiptTimeout, Initial) => self.end(Outcome::Cancelled, "the payee sent no receipt", cx),
+            (PayerMessage::Cancel, Initial) => self.end(Outcome::Cancelled, "the payment was taken back", cx),
+            (PayerMessage::Cancel, HasReceipt) => {
+                cx.transmit(&connection(cx.id()), Message::Cancel);
+                self.end(Outcome::Cancelled, "the payment was taken back", cx);
+            }
+            (PayerMessage::ReceiptTimeout, Initial) => {
+                let reason = self.trouble.as_deref().unwrap_or("the payee sent no receipt");
+                self.end(Outcome::Cancelled, reason, cx);
+            }
+            (PayerMessage::Trouble { reason, over: true }, Initial) => self.end(Outcome::Cancelled, &reason, cx),
+            (PayerMessage::Trouble { reason, over: false }, Initial) => self.trouble = Some(reason),
+            // It has said what it had to say.
+            (PayerMessage::Trouble { .. }, _) => {}
             (PayerMessage::HaveRoute, Confirmed) => self.phase.enter(HasPayerRoute)?,
             (PayerMessage::HaveRoute, HasPayeeRoute) => self.lock(cx)?,
             (PayerMessage::HaveNoRoute, Confirmed | HasPayerRoute | HasPayeeRoute) => {
@@ -164,7 +188,7 @@ impl StateMachine for Payer {
 impl Payer {
     /// A payment to be begun.
     pub fn new(peer: String, via: Option<Id<Link>>, now: Time) -> Self {
-        Self { phase: PayerPhase::Initial, begun: now, peer, via, bill: None }
+        Self { phase: PayerPhase::Initial, begun: now, peer, via, bill: None, trouble: None }
     }
 
     fn remote(&mut self, message: Message, cx: &mut Cx<'_>) -> Result<(), Rejection> {
@@ -259,7 +283,7 @@ impl Payer {
         Err(Rejection::new("expected the token of this payment, found another"))
     }
 
-    fn end(&self, outcome: Outcome, reason: &'static str, cx: &mut Cx<'_>) {
+    fn end(&self, outcome: Outcome, reason: &str, cx: &mut Cx<'_>) {
         let (amount, receipt) =
             self.bill.as_ref().map_or((0, String::new()), |bill| (bill.amount, bill.receipt.clone()));
         let transaction = self.bill.as_ref().map(|bill| bill.transaction);
