@@ -301,7 +301,8 @@ fn a_directory_of_another_user_is_not_a_node_that_does_not_run() {
     let node = Node::new(root.path(), "a");
     // Whoever may do everything is somebody else for once, and who has the binary out of reach gets a copy.
     let program = root.path().join("amiko-node");
-    fs::copy(BINARY, &program).unwrap();
+    // Another process copies it: a child of another test could still hold the file open for writing that this one wrote.
+    assert!(Command::new("cp").arg(BINARY).arg(&program).status().unwrap().success());
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(&node.directory, fs::Permissions::from_mode(0o000)).unwrap();
     let root_user = fs::read_dir(&node.directory).is_ok();
@@ -342,4 +343,140 @@ fn a_node_whose_terminal_is_gone_stops_cleanly() {
     assert!(hung_up.success());
     assert_eq!(node.process.wait().unwrap().code(), Some(0));
     assert!(!node.directory.join("control.sock").exists());
+}
+
+#[test]
+fn commands_say_what_they_did_and_what_a_link_holds_now() {
+    let root = tempfile::tempdir().unwrap();
+    let (a, b) = (Node::new(root.path(), "a"), Node::new(root.path(), "b"));
+    assert_eq!(a.says(&["meeting-point", "add", "hub"]), "routes may meet at hub now");
+    let url = a.says(&["link", "add", "to_b"]);
+    let at = a.started["listen"].as_str().unwrap();
+    assert_eq!(b.says(&["link", "add", "to_a", "--to", &url]), format!("to_a leads to {at} now"));
+    let deposited = b.says(&["deposit", "to_a", "1000"]);
+    assert_eq!(deposited, "deposited 1000 in a new PlainChannel of to_a: 1000 to pay with, 0 to receive over to_a");
+    let deposited = b.json(&["deposit", "to_a", "5"]);
+    assert_eq!((&deposited["link"]["local"], &deposited["link"]["name"]), (&1005.into(), &"to_a".into()));
+    let withdrawn = b.says(&["withdraw", "to_a", "1"]);
+    assert_eq!(withdrawn, "channel 1 of to_a takes no new payments: 1000 to pay with, 0 to receive over to_a");
+    assert!(b.says(&["link", "reconcile", "to_a"]).starts_with("to_a is used again"));
+    assert!(b.says(&["link", "accept", "to_a"]).starts_with("to_a accepts no new channel"));
+}
+
+#[test]
+fn the_list_counts_what_can_be_spent_in_the_order_of_people_and_fits_a_terminal() {
+    let root = tempfile::tempdir().unwrap();
+    let (a, b) = pair(root.path());
+    b.says(&["deposit", "to_a", "70"]);
+    a.until(&["list"], |list| list["state"]["links"]["to_b"]["channels"][1]["amountRemote"] == 70);
+    b.says(&["withdraw", "to_a", "1"]);
+    a.until(&["list"], |list| list["state"]["links"]["to_b"]["channels"][1]["state"] == "closed");
+    for name in ["link10", "link2", "link1", &"x".repeat(60)] {
+        b.says(&["link", "add", name]);
+    }
+    b.says(&["meeting-point", "add", "hub"]);
+    b.says(&["request", "1"]);
+    let list = b.says(&["list"]);
+    for line in list.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    for words in ["to pay with     1000\n", "to receive      0\n", "0 transactions, 1 timer\n"] {
+        assert!(list.contains(words), "expected {words:?}, found {list}");
+    }
+    let begins = |name: &str| list.find(&format!("\n{name}  ")).unwrap();
+    assert!(begins("link1") < begins("link2") && begins("link2") < begins("link10"), "{list}");
+    let one = b.says(&["list", "--link", "to_a"]);
+    assert!(one.contains("to_a  connected") && one.contains("closed") && !one.contains("link2"), "{one}");
+    let one = b.json(&["list", "--link", "to_a"]);
+    assert_eq!((&one["local"], &one["channels"][1]["local"]), (&1000.into(), &70.into()));
+    fails(&b.command(&["list", "--link", "x"]), 1, &["expected a link, found none named \"x\""]);
+}
+
+#[test]
+fn a_refusal_says_its_chain_only_if_asked_to() {
+    let root = tempfile::tempdir().unwrap();
+    let node = Node::new(root.path(), "a");
+    node.says(&["link", "add", "ann"]);
+    let said = fails(&node.command(&["withdraw", "ann", "0"]), 1, &["expected one of the 0 channels"]);
+    assert!(!said.contains("(in "), "{said}");
+    let said = fails(&node.command(&["withdraw", "ann", "0", "--verbose"]), 1, &["expected one of the 0 channels"]);
+    assert!(said.contains("(in Withdraw to link ann, sent by Withdraw to node)"), "{said}");
+}
+
+#[test]
+fn what_was_added_can_be_taken_back_unless_something_needs_it() {
+    let root = tempfile::tempdir().unwrap();
+    let (a, b) = pair(root.path());
+    fails(&b.command(&["link", "remove", "x"]), 1, &["found none named \"x\""]);
+    let words = ["expected a link without money, found 1000 in to_a, 1000 of it ours to spend: withdraw"];
+    fails(&b.command(&["link", "remove", "to_a"]), 1, &words);
+
+    let url = a.says(&["request", "10", "--receipt", "tea", "--via", "to_b"]);
+    let payment = url.rsplit('/').next().unwrap();
+    let open = a.says(&["requests"]);
+    assert!(open.contains(payment) && open.contains("10") && open.contains("tea"), "{open}");
+    let open = a.json(&["requests"]);
+    assert_eq!((&open[0]["url"], &open[0]["amount"]), (&url.as_str().into(), &10.into()));
+    fails(&a.command(&["meeting-point", "remove", "hub"]), 1, &[payment, "cancel it first"]);
+    b.says(&["withdraw", "to_a", "0"]);
+    a.until(&["list"], |list| list["state"]["links"]["to_b"]["channels"][0]["state"] == "closed");
+    fails(&a.command(&["link", "remove", "to_b"]), 1, &[payment, "cancel it first"]);
+
+    fails(&a.command(&["cancel", "0123456789abcdef"]), 1, &["expected a payment that isn't over"]);
+    assert_eq!(a.says(&["cancel", payment]), format!("cancelled {payment}"));
+    assert_eq!(a.says(&["requests"]), "no open requests");
+    let record = &a.json(&["payments"])[0];
+    assert_eq!((&record["receipt"], &record["reason"]), (&"tea".into(), &"the request was taken back".into()));
+    assert!(a.says(&["payments"]).contains("tea: the request was taken back"));
+    fails(&b.command(&["pay", &url, "--yes"]), 1, &["the payee's node doesn't know this payment"]);
+
+    assert_eq!(a.says(&["meeting-point", "remove", "hub"]), "no routes meet at hub any more");
+    fails(&a.command(&["meeting-point", "remove", "hub"]), 1, &["found none named \"hub\": there is none"]);
+    assert_eq!(a.says(&["link", "remove", "to_b"]), "removed the link to_b");
+    assert!(a.json(&["list"])["state"]["links"].as_object().unwrap().is_empty());
+    // The name is free again.
+    assert!(a.says(&["link", "add", "to_b"]).contains("invitation"));
+}
+
+#[test]
+fn a_payment_that_waits_for_its_user_can_be_taken_back() {
+    let root = tempfile::tempdir().unwrap();
+    let (a, b) = pair(root.path());
+    let url = a.says(&["request", "10"]);
+    let (mut pay, terminal, mut said) = asked(&b, &url);
+    b.says(&["cancel", &url]);
+    drop(terminal);
+    said.read_to_end(&mut Vec::new()).unwrap();
+    pay.wait().unwrap();
+    assert_eq!(b.json(&["payments"])[0]["reason"], "the payment was taken back");
+    a.until(&["payments"], |payments| payments[0]["reason"] == "the payer refused");
+}
+
+#[test]
+fn pay_says_why_a_payment_does_not_begin() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut a, b) = pair(root.path());
+    let url = a.says(&["request", "10"]);
+    b.says(&["pay", "--yes", &url]);
+    let pay = |url: &str, words: &[&str]| {
+        fails(&b.command(&["pay", "--yes", url]), 1, words);
+        let payments = b.json(&["payments"]);
+        let last = payments.as_array().unwrap().last().unwrap();
+        assert!(last["reason"].as_str().unwrap().contains(words[0]), "{last}");
+    };
+    pay(&url, &["this node has paid it already"]);
+    let (place, _) = url.rsplit_once('/').unwrap();
+    pay(&format!("{place}/0123456789abcdef"), &["the payee's node doesn't know this payment"]);
+
+    // What its node allows more of than ours.
+    let long = a.says(&["request", "10", "--receipt", &"x".repeat(100)]);
+    let listen = a.started["listen"].as_str().unwrap().to_owned();
+    a.process.kill().unwrap();
+    a.process.wait().unwrap();
+    let small = Node::run(&root.path().join("small"), &["--listen", "127.0.0.1:0", "--limit", "receipt=9"]);
+    pay(&long, &["can't connect to the payee at 127.0.0.1:", "refused"]);
+    let a = Node::run(&a.directory.clone(), &["--listen", &listen]);
+    let output = small.command(&["pay", "--yes", &long]);
+    fails(&output, 1, &["what the payee asks for can't be paid: expected a receipt of at most 9 bytes, found 100"]);
+    drop(a);
 }

@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// Print one JSON document, and nothing else, on standard output, also of a failure.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Say of a refusal also in which message to which object it was.
+    #[arg(long, global = true)]
+    pub(crate) verbose: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -96,7 +99,18 @@ pub(crate) enum Command {
         via: Option<String>,
     },
     /// Show the state of the node.
-    List,
+    List {
+        /// Only this link.
+        #[arg(long, value_name = "NAME")]
+        link: Option<String>,
+    },
+    /// Show the requests for payments to this node that nobody has paid yet.
+    Requests,
+    /// Take back a request that nobody has agreed to pay, or a payment that waits for this node's user.
+    Cancel {
+        /// The payment, as `requests` and `list` name it, or its URL.
+        payment: String,
+    },
     /// Show the payment log.
     Payments,
     /// Change the state of a stopped node by hand, in $VISUAL or $EDITOR: checked, shown, and one line of the journal.
@@ -139,6 +153,11 @@ pub(crate) enum Link {
         #[arg(value_name = "CLASS")]
         classes: Vec<String>,
     },
+    /// Forget a link. Refused while money is in it, or while a payment uses it.
+    Remove {
+        /// What the link is called here.
+        name: String,
+    },
     /// Use a link again that was taken out of use because one of the two states was older than it should be.
     Reconcile {
         /// What the link is called here.
@@ -150,6 +169,11 @@ pub(crate) enum Link {
 pub(crate) enum MeetingPoint {
     /// Let routes meet on this node.
     Add {
+        /// The name of the meeting point.
+        name: String,
+    },
+    /// Let no routes meet there any more. Refused while routes wait there, or while an open request names it.
+    Remove {
         /// The name of the meeting point.
         name: String,
     },

@@ -1,19 +1,16 @@
 //! The commands that talk to a running node.
 
 use crate::arguments::{Arguments, Command, Link, MeetingPoint};
-use crate::control::{
-    self, Answer, ChannelSummary, Conversation, LinkSummary, MAX_ANSWER, MAX_QUESTION, Question, Summary,
-};
+use crate::control::{self, Answer, Conversation, MAX_ANSWER, MAX_QUESTION, Question};
 use crate::failure::Failure;
 use crate::owner;
-use crate::screen;
+use crate::{screen, show};
 use amiko_core::prelude::*;
 use amiko_core::serializable::Json;
-use amiko_examples::payment::{LinkUrl, Outcome, PaymentRecord, Role};
+use amiko_examples::payment::{LinkUrl, Outcome, PaymentUrl};
 use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, UNIX_EPOCH};
 use tokio::net::UnixStream;
 
 pub(crate) async fn command(command: &Command, directory: &Path, arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -24,11 +21,12 @@ pub(crate) async fn command(command: &Command, directory: &Path, arguments: &Arg
     let question = question(command, json)?;
     expect_short(&question)?;
     let mut conversation = connect(directory).await?;
+    conversation.verbose = arguments.verbose;
     if let Command::Pay { yes, .. } = command {
         return pay(&mut conversation, &question, *yes, json).await;
     }
     let answer = ask(&mut conversation, &question).await?;
-    show(answer, json)?;
+    show::show(answer, json)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -61,6 +59,16 @@ fn question(command: &Command, json: bool) -> Result<Question, Failure> {
         Command::Link(Link::Accept { name, classes }) => {
             Question::Accept { link: link(name), classes: classes.iter().cloned().collect() }
         }
+        Command::Link(Link::Remove { name }) => Question::RemoveLink { link: link(name) },
+        Command::MeetingPoint(MeetingPoint::Remove { name }) => {
+            Question::RemoveMeetingPoint { name: Id::new(name.clone()) }
+        }
+        Command::Cancel { payment } => {
+            let url = payment.parse::<PaymentUrl>().map(|url| url.payment.key().clone());
+            Question::Cancel { payment: url.unwrap_or_else(|_| payment.clone()) }
+        }
+        Command::Requests => Question::Requests,
+        Command::List { link: Some(name) } => Question::Link { link: link(name) },
         Command::MeetingPoint(MeetingPoint::Add { name }) => Question::AddMeetingPoint { name: Id::new(name.clone()) },
         Command::Deposit { link: name, amount, class } => {
             Question::Deposit { link: link(name), class: class.clone(), amount: *amount }
@@ -101,7 +109,9 @@ async fn ask(conversation: &mut Conversation, question: &Question) -> Result<Ans
 
 async fn hear(conversation: &mut Conversation) -> Result<Answer, Failure> {
     match conversation.hear(MAX_ANSWER).await.map_err(lost)? {
-        Some(Answer::Refused { reason }) => Err(Failure::Refused(reason)),
+        Some(Answer::Refused { reason, details }) => {
+            Err(Failure::Refused(if conversation.verbose { details } else { reason }))
+        }
         Some(answer) => Ok(answer),
         None => Err(stopped()),
     }
@@ -143,113 +153,6 @@ async fn pay(conversation: &mut Conversation, question: &Question, yes: bool, js
     Ok(ExitCode::SUCCESS)
 }
 
-fn unexpected(answer: &Answer) -> Failure {
+pub(crate) fn unexpected(answer: &Answer) -> Failure {
     Failure::Refused(format!("expected another answer of the node, found {}", answer.class().unwrap_or("none")))
-}
-
-fn show(answer: Answer, json: bool) -> Result<(), Failure> {
-    match answer {
-        // The document is JSON already, one object per line.
-        Answer::Document { text } => screen::print(screen::as_is(&text)),
-        Answer::Payments { records } if json => screen::document(&records)?,
-        other if json => screen::document(&other)?,
-        Answer::Done => screen::say("done"),
-        Answer::Url { url } => screen::say(screen::plain(&url)),
-        Answer::State { summary } => show_summary(&summary),
-        Answer::Payments { records } => show_payments(&records),
-        other => return Err(unexpected(&other)),
-    }
-    Ok(())
-}
-
-fn show_summary(summary: &Summary) {
-    screen::say(format_args!("network          {}", summary.network));
-    screen::say(format_args!("key              {}", screen::plain(summary.key.as_deref().unwrap_or("none"))));
-    let or_none = |names: &[String]| if names.is_empty() { "none".into() } else { screen::plain(&names.join(", ")) };
-    screen::say(format_args!("address          {}", screen::plain(summary.address.as_deref().unwrap_or("none"))));
-    screen::say(format_args!("meeting points   {}", or_none(&summary.meeting_points)));
-    screen::say(format_args!("of other nodes   {}", or_none(&summary.external_meeting_points)));
-    screen::say(format_args!("under way        {} transactions, {} timers", summary.transactions, summary.timers));
-    let rows: Vec<Vec<String>> = summary
-        .links
-        .iter()
-        .map(|link| {
-            vec![
-                screen::plain(&link.name),
-                match (link.conflict, link.connected, link.invited) {
-                    (true, ..) => "in conflict",
-                    (false, true, _) => "connected",
-                    (false, false, true) => "invited",
-                    (false, false, false) => "not connected",
-                }
-                .into(),
-                link.peer.as_deref().map_or("-".into(), screen::plain),
-                link.channels.len().to_string(),
-                link.local.to_string(),
-                link.remote.to_string(),
-                link.reserved.to_string(),
-                link.unconfirmed.to_string(),
-            ]
-        })
-        .collect();
-    if !rows.is_empty() {
-        let heads = ["link", "state", "peer", "channels", "local", "remote", "reserved", "unconfirmed"];
-        screen::say(format_args!("\n{}", screen::table(&heads, &rows)));
-    }
-    let channels: Vec<Vec<String>> = summary.links.iter().flat_map(channel_rows).collect();
-    if !channels.is_empty() {
-        let heads = ["link", "channel", "class", "state", "local", "remote", "reserved", ""];
-        screen::say(format_args!("\n{}", screen::table(&heads, &channels)));
-    }
-    for (head, lines) in
-        [("in conflict", &summary.conflicts), ("payments", &summary.payments), ("rejected lately", &summary.rejections)]
-    {
-        screen::section(head, lines);
-    }
-}
-
-fn channel_rows(link: &LinkSummary) -> Vec<Vec<String>> {
-    let row = |(index, channel): (usize, &ChannelSummary)| {
-        vec![
-            screen::plain(&link.name),
-            index.to_string(),
-            screen::plain(&channel.class),
-            channel.state.clone(),
-            channel.local.to_string(),
-            channel.remote.to_string(),
-            channel.reserved.to_string(),
-            screen::plain(&channel.remark),
-        ]
-    };
-    link.channels.iter().enumerate().map(row).collect()
-}
-
-/// `2026-11-22T18:56:25Z`.
-pub(crate) fn moment(time: Time) -> String {
-    /// The end of the year 9999, beyond which the format can't express a time.
-    const LAST: u64 = 253_402_300_799;
-    if time.as_secs() > LAST {
-        return format!("{} s", time.as_secs());
-    }
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(time.as_secs())).to_string()
-}
-
-fn show_payments(records: &[PaymentRecord]) {
-    let rows: Vec<Vec<String>> = records
-        .iter()
-        .map(|record| {
-            vec![
-                moment(record.ended),
-                record.payment.clone(),
-                if record.role == Role::Payer { format!("-{}", record.amount) } else { format!("+{}", record.amount) },
-                record.outcome.class().unwrap_or_default().into(),
-                screen::plain(if record.reason.is_empty() { &record.receipt } else { &record.reason }),
-            ]
-        })
-        .collect();
-    if rows.is_empty() {
-        screen::say("no payments");
-    } else {
-        screen::say(screen::table(&["time", "payment", "amount", "outcome", ""], &rows));
-    }
 }

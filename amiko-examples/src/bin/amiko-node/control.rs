@@ -20,7 +20,10 @@ pub(crate) const MAX_ANSWER: u64 = 1 << 30;
 pub(crate) enum Question {
     AddLink { name: Id<Link>, to: Option<LinkUrl> },
     RenewLink { link: Id<Link>, to: Option<LinkUrl> },
+    RemoveLink { link: Id<Link> },
     AddMeetingPoint { name: Id<MeetingPoint> },
+    RemoveMeetingPoint { name: Id<MeetingPoint> },
+    Cancel { payment: String },
     Reconcile { link: Id<Link> },
     Accept { link: Id<Link>, classes: BTreeSet<String> },
     Deposit { link: Id<Link>, class: String, amount: u64 },
@@ -30,21 +33,53 @@ pub(crate) enum Question {
     Agree,
     Refuse,
     List,
+    Link { link: Id<Link> },
     Document,
+    Requests,
     Payments,
 }
 
 /// The answers of the node.
 #[derive(Debug, Serializable)]
 pub(crate) enum Answer {
-    Done,
-    Url { url: String },
-    Receipt { payer: Id<Payer>, amount: u64, receipt: String },
-    Ended { record: PaymentRecord },
-    State { summary: Summary },
-    Document { text: String },
-    Payments { records: Vec<PaymentRecord> },
-    Refused { reason: String },
+    /// What was done, and what the link holds now that it was done to.
+    Done {
+        did: String,
+        link: Option<LinkSummary>,
+    },
+    /// A URL to send to somebody; or what was done, where it needn't be sent.
+    Url {
+        url: String,
+        did: Option<String>,
+    },
+    Receipt {
+        payer: Id<Payer>,
+        amount: u64,
+        receipt: String,
+    },
+    Ended {
+        record: PaymentRecord,
+    },
+    State {
+        summary: Summary,
+    },
+    Link {
+        summary: LinkSummary,
+    },
+    Requests {
+        requests: Vec<RequestSummary>,
+    },
+    Document {
+        text: String,
+    },
+    Payments {
+        records: Vec<PaymentRecord>,
+    },
+    /// `details` says in which message of which chain it was.
+    Refused {
+        reason: String,
+        details: String,
+    },
 }
 
 /// The state of a node, for people.
@@ -72,10 +107,22 @@ pub(crate) struct LinkSummary {
     pub(crate) conflict: bool,
     pub(crate) peer: Option<String>,
     pub(crate) channels: Vec<ChannelSummary>,
+    /// What can be paid and received over its open channels.
     pub(crate) local: u64,
     pub(crate) remote: u64,
     pub(crate) reserved: u64,
     pub(crate) unconfirmed: usize,
+}
+
+/// A request that nobody has paid yet.
+#[derive(Debug, Serializable)]
+pub(crate) struct RequestSummary {
+    pub(crate) payment: String,
+    pub(crate) amount: u64,
+    pub(crate) receipt: String,
+    pub(crate) begun: Time,
+    pub(crate) state: String,
+    pub(crate) url: Option<String>,
 }
 
 #[derive(Debug, Serializable)]
@@ -94,23 +141,27 @@ pub(crate) fn socket(directory: &Path) -> PathBuf {
 }
 
 /// One end of a conversation.
-pub(crate) struct Conversation(BufReader<UnixStream>);
+pub(crate) struct Conversation {
+    stream: BufReader<UnixStream>,
+    /// Whether refusals say in which message of which chain they were.
+    pub(crate) verbose: bool,
+}
 
 impl Conversation {
     pub(crate) fn new(stream: UnixStream) -> Self {
-        Self(BufReader::new(stream))
+        Self { stream: BufReader::new(stream), verbose: false }
     }
 
     pub(crate) async fn say<T: Serializable>(&mut self, value: &T) -> std::io::Result<()> {
         let mut line = to_json(value).map_err(std::io::Error::other)?;
         line.push('\n');
-        self.0.get_mut().write_all(line.as_bytes()).await
+        self.stream.get_mut().write_all(line.as_bytes()).await
     }
 
     /// The next message of the other end; `None` if it has gone.
     pub(crate) async fn hear<T: Serializable>(&mut self, limit: u64) -> std::io::Result<Option<T>> {
         let mut line = Vec::new();
-        let length = (&mut self.0).take(limit).read_until(b'\n', &mut line).await?;
+        let length = (&mut self.stream).take(limit).read_until(b'\n', &mut line).await?;
         if length == 0 {
             return Ok(None);
         }

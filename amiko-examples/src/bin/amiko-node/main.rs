@@ -16,6 +16,9 @@ mod places;
 mod repair;
 mod run;
 mod screen;
+mod show;
+mod summary;
+mod trouble;
 mod verify;
 
 use arguments::{Arguments, Command};

@@ -3,23 +3,25 @@
 //! Invariant: the first signal loses nothing that was begun; the second one loses what a crash would lose.
 
 use crate::arguments::Run;
-use crate::control::{self, Answer, ChannelSummary, Conversation, LinkSummary, MAX_QUESTION, Question, Summary};
+use crate::control::{self, Answer, Conversation, MAX_QUESTION, Question};
 use crate::failure::{Failure, chain};
 use crate::key;
 use crate::log::{self, Level};
 use crate::owner;
 use crate::places;
 use crate::screen;
+use crate::summary;
+use crate::trouble::{self, Trouble};
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
-use amiko_core::store::{OpenError, Store};
+use amiko_core::store::OpenError;
 use amiko_examples::payment::{
-    Address, Channel, Link, Network, Notice, PaymentLimits, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
-    PaymentProtocol, Reply,
+    Address, Network, Notice, PaymentLimits, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol,
+    Reply,
 };
 use amiko_examples::running::OutgoingPayment;
 use amiko_runtime::{
-    BindError, Dialect, Handle, Noise, Runtime, RuntimeSettings, SecretKey, Tcp, Transport, open_files,
+    BindError, Dialect, Handle, Noise, Runtime, RuntimeSettings, SecretKey, SendError, Tcp, Transport, open_files,
 };
 use std::error::Error;
 use std::os::unix::fs::PermissionsExt;
@@ -31,6 +33,7 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::Receiver;
 use tokio::time::sleep;
 
 /// Commands that may talk to the node at the same time; further ones wait. With few file descriptors there are fewer: see
@@ -101,18 +104,23 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
     let engine = open(directory, arguments.network)?;
     let mut settings = RuntimeSettings::default();
     settings.listen = Some(place);
-    settings.log = Some(Arc::new(log::event));
+    let (ear, troubles) = trouble::listen();
+    settings.log = Some(Arc::new(move |event| {
+        ear.hear(event);
+        log::event(event);
+    }));
+    let attended = (arguments, directory, limits, troubles);
     match arguments.network {
         Network::Amiko => {
             let key = key(directory, engine.node().key)?;
             let public = key.public();
             let runtime = Runtime::with_settings(engine, settings).with_network(PaymentProtocol, Noise::new(key)).await;
-            attend(runtime.map_err(Failure::refused)?, Some(public), limits, arguments, directory, json).await
+            attend(runtime.map_err(Failure::refused)?, Some(public), attended, json).await
         }
         Network::Prototype3 => {
             settings.conversation.dialect = Dialect::ByIndex;
             let runtime = Runtime::with_settings(engine, settings).with_network(PaymentProtocol, Tcp).await;
-            attend(runtime.map_err(Failure::refused)?, None, limits, arguments, directory, json).await
+            attend(runtime.map_err(Failure::refused)?, None, attended, json).await
         }
     }
 }
@@ -133,9 +141,7 @@ fn key(directory: &Path, known: Option<PublicKey>) -> Result<SecretKey, Failure>
 async fn attend<T: Transport>(
     runtime: Runtime<PaymentProtocol, Directory, T>,
     key: Option<PublicKey>,
-    limits: PaymentLimits,
-    arguments: &Run,
-    directory: &Path,
+    (arguments, directory, limits, troubles): (&Run, &Path, PaymentLimits, Receiver<Trouble>),
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let Some(local) = runtime.local_addr() else {
@@ -145,6 +151,8 @@ async fn attend<T: Transport>(
         arguments.advertise.clone().unwrap_or_else(|| Address { host: local.ip().to_string(), port: local.port() });
     let listener = listen(directory)?;
     let handle = runtime.handle();
+    // It ends with the events of the network.
+    tokio::spawn(trouble::tell(troubles, handle.clone()));
     let mut signals = Signals::new()?;
     let conversations = conversations();
     let places = Arc::new(Semaphore::new(conversations as usize));
@@ -297,50 +305,71 @@ async fn converse(stream: UnixStream, handle: &Node) -> std::io::Result<()> {
         let question = match conversation.hear::<Question>(MAX_QUESTION).await {
             Ok(Some(question)) => question,
             Ok(None) => return Ok(()),
-            Err(error) => return conversation.say(&Answer::Refused { reason: format!("the command: {error}") }).await,
+            Err(error) => return conversation.say(&refused(format!("the command: {error}"))).await,
         };
         if let Question::Pay { url, via } = question {
             return pay(&mut conversation, handle, PaymentNodeMessage::Pay { url, via }).await;
         }
-        let answer = answer(question, handle).await.unwrap_or_else(|reason| Answer::Refused { reason });
+        let answer = answer(question, handle).await.unwrap_or_else(|refused| refused);
         conversation.say(&answer).await?;
     }
 }
 
-async fn answer(question: Question, handle: &Node) -> Result<Answer, String> {
+async fn answer(question: Question, handle: &Node) -> Result<Answer, Answer> {
     let message = match question {
-        Question::List => return list(handle).await,
+        Question::List => return summary::list(handle).await,
+        Question::Link { link } => return Ok(Answer::Link { summary: summary::link(handle, &link).await? }),
+        Question::Requests => return summary::requests(handle).await,
         Question::Document => {
-            let text = handle.query(|engine| engine.document_without_secrets()).await.map_err(|error| chain(&error))?;
-            return Ok(Answer::Document { text: text.map_err(|error| chain(&error))? });
+            let text =
+                handle.query(|engine| engine.document_without_secrets()).await.map_err(|error| refusal(&error))?;
+            return Ok(Answer::Document { text: text.map_err(|error| refusal(&error))? });
         }
         Question::Payments => {
             let records = handle
                 .query(|engine| engine.node().payments.iter().map(|(_, record)| record.clone()).collect::<Vec<_>>());
-            return Ok(Answer::Payments { records: records.await.map_err(|error| chain(&error))? });
+            return Ok(Answer::Payments { records: records.await.map_err(|error| refusal(&error))? });
         }
         Question::AddLink { name, to } => PaymentNodeMessage::AddLink { name, to },
         Question::RenewLink { link, to } => PaymentNodeMessage::RenewLink { link, to },
         Question::Reconcile { link } => PaymentNodeMessage::Reconcile { link },
+        Question::RemoveLink { link } => PaymentNodeMessage::RemoveLink { link },
         Question::AddMeetingPoint { name } => PaymentNodeMessage::AddMeetingPoint { name },
+        Question::RemoveMeetingPoint { name } => PaymentNodeMessage::RemoveMeetingPoint { name },
+        Question::Cancel { payment } => PaymentNodeMessage::Cancel { payment },
         Question::Accept { link, classes } => PaymentNodeMessage::Accept { link, classes },
         Question::Deposit { link, class, amount } => PaymentNodeMessage::Deposit { link, class, amount },
         Question::Withdraw { link, channel } => PaymentNodeMessage::Withdraw { link, channel },
         Question::Request { amount, receipt, via } => PaymentNodeMessage::Request { amount, receipt, via },
         Question::Pay { .. } | Question::Agree | Question::Refuse => {
-            return Err("expected a payment to agree to, found none".into());
+            return Err(refused("expected a payment to agree to, found none".into()));
         }
     };
-    let reply = handle.command(PaymentNodeEnvelope::PaymentNode(message)).await.map_err(|error| chain(&error))?;
-    Ok(match reply.map(|reply| reply.read()).transpose().map_err(|error| chain(&error))? {
-        Some(Reply::Url { url }) => Answer::Url { url },
-        _ => Answer::Done,
+    let done = summary::Done::of(&message);
+    let sent = handle.command(PaymentNodeEnvelope::PaymentNode(message)).await;
+    let reply = sent.map_err(|error| refusal(&error))?;
+    Ok(match reply.map(|reply| reply.read()).transpose().map_err(|error| refusal(&error))? {
+        Some(Reply::Url { url }) => Answer::Url { url, did: done.instead_of_url() },
+        _ => done.answer(handle).await?,
     })
+}
+
+/// The refusal of a command, with the chain of messages that led to it apart.
+pub(crate) fn refusal(error: &(dyn Error + 'static)) -> Answer {
+    let details = chain(error);
+    match error.downcast_ref() {
+        Some(SendError::Rejected(rejection)) => Answer::Refused { reason: rejection.reason().to_owned(), details },
+        _ => refused(details),
+    }
+}
+
+fn refused(reason: String) -> Answer {
+    Answer::Refused { details: reason.clone(), reason }
 }
 
 /// A payment: begins it, asks the user, and reports how it ended.
 async fn pay(conversation: &mut Conversation, handle: &Node, message: PaymentNodeMessage) -> std::io::Result<()> {
-    let refused = |reason: Box<dyn Error + Send + Sync>| Answer::Refused { reason: chain(&*reason) };
+    let refused = |reason: Box<dyn Error + Send + Sync>| refusal(&*reason);
     let told = |notice| match notice {
         Notice::Receipt { payer, amount, receipt } => Answer::Receipt { payer, amount, receipt },
         Notice::Ended { record } => Answer::Ended { record },
@@ -366,79 +395,4 @@ async fn pay(conversation: &mut Conversation, handle: &Node, message: PaymentNod
         Err(reason) => Err(reason),
     };
     conversation.say(&last.unwrap_or_else(refused)).await
-}
-
-async fn list(handle: &Node) -> Result<Answer, String> {
-    let connected = handle.connected().await.map_err(|error| chain(&error))?;
-    let summary = handle.query(move |engine| summary(engine, &connected)).await.map_err(|error| chain(&error))?;
-    Ok(Answer::State { summary })
-}
-
-fn channel_summary(channel: &dyn Channel) -> ChannelSummary {
-    let (incoming, outgoing) = channel.claimed();
-    ChannelSummary {
-        class: channel.class_name().to_owned(),
-        state: channel.funds().state.class().unwrap_or_default().to_owned(),
-        local: channel.local(),
-        remote: channel.remote(),
-        reserved: incoming.saturating_add(outgoing),
-        remark: channel.remark(),
-    }
-}
-
-fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
-    /// Rejections that are shown.
-    const SHOWN: usize = 5;
-    let node = engine.node();
-    let link = |(id, link): (Id<Link>, &Link)| {
-        let connection = engine.connection(&Id::new(id.key().clone()));
-        let sum = |amount: &dyn Fn(&dyn Channel) -> u64| {
-            link.channels.iter().map(|channel| amount(channel.as_ref())).fold(0, u64::saturating_add)
-        };
-        LinkSummary {
-            connected: connected.contains(id.key()),
-            invited: link.key.is_none() && link.invitation.is_some(),
-            conflict: connection.is_some_and(|connection| connection.conflict.is_some()),
-            name: id.key().clone(),
-            peer: link.peer.clone(),
-            channels: link.channels.iter().map(|channel| channel_summary(channel.as_ref())).collect(),
-            local: sum(&|channel| channel.local()),
-            remote: sum(&|channel| channel.remote()),
-            reserved: sum(&|channel| channel.claimed().0.saturating_add(channel.claimed().1)),
-            unconfirmed: connection.map_or(0, |connection| connection.outbox.len()),
-        }
-    };
-    let payers = node.payers.iter().map(|(id, payer)| {
-        let amount = payer.bill.as_ref().map_or(0, |bill| bill.amount);
-        format!("{}: {amount} out, {}", id.key(), payer.phase.class().unwrap_or_default())
-    });
-    let payees = node
-        .payees
-        .iter()
-        .map(|(id, payee)| format!("{}: {} in, {}", id.key(), payee.amount, payee.phase.class().unwrap_or_default()));
-    let rejections = engine.rejections().rev().take(SHOWN).map(|rejected| rejected.rejection.to_string());
-    Summary {
-        network: node.network,
-        address: node.address.as_ref().map(ToString::to_string),
-        key: node.key.as_ref().map(ToString::to_string),
-        links: node.links.iter().map(link).collect(),
-        meeting_points: node.meeting_points.iter().map(|(id, _)| id.key().clone()).collect(),
-        external_meeting_points: node.external_meeting_points.iter().map(|id| id.key().clone()).collect(),
-        payments: payers.chain(payees).collect(),
-        transactions: node.transactions.len(),
-        timers: engine.timers().count(),
-        conflicts: conflicts(engine),
-        rejections: rejections.collect(),
-    }
-}
-
-/// The connections that aren't used because one of the two states is older than it should be, and the remedy.
-pub(crate) fn conflicts<S: Store>(engine: &Engine<PaymentNode, S>) -> Vec<String> {
-    let told = engine.connections().filter_map(|(id, connection)| {
-        let (name, conflict) = (id.key(), connection.conflict?);
-        let link = engine.node().links.contains(&Id::new(name.clone()));
-        let again = if link { format!("; then `amiko-node link reconcile {name}`") } else { String::new() };
-        Some(format!("{name}: {conflict}{again}"))
-    });
-    told.collect()
 }

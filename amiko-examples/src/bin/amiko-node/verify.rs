@@ -3,9 +3,9 @@
 //! Invariant: it changes nothing, and reports every fault. A link in conflict is no damage: the files are intact, but
 //! they may not be the newest.
 
-use crate::client::moment;
 use crate::failure::Failure;
-use crate::{run, screen};
+use crate::show::moment;
+use crate::{screen, summary};
 use amiko_core::engine;
 use amiko_core::prelude::*;
 use amiko_core::serializable::Json;
@@ -42,7 +42,7 @@ pub(crate) fn verify(directory: &Path, json: bool) -> Result<ExitCode, Failure> 
 fn conflicts(directory: &Path, version: u64) -> Result<Vec<String>, Failure> {
     let store = Directory::open_at(directory, version).map_err(|error| Failure::open(&error))?;
     let engine = Engine::open(store, Settings::default()).map_err(|error| Failure::engine(&error, directory))?;
-    Ok(run::conflicts(&engine))
+    Ok(summary::conflicts(&engine))
 }
 
 /// The files, and their faults.
