@@ -480,3 +480,29 @@ fn pay_says_why_a_payment_does_not_begin() {
     fails(&output, 1, &["what the payee asks for can't be paid: expected a receipt of at most 9 bytes, found 100"]);
     drop(a);
 }
+
+/// As under `nohup`: whoever has started it doesn't want it to end with the terminal.
+#[test]
+fn a_node_that_was_started_to_outlive_its_terminal_does() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("a");
+    let mut process = Command::new("sh")
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", BINARY, "run", "--json", "--listen", "127.0.0.1:0", "--dir"])
+        .arg(&directory)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut node = Node { directory, process, started: serde_json::from_str(&line).unwrap() };
+    for name in ["HUP", "TERM"] {
+        assert!(
+            Command::new("kill").arg(format!("-{name}")).arg(node.process.id().to_string()).status().unwrap().success()
+        );
+        if name == "HUP" {
+            node.says(&["link", "add", "ann"]);
+        }
+    }
+    assert_eq!(node.process.wait().unwrap().code(), Some(0));
+}

@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::log::Format;
 use amiko_examples::payment::{Address, Network, PaymentUrl, PlainChannel};
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -117,6 +118,17 @@ pub(crate) enum Command {
     Edit(Edit),
     /// Check every file of a stopped node, and say everything that is wrong; changes nothing.
     Verify,
+    /// Print what a shell reads to complete the commands of this program.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Print the manual page of this program, or of one of its commands, for `man -l -`.
+    Man {
+        /// The command, like `link add`.
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
     /// Salvage the intact part of a damaged state directory; sets every file aside and removes none.
     Repair {
         /// Don't ask.

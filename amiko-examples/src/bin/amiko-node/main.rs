@@ -18,6 +18,7 @@ mod run;
 mod screen;
 mod show;
 mod summary;
+mod texts;
 mod trouble;
 mod verify;
 
@@ -61,6 +62,8 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
     let json = arguments.json;
     match &arguments.command {
+        Command::Completions { shell } => texts::completions(*shell, json).map(|()| ExitCode::SUCCESS),
+        Command::Man { command } => texts::manual(command, json).map(|()| ExitCode::SUCCESS),
         Command::Edit(edit) => edit::edit(edit, &arguments.directory()?, json),
         Command::Verify => verify::verify(&arguments.directory()?, json),
         Command::Repair { yes } => repair::repair(&arguments.directory()?, *yes, json),
