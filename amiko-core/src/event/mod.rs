@@ -259,10 +259,6 @@ impl<N: Tree> Event<N> {
         }
     }
 
-    pub(crate) fn unconfirmed(&self, connection: &Id<Connection<N>>) -> usize {
-        self.dispatcher.connections().get(connection).map_or(0, |connection| connection.outbox.len())
-    }
-
     pub(crate) fn close(&mut self, connection: &Id<Connection<N>>) {
         if self.dispatcher.close(connection, self.now + self.limits.linger) {
             self.output(Output::Closed { connection: connection.clone() });

@@ -85,8 +85,8 @@ impl<'a, M: StateMachine> Context<'a, M> {
         self.event.cancel_timer(self.id, name);
     }
 
-    /// Ensures that there is a connection of this name. If it has an address, the runtime dials it until the peer
-    /// answers; otherwise it waits for the peer to dial.
+    /// Ensures that there is a connection of this name, with this address or none: one that is there already keeps its outbox and
+    /// gets the new address. The runtime dials the address until the peer answers; without one it waits for the peer to dial.
     pub fn connect(&mut self, connection: &Id<Connection<M::Node>>, dial: Option<&str>) {
         self.event.connect(connection, dial);
     }
@@ -97,9 +97,9 @@ impl<'a, M: StateMachine> Context<'a, M> {
         self.event.transmit(connection, message);
     }
 
-    /// How many messages of a connection the peer hasn't confirmed; 0 if there is no such connection.
-    pub fn unconfirmed(&self, connection: &Id<Connection<M::Node>>) -> usize {
-        self.event.unconfirmed(connection)
+    /// A connection as it is now, in this event; none if there is none of this name.
+    pub fn connection(&self, connection: &Id<Connection<M::Node>>) -> Option<&Connection<M::Node>> {
+        self.event.dispatcher.connections().get(connection)
     }
 
     /// Closes a connection as soon as its outbox is empty, or when its linger time is over. It isn't an error if

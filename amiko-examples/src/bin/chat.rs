@@ -36,8 +36,6 @@ const LONGEST: usize = 8_192;
 #[amiko(machine, network = Line)]
 struct Talk {
     peer: Option<PublicKey>,
-    /// Where the peer is called; none if it calls.
-    dial: Option<String>,
     #[amiko(objects)]
     said: Table<Said>,
 }
@@ -69,15 +67,17 @@ impl StateMachine for Talk {
                 if known != peer {
                     return Err(Rejection::new(format!("expected the peer {known}, found {peer}")));
                 }
-                self.dial = dial.or(self.dial.take());
-                cx.connect(&peers(), self.dial.as_deref());
+                let before = cx.connection(&peers()).and_then(|peers| peers.dial.clone());
+                cx.connect(&peers(), dial.or(before).as_deref());
             }
             TalkMessage::Say { text } if text.len() > LONGEST => {
                 return Err(Rejection::new(format!("expected at most {LONGEST} bytes, found {}", text.len())));
             }
             TalkMessage::Say { text } => {
-                // There may be no peer yet: its outbox is there for it.
-                cx.connect(&peers(), self.dial.as_deref());
+                if cx.connection(&peers()).is_none() {
+                    // There is no peer yet, but an outbox for it.
+                    cx.connect(&peers(), None);
+                }
                 cx.transmit(&peers(), Line::Text { text: text.clone() });
                 self.keep(true, text, cx);
             }

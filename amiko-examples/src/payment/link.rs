@@ -283,7 +283,7 @@ impl Link {
     fn expect_room(&self, cx: &Cx<'_>) -> Result<(), Rejection> {
         let limits = &cx.node().limits;
         PaymentLimits::expect_fewer(self.routes.len(), limits.routes, "routes on a link")?;
-        let unconfirmed = cx.unconfirmed(&connection(cx.id()));
+        let unconfirmed = cx.connection(&connection(cx.id())).map_or(0, |connection| connection.outbox.len());
         PaymentLimits::expect_fewer(unconfirmed, limits.unconfirmed, "messages that the neighbour hasn't confirmed")
     }
 
