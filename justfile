@@ -55,3 +55,7 @@ long-kills:
 # 2,000 payments over a wire that fails in every way.
 long-wire:
     AMIKO_PAYMENTS=2000 cargo test -p amiko-examples --test faults -- --nocapture
+
+# A minute of strangers that dial while payments go on.
+long-flood:
+    AMIKO_FLOOD=60 cargo test -p amiko-examples --test logs flood -- --nocapture

@@ -23,7 +23,7 @@ const LINES: u32 = 5;
 /// How long a cause that would have more is silent; then one line says how many there were.
 const SILENCE: Duration = Duration::from_secs(10);
 /// How long a process that ends waits for whoever reads its last lines.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -297,9 +297,17 @@ mod tests {
         let push = |number: usize| assert!(log.push(Line::new(Level::Info, "node", format!("line {number}"))));
         push(0);
         enters.recv().unwrap();
-        // The thread waits with the first one; as many fit as the queue holds.
-        (1..=QUEUE + 7).for_each(push);
-        go.send(()).unwrap();
+        // The thread waits with the first one; as many fit as the queue holds, and whoever says more doesn't wait.
+        std::thread::scope(|scope| {
+            let (said, all) = sync_channel(1);
+            scope.spawn(move || {
+                (1..=QUEUE + 7).for_each(push);
+                said.send(()).unwrap();
+            });
+            let all = all.recv_timeout(Duration::from_secs(60));
+            go.send(()).unwrap();
+            all.expect("the log waits for its reader");
+        });
         enters.recv().unwrap();
         // It has taken one more, so one more fits.
         push(QUEUE + 8);
