@@ -4,7 +4,7 @@
 
 use crate::payment::{
     Address, LINKS, LinkUrl, Notice, Outcome, Payer, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope,
-    PaymentNodeMessage, PaymentProtocol, PaymentUrl, Reply, Role, twelve_nodes,
+    PaymentNodeMessage, PaymentProtocol, PaymentRecord, PaymentUrl, Reply, Role, twelve_nodes,
 };
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
@@ -214,6 +214,18 @@ impl OutgoingPayment {
         Err("the node stopped before the payment ended: start it again, and look at `payments`".into())
     }
 
+    /// The end of the payment, however often its user is asked meanwhile: another one may have begun it too.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn end(&mut self) -> Result<PaymentRecord, Reason> {
+        loop {
+            if let Notice::Ended { record } = self.next().await? {
+                return Ok(record);
+            }
+        }
+    }
+
     /// Agrees to the payment after its receipt was shown, or refuses it.
     ///
     /// # Errors
@@ -239,13 +251,11 @@ pub async fn pay<S: Store>(
     };
     let url: PaymentUrl = url.parse()?;
     let mut payment = OutgoingPayment::begin(payer, PaymentNodeMessage::Pay { url, via: None }).await?;
-    let mut notice = payment.next().await?;
-    if matches!(notice, Notice::Receipt { .. }) {
-        payment.decide(payer, true).await?;
-        notice = payment.next().await?;
-    }
-    match notice {
+    match payment.next().await? {
         Notice::Ended { record } => Ok(record.outcome),
-        _ => Err("expected the end of the payment, found something else".into()),
+        Notice::Receipt { .. } => {
+            payment.decide(payer, true).await?;
+            Ok(payment.end().await?.outcome)
+        }
     }
 }

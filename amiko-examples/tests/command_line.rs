@@ -206,7 +206,8 @@ fn what_cannot_be_written_is_a_failure_and_a_secret_is_shown_again_until_it_is_u
 /// A `pay` at a terminal that has asked.
 fn asked(node: &Node, url: &str) -> (Child, File, BufReader<std::process::ChildStderr>) {
     let (terminal, stdin) = pseudo_terminal::open();
-    let mut pay = command(&node.directory, &["pay", url]).stdin(stdin).stderr(Stdio::piped()).spawn().unwrap();
+    let mut pay = command(&node.directory, &["pay", url]);
+    let mut pay = pay.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(pay.stderr.take().unwrap());
     let mut text = Vec::new();
     said.read_until(b']', &mut text).unwrap();
@@ -436,6 +437,24 @@ fn what_was_added_can_be_taken_back_unless_something_needs_it() {
     assert!(a.json(&["list"])["state"]["links"].as_object().unwrap().is_empty());
     // The name is free again.
     assert!(a.says(&["link", "add", "to_b"]).contains("invitation"));
+}
+
+#[test]
+fn a_payment_that_is_asked_for_twice_is_paid_once_and_both_learn_it() {
+    let root = tempfile::tempdir().unwrap();
+    let (a, b) = pair(root.path());
+    let url = a.says(&["request", "10"]);
+    let (mut first, mut terminal, mut said) = asked(&b, &url);
+    let (mut second, other, mut heard) = asked(&b, &url);
+    terminal.write_all(b"y\n").unwrap();
+    said.read_to_end(&mut Vec::new()).unwrap();
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+    drop(other);
+    heard.read_to_end(&mut Vec::new()).unwrap();
+    assert_eq!(second.wait().unwrap().code(), Some(1));
+    assert_eq!(b.json(&["payments"]).as_array().unwrap().len(), 1);
+    let list = b.says(&["list"]);
+    assert!(!list.contains("rejected lately"), "{list}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::messages::{
     AMOUNT, cancel_route, have_no_route, have_route, lock, settle_commit, settle_commit_with, settle_rollback,
 };
 use amiko_core::prelude::*;
-use amiko_examples::payment::{Message, Payee, PayeeMessage, PayeePhase, PaymentNode};
+use amiko_examples::payment::{Message, Payee, PayeeMessage, PayeePhase, PaymentNode, PaymentNodeMessage};
 
 /// The connection of the payment.
 const PAYMENT: &str = "P";
@@ -422,4 +422,16 @@ fn what_does_not_fit_a_payees_phase_is_refused_and_changes_nothing() {
             assert!(seen[0].ends_with(&format!(" doesn't fit a payee that is {phase:?}")), "{seen:?}");
         }
     }
+}
+
+#[test]
+fn a_request_is_taken_back_until_somebody_has_agreed_to_pay_it() {
+    let cancel = || PaymentNodeMessage::Cancel { payment: PAYMENT.into() };
+    let mut node = payee_in(PayeePhase::Initial);
+    let seen = node.asks(cancel());
+    assert!(seen.iter().any(|line| line.ends_with("the request was taken back")), "{seen:?}");
+    assert!(seen.iter().any(|line| line.ends_with(": Cancel{}")), "the payer is told: {seen:?}");
+    let mut node = payee_in(PayeePhase::Confirmed);
+    let seen = node.asks(cancel());
+    assert!(seen[0].starts_with("rejected: expected a payment that nobody has agreed to"), "{seen:?}");
 }

@@ -471,3 +471,47 @@ fn what_does_not_fit_a_payers_phase_is_refused_and_changes_nothing() {
         }
     }
 }
+
+#[test]
+fn the_trouble_of_a_payer_is_the_reason_that_its_payment_has_ended() {
+    let trouble = |over| PayerMessage::Trouble { reason: "nobody is there".into(), over };
+    let mut node = payer_in(PayerPhase::Initial);
+    node.tells(&node.payer(), trouble(false));
+    let ended = "log P@payer: Payer Cancelled 0 for , +0..+5 nobody is there".to_owned();
+    assert!(node.after(secs(5)).contains(&ended));
+    node.assert_idle();
+
+    let mut node = payer_in(PayerPhase::Initial);
+    let ended = "log P@payer: Payer Cancelled 0 for , +0..+0 nobody is there".to_owned();
+    assert!(node.tells(&node.payer(), trouble(true)).contains(&ended));
+    node.assert_idle();
+
+    // Later it is none.
+    for phase in [PayerPhase::HasReceipt, PayerPhase::Confirmed, PayerPhase::Locked] {
+        let mut node = payer_in(phase);
+        assert_eq!(node.tells(&node.payer(), trouble(true)), NOTHING);
+    }
+}
+
+#[test]
+fn a_payment_is_taken_back_until_its_user_has_agreed() {
+    let cancel = || PaymentNodeMessage::Cancel { payment: "P".into() };
+    for phase in [PayerPhase::Initial, PayerPhase::HasReceipt] {
+        let mut node = payer_in(phase);
+        let seen = node.asks(cancel());
+        assert!(seen.iter().any(|line| line.ends_with("the payment was taken back")), "{seen:?}");
+        let told = seen.contains(&"to P@payer: Cancel{}".to_owned());
+        assert_eq!(told, phase == PayerPhase::HasReceipt, "{seen:?}");
+    }
+    let mut node = payer_in(PayerPhase::Confirmed);
+    let refused =
+        "rejected: expected a payment that nobody has agreed to, found that P is being paid: it ends by itself";
+    assert_eq!(node.asks(cancel()), [refused]);
+}
+
+#[test]
+fn a_link_that_a_payment_uses_stays() {
+    let remove = || PaymentNodeMessage::RemoveLink { link: Id::new("a") };
+    let mut node = payer_in(PayerPhase::Confirmed);
+    assert!(node.asks(remove())[0].starts_with("rejected: expected a link without money, found "));
+}

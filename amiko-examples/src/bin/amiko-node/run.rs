@@ -391,7 +391,7 @@ async fn pay(conversation: &mut Conversation, handle: &Node, message: PaymentNod
         _ => return Ok(()),
     };
     let last = match payment.decide(handle, agreed).await {
-        Ok(()) => payment.next().await.map(told),
+        Ok(()) => payment.end().await.map(|record| Answer::Ended { record }),
         Err(reason) => Err(reason),
     };
     conversation.say(&last.unwrap_or_else(refused)).await

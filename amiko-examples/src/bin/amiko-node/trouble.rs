@@ -5,7 +5,7 @@
 use crate::run::Node;
 use amiko_core::conversation::{Disconnect, Event};
 use amiko_core::prelude::*;
-use amiko_examples::payment::{Outcome, Payer, PayerMessage, PaymentNode, Role};
+use amiko_examples::payment::{Outcome, Payer, PayerMessage, PayerPhase, PaymentNode, Role};
 use std::collections::HashMap;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
@@ -65,6 +65,15 @@ impl Ear {
 pub(crate) async fn tell(mut troubles: Receiver<Trouble>, handle: Node) {
     let mut closed: HashMap<String, u32> = HashMap::new();
     while let Some(Trouble { connection, what }) = troubles.recv().await {
+        let payer: Id<Payer> = Id::new(connection.clone());
+        let of = payer.clone();
+        // Most sockets of payers are closed because the payment has ended.
+        let begins =
+            move |node: &PaymentNode| node.payers.get(&of).is_some_and(|payer| payer.phase == PayerPhase::Initial);
+        if !handle.read(begins).await.unwrap_or(false) {
+            closed.remove(&connection);
+            continue;
+        }
         let (reason, over) = match what {
             What::Unreachable(reason) => (reason, false),
             What::Refused(reason) => (format!("what the payee asks for can't be paid: {reason}"), true),
@@ -82,7 +91,6 @@ pub(crate) async fn tell(mut troubles: Receiver<Trouble>, handle: Node) {
                 (unknown(&handle, &connection).await, over)
             }
         };
-        let payer: Id<Payer> = Id::new(connection);
         // If it is over already, it needs no reason any more.
         drop(handle.send(&payer, PayerMessage::Trouble { reason, over }).await);
     }
