@@ -236,7 +236,7 @@ fn names_receipts_and_paths_are_escaped_by_every_command() {
     // The commands for a node that is stopped: what `edit` shows, and what is wrong with a file.
     let (draft, changed) = (root.path().join("draft"), root.path().join("changed"));
     let copy = format!("f() {{ cp \"$1\" {}; }}; f", draft.display());
-    assert!(says(&directory, &copy, 0, &["edit"]).contains("nothing was changed"));
+    assert!(says(&directory, &copy, 0, &["edit", "--yes"]).contains("nothing was changed"));
     let text = fs::read_to_string(&draft).unwrap();
     let mut state: Value = serde_json::from_str(&text).unwrap();
     state["state"]["externalMeetingPoints"] = Value::Array(vec![format!("{harm}, changed").into()]);
@@ -254,7 +254,7 @@ fn names_receipts_and_paths_are_escaped_by_every_command() {
         fs::write(&changed, bad).unwrap();
         says(&directory, &change, 1, &["edit", "--yes"]);
     }
-    says(&directory, &format!("false {HARMFUL_NAME}").replace('\n', " "), 1, &["edit"]);
+    says(&directory, &format!("false {HARMFUL_NAME}").replace('\n', " "), 1, &["edit", "--yes"]);
     fs::write(directory.join(format!("snapshot-{HARMFUL_NAME}.json")), HARMFUL_NAME).unwrap();
     let snapshots = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
     for path in snapshots.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl")) {

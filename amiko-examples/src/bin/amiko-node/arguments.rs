@@ -227,7 +227,7 @@ pub(crate) struct Run {
     /// the place of any neighbour
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Where to listen: a name or an address of this machine. With 0.0.0.0 or [::], all of them, --advertise is needed
+    /// Where to listen: a name or an address of this machine. With 0.0.0.0, all of them, --advertise is needed
     #[arg(long, default_value = "127.0.0.1:4321", value_name = "HOST:PORT")]
     pub(crate) listen: Address,
     /// Where others can dial this node, as its URLs say it [default: where it listens]

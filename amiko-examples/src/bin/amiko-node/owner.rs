@@ -3,7 +3,6 @@
 //! Invariant: no node runs on a directory that somebody else could change, and no command says anything to somebody else's node.
 
 use crate::failure::Failure;
-use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -16,30 +15,26 @@ fn user() -> u32 {
 
 /// Refuses a state directory of another user, or one that others can write to. One that doesn't exist is made for its owner only.
 pub(crate) fn check_directory(directory: &Path) -> Result<(), Failure> {
-    match directory.metadata() {
-        Ok(about) => check(&about).map_err(|found| {
-            let path = directory.display();
-            Failure::Refused(format!(
-                "expected {path} to be a directory of this user that only they can write to, found {found}"
-            ))
-        }),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Failure::Refused(format!("can't look at {}: {error}", directory.display()))),
-    }
-}
-
-/// What is wrong with who owns a file and who may write to it, and what to do.
-pub(crate) fn check(about: &Metadata) -> Result<(), String> {
+    let path = directory.display();
+    let about = match directory.metadata() {
+        Ok(about) => about,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Failure::Refused(format!("can't look at {path}: {error}"))),
+    };
     let (owner, user) = (about.uid(), user());
     if owner != user {
-        return Err(format!("that user {owner} owns it, and this is user {user}: run as its owner, or `chown` it"));
+        return Err(Failure::Denied(format!(
+            "permission denied: expected {path} to belong to this user ({user}), found that user {owner} owns it: be that \
+             user, or `chown` it"
+        )));
     }
     let mode = about.permissions().mode() & 0o777;
     // Others who can write to a directory can put their own files in the place of the node's.
     if mode & 0o022 != 0 {
-        return Err(format!(
-            "that others can (mode {mode:04o}): if nobody has changed anything there, `chmod go-w` it"
-        ));
+        return Err(Failure::Refused(format!(
+            "expected {path} to be a directory that only its owner can write to, found that others can (mode {mode:04o}): if \
+             nobody has changed anything there, `chmod go-w` it"
+        )));
     }
     Ok(())
 }

@@ -91,11 +91,12 @@ pub(crate) fn open_store(
 }
 
 pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result<ExitCode, Failure> {
-    log::begin(arguments.log)?;
     let place = places::find(arguments)?;
     let limits =
         arguments.limit.iter().try_fold(PaymentLimits::default(), |limits, (name, value)| limits.with(name, *value));
     let limits = limits.map_err(|rejection| Failure::Usage(rejection.to_string()))?;
+    // What is wrong with the command line is told to whoever has written it, and not to a log.
+    log::begin(arguments.log)?;
     // This is a first try, so that a port in use leaves no new directory behind; the real bind is below.
     drop(
         std::net::TcpListener::bind(place)
