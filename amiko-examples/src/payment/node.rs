@@ -383,6 +383,13 @@ impl PaymentNode {
             }
             return Err(Rejection::new(format!("expected a new name, found {name} there already")));
         }
+        if cx.unconfirmed(&super::link::connection(name)) > 0 {
+            let name = name.key();
+            return Err(Rejection::new(format!(
+                "expected a new name, found that a link {name} was removed and its neighbour hasn't heard everything yet: wait, \
+                 or choose another"
+            )));
+        }
         cx.create(name, Link::default());
         self.bind_link(name, to, cx)
     }

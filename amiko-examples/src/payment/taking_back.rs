@@ -26,7 +26,7 @@ impl PaymentNode {
         if !link.routes.is_empty() {
             let found = link.routes.len();
             return Err(Rejection::new(format!(
-                "expected a link that no payment uses, found {found} routes over it: wait"
+                "expected a link that no payment uses, found {found} routes over it: try again later"
             )));
         }
         let asked =
@@ -38,7 +38,9 @@ impl PaymentNode {
             )));
         }
         if self.transactions.iter().any(|(_, transaction)| transaction.links.contains(id)) {
-            return Err(Rejection::new("expected a link that no payment may still use, found one on its way: wait"));
+            return Err(Rejection::new(
+                "expected a link that no payment may still use, found one on its way: try again later",
+            ));
         }
         cx.close(&super::link::connection(id));
         cx.remove::<Link>(id);
@@ -55,7 +57,7 @@ impl PaymentNode {
         if !point.waiting.is_empty() {
             let found = point.waiting.len();
             return Err(Rejection::new(format!(
-                "expected a meeting point where nobody waits, found {found} routes: wait"
+                "expected a meeting point where no route waits, found {found}: try again later"
             )));
         }
         let mut named = self.payees.iter().filter(|(_, payee)| payee.meeting_points.contains(id));

@@ -6,6 +6,7 @@ use crate::messages::{
     settle_rollback,
 };
 use amiko_core::prelude::*;
+use amiko_examples::payment::PaymentNodeMessage;
 
 /// Both halves have met: the payer's came from `a`, the payee's from `b`.
 fn met() -> Machine {
@@ -327,4 +328,19 @@ fn a_half_that_is_cancelled_after_they_met_ends_the_other_one() {
     // Of the payer's half, which the neighbour at a hears of later.
     assert_eq!(hub.hears("a", cancel_route(true)), NOTHING);
     assert_eq!(hub.hears("a", have_no_route(true)), NOTHING);
+}
+
+#[test]
+fn a_meeting_point_is_removed_when_nobody_waits_there() {
+    let remove = || PaymentNodeMessage::RemoveMeetingPoint { name: Id::new("Here") };
+    let mut node = hub(&["a", "b"], &["Here"]);
+    node.hears("a", make_route(true));
+    let waiting = "rejected: expected a meeting point where no route waits, found 1: try again later";
+    assert_eq!(node.asks(remove()), [waiting]);
+    node.hears("b", make_route(false));
+    node.asks(remove());
+    assert!(node.engine.node().meeting_points.is_empty());
+    // Those that have met don't need it any more.
+    let seen = node.hears("a", lock(true));
+    assert!(seen.iter().any(|line| line.starts_with("to b: Lock{")), "{seen:?}");
 }

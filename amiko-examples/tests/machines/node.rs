@@ -287,3 +287,22 @@ fn a_link_without_its_peer_has_forgotten_whom_to_dial_only() {
     let link = Link { peer: Some("there:1".into()), ..crate::machine::link() };
     assert_eq!(link.clone().without_peer(), Link { remote_id: None, peer: None, ..link });
 }
+
+#[test]
+fn a_link_is_removed_when_no_money_is_in_it_and_its_name_is_free_when_the_neighbour_has_heard_all() {
+    let mut node = hub(&["a", "b"], &["Here"]);
+    let remove = || PaymentNodeMessage::RemoveLink { link: Id::new("a") };
+    let with_money = "rejected: expected a link without money, found 2000 in a, 1000 of it ours to spend: withdraw its channels first";
+    assert_eq!(node.asks(remove()), [with_money]);
+    node.asks(PaymentNodeMessage::Withdraw { link: Id::new("a"), channel: 0 });
+    node.asks(remove());
+    assert!(!node.engine.node().links.contains(&Id::new("a")) && node.engine.node().links.contains(&Id::new("b")));
+    assert!(
+        node.asks(add_link("a", None))[0]
+            .ends_with("its neighbour hasn't heard everything yet: wait, or choose another")
+    );
+    node.confirmed();
+    assert!(!node.asks(add_link("a", None))[0].starts_with("rejected"));
+    assert_eq!(node.asks(remove()).iter().filter(|line| line.starts_with("rejected")).count(), 0);
+    assert_eq!(node.asks(remove()), [r#"rejected: expected a link, found none named "a": there are b"#]);
+}
