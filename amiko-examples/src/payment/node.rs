@@ -383,7 +383,7 @@ impl PaymentNode {
             }
             return Err(Rejection::new(format!("expected a new name, found {name} there already")));
         }
-        if cx.unconfirmed(&super::link::connection(name)) > 0 {
+        if cx.connection(&super::link::connection(name)).is_some_and(|connection| !connection.outbox.is_empty()) {
             let name = name.key();
             return Err(Rejection::new(format!(
                 "expected a new name, found that a link {name} was removed and its neighbour hasn't heard everything yet: wait, \
