@@ -12,13 +12,15 @@ pub(crate) struct Done {
     did: String,
     /// Whose balance it may have changed.
     link: Option<Id<Link>>,
+    /// The channel that it was done to.
+    channel: Option<u32>,
     /// Whether that is said instead of the URL that it answers with.
     said: bool,
 }
 
 impl Done {
     pub(crate) fn of(message: &PaymentNodeMessage) -> Self {
-        let done = |did: String, link: Option<&Id<Link>>| Self { did, link: link.cloned(), said: true };
+        let done = |did: String, link: Option<&Id<Link>>| Self { did, link: link.cloned(), channel: None, said: true };
         let to = |name: &Id<Link>, to: &LinkUrl| done(format!("{} leads to {} now", name.key(), to.address), None);
         match message {
             PaymentNodeMessage::AddLink { name, to: Some(url) } => to(name, url),
@@ -37,7 +39,8 @@ impl Done {
                 done(format!("deposited {amount} in a new {class} of {}", link.key()), Some(link))
             }
             PaymentNodeMessage::Withdraw { link, channel } => {
-                done(format!("channel {channel} of {} takes no new payments", link.key()), Some(link))
+                let did = format!("channel {channel} of {} takes no new payments", link.key());
+                Self { channel: Some(*channel), ..done(did, Some(link)) }
             }
             PaymentNodeMessage::AddMeetingPoint { name } => {
                 done(format!("routes may meet at {} now", name.key()), None)
@@ -60,7 +63,12 @@ impl Done {
             Some(id) => Some(link(handle, id).await?),
             None => None,
         };
-        Ok(Answer::Done { did: self.did, link })
+        let index = self.channel.and_then(|channel| usize::try_from(channel).ok());
+        let channel = link.as_ref().zip(index).and_then(|(link, index)| link.channels.get(index));
+        let holds = channel.map_or(String::new(), |ChannelSummary { state, local, remote, .. }| {
+            format!("; it is {state}, with {local} for this node and {remote} for the neighbour")
+        });
+        Ok(Answer::Done { did: self.did + &holds, link })
     }
 }
 
