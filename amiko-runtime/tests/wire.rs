@@ -148,7 +148,7 @@ fn a_message_that_isnt_understood_is_used_up_and_the_link_goes_on() {
             (r#"{"_class":"Sing"}"#, "\"Sing\""),
             (
                 r#"{"_class":"Say","number":"seven"}"#,
-                "number: expected an unsigned integer of 64 bits, found \\\"seven\\\"",
+                "number: expected an unsigned integer of 64 bits, found \"seven\"",
             ),
             (r#"{"_class":"Say"}"#, "number"),
             ("null", "found null"),
