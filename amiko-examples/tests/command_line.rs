@@ -527,3 +527,21 @@ fn a_node_that_was_started_to_outlive_its_terminal_does() {
     }
     assert_eq!(node.process.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn the_url_of_a_payment_is_drawn_for_a_camera() {
+    let root = tempfile::tempdir().unwrap();
+    let (a, _b) = pair(root.path());
+    let said = a.says(&["request", "10", "--qr"]);
+    let (url, code) = said.split_once('\n').unwrap();
+    assert!(url.starts_with("amikopay://"), "{said}");
+    let lines: Vec<&str> = code.lines().collect();
+    // A square of modules with a margin of four on each side, two rows a line.
+    let width = lines[0].chars().count();
+    assert_eq!((lines.len(), (width - 8 - 17) % 4), (width.div_ceil(2), 0), "{said}");
+    assert!(width <= 80 && lines.iter().all(|line| line.chars().count() == width), "{said}");
+    assert!(code.chars().all(|part| "█▀▄ \n".contains(part)), "{said}");
+    // Two URLs, two codes.
+    assert_ne!(a.says(&["request", "10", "--qr"]).split_once('\n').unwrap().1, code);
+    assert!(a.json(&["request", "10", "--qr"])["url"].is_string());
+}

@@ -87,6 +87,9 @@ pub(crate) enum Command {
         /// The only link that may be used first.
         #[arg(long, value_name = "LINK")]
         via: Option<String>,
+        /// Draw the URL as a QR code, too, for a dark terminal; not with --json
+        #[arg(long)]
+        qr: bool,
     },
     /// Pay what a URL requests: shows amount and receipt, asks, and waits until it is over.
     Pay {

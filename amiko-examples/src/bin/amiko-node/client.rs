@@ -26,7 +26,12 @@ pub(crate) async fn command(command: &Command, directory: &Path, arguments: &Arg
         return pay(&mut conversation, &question, *yes, json).await;
     }
     let answer = ask(&mut conversation, &question).await?;
+    let drawn = match (command, &answer) {
+        (Command::Request { qr: true, .. }, Answer::Url { url, .. }) if !json => Some(url.clone()),
+        _ => None,
+    };
     show::show(answer, json)?;
+    drawn.map_or(Ok(()), |url| show::draw_code(&url))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -74,7 +79,7 @@ fn question(command: &Command, json: bool) -> Result<Question, Failure> {
             Question::Deposit { link: link(name), class: class.clone(), amount: *amount }
         }
         Command::Withdraw { link: name, channel } => Question::Withdraw { link: link(name), channel: *channel },
-        Command::Request { amount, receipt, via } => {
+        Command::Request { amount, receipt, via, .. } => {
             Question::Request { amount: *amount, receipt: receipt.clone(), via: via.as_ref().map(link) }
         }
         Command::Pay { url, via, .. } => Question::Pay { url: url.clone(), via: via.as_ref().map(link) },

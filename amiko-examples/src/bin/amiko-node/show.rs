@@ -6,6 +6,8 @@ use crate::failure::Failure;
 use crate::screen;
 use amiko_core::prelude::*;
 use amiko_examples::payment::{Outcome, PaymentRecord, Role};
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
 use std::cmp::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -35,6 +37,14 @@ pub(crate) fn show(answer: Answer, json: bool) -> Result<(), Failure> {
         Answer::Payments { records } => show_payments(&records),
         other => return Err(unexpected(&other)),
     }
+    Ok(())
+}
+
+/// A QR code, two rows of it a line. What is light in it is drawn, as most terminals are dark.
+pub(crate) fn draw_code(text: &str) -> Result<(), Failure> {
+    let code = QrCode::with_error_correction_level(text, EcLevel::L);
+    let code = code.map_err(|error| Failure::Refused(format!("the URL has no QR code: {error}")))?;
+    screen::draw(&code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build());
     Ok(())
 }
 
