@@ -226,21 +226,28 @@ fn show(report: &Report, funds: u64, took: Duration) {
         })
         .collect();
     screen::say(screen::table(&["node", "before", "after", "change"], &rows));
-    let mut times: Vec<u64> = report.payments.iter().map(|payment| payment.milliseconds).collect();
-    times.sort_unstable();
-    let median = times.get(times.len() / 2).copied().unwrap_or(0);
-    let count = report.payments.len();
-    screen::say(format_args!(
-        "\n{committed} of {count} payments committed in {:.2} s, half of them within {median} ms; {}",
-        took.as_secs_f64(),
-        if report.consistent {
-            "both ends of every channel agree, and nothing is left over"
-        } else {
-            "NOT consistent: channels disagree, money is missing, or something is left over"
-        }
-    ));
+    screen::say(format_args!("\n{}", summary(&report.payments, took, report.consistent)));
     let failed = report.payments.iter().filter(|payment| payment.state.starts_with("failed"));
     failed.take(3).for_each(|payment| screen::say(format_args!("a payment {}", screen::plain(&payment.state))));
+}
+
+fn summary(payments: &[PaymentReport], took: Duration, consistent: bool) -> String {
+    let committed = payments.iter().filter(|payment| payment.state == "committed");
+    let mut times: Vec<u64> = committed.map(|payment| payment.milliseconds).collect();
+    times.sort_unstable();
+    let (count, took) = (payments.len(), took.as_secs_f64());
+    let outcome = match times.get(times.len() / 2) {
+        Some(median) => {
+            format!("{} of {count} payments committed in {took:.2} s, half of them within {median} ms", times.len())
+        }
+        None => format!("none of {count} payments committed in {took:.2} s"),
+    };
+    let state = if consistent {
+        "both ends of every channel agree, and nothing is left over"
+    } else {
+        "NOT consistent: channels disagree, money is missing, or something is left over"
+    };
+    format!("{outcome}; {state}")
 }
 
 /// The network. The only path from node 0 to node 7 is highlighted if money moved along it.
@@ -253,4 +260,20 @@ fn drawing(used: bool) -> String {
          \x20             ├─[3]       ├─[6]\n\
          \x20             └─[8]─[9]   └─[10]─[11]\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_is_of_what_was_committed() {
+        let payment = |state: &str, milliseconds| PaymentReport { state: state.into(), amount: 1, milliseconds };
+        let took = Duration::from_millis(1500);
+        let some = [payment("committed", 9), payment("cancelled", 1), payment("committed", 7)];
+        let said = summary(&some, took, true);
+        assert!(said.starts_with("2 of 3 payments committed in 1.50 s, half of them within 9 ms; both ends"), "{said}");
+        let said = summary(&[payment("failed: no receipt", 5)], took, true);
+        assert!(said.starts_with("none of 1 payments committed in 1.50 s; both ends"), "{said}");
+    }
 }

@@ -10,6 +10,7 @@ use std::fmt::Display;
 use std::io::{Error, ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// Why standard output took something not.
 static UNWRITTEN: OnceLock<Error> = OnceLock::new();
@@ -224,21 +225,24 @@ pub(crate) fn expect_somebody(what: &str) -> Result<(), Failure> {
 /// Shows the progress of a long operation: in place on a terminal, now and then elsewhere.
 pub(crate) struct Progress {
     terminal: bool,
+    begun: Instant,
     total: u32,
     shown: u32,
 }
 
 impl Progress {
     pub(crate) fn new(total: u32) -> Self {
-        Self { terminal: std::io::stderr().is_terminal(), total, shown: 0 }
+        Self { terminal: std::io::stderr().is_terminal(), begun: Instant::now(), total, shown: 0 }
     }
 
     pub(crate) fn show(&mut self, done: u32) {
+        let text = progress(done, self.total, self.begun.elapsed());
         if self.terminal {
-            drop(write!(std::io::stderr(), "\r{done} of {} payments", self.total));
+            // What is left of a longer line is erased.
+            drop(write!(std::io::stderr(), "\r{text}\x1b[K"));
         } else if done == self.total || done >= self.shown + self.total.div_ceil(10) {
             self.shown = done;
-            tell(format_args!("{done} of {} payments", self.total));
+            tell(text);
         }
     }
 
@@ -247,6 +251,14 @@ impl Progress {
             tell("");
         }
     }
+}
+
+/// How far it is, how fast, and how long the rest will take.
+fn progress(done: u32, total: u32, took: Duration) -> String {
+    let rate = f64::from(done) / took.as_secs_f64().max(f64::EPSILON);
+    let left = f64::from(total.saturating_sub(done)) / rate;
+    let rest = if done < total && left.is_finite() { format!(", {left:.0} s left") } else { String::new() };
+    format!("{done} of {total} payments, {rate:.0} a second{rest}")
 }
 
 /// Lines under a heading; nothing if there are none.
@@ -284,6 +296,13 @@ mod tests {
         let rows = vec![vec!["a\nFORGED".into(), "\u{200b}".into()], vec!["b".into(), "c\u{9b}\t".into()]];
         let expected = "name       what\na\\nFORGED  \\u{200b}\nb          c\\u{9b}\\t";
         assert_eq!(table(&["name", "what"], &rows), expected);
+    }
+
+    #[test]
+    fn progress_says_how_fast_it_is_and_what_is_left() {
+        assert_eq!(progress(0, 9, Duration::from_secs(1)), "0 of 9 payments, 0 a second");
+        assert_eq!(progress(50, 200, Duration::from_secs(2)), "50 of 200 payments, 25 a second, 6 s left");
+        assert_eq!(progress(200, 200, Duration::from_secs(8)), "200 of 200 payments, 25 a second");
     }
 
     #[test]
