@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -30,14 +31,15 @@ impl Drop for Node {
 impl Node {
     /// Starts a node that may have so many files open.
     fn start(directory: &Path, files: u32) -> Self {
-        let mut process = Command::new("sh")
-            .args(["-c", "ulimit -n \"$0\"; exec \"$@\"", &files.to_string(), BINARY])
-            .args(["run", "--json", "--listen", "127.0.0.1:0", "--dir"])
-            .arg(directory)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n \"$0\"; exec \"$@\"", &files.to_string(), BINARY]);
+        Self::begin(command, directory)
+    }
+
+    /// Starts a node with the command that runs `amiko-node`.
+    fn begin(mut command: Command, directory: &Path) -> Self {
+        command.args(["run", "--json", "--listen", "127.0.0.1:0", "--dir"]).arg(directory);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let started: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the node didn't start: {line:?}"));
@@ -144,6 +146,27 @@ fn a_directory_or_key_of_another_user_is_refused_with_what_to_do() {
         let said = refusal(directory.path());
         assert!(said.contains("user 65534 owns") && said.contains("chown"), "{said}");
     }
+}
+
+/// Whoever asks a node may say a secret. Only root can run one as another user.
+#[test]
+fn a_command_says_nothing_to_the_node_of_another_user() {
+    let nobody = 65_534;
+    let root = tempfile::tempdir().unwrap();
+    let (program, directory) = (root.path().join("amiko-node"), root.path().join("theirs"));
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(&directory).unwrap();
+    if chown(&directory, Some(nobody), Some(nobody)).is_err() {
+        return;
+    }
+    // The binary may lie where that user can't reach it. Another process copies it, so that nobody holds it open for writing.
+    assert!(Command::new("cp").arg(BINARY).arg(&program).status().unwrap().success());
+    let mut theirs = Command::new(&program);
+    theirs.uid(nobody).gid(nobody);
+    let node = Node::begin(theirs, &directory);
+    let said = node.command(&["link", "add", "ann"]).output().unwrap();
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.code() == Some(1) && text.contains("found one of user 65534"), "{said:?}");
 }
 
 #[test]
