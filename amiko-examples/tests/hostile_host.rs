@@ -92,6 +92,28 @@ fn a_node_without_a_descriptor_left_goes_on() {
     assert!(node.process.try_wait().unwrap().is_none());
 }
 
+/// However descriptors are divided up, the operating system may refuse one.
+#[test]
+fn a_command_that_cant_be_accepted_waits_and_the_node_goes_on() {
+    let directory = state();
+    let mut node = Node::start(directory.path(), 256);
+    let pid = node.process.id().to_string();
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let limited =
+        Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={0}:{0}", open + 3)]).status().unwrap();
+    assert!(limited.success());
+    let idle: Vec<_> = (0..12).map(|_| UnixStream::connect(directory.path().join("control.sock")).unwrap()).collect();
+    let waiting = node.command(&["list", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    // Those before it have to be refused a descriptor, and then go.
+    let taken = || fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    while taken() < open + 3 && node.process.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    drop(idle);
+    assert!(waiting.wait_with_output().unwrap().status.success());
+    assert!(node.process.try_wait().unwrap().is_none());
+}
+
 #[test]
 fn a_second_node_is_refused_also_when_the_lock_file_is_removed() {
     let directory = tempfile::tempdir().unwrap();
