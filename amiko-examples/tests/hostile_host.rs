@@ -4,15 +4,19 @@
 
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_amiko-node");
+
+/// How long a stranger may take to say who it is.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// A running node; killed when the test ends.
 struct Node {
@@ -77,7 +81,14 @@ fn state() -> tempfile::TempDir {
 fn a_node_without_a_descriptor_left_goes_on() {
     let directory = state();
     let mut node = Node::start(directory.path(), 64);
-    let strangers: Vec<_> = (0..300).map(|_| TcpStream::connect(&node.listen).unwrap()).collect();
+    let mut strangers: Vec<_> = (0..300).map(|_| TcpStream::connect(&node.listen).unwrap()).collect();
+    // One too many is sent away at once, and not only when the time of those before it is over.
+    let last = strangers.last_mut().unwrap();
+    last.set_read_timeout(Some(HANDSHAKE / 2)).unwrap();
+    match last.read(&mut [0]) {
+        Ok(length) => assert_eq!(length, 0),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
+    }
     // The node's own files find room: this writes to the journal, and the answer comes through a socket.
     let added = node.command(&["link", "add", "ann"]).output().unwrap();
     assert!(added.status.success(), "{added:?}");
