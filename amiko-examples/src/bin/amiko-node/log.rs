@@ -22,6 +22,8 @@ const LENGTH: usize = 2_000;
 const LINES: u32 = 5;
 /// How long a cause that would have more is silent; then one line says how many there were.
 const SILENCE: Duration = Duration::from_secs(10);
+/// How much later than that the line may come.
+const LATE: Duration = Duration::from_secs(1);
 /// How long a process that ends waits for whoever reads its last lines.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -203,7 +205,7 @@ impl Log {
             drop(out.flush());
         };
         loop {
-            let line = lines.recv_timeout(SILENCE);
+            let line = lines.recv_timeout(LATE);
             self.limit.due(Instant::now()).iter().for_each(|sum| put(&Line::sum(sum)));
             match line {
                 Ok(line) => {
