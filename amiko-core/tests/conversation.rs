@@ -19,6 +19,8 @@ struct Talker {
     /// The first that wasn't the next one.
     wrong: Option<u64>,
     rejected: u64,
+    /// By how many milliseconds the peer's clock was ahead, each time that it told.
+    ahead: Vec<u64>,
 }
 
 #[derive(Clone, Serializable)]
@@ -34,6 +36,7 @@ enum TalkerMessage {
     Say { from: u64, to: u64 },
     Shout { length: usize },
     Hear { number: u64 },
+    Clock { ahead: u64 },
     Noise,
 }
 
@@ -55,6 +58,10 @@ impl StateMachine for Talker {
                 }
                 self.heard += 1;
             }
+            TalkerMessage::Clock { ahead } if ahead > 9_000 => {
+                return Err(Rejection::new(format!("expected a clock that is right, found one {ahead} ms ahead")));
+            }
+            TalkerMessage::Clock { ahead } => self.ahead.push(ahead),
             TalkerMessage::Noise => self.rejected += 1,
         }
         Ok(())
@@ -80,6 +87,11 @@ impl Protocol for Talk {
             Said::Text { .. } => TalkerMessage::Noise,
             Said::Hello => return Err(Rejection::new("expected a number, found a hello")),
         }))
+    }
+
+    fn clock(&self, _: &Talker, _: &Id<Connection<Talker>>, ours: Time, theirs: Time) -> Option<TalkerEnvelope> {
+        let ahead = theirs.as_millis().checked_sub(ours.as_millis()).filter(|ahead| *ahead > 0)?;
+        Some(envelope(TalkerMessage::Clock { ahead }))
     }
 }
 
@@ -166,9 +178,13 @@ impl Node {
         Self { engine, conversations, now: Moment::ZERO }
     }
 
+    fn time(&self) -> Time {
+        Time::from_secs(1) + self.now
+    }
+
     /// Lets it work until nothing is left, and obeys when it wants a sync.
     fn work(&mut self) {
-        let time = Time::from_secs(1) + self.now;
+        let time = self.time();
         loop {
             match self.conversations.advance(&mut self.engine, &Talk, self.now, time).unwrap() {
                 Progress::Taken => {}
@@ -196,9 +212,17 @@ impl Node {
         self.work();
     }
 
+    /// The peer dials anew, and says this after its hello.
+    fn hear_from_new(&mut self, line: &str) {
+        let socket = self.conversations.handle_accepted("peer".into(), self.now);
+        self.hear(socket, HELLO);
+        self.said();
+        self.hear(socket, line);
+    }
+
     fn said(&mut self) -> String {
         let mut said = String::new();
-        while let Some(transmit) = self.conversations.poll_transmit(&self.engine, self.now) {
+        while let Some(transmit) = self.conversations.poll_transmit(&self.engine, self.now, self.time()) {
             said.push_str(std::str::from_utf8(&transmit.bytes).unwrap());
             self.conversations.handle_written(transmit.socket);
         }
@@ -215,7 +239,7 @@ impl Node {
 }
 
 const HELLO: &str = r#"{"index":null,"message":"Hello"}"#;
-const RESUME: &str = r#"{"resume":{"received":0,"first":0,"sent":0}}"#;
+const RESUME: &str = r#"{"resume":{"received":0,"first":0,"sent":0,"time":1000}}"#;
 
 /// A node that a peer has dialled, and that peer's socket.
 fn accepted() -> (Node, SocketId) {
@@ -264,6 +288,32 @@ fn a_silent_peer_is_asked_and_then_given_up() {
     let (mut node, socket) = accepted();
     node.hear(socket, r#"{"ping":{"received":0,"first":0,"sent":0}}"#);
     assert!(node.said().starts_with("{\"pong\":"));
+}
+
+#[test]
+fn a_node_hears_what_its_peers_clock_says_and_may_refuse_one_that_is_wrong() {
+    let (mut node, socket) = accepted();
+    assert_eq!(node.engine.node().ahead, [0; 0]);
+    node.pass(node.conversations.settings().silence / 2);
+    assert!(node.said().ends_with(",\"time\":16000}}\n"));
+    node.hear(socket, r#"{"pong":{"received":0,"first":0,"sent":0,"time":16003}}"#);
+    node.hear(socket, r#"{"ping":{"received":0,"first":0,"sent":0,"time":16004}}"#);
+    assert!(node.said().starts_with("{\"pong\":") && node.events().len() == 1);
+    // A peer needn't tell.
+    node.hear(socket, r#"{"pong":{"received":0,"first":0,"sent":0}}"#);
+    assert_eq!(node.engine.node().ahead, [3, 4]);
+    node.hear(socket, r#"{"pong":{"received":0,"first":0,"sent":0,"time":25001}}"#);
+    assert!(matches!(node.actions()[..], [Action::Abort { socket: gone }] if gone == socket));
+    let events = node.events();
+    let [Event::Disconnected { reason: reason @ Disconnect::Failed(_), .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert!(reason.to_string().contains("expected a clock that is right, found one 9001 ms ahead"), "{reason}");
+    // When a conversation begins, the clock comes before everything else.
+    node.hear_from_new(r#"{"resume":{"received":0,"first":0,"sent":0,"time":16009}}"#);
+    assert_eq!(node.engine.node().ahead, [3, 4, 9]);
+    node.hear_from_new(r#"{"resume":{"received":0,"first":0,"sent":0,"time":99999}}"#);
+    assert!(matches!(node.events().last(), Some(Event::Disconnected { reason: Disconnect::Failed(_), .. })));
 }
 
 #[test]

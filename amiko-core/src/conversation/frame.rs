@@ -6,6 +6,7 @@
 use super::error::Unsendable;
 use crate::dispatcher::ResumePoint;
 use crate::serializable::{Problem, ReadError, ReadLimits, Reader, Serializable, Text, Unknown, WriteError, Writer};
+use crate::time::Time;
 
 /// The contents of a line.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,8 +17,8 @@ pub(crate) enum Frame<'a> {
     Message { index: u16, message: &'a str },
     /// A confirmation.
     Received { index: u16 },
-    /// The resume point of the peer.
-    ResumePoint { about: About, standing: ResumePoint },
+    /// The resume point of the peer, and what its clock says, if it tells.
+    ResumePoint { about: About, standing: ResumePoint, time: Option<Time> },
 }
 
 /// Why a peer sends its resume point.
@@ -66,8 +67,8 @@ pub(crate) fn parse(line: &str, depth: u32) -> Result<Frame<'_>, ReadError> {
             }
             key => match About::ALL.into_iter().find(|about| about.key() == key) {
                 Some(about) => {
-                    let standing = read_resume_point(&mut input)?;
-                    once(&mut stands, (about, standing), about.key(), &input)?;
+                    let (standing, time) = read_resume_point(&mut input)?;
+                    once(&mut stands, (about, standing, time), about.key(), &input)?;
                 }
                 None => drop(input.skip()?),
             },
@@ -78,22 +79,23 @@ pub(crate) fn parse(line: &str, depth: u32) -> Result<Frame<'_>, ReadError> {
         (Some(None), Some(message), None, None) => Ok(Frame::Hello { message }),
         (Some(Some(index)), Some(message), None, None) => Ok(Frame::Message { index, message }),
         (None, None, Some(index), None) => Ok(Frame::Received { index }),
-        (None, None, None, Some((about, standing))) => Ok(Frame::ResumePoint { about, standing }),
+        (None, None, None, Some((about, standing, time))) => Ok(Frame::ResumePoint { about, standing, time }),
         _ => Err(start.invalid(
             "expected \"index\" with \"message\", or \"received\", \"resume\", \"ping\" or \"pong\" alone, found something else",
         )),
     }
 }
 
-fn read_resume_point(input: &mut Reader<'_>) -> Result<ResumePoint, ReadError> {
+fn read_resume_point(input: &mut Reader<'_>) -> Result<(ResumePoint, Option<Time>), ReadError> {
     let start = input.clone();
-    let (mut received, mut first, mut sent) = (None, None, None);
+    let (mut received, mut first, mut sent, mut time) = (None, None, None, None);
     input.begin_object()?;
     while let Some(key) = input.key()? {
         let (slot, field) = match &*key {
             "received" => (&mut received, "received"),
             "first" => (&mut first, "first"),
             "sent" => (&mut sent, "sent"),
+            "time" => (&mut time, "time"),
             _ => {
                 input.skip()?;
                 continue;
@@ -103,7 +105,9 @@ fn read_resume_point(input: &mut Reader<'_>) -> Result<ResumePoint, ReadError> {
         once(slot, number, field, input)?;
     }
     match (received, first, sent) {
-        (Some(received), Some(first), Some(sent)) if first <= sent => Ok(ResumePoint { received, first, sent }),
+        (Some(received), Some(first), Some(sent)) if first <= sent => {
+            Ok((ResumePoint { received, first, sent }, time.map(Time::from_millis)))
+        }
         _ => {
             Err(start.invalid("expected \"received\", \"first\" and \"sent\", of which \"first\" is at most \"sent\""))
         }
@@ -182,11 +186,11 @@ pub(crate) fn push_received(out: &mut Vec<u8>, index: u64) {
     out.extend_from_slice(format!("{{\"received\":{}}}\n", wrap(index)).as_bytes());
 }
 
-/// Appends the resume point of this end.
-pub(crate) fn push_resume_point(out: &mut Vec<u8>, about: About, standing: &ResumePoint) {
-    let (key, ResumePoint { received, first, sent }) = (about.key(), standing);
-    let line = format!("{{\"{key}\":{{\"received\":{received},\"first\":{first},\"sent\":{sent}}}}}\n");
-    out.extend_from_slice(line.as_bytes());
+/// Appends the resume point of this end, and what the clock here says.
+pub(crate) fn push_resume_point(out: &mut Vec<u8>, about: About, standing: &ResumePoint, time: Time) {
+    let (key, time, ResumePoint { received, first, sent }) = (about.key(), time.as_millis(), standing);
+    let numbers = format!("\"received\":{received},\"first\":{first},\"sent\":{sent},\"time\":{time}");
+    out.extend_from_slice(format!("{{\"{key}\":{{{numbers}}}}}\n").as_bytes());
 }
 
 /// The number of a message, as it appears on the wire.
@@ -251,15 +255,16 @@ mod tests {
     #[test]
     fn where_a_peer_stands() {
         let standing = ResumePoint { received: 7, first: 0, sent: u64::MAX };
+        let time = Time::from_millis(1_795_369_393_007);
         for about in About::ALL {
             let mut out = Vec::new();
-            push_resume_point(&mut out, about, &standing);
+            push_resume_point(&mut out, about, &standing, time);
             let line = String::from_utf8(out).unwrap();
-            assert_eq!(parse(&line, 32), Ok(Frame::ResumePoint { about, standing }), "{line}");
+            assert_eq!(parse(&line, 32), Ok(Frame::ResumePoint { about, standing, time: Some(time) }), "{line}");
         }
         let line = r#"{"new":1,"resume":{"sent":2,"new":{},"first":1,"received":3}}"#;
         let standing = ResumePoint { received: 3, first: 1, sent: 2 };
-        assert_eq!(parse(line, 32), Ok(Frame::ResumePoint { about: About::Resume, standing }));
+        assert_eq!(parse(line, 32), Ok(Frame::ResumePoint { about: About::Resume, standing, time: None }));
         for line in [
             r#"{"resume":null}"#,
             r#"{"resume":{}}"#,
@@ -268,6 +273,8 @@ mod tests {
             r#"{"resume":{"received":3,"first":1,"first":1,"sent":1}}"#,
             r#"{"resume":{"received":-3,"first":1,"sent":1}}"#,
             r#"{"resume":{"received":18446744073709551616,"first":1,"sent":1}}"#,
+            r#"{"resume":{"received":3,"first":1,"sent":1,"time":-1}}"#,
+            r#"{"resume":{"received":3,"first":1,"sent":1,"time":1,"time":1}}"#,
             r#"{"resume":{"received":3,"first":1,"sent":1},"received":1}"#,
             r#"{"resume":{"received":3,"first":1,"sent":1},"ping":{"received":3,"first":1,"sent":1}}"#,
         ] {

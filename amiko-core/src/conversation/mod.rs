@@ -59,6 +59,7 @@ use crate::engine::Engine;
 use crate::event::Output;
 use crate::machine::Node;
 use crate::store::Store;
+use crate::time::Time;
 use crate::tree::Id;
 use links::Links;
 use std::collections::VecDeque;
@@ -255,10 +256,15 @@ impl Conversations {
     }
 
     /// The next bytes to send on a socket. The next batch for the same socket comes once this one is
-    /// [written](Conversations::handle_written).
-    pub fn poll_transmit<N: Node, S: Store>(&mut self, engine: &Engine<N, S>, now: Moment) -> Option<Transmit> {
+    /// [written](Conversations::handle_written). `now` is for sockets; `time` is told to peers.
+    pub fn poll_transmit<N: Node, S: Store>(
+        &mut self,
+        engine: &Engine<N, S>,
+        now: Moment,
+        time: Time,
+    ) -> Option<Transmit> {
         while let Some(connection) = self.links.ready.pop_first() {
-            if let Some(transmit) = self.fill(engine, &Id::new(connection), now) {
+            if let Some(transmit) = self.fill(engine, &Id::new(connection), now, time) {
                 return Some(transmit);
             }
         }

@@ -8,6 +8,7 @@ use crate::conversation::PublicKey;
 use crate::dispatcher::Connection;
 use crate::machine::Node;
 use crate::rejection::Rejection;
+use crate::time::Time;
 use crate::tree::{Id, Tree};
 
 /// The application's part in the conversations with its peers.
@@ -52,6 +53,22 @@ pub trait Protocol: 'static {
         connection: &Id<Connection<Self::Node>>,
         message: <Self::Node as Tree>::Network,
     ) -> Result<<Self::Node as Tree>::Envelope, Rejection>;
+
+    /// The peer has told what its clock says: whenever the conversation begins or resumes, and with each ping and its
+    /// answer. `ours` is what the clock here says at that moment; the two also differ by the time that the line was under
+    /// way. Returns what the node is told; if it rejects that, the socket is closed. By default it isn't told.
+    ///
+    /// A peer whose clock is wrong, or that lies, may say anything. With [`Dialect::ByIndex`](super::Dialect::ByIndex) no
+    /// clock is told.
+    fn clock(
+        &self,
+        _node: &Self::Node,
+        _connection: &Id<Connection<Self::Node>>,
+        _ours: Time,
+        _theirs: Time,
+    ) -> Option<<Self::Node as Tree>::Envelope> {
+        None
+    }
 }
 
 /// The meaning of a hello.

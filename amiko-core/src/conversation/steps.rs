@@ -108,6 +108,7 @@ impl Conversations {
                     socket,
                     Peer { address: peer, tie_breaker, dialled: true, hello, standing },
                     here.now,
+                    here.time,
                 );
             }
             Err(error) => {
@@ -133,11 +134,11 @@ impl Conversations {
 
     /// Binds a socket to a connection: all unconfirmed messages that are released are sent on it once the peer has
     /// sent its resume point.
-    fn meet(&mut self, connection: &str, socket: SocketId, mut peer: Peer, now: Moment) {
+    fn meet(&mut self, connection: &str, socket: SocketId, mut peer: Peer, now: Moment, time: Time) {
         let resumed = self.links.settings.dialect == Dialect::ByIndex;
         let standing = peer.standing;
         if !resumed && !peer.dialled {
-            frame::push_resume_point(&mut peer.hello, About::Resume, &standing);
+            frame::push_resume_point(&mut peer.hello, About::Resume, &standing, time);
         }
         let session = Session {
             socket,
@@ -179,11 +180,18 @@ impl Conversations {
         session.heard |= resumed;
         (session.quiet, session.asked) = (here.now, None);
         let asks = dialect == Dialect::Amiko;
-        let broken = match frame::parse(line, depth) {
-            Ok(Frame::ResumePoint { about: About::Resume, standing }) if !resumed => {
+        let frame = frame::parse(line, depth);
+        if let Ok(Frame::ResumePoint { time: Some(theirs), .. }) = &frame
+            && let Err(error) = Self::clock(here, &connection, *theirs)?
+        {
+            self.links.disconnect(connection.key(), Disconnect::Failed(error), here.now);
+            return Ok(());
+        }
+        let broken = match frame {
+            Ok(Frame::ResumePoint { about: About::Resume, standing, .. }) if !resumed => {
                 return self.resume(here, &connection, standing);
             }
-            Ok(Frame::ResumePoint { about, standing }) if resumed && asks && about != About::Resume => {
+            Ok(Frame::ResumePoint { about, standing, .. }) if resumed && asks && about != About::Resume => {
                 self.compare(here, &connection, about, standing)?
             }
             Ok(Frame::ResumePoint { .. }) => Some(ProtocolError::ResumePoint),
@@ -233,7 +241,7 @@ impl Conversations {
             Ok((standing, connection, tie_breaker)) => {
                 let Some(stranger) = self.links.take_stranger(socket) else { return Ok(()) };
                 let peer = Peer { address: stranger.peer, tie_breaker, dialled: false, hello: Vec::new(), standing };
-                self.meet(&connection, socket, peer, here.now);
+                self.meet(&connection, socket, peer, here.now, here.time);
             }
             Err(refusal) => {
                 let mut last = None;
@@ -241,7 +249,7 @@ impl Conversations {
                     && let Some(standing) = standing(connection)
                 {
                     // So that the peer sees it too.
-                    frame::push_resume_point(last.get_or_insert_default(), About::Resume, &standing);
+                    frame::push_resume_point(last.get_or_insert_default(), About::Resume, &standing, here.time);
                 }
                 self.links.refuse(socket, refusal, last);
             }
@@ -291,6 +299,18 @@ impl Conversations {
         }
     }
 
+    /// Tells the application what the peer's clock says.
+    fn clock<P: Protocol, S: Store>(
+        here: &mut Here<'_, P, S>,
+        connection: &Id<Connection<P::Node>>,
+        theirs: Time,
+    ) -> Result<Result<(), EventError>, Stop> {
+        match here.protocol.clock(here.engine.node(), connection, here.time, theirs) {
+            Some(event) => here.attempt(|engine, time| engine.command(event, None, time).map(drop)),
+            None => Ok(Ok(())),
+        }
+    }
+
     /// A peer sends its resume point, before anything else.
     fn resume<P: Protocol, S: Store>(
         &mut self,
@@ -307,7 +327,7 @@ impl Conversations {
             && session.dialled
         {
             // Only now, so that it can't be older than the peer's.
-            frame::push_resume_point(&mut session.hello, About::Resume, &session.standing);
+            frame::push_resume_point(&mut session.hello, About::Resume, &session.standing, here.time);
         }
         match outcome {
             Ok(None) => {

@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::machine::Node;
 use crate::sabotage::{Sabotage, sabotaged};
 use crate::store::Store;
+use crate::time::Time;
 use crate::tree::Id;
 
 /// Lines for one socket.
@@ -54,6 +55,7 @@ impl Conversations {
         engine: &Engine<N, S>,
         connection: &Id<Connection<N>>,
         now: Moment,
+        time: Time,
     ) -> Option<Transmit> {
         let settings = &self.links.settings;
         let (dialect, line, depth, limit) = (settings.dialect, settings.line, settings.depth, settings.batch.max(1));
@@ -84,7 +86,7 @@ impl Conversations {
         let standing = ResumePoint { received: session.confirmed, first: session.standing.first, sent: session.next };
         for (about, wanted) in [(About::Ping, &mut session.ping), (About::Pong, &mut session.pong)] {
             if std::mem::take(wanted) {
-                frame::push_resume_point(&mut batch, about, &standing);
+                frame::push_resume_point(&mut batch, about, &standing, time);
             }
         }
         let socket = session.socket;

@@ -37,6 +37,10 @@ pub struct PaymentLimits {
     pub receipt: u32,
     /// Bytes of the name of a link or a meeting point. Default 64.
     pub name: u32,
+    /// Seconds by which the clocks of two neighbours may differ before the node says so. Default 60. Whatever it is, nothing is
+    /// locked over a link whose clocks differ by more than half of the time-out increment.
+    #[amiko(default = minute)]
+    pub clock: u64,
     /// Lines of the payment log; a new one replaces the oldest. Default 100,000, about 40 MB.
     pub payments: u32,
 }
@@ -51,9 +55,14 @@ impl Default for PaymentLimits {
             amount: 2_100_000_000_000_000,
             receipt: 10_000,
             name: 64,
+            clock: minute(),
             payments: 100_000,
         }
     }
+}
+
+fn minute() -> u64 {
+    60
 }
 
 impl PaymentLimits {

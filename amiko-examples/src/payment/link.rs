@@ -41,6 +41,9 @@ pub struct Link {
     /// has sent, which we show it until it answers.
     #[amiko(default)]
     pub invitation: Option<Invitation>,
+    /// By how many seconds the neighbour's clock was ahead of ours when it last told what it says; below 0, behind.
+    #[amiko(default)]
+    pub clock_ahead: i64,
     /// The classes of channel that either side may open. By default `PlainChannel` alone, which every node has. Our
     /// user must agree to other classes, because they may let a neighbour do things like making us owe it something.
     #[amiko(default = plain_channels)]
@@ -58,6 +61,7 @@ impl Default for Link {
             peer: None,
             key: None,
             invitation: None,
+            clock_ahead: 0,
             accepts: plain_channels(),
             channels: Vec::new(),
             routes: Map::new(),
@@ -83,6 +87,11 @@ pub enum LinkMessage {
         peer: Option<String>,
         /// The neighbour's name of this link.
         remote_id: Id<Link>,
+    },
+    /// By the runtime: the neighbour has told what its clock says, and that it is ahead by another number of seconds.
+    Clock {
+        /// How many; below 0, it is behind.
+        ahead: i64,
     },
     /// By the user: bind the link to the sender of this invitation; or, without one, to the first peer that shows the
     /// new invitation that this makes.
@@ -190,6 +199,10 @@ impl StateMachine for Link {
             LinkMessage::Dialled { key, invitation, peer, remote_id } => {
                 self.dialled((key, invitation.as_ref()), peer, remote_id, cx)
             }
+            LinkMessage::Clock { ahead } => {
+                self.clock_ahead = ahead;
+                Ok(())
+            }
             LinkMessage::Bind { to } => self.bind(to, cx),
             LinkMessage::Accept { classes } => self.accept(classes),
             LinkMessage::Deposit { class, amount } => self.deposit(&class, amount, cx),
@@ -257,7 +270,7 @@ impl Link {
         let route = transaction.key().route;
         let direction = if route.payer_side { Direction::Outgoing } else { Direction::Incoming };
         let index = self.channels.iter().position(|channel| channel.can_reserve(direction, claim.amount));
-        let free = self.expect_room(cx).is_ok() && !self.routes.contains_key(&route);
+        let free = self.expect_room(cx).is_ok() && self.clocks_agree(cx.node()) && !self.routes.contains_key(&route);
         let (Some(index), true) = (index, free) else {
             cx.send(&transaction, TransactionMessage::HaveNoRoute);
             return Ok(());
@@ -297,7 +310,14 @@ impl Link {
     }
 
     fn lock_outgoing(&mut self, id: RouteId, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        let Route { channel_index, .. } = *self.route(id)?;
+        let Route { channel_index, ref transaction, .. } = *self.route(id)?;
+        if !self.clocks_agree(cx.node()) {
+            // They did when the route was made. To the transaction it is as if the neighbour had given the amount back.
+            cx.send(transaction, TransactionMessage::Returned);
+            self.release(id)?;
+            transmit(cx, cancel_route(id));
+            return Ok(());
+        }
         let amount = self.lock(id)?.amount;
         let message = Message::Lock {
             transaction_id: id.transaction,

@@ -11,6 +11,7 @@
 
 mod books;
 mod channel;
+mod clock;
 mod funds;
 mod invitation;
 mod iou_channel;

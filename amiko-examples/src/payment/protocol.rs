@@ -104,4 +104,17 @@ impl Protocol for PaymentProtocol {
         }
         Err(Rejection::new("the payment that this was about has ended"))
     }
+
+    fn clock(
+        &self,
+        node: &PaymentNode,
+        connection: &ConnectionId,
+        ours: Time,
+        theirs: Time,
+    ) -> Option<PaymentNodeEnvelope> {
+        // Those who only pay each other share no time-out.
+        let id: Id<Link> = Id::new(connection.key().clone());
+        let ahead = node.links.get(&id)?.clock_changed(ours, theirs)?;
+        Some(PaymentNodeEnvelope::Link(id, LinkMessage::Clock { ahead }))
+    }
 }

@@ -298,14 +298,14 @@ fn requests(amount: u64, receipt: &str) -> PaymentNodeMessage {
 #[test]
 fn each_limit_is_set_by_its_name() {
     let limits = PaymentLimits::default();
-    for name in ["channels", "routes", "unconfirmed", "lock", "amount", "receipt", "name", "payments"] {
+    for name in ["channels", "routes", "unconfirmed", "lock", "amount", "receipt", "name", "clock", "payments"] {
         let changed = limits.with(name, 7).unwrap();
         assert!(to_json(&changed).unwrap().contains(&format!("\"{name}\":7")), "{changed:?}");
     }
     let refused = |name, value| limits.with(name, value).unwrap_err().to_string();
     assert_eq!(
         refused("links", 1),
-        "expected one of the limits channels, routes, unconfirmed, lock, amount, receipt, name, payments, found \"links\""
+        "expected one of the limits channels, routes, unconfirmed, lock, amount, receipt, name, clock, payments, found \"links\""
     );
     assert!(refused("_class", 1).starts_with("expected one of the limits"));
     let too_large = refused("channels", 1 << 32);

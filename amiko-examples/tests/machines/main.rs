@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod channel;
+mod clocks;
 mod deposits;
 mod invitations;
 mod limits;

@@ -1,9 +1,9 @@
 //! `RequestCommit` after the commit time-out is ignored: what it is about is settled already.
 
 use super::commit_timeout::end_of_lock;
-use super::common::{PAYEE, PAYER};
+use super::common::{PAYEE, PAYER, links};
 use super::stories::{Fault, LONG, Outcome, Row, SHORT, Trouble, When};
-use super::way::{AMOUNT, agreed, has_lock, heard, hops, net, payer_is, rejections, run_for_millis, state, until};
+use super::way::{AMOUNT, agreed, has_lock, heard, hops, net, payer_is, rejections, run_for_millis, until};
 use amiko_core::prelude::*;
 use amiko_examples::payment::PayerPhase;
 
@@ -20,13 +20,13 @@ fn a_token_that_comes_after_the_end_of_the_lock_on_any_link_changes_nothing() {
         let end = end_of_lock(&net, to);
         net.world.run_for((end - net.world.now()) + secs(1));
         assert_eq!(net.outcomes(PAYER), ["payer cancelled: the lock was rolled back"], "seed {seed}");
-        let before = to_json(&state(&net.world, to).unwrap().links).unwrap();
+        let before = links(&net.world, to);
         heard(&mut net);
         net.world.heal(from, to);
         net.world.heal(PAYEE, PAYER);
         run_for_millis(&mut net, 500);
         assert!(heard(&mut net).has("RequestCommit", from, to), "seed {seed}");
-        assert_eq!(to_json(&state(&net.world, to).unwrap().links).unwrap(), before, "seed {seed}");
+        assert_eq!(links(&net.world, to), before, "seed {seed}");
         assert_eq!(rejections(&net), [""; 0], "seed {seed}");
         net.settle();
         net.assert_settled();

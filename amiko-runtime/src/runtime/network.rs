@@ -91,8 +91,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
 
     /// Passes to the sockets what may leave.
     pub(super) fn pump(&mut self) {
-        let now = self.moment();
-        while let Some(transmit) = self.conversations.poll_transmit(&self.engine, now) {
+        let (now, time) = (self.moment(), (self.settings.clock)());
+        while let Some(transmit) = self.conversations.poll_transmit(&self.engine, now, time) {
             self.sockets.write(transmit.socket, transmit.bytes);
         }
     }

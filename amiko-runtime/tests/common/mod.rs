@@ -461,7 +461,7 @@ impl Raw {
         let mut line = String::new();
         match self.stream.read_line(&mut line).await {
             Ok(0) | Err(_) => None,
-            Ok(_) => Some(line.trim_end().to_owned()),
+            Ok(_) => Some(without_time(line.trim_end())),
         }
     }
 
@@ -492,6 +492,14 @@ impl Raw {
 pub(crate) fn hello(name: &str, dice: Option<&str>) -> String {
     let dice = dice.map_or("null".into(), |dice| format!("\"!x{dice}\""));
     format!(r#"{{"index":null,"message":{{"_class":"Hello","name":"{name}","dice":{dice}}}}}"#)
+}
+
+/// The line but for what the node's clock says.
+pub(crate) fn without_time(line: &str) -> String {
+    match line.split_once(",\"time\":") {
+        Some((before, rest)) => before.to_owned() + rest.trim_start_matches(|digit: char| digit.is_ascii_digit()),
+        None => line.to_owned(),
+    }
 }
 
 /// Received, first unconfirmed, sent.

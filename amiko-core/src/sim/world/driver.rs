@@ -95,11 +95,11 @@ impl<P: Protocol> World<P> {
                 Action::Abort { socket } => self.close(node, socket),
             }
         }
-        let now = self.moment();
+        let (now, time) = (self.moment(), self.clock(node));
         let transmit = |world: &mut Self| {
             let host = world.host_mut(node);
             let (conversations, engine) = (host.conversations.as_mut()?, host.engine.as_ref()?);
-            let transmit = conversations.poll_transmit(engine, now)?;
+            let transmit = conversations.poll_transmit(engine, now, time)?;
             conversations.handle_written(transmit.socket);
             Some((*host.sockets.get(&transmit.socket)?, transmit.bytes))
         };

@@ -92,7 +92,7 @@ impl<P: Protocol> World<P> {
     }
 
     pub(super) fn puppet_hears(&mut self, node: NodeIndex, Packet { socket, piece, .. }: Packet) {
-        let depth = self.conversation.depth;
+        let (depth, time) = (self.conversation.depth, self.clock(node));
         let Some(Puppet(sockets)) = &mut self.hosts[node].puppet else { return };
         let Some(known) = sockets.get_mut(&socket) else { return };
         let Piece::Line(line) = piece else {
@@ -102,7 +102,7 @@ impl<P: Protocol> World<P> {
         let Ok(frame) = parse(std::str::from_utf8(&line).unwrap_or_default().trim_end(), depth) else { return };
         let mut answer = Vec::new();
         match frame {
-            Frame::ResumePoint { about: About::Resume, standing } if known.next.is_none() => {
+            Frame::ResumePoint { about: About::Resume, standing, .. } if known.next.is_none() => {
                 // It stands wherever the peer believes it to.
                 known.next = Some(standing.received);
                 let ResumePoint { received, sent, .. } = standing;
@@ -110,6 +110,7 @@ impl<P: Protocol> World<P> {
                     &mut answer,
                     About::Resume,
                     &ResumePoint { received: sent, first: received, sent: received },
+                    time,
                 );
             }
             Frame::Message { index, message } => {
@@ -121,9 +122,9 @@ impl<P: Protocol> World<P> {
                     heard.push(Heard { from, to: node, connection, index, message, acted: true });
                 }
             }
-            Frame::ResumePoint { about: About::Ping, standing } => {
+            Frame::ResumePoint { about: About::Ping, standing, .. } => {
                 let ours = ResumePoint { received: standing.sent, first: 0, sent: standing.received };
-                push_resume_point(&mut answer, About::Pong, &ours);
+                push_resume_point(&mut answer, About::Pong, &ours, time);
             }
             Frame::ResumePoint { .. } | Frame::Hello { .. } | Frame::Received { .. } => {}
         }

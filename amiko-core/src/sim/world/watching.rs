@@ -63,7 +63,7 @@ impl<P: Protocol> World<P> {
                 (format!("{index} {}", class(json(message).as_ref())), json(message))
             }
             Ok(Frame::Received { index }) => (format!("received {index}"), None),
-            Ok(Frame::ResumePoint { about: About::Resume, standing }) => (format!("resume ({standing})"), None),
+            Ok(Frame::ResumePoint { about: About::Resume, standing, .. }) => (format!("resume ({standing})"), None),
             Ok(Frame::ResumePoint { about: About::Ping, .. }) => ("ping".into(), None),
             Ok(Frame::ResumePoint { about: About::Pong, .. }) => ("pong".into(), None),
             Err(error) => (format!("not a line: {error}"), None),

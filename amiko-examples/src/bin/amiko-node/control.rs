@@ -95,16 +95,20 @@ pub(crate) struct Summary {
     pub(crate) transactions: usize,
     pub(crate) timers: usize,
     pub(crate) conflicts: Vec<String>,
+    pub(crate) clocks: Vec<String>,
     pub(crate) rejections: Vec<String>,
 }
 
 #[derive(Debug, Serializable)]
+#[amiko(rename_all = "camelCase")]
 pub(crate) struct LinkSummary {
     pub(crate) name: String,
     pub(crate) connected: bool,
     /// It waits for a peer that shows its invitation.
     pub(crate) invited: bool,
     pub(crate) conflict: bool,
+    /// By how many seconds the neighbour's clock is ahead.
+    pub(crate) clock_ahead: i64,
     pub(crate) peer: Option<String>,
     pub(crate) channels: Vec<ChannelSummary>,
     /// What can be paid and received over its open channels.

@@ -124,9 +124,12 @@ fn show_summary(summary: Summary) {
         screen::say("");
         show_links(&links);
     }
-    for (head, lines) in
-        [("in conflict", &summary.conflicts), ("payments", &summary.payments), ("rejected lately", &summary.rejections)]
-    {
+    for (head, lines) in [
+        ("in conflict", &summary.conflicts),
+        ("clocks", &summary.clocks),
+        ("payments", &summary.payments),
+        ("rejected lately", &summary.rejections),
+    ] {
         screen::section(head, lines);
     }
 }

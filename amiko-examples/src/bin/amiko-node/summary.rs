@@ -6,6 +6,7 @@ use amiko_core::prelude::*;
 use amiko_core::store::Store;
 use amiko_examples::payment::{Channel, ChannelState, Link, LinkUrl, Payee, PaymentNode, PaymentNodeMessage};
 use amiko_runtime::SendError;
+use std::time::Duration;
 
 /// What a command does, said after it was done.
 pub(crate) struct Done {
@@ -133,6 +134,7 @@ fn link_summary(engine: &Engine<PaymentNode>, connected: &[String], id: &Id<Link
         connected: connected.contains(id.key()),
         invited: link.key.is_none() && link.invitation.is_some(),
         conflict: connection.is_some_and(|connection| connection.conflict.is_some()),
+        clock_ahead: link.clock_ahead,
         name: id.key().clone(),
         peer: link.peer.clone(),
         channels: link.channels.iter().map(|channel| channel_summary(channel.as_ref())).collect(),
@@ -167,8 +169,21 @@ fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
         transactions: node.transactions.len(),
         timers: engine.timers().count(),
         conflicts: conflicts(engine),
+        clocks: node.links.iter().filter_map(|(id, link)| clock(node, id.key(), link)).collect(),
         rejections: rejections.collect(),
     }
+}
+
+/// What a link's clocks cost, if they are too far apart.
+fn clock(node: &PaymentNode, name: &str, link: &Link) -> Option<String> {
+    let apart = link.clock_ahead.unsigned_abs();
+    if apart <= node.limits.clock {
+        return None;
+    }
+    let apart = humantime::format_duration(Duration::from_secs(apart));
+    let side = if link.clock_ahead > 0 { "ahead of" } else { "behind" };
+    let costs = if link.clocks_agree(node) { "it still carries payments" } else { "it carries no payments" };
+    Some(format!("{name}: its neighbour's clock is {apart} {side} this one; {costs}: set the wrong one right"))
 }
 
 /// The connections that aren't used because one of the two states is older than it should be, and the remedy.

@@ -82,9 +82,14 @@ impl Link {
             (false, Some(start), Some(end)) => transaction = transaction.with_times(start, end),
             _ => return Err(Rejection::new("expected times on the payee's side and none on the payer's")),
         }
+        let clocks_agree = self.clocks_agree(cx.node());
         let channel = self.channel(channel_index)?;
         if channel.is(ChannelState::Closing) || channel.is(ChannelState::Closed) {
             // The neighbour asked before it learned that the channel is closing.
+            transmit(cx, have_no_route(route));
+            return Ok(());
+        }
+        if !clocks_agree {
             transmit(cx, have_no_route(route));
             return Ok(());
         }
@@ -140,9 +145,9 @@ impl Link {
             return self.late_lock(id, amount, index, cx);
         };
         expect_direction(&route, Direction::Incoming)?;
-        if cx.get(&route.transaction).is_some_and(|found| found.is_searching()) {
+        if cx.get(&route.transaction).is_some_and(|found| found.is_searching()) || !self.clocks_agree(cx.node()) {
             // The neighbour takes an answer to an attempt that it had given up for this one, and believes that the
-            // route stands.
+            // route stands; or the clocks agreed when it was made.
             self.release(id)?;
             let from_source = id.payer_side;
             let over = if from_source { TransactionMessage::CancelRoute } else { TransactionMessage::HaveNoRoute };
