@@ -37,7 +37,7 @@ pub mod conversation;
 pub mod sim;
 
 pub use amiko_derive::{Key, Node, Phases, Serializable, amiko};
-pub use conversation::{Acceptance, PeerAddress, PeerAddressError, Protocol, PublicKey};
+pub use conversation::{Acceptance, Draw, PeerAddress, PeerAddressError, Protocol, PublicKey};
 pub use dispatcher::{Conflict, Connection, ResumePoint, Timer};
 pub use engine::Engine;
 pub use machine::{Context, Hosts, Node, Phases, StateMachine};

@@ -9,7 +9,7 @@ use amiko_core::conversation::{
 use amiko_core::prelude::*;
 use amiko_core::sim::{FaultKind, Faults, World};
 use amiko_core::store::Memory;
-use amiko_core::{Hosts, Protocol, PublicKey};
+use amiko_core::{Draw, Hosts, Protocol, PublicKey};
 use std::time::Duration;
 
 #[derive(Clone, Default, Serializable, Node)]
@@ -21,11 +21,13 @@ struct Talker {
     rejected: u64,
     /// By how many milliseconds the peer's clock was ahead, each time that it told.
     ahead: Vec<u64>,
+    /// The last dice.
+    dice: u32,
 }
 
 #[derive(Clone, Serializable)]
 enum Said {
-    Hello,
+    Hello { dice: u32 },
     Number { number: u64 },
     Text { text: String },
 }
@@ -38,7 +40,11 @@ enum TalkerMessage {
     Hear { number: u64 },
     Clock { ahead: u64 },
     Noise,
+    Drawn { dice: u32 },
 }
+
+/// More than any world dials.
+const LAST_DICE: u32 = 1_000_000;
 
 impl StateMachine for Talker {
     type Node = Self;
@@ -63,6 +69,8 @@ impl StateMachine for Talker {
             }
             TalkerMessage::Clock { ahead } => self.ahead.push(ahead),
             TalkerMessage::Noise => self.rejected += 1,
+            TalkerMessage::Drawn { dice } if dice > LAST_DICE => return Err(Rejection::new("no dice are left")),
+            TalkerMessage::Drawn { dice } => self.dice = dice,
         }
         Ok(())
     }
@@ -73,8 +81,14 @@ struct Talk;
 impl Protocol for Talk {
     type Node = Talker;
 
-    fn hello(&self, _: &Talker, _: &Id<Connection<Talker>>, _: [u8; 4]) -> Result<Said, Rejection> {
-        Ok(Said::Hello)
+    /// Dice that only rise.
+    fn draw(&self, node: &Talker, _: &Id<Connection<Talker>>, _: [u8; 4]) -> Draw<Talker> {
+        let dice = node.dice + 1;
+        Draw { tie_breaker: dice.to_be_bytes(), event: Some(envelope(TalkerMessage::Drawn { dice })) }
+    }
+
+    fn hello(&self, _: &Talker, _: &Id<Connection<Talker>>, dice: [u8; 4]) -> Result<Said, Rejection> {
+        Ok(Said::Hello { dice: u32::from_be_bytes(dice) })
     }
 
     fn accept(&self, _: &Talker, _: Option<PublicKey>, _: Said) -> Result<Acceptance<Talker>, Rejection> {
@@ -85,7 +99,7 @@ impl Protocol for Talk {
         Ok(envelope(match said {
             Said::Number { number } => TalkerMessage::Hear { number },
             Said::Text { .. } => TalkerMessage::Noise,
-            Said::Hello => return Err(Rejection::new("expected a number, found a hello")),
+            Said::Hello { .. } => return Err(Rejection::new("expected a number, found a hello")),
         }))
     }
 
@@ -173,6 +187,10 @@ impl Node {
         let at = dial.map(str::to_owned);
         engine.command(envelope(TalkerMessage::Meet { at }), None, Time::from_secs(1)).unwrap();
         engine.sync().unwrap();
+        Self::start(engine, settings)
+    }
+
+    fn start(engine: Engine<Talker, Memory>, settings: ConversationSettings) -> Self {
         let mut conversations = Conversations::new(settings, || 0);
         conversations.start(&engine, Moment::ZERO);
         Self { engine, conversations, now: Moment::ZERO }
@@ -196,6 +214,21 @@ impl Node {
                 }
             }
         }
+    }
+
+    fn says(&mut self, from: u64, to: u64) {
+        let say = envelope(TalkerMessage::Say { from, to });
+        self.engine.command(say, None, Time::from_secs(1) + self.now).unwrap();
+        self.work();
+    }
+
+    /// It dials when it may, and is answered.
+    fn dials(&mut self) -> SocketId {
+        self.pass(Duration::from_secs(1));
+        let actions = self.actions();
+        let [Action::Dial { socket, .. }] = actions[..] else { panic!("{actions:?}") };
+        self.conversations.handle_dialled(socket, Ok(()), self.now);
+        socket
     }
 
     fn pass(&mut self, time: Duration) {
@@ -238,7 +271,7 @@ impl Node {
     }
 }
 
-const HELLO: &str = r#"{"index":null,"message":"Hello"}"#;
+const HELLO: &str = r#"{"index":null,"message":{"_class":"Hello","dice":1}}"#;
 const RESUME: &str = r#"{"resume":{"received":0,"first":0,"sent":0,"time":1000}}"#;
 
 /// A node that a peer has dialled, and that peer's socket.
@@ -348,4 +381,98 @@ fn a_peer_that_cant_be_reached_is_dialled_with_pauses_that_double() {
     }
     assert_eq!(pauses[..4], [50, 100, 200, 400]);
     assert_eq!(pauses.last(), Some(&30_000));
+}
+
+fn by_index() -> ConversationSettings {
+    let mut settings = ConversationSettings::default();
+    settings.dialect = Dialect::ByIndex;
+    settings
+}
+
+fn hello(dice: u32) -> String {
+    format!("{{\"index\":null,\"message\":{{\"_class\":\"Hello\",\"dice\":{dice}}}}}\n")
+}
+
+fn number(number: u64) -> String {
+    format!("{{\"index\":{number},\"message\":{{\"_class\":\"Number\",\"number\":{number}}}}}\n")
+}
+
+#[test]
+fn by_index_nothing_follows_the_hello_before_the_socket_has_proved_to_stay() {
+    let probation = by_index().probation;
+    let mut node = Node::new(Some("there"), by_index());
+    node.says(0, 1);
+    // One that doesn't stay: whatever time passes, nothing was said on it that could act.
+    let refused = node.dials();
+    node.work();
+    assert_eq!(node.said(), hello(1));
+    node.pass(probation - Duration::from_millis(1));
+    assert_eq!(node.said(), "");
+    node.conversations.handle_ended(refused, Disconnect::Ended, node.now);
+    node.actions();
+    // One that proves to stay by time alone.
+    let silent = node.dials();
+    node.work();
+    node.says(1, 2);
+    assert_eq!(node.said(), hello(2));
+    node.pass(probation - Duration::from_millis(1));
+    assert_eq!(node.said(), "");
+    node.pass(Duration::from_millis(1));
+    assert_eq!(node.said(), number(0) + &number(1));
+    node.says(2, 3);
+    assert_eq!(node.said(), number(2));
+    node.conversations.handle_ended(silent, Disconnect::Ended, node.now);
+    node.actions();
+    // One on which the peer says something.
+    let spoken = node.dials();
+    node.work();
+    assert_eq!(node.said(), hello(3));
+    node.hear(spoken, r#"{"received":0}"#);
+    assert_eq!(node.said(), number(1) + &number(2));
+}
+
+#[test]
+fn a_socket_that_the_peer_has_dialled_needs_no_time_to_prove_itself() {
+    let mut node = Node::new(None, by_index());
+    node.says(0, 1);
+    let socket = node.conversations.handle_accepted("peer".into(), node.now);
+    node.hear(socket, HELLO);
+    assert_eq!(node.said(), number(0));
+}
+
+#[test]
+fn what_a_draw_records_is_on_disk_before_the_hello_leaves() {
+    let mut node = Node::new(Some("there"), by_index());
+    for dice in 1..=3 {
+        node.dials();
+        let time = Time::from_secs(1) + node.now;
+        let advance = |node: &mut Node| node.conversations.advance(&mut node.engine, &Talk, node.now, time).unwrap();
+        assert_eq!(advance(&mut node), Progress::Taken);
+        for _ in 0..2 {
+            // However often it is asked, it draws once, and waits for the disk.
+            assert_eq!(advance(&mut node), Progress::Sync);
+            assert_eq!((node.said().as_str(), node.engine.node().dice), ("", dice));
+        }
+        node.work();
+        assert_eq!(node.said(), hello(dice));
+        // The power fails as soon as it is said.
+        let store = node.engine.into_store().crash();
+        node = Node::start(Engine::open(store, Settings::default()).unwrap(), by_index());
+    }
+}
+
+#[test]
+fn without_a_draw_no_hello_is_said_and_the_peer_is_dialled_again() {
+    let mut node = Node::new(Some("there"), ConversationSettings::default());
+    node.engine.command(envelope(TalkerMessage::Drawn { dice: LAST_DICE }), None, Time::from_secs(1)).unwrap();
+    node.work();
+    for _ in 0..2 {
+        let socket = node.dials();
+        node.work();
+        assert_eq!(node.said(), "");
+        assert!(matches!(node.actions()[..], [Action::Abort { socket: gone }] if gone == socket));
+        let events = node.events();
+        let [Event::DialFailed { error: DialError::Hello(rejection), .. }] = &events[..] else { panic!("{events:?}") };
+        assert!(rejection.to_string().starts_with("no dice are left"), "{rejection}");
+    }
 }

@@ -186,7 +186,7 @@ mod transport;
 mod watching;
 
 pub use amiko_core::conversation::{
-    Acceptance, ConversationSettings, DialError, Dialect, Disconnect, Event, LineError, Protocol, ProtocolError,
+    Acceptance, ConversationSettings, DialError, Dialect, Disconnect, Draw, Event, LineError, Protocol, ProtocolError,
     Refusal, Unsendable,
 };
 pub use blocking::{BlockingHandle, Thread};

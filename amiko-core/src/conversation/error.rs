@@ -25,6 +25,8 @@ pub enum DialError {
     Hello(Rejection),
     /// The hello can't be written.
     Unsendable(Unsendable),
+    /// The node couldn't record the tie-breaker of the hello.
+    Failed(EventError),
 }
 
 impl fmt::Display for DialError {
@@ -34,6 +36,7 @@ impl fmt::Display for DialError {
             Self::Timeout { limit } => write!(f, "expected an answer within {limit:?}, found none"),
             Self::Hello(rejection) => write!(f, "no hello: {rejection}"),
             Self::Unsendable(error) => write!(f, "no hello: {error}"),
+            Self::Failed(error) => error.fmt(f),
         }
     }
 }

@@ -94,8 +94,8 @@ impl Links {
         SocketId(self.last)
     }
 
-    /// Four bytes that decide between two sockets.
-    pub(super) fn tie_breaker(&mut self) -> [u8; 4] {
+    /// Four random bytes to draw a tie-breaker from.
+    pub(super) fn random_bytes(&mut self) -> [u8; 4] {
         let [a, b, c, d, ..] = (self.random)().to_le_bytes();
         [a, b, c, d]
     }
@@ -149,6 +149,16 @@ impl Links {
 
     pub(super) fn session_mut(&mut self, connection: &str) -> Option<&mut Session> {
         self.sessions.get_mut(connection)
+    }
+
+    /// A conversation goes on, on the socket that its connection has.
+    pub(super) fn resume(&mut self, connection: &str) {
+        if let Some(session) = self.sessions.get_mut(connection)
+            && !session.resumed
+        {
+            session.resumed = true;
+            self.ready.insert(connection.to_owned());
+        }
     }
 
     /// The connections that have a socket, in order.
@@ -239,6 +249,11 @@ impl Links {
         dial.attempt = Attempt::At(now + wait);
         self.deadlines.insert((now + wait, Deadline::Redial(connection.to_owned())));
         wait
+    }
+
+    /// The connection that a socket is being dialled for.
+    pub(super) fn dialling(&self, socket: SocketId) -> Option<&str> {
+        self.dialling.get(&socket).map(String::as_str)
     }
 
     /// Whether a successful dial is the pending one: its connection, and its address. It is no longer under way.

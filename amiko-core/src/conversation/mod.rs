@@ -21,7 +21,8 @@
 //! A message is sent again on each new socket until it is confirmed, in order, and acts once. The dialler sends its
 //! resume point after receiving the other side's, so neither end is judged by a statement from before they last met.
 //! If one has forgotten what it told the other, the connection isn't used any more; see [`Event::Conflict`]. With
-//! [`Dialect::ByIndex`] the last two rows are missing. A line that isn't one of these closes the socket; a message
+//! [`Dialect::ByIndex`] the last two rows are missing, and nothing follows the hello before the socket has
+//! [proved to stay](ConversationSettings::probation). A line that isn't one of these closes the socket; a message
 //! that the node doesn't understand, or rejects, is used up and the connection goes on.
 //!
 //! Invariant: the outbox in the engine is the only queue of messages to a peer, and nothing is sent on a connection
@@ -49,7 +50,7 @@ pub(crate) use frame::{About, Frame, parse, push_message, push_received, push_re
 pub use framing::Lines;
 pub use no_peers::NoPeers;
 pub use peer::{PeerAddress, PeerAddressError, PublicKey};
-pub use protocol::{Acceptance, Protocol};
+pub use protocol::{Acceptance, Draw, Protocol};
 pub use reach::reach;
 pub use settings::{ConversationSettings, Dialect};
 pub use writing::Transmit;
@@ -113,6 +114,8 @@ pub enum Progress {
 /// An input that hasn't been processed yet.
 enum Input {
     Dialled(SocketId),
+    /// The tie-breaker of a dialled socket has been drawn, and is to be on disk before it is told.
+    Drawn(SocketId, [u8; 4]),
     Line(SocketId, String),
 }
 
@@ -129,7 +132,7 @@ impl std::fmt::Debug for Conversations {
 }
 
 impl Conversations {
-    /// No conversations yet. `random` decides between sockets of both sides, and keeps nodes from dialling in step:
+    /// No conversations yet. Tie-breakers are drawn from `random`, and it keeps nodes from dialling in step:
     /// it needn't be cryptographically secure.
     pub fn new(settings: ConversationSettings, random: impl FnMut() -> u64 + Send + 'static) -> Self {
         Self { links: Links::new(settings, Box::new(random)), inputs: VecDeque::new() }

@@ -18,8 +18,17 @@ pub trait Protocol: 'static {
     /// The node that talks.
     type Node: Node;
 
-    /// The first line on a socket that this node dials. The `tie_breaker` is four random bytes that decide which
-    /// socket stays when both sides dial at the same moment; the hello carries them if both sides may dial.
+    /// Draws the tie-breaker of a socket that this node has dialled, once for each socket, from four random bytes. By
+    /// default it is these.
+    ///
+    /// A peer that judges two sockets by their tie-breakers alone, also when one of them is dead, needs ones that only
+    /// rise: the node keeps the last one in its state, and the event records each.
+    fn draw(&self, _node: &Self::Node, _connection: &Id<Connection<Self::Node>>, random: [u8; 4]) -> Draw<Self::Node> {
+        Draw { tie_breaker: random, event: None }
+    }
+
+    /// The first line on a socket that this node dials. The `tie_breaker` is the one that was
+    /// [drawn](Protocol::draw) for this socket; the hello carries it if both sides may dial.
     ///
     /// # Errors
     /// There is no hello for this connection at the moment: the socket is closed, and dialled again later.
@@ -69,6 +78,16 @@ pub trait Protocol: 'static {
     ) -> Option<<Self::Node as Tree>::Envelope> {
         None
     }
+}
+
+/// The tie-breaker of a socket that this node has dialled: it decides which socket stays when both sides dial at the
+/// same moment.
+pub struct Draw<N: Node> {
+    /// Compared as a big-endian number; the larger one stays.
+    pub tie_breaker: [u8; 4],
+    /// Delivered to the node as a command, and on disk before the hello leaves. If it is rejected, the socket is closed,
+    /// and dialled again later.
+    pub event: Option<N::Envelope>,
 }
 
 /// The meaning of a hello.

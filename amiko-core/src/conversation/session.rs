@@ -22,7 +22,8 @@ pub(super) struct Session {
     pub(super) heard: bool,
     /// The resume point of this end when it got the socket.
     pub(super) standing: ResumePoint,
-    /// The peer has sent a resume point that fits, or needn't send one. Until then only greetings are sent.
+    /// The peer has sent a resume point that fits; or, by index alone, the socket has proved to stay. Until then only
+    /// greetings are sent.
     pub(super) resumed: bool,
     /// Since when the peer has been silent, or owed nothing.
     pub(super) quiet: Moment,
@@ -58,6 +59,8 @@ pub(super) enum Patience {
     Wait(Moment),
     /// Send a ping.
     Ask,
+    /// It hasn't closed the socket: the conversation goes on there.
+    Resume,
     /// It never sent its resume point.
     NoAnswer,
     /// It doesn't answer any more.
@@ -78,7 +81,8 @@ impl Session {
     /// A peer that has a socket doesn't dial. So it has lost the old one, or it dialled before it knew of ours. The
     /// latter can be only where this side dialled the old one, a moment ago: then, and only then, tie-breakers decide, and
     /// both sides come to the same answer. A peer that crashed meanwhile may lose against a socket that only looks alive,
-    /// but not for longer than a handshake may take, and it draws a new tie-breaker each time.
+    /// but not for longer than a handshake may take, and it draws a new tie-breaker each time. If both are the same,
+    /// both sockets go, and both sides dial again after pauses that differ.
     pub(super) fn against(&self, tie_breaker: Option<[u8; 4]>, settings: &ConversationSettings, now: Moment) -> Stays {
         let recent = now.saturating_sub(self.since) < settings.handshake;
         match (self.tie_breaker, tie_breaker) {
@@ -89,15 +93,12 @@ impl Session {
 
     /// How to handle the peer's silence.
     pub(super) fn patience(&self, settings: &ConversationSettings, now: Moment) -> Patience {
-        let (due, then) = if !self.resumed {
-            (self.since + settings.handshake, Patience::NoAnswer)
-        } else if settings.dialect == Dialect::ByIndex {
-            (self.quiet + settings.silence, Patience::SilentIfItOwes)
-        } else {
-            match self.asked {
-                None => (self.quiet + settings.silence / 2, Patience::Ask),
-                Some(asked) => (asked + settings.silence / 2, Patience::Silent),
-            }
+        let (due, then) = match (settings.dialect, self.resumed, self.asked) {
+            (Dialect::ByIndex, false, _) => (self.since + settings.probation, Patience::Resume),
+            (Dialect::ByIndex, true, _) => (self.quiet + settings.silence, Patience::SilentIfItOwes),
+            (Dialect::Amiko, false, _) => (self.since + settings.handshake, Patience::NoAnswer),
+            (Dialect::Amiko, true, None) => (self.quiet + settings.silence / 2, Patience::Ask),
+            (Dialect::Amiko, true, Some(asked)) => (asked + settings.silence / 2, Patience::Silent),
         };
         if due <= now { then } else { Patience::Wait(due) }
     }

@@ -13,7 +13,8 @@ pub enum Dialect {
     /// other.
     #[default]
     Amiko,
-    /// None: a conversation is resumed by message numbers alone. A peer that has forgotten what it sent or received
+    /// None: a conversation is resumed by message numbers alone, and begins on a socket that this side dialled only once
+    /// that has proved to stay; see [`ConversationSettings::probation`]. A peer that has forgotten what it sent or received
     /// is indistinguishable from one that missed a confirmation, and a peer that is gone from one that owes nothing.
     /// For peers that speak no other dialect.
     ByIndex,
@@ -37,6 +38,10 @@ pub struct ConversationSettings {
     /// How long dialling may take; how long a peer may take to say who it is and where it stands, however many bytes and
     /// lines that are; and how long tie-breakers decide between two sockets of one connection. Default 5 s.
     pub handshake: Duration,
+    /// With [`Dialect::ByIndex`]: how long only the hello is sent on a socket that this side dialled, unless the peer says
+    /// something on it. A peer that keeps another socket closes this one within that time, but acts on what it finds
+    /// behind the hello; sent again on the next socket, that would act twice. Default 500 ms.
+    pub probation: Duration,
     /// Maximum number of sockets whose peers haven't said hello yet; one more, and the oldest is closed. Default 64.
     pub strangers: usize,
     /// How long a peer may be silent before its socket is closed and dialled anew. After half of it the peer is
@@ -55,6 +60,7 @@ impl Default for ConversationSettings {
             back_off_first: Duration::from_millis(50),
             back_off_limit: Duration::from_secs(30),
             handshake: Duration::from_secs(5),
+            probation: Duration::from_millis(500),
             strangers: 64,
             silence: Duration::from_secs(30),
             batch: 64 << 10,

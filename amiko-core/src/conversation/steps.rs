@@ -8,7 +8,7 @@ use super::event::Event;
 use super::frame::{self, About, Frame};
 use super::links::Stranger;
 use super::peer::PublicKey;
-use super::protocol::{Acceptance, Protocol};
+use super::protocol::{Acceptance, Draw, Protocol};
 use super::session::{Patience, Session, Stays};
 use super::settings::Dialect;
 use super::{Action, Conversations, Input, Moment, Progress, SocketId};
@@ -78,6 +78,7 @@ impl Conversations {
         let here = &mut Here { engine, protocol, now, time };
         let taken = match &input {
             Input::Dialled(socket) => self.dialled(here, *socket),
+            Input::Drawn(socket, tie_breaker) => self.greet(here, *socket, *tie_breaker),
             Input::Line(socket, line) => self.line(here, *socket, line),
         };
         match taken {
@@ -93,11 +94,41 @@ impl Conversations {
     fn dialled<P: Protocol, S: Store>(&mut self, here: &mut Here<'_, P, S>, socket: SocketId) -> Result<(), Stop> {
         // Pending outputs may close this very connection, or change its address.
         here.settled()?;
+        let Some(connection) = self.links.dialling(socket) else {
+            self.links.actions.push_back(Action::Abort { socket });
+            return Ok(());
+        };
+        let id: Id<Connection<P::Node>> = Id::new(connection);
+        let random = self.links.random_bytes();
+        let Draw { tie_breaker, event } = here.protocol.draw(here.engine.node(), &id, random);
+        if let Some(event) = event
+            && let Err(error) = here.attempt(|engine, time| engine.command(event, None, time))?
+        {
+            let error = match error {
+                EventError::Rejected(rejection) => DialError::Hello(rejection),
+                error => DialError::Failed(error),
+            };
+            self.links.dial_failed(id.key(), error, here.now);
+            return Ok(());
+        }
+        // An input of its own, so that a sync before the greeting doesn't cost another draw.
+        self.inputs.push_front(Input::Drawn(socket, tie_breaker));
+        Ok(())
+    }
+
+    /// Says hello on a dialled socket.
+    fn greet<P: Protocol, S: Store>(
+        &mut self,
+        here: &mut Here<'_, P, S>,
+        socket: SocketId,
+        tie_breaker: [u8; 4],
+    ) -> Result<(), Stop> {
+        // What the draw has recorded, too.
+        here.settled()?;
         let Some((connection, peer)) = self.links.dialled(socket) else {
             self.links.actions.push_back(Action::Abort { socket });
             return Ok(());
         };
-        let tie_breaker = self.links.tie_breaker();
         let id: Id<Connection<P::Node>> = Id::new(connection);
         match self.hello(here, &id, tie_breaker) {
             Ok(hello) => {
@@ -133,11 +164,10 @@ impl Conversations {
     }
 
     /// Binds a socket to a connection: all unconfirmed messages that are released are sent on it once the peer has
-    /// sent its resume point.
+    /// sent its resume point; by index alone, once the socket has proved to stay. One that the peer dialled has.
     fn meet(&mut self, connection: &str, socket: SocketId, mut peer: Peer, now: Moment, time: Time) {
-        let resumed = self.links.settings.dialect == Dialect::ByIndex;
-        let standing = peer.standing;
-        if !resumed && !peer.dialled {
+        let (dialect, standing) = (self.links.settings.dialect, peer.standing);
+        if dialect == Dialect::Amiko && !peer.dialled {
             frame::push_resume_point(&mut peer.hello, About::Resume, &standing, time);
         }
         let session = Session {
@@ -148,7 +178,7 @@ impl Conversations {
             since: now,
             heard: false,
             standing,
-            resumed,
+            resumed: dialect == Dialect::ByIndex && !peer.dialled,
             quiet: now,
             asked: None,
             ping: false,
@@ -175,6 +205,10 @@ impl Conversations {
         let Some(connection) = self.links.connection(socket) else { return Ok(()) };
         let connection: Id<Connection<P::Node>> = Id::new(connection);
         let (dialect, depth) = (self.links.settings.dialect, self.links.settings.depth);
+        if dialect == Dialect::ByIndex {
+            // The peer keeps the socket that it speaks on.
+            self.links.resume(connection.key());
+        }
         let Some(session) = self.links.session_mut(connection.key()) else { return Ok(()) };
         let resumed = session.resumed;
         session.heard |= resumed;
@@ -332,10 +366,9 @@ impl Conversations {
         match outcome {
             Ok(None) => {
                 if let Some(session) = self.links.session_mut(connection.key()) {
-                    session.resumed = true;
                     session.next = session.next.max(theirs.received);
-                    self.links.ready.insert(connection.key().clone());
                 }
+                self.links.resume(connection.key());
             }
             Err(EventError::NoConnection { .. }) => {}
             Ok(Some(conflict)) => {
@@ -451,6 +484,10 @@ impl Conversations {
         let silent = Disconnect::Silent { limit: settings.silence };
         match session.patience(&settings, now) {
             Patience::Wait(at) => self.links.look_again(connection, socket, at),
+            Patience::Resume => {
+                self.links.resume(&connection);
+                self.links.look_again(connection, socket, now);
+            }
             Patience::Ask => {
                 (session.asked, session.ping) = (Some(now), true);
                 self.links.ready.insert(connection.clone());
