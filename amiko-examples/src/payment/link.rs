@@ -44,6 +44,9 @@ pub struct Link {
     /// By how many seconds the neighbour's clock was ahead of ours when it last told what it says; below 0, behind.
     #[amiko(default)]
     pub clock_ahead: i64,
+    /// The last dice that we have shown the neighbour, on a network where they must only rise.
+    #[amiko(default)]
+    pub dice: u32,
     /// The classes of channel that either side may open. By default `PlainChannel` alone, which every node has. Our
     /// user must agree to other classes, because they may let a neighbour do things like making us owe it something.
     #[amiko(default = plain_channels)]
@@ -62,6 +65,7 @@ impl Default for Link {
             key: None,
             invitation: None,
             clock_ahead: 0,
+            dice: 0,
             accepts: plain_channels(),
             channels: Vec::new(),
             routes: Map::new(),
@@ -92,6 +96,11 @@ pub enum LinkMessage {
     Clock {
         /// How many; below 0, it is behind.
         ahead: i64,
+    },
+    /// By the runtime: we have dialled the neighbour, and show it these dice next.
+    Drawn {
+        /// Larger than all before.
+        dice: u32,
     },
     /// By the user: bind the link to the sender of this invitation; or, without one, to the first peer that shows the
     /// new invitation that this makes.
@@ -201,6 +210,10 @@ impl StateMachine for Link {
             }
             LinkMessage::Clock { ahead } => {
                 self.clock_ahead = ahead;
+                Ok(())
+            }
+            LinkMessage::Drawn { dice } => {
+                self.dice = self.dice.max(dice);
                 Ok(())
             }
             LinkMessage::Bind { to } => self.bind(to, cx),

@@ -34,6 +34,18 @@ impl Network {
         matches!(self, Self::Amiko)
     }
 
+    /// The dice of the next `ConnectLink` of a link that has shown `last`, where they must be larger than all before:
+    /// between two connections of a link, a prototype keeps the one with the larger dice, also when that one is dead,
+    /// until it next sends something there. Elsewhere any dice do.
+    ///
+    /// They begin at random in the lower half of `ff000000` to `ffffffff`, so that those of a prototype are seldom larger
+    /// and two nodes of ours seldom have the same, and rise by one. At `ffffffff`, after eight million dials at least,
+    /// they stay: then a prototype may refuse the link again, until it has noticed that the old connection is dead.
+    pub(super) fn next_dice(self, last: u32, random: [u8; 4]) -> Option<u32> {
+        let first = 0xff00_0000 | (u32::from_be_bytes(random) >> 9);
+        matches!(self, Self::Prototype3).then(|| last.saturating_add(1).max(first))
+    }
+
     /// Whether a payee sends the payer the token as soon as the amount is locked, rather than only when it has been paid.
     pub(super) const fn settles_with_the_payer_first(self) -> bool {
         matches!(self, Self::Prototype3)

@@ -7,7 +7,7 @@ use super::{
     PaymentNodeEnvelope, link, payee, payer,
 };
 use amiko_core::prelude::*;
-use amiko_core::{Acceptance, Protocol, PublicKey};
+use amiko_core::{Acceptance, Draw, Protocol, PublicKey};
 
 /// The payment protocol, for the runtime.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,6 +15,18 @@ pub struct PaymentProtocol;
 
 impl Protocol for PaymentProtocol {
     type Node = PaymentNode;
+
+    fn draw(&self, node: &PaymentNode, connection: &ConnectionId, random: [u8; 4]) -> Draw<PaymentNode> {
+        let id: Id<Link> = Id::new(connection.key().clone());
+        let link = node.links.get(&id);
+        match link.and_then(|link| node.network.next_dice(link.dice, random)) {
+            Some(dice) => {
+                let event = Some(PaymentNodeEnvelope::Link(id, LinkMessage::Drawn { dice }));
+                Draw { tie_breaker: dice.to_be_bytes(), event }
+            }
+            None => Draw { tie_breaker: random, event: None },
+        }
+    }
 
     fn hello(&self, node: &PaymentNode, connection: &ConnectionId, dice: [u8; 4]) -> Result<Message, Rejection> {
         if connection.key().ends_with(payer::SUFFIX) {

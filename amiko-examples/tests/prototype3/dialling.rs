@@ -2,25 +2,36 @@
 
 use crate::node::{Node, run};
 use crate::peer::Peer;
+use amiko_core::Protocol;
 use amiko_core::engine::Engine;
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
-use amiko_examples::payment::{Address, Link, Network, PaymentNode, PaymentNodeMessage, PlainChannel};
+use amiko_examples::payment::{Address, Link, Network, PaymentNode, PaymentNodeMessage, PaymentProtocol, PlainChannel};
 use tokio::net::TcpListener;
 
 const NOW: u64 = 1_795_369_393;
 
 /// A node with one link that dials there, if anywhere.
 async fn node(peer: Option<&TcpListener>) -> Node {
+    node_with(peer, 0).await
+}
+
+/// The same after it has dialled with these dice.
+async fn node_with(peer: Option<&TcpListener>, dice: u32) -> Node {
     let peer = peer.map(|listener| listener.local_addr().unwrap().to_string());
     let remote_id = peer.is_some().then(|| Id::new("toA"));
     let node = PaymentNode {
         network: Network::Prototype3,
-        links: [(Id::new("toB"), Link { remote_id, peer, ..Link::default() })].into_iter().collect(),
+        links: [(Id::new("toB"), Link { remote_id, peer, dice, ..Link::default() })].into_iter().collect(),
         address: Some(Address { host: "localhost".into(), port: 4501 }),
         ..PaymentNode::default()
     };
     Node::start(node, NOW).await
+}
+
+/// The dice that it dials with next.
+async fn dice(listener: &TcpListener) -> u32 {
+    assert_hello(&Peer::accept(listener).await.1)
 }
 
 async fn listen() -> TcpListener {
@@ -36,13 +47,13 @@ fn hello(dice: &str, callback: &TcpListener) -> String {
     )
 }
 
-/// The first line of the node, in which only the dice aren't known.
-fn assert_hello(line: &str) {
+/// The first line of the node, in which only the dice aren't known. Returns them.
+fn assert_hello(line: &str) -> u32 {
     let (before, rest) = line.split_once("\"dice\":\"!x").unwrap();
     assert_eq!(before, r#"{"index":null,"message":{"_class":"ConnectLink","ID":"toA","#);
     let (dice, after) = rest.split_at(8);
-    assert!(hex::decode(dice).is_ok());
     assert_eq!(after, r#"","callbackHost":"localhost","callbackPort":4501,"callbackID":"toB"}}"#);
+    u32::from_str_radix(dice, 16).unwrap()
 }
 
 const DEPOSIT: &str = r#"{"index":0,"message":{"_class":"Deposit","channelIndex":0,"channelClass":"PlainChannel"}}"#;
@@ -72,6 +83,57 @@ fn when_both_dial_at_once_the_larger_dice_stays() {
         let mut theirs = Peer::dial(node.address, &hello("!xffffffff", &listener)).await;
         ours.hears_the_end().await;
         assert_eq!([theirs.hears().await, theirs.hears().await], [DEPOSIT, AMOUNT]);
+    });
+}
+
+#[test]
+fn random_bytes_decide_where_dice_begin_and_never_let_them_sink() {
+    let draw = |network, dice, random| {
+        let links = [(Id::new("toB"), Link { dice, ..Link::default() })].into_iter().collect();
+        let node = PaymentNode { network, links, ..PaymentNode::default() };
+        let draw = PaymentProtocol.draw(&node, &Id::new("toB"), random);
+        (u32::from_be_bytes(draw.tie_breaker), draw.event.is_some())
+    };
+    assert_eq!(draw(Network::Prototype3, 0, [0; 4]), (0xff00_0000, true));
+    assert_eq!(draw(Network::Prototype3, 0, [0xff; 4]), (0xff7f_ffff, true));
+    for last in [0xff00_0000, 0xff12_3456, 0xff7f_ffff, 0xffff_fffe] {
+        for random in [[0; 4], [0x12; 4], [0xff; 4]] {
+            assert!(draw(Network::Prototype3, last, random).0 > last);
+        }
+    }
+    assert_eq!(draw(Network::Prototype3, u32::MAX, [7; 4]), (u32::MAX, true));
+    // On our own network nothing depends on them, and nothing is recorded.
+    assert_eq!(draw(Network::Amiko, 7, [1, 2, 3, 4]), (0x0102_0304, false));
+}
+
+#[test]
+fn dice_only_rise_whatever_was_restarted() {
+    run(async {
+        let listener = listen().await;
+        let mut node = node(Some(&listener)).await;
+        let mut last = dice(&listener).await;
+        // Larger than nearly all of a prototype, with room for those that follow.
+        assert!((0xff00_0000..=0xff7f_ffff).contains(&last), "{last:x}");
+        for restart in [false, true, false, true] {
+            if restart {
+                node = Node::restart(node.stop().await, NOW).await;
+            }
+            let next = dice(&listener).await;
+            assert!(next > last, "{next:x} after {last:x}");
+            last = next;
+        }
+    });
+}
+
+#[test]
+fn the_largest_dice_stay_the_last_ones() {
+    run(async {
+        let listener = listen().await;
+        let node = node_with(Some(&listener), u32::MAX - 1).await;
+        assert_eq!([dice(&listener).await, dice(&listener).await], [u32::MAX; 2]);
+        let node = Node::restart(node.stop().await, NOW).await;
+        assert_eq!(dice(&listener).await, u32::MAX);
+        drop(node);
     });
 }
 

@@ -1,5 +1,5 @@
 //! The network of the prototype on real sockets: conversations that prototype nodes have had, replayed with a node of ours in
-//! the place of each of them; each message as bytes in and bytes out; dialling; and real processes.
+//! the place of each of them; each message as bytes in and bytes out; dialling; and real processes, also restarted ones.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
@@ -10,3 +10,4 @@ mod peer;
 mod processes;
 mod recording;
 mod replay;
+mod restarts;

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 const BINARY: &str = env!("CARGO_BIN_EXE_amiko-node");
 
 /// A running node; killed when the test ends.
-struct Node {
+pub(crate) struct Node {
     directory: PathBuf,
     process: Child,
-    started: Value,
+    pub(crate) started: Value,
 }
 
 impl Drop for Node {
@@ -46,31 +46,32 @@ fn run(directory: &Path, listen: &str, network: &str) -> Node {
 }
 
 impl Node {
-    fn new(root: &Path, name: &str) -> Self {
+    pub(crate) fn new(root: &Path, name: &str) -> Self {
         run(&root.join(name), "127.0.0.1:0", "prototype3")
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let output = amiko_node(&self.directory, &[arguments, &["--json"]].concat());
         assert!(output.status.success(), "{arguments:?}: {}", error(&output));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    fn url(&self, arguments: &[&str]) -> String {
+    pub(crate) fn url(&self, arguments: &[&str]) -> String {
         self.json(arguments)["url"].as_str().unwrap().to_owned()
     }
 
     /// Everything on a channel that isn't claimed, and nothing else is under way.
-    fn at_rest(&self, link: &str) -> Option<(u64, u64)> {
+    pub(crate) fn at_rest(&self, link: &str) -> Option<(u64, u64)> {
         let state = &self.json(&["list"])["state"];
         let channel = &state["links"][link]["channels"][0];
         let empty = |object: &Value| object.as_object().is_none_or(serde_json::Map::is_empty);
         let idle = ["transactions", "payers", "payees"].iter().all(|table| empty(&state[table]));
         let routes = empty(&state["links"][link]["routes"]);
-        (idle && routes).then(|| (channel["amountLocal"].as_u64().unwrap(), channel["amountRemote"].as_u64().unwrap()))
+        let has = (channel["amountLocal"].as_u64()?, channel["amountRemote"].as_u64()?);
+        (idle && routes).then_some(has)
     }
 
-    fn kill_and_restart(&mut self) {
+    pub(crate) fn kill_and_restart(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
         let listen = self.started["listen"].as_str().unwrap().to_owned();
@@ -110,7 +111,7 @@ fn settled(a: &Node, b: &Node, c: &Node) -> (u64, u64) {
 }
 
 /// Pays in the background.
-fn pay(payer: &Node, payee: &Node, amount: u64) -> Child {
+pub(crate) fn pay(payer: &Node, payee: &Node, amount: u64) -> Child {
     let url = payee.url(&["request", &amount.to_string()]);
     assert!(url.starts_with(&format!("amikopay://{}/", payee.started["listen"].as_str().unwrap())), "{url}");
     let mut pay = Command::new(BINARY);
