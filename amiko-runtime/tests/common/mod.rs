@@ -308,12 +308,13 @@ pub(crate) fn reopen(disk: Disk) -> (Engine<Talk, Disk>, Disk) {
     (Engine::open(disk.clone(), Settings::default()).unwrap(), disk)
 }
 
-/// Quick to dial again, and open to nobody.
+/// Quick to dial again and to trust a socket, and open to nobody.
 pub(crate) fn settings() -> RuntimeSettings {
     let mut settings = RuntimeSettings::default();
     settings.listen = Some(([127, 0, 0, 1], 0).into());
     settings.conversation.back_off_first = Duration::from_millis(2);
     settings.conversation.back_off_limit = Duration::from_millis(20);
+    settings.conversation.probation = Duration::from_millis(2);
     settings
 }
 
