@@ -9,6 +9,7 @@
 //!
 //! Invariant: money is on one side of a channel, in one of its reservations, or locked in it; no event changes their sum.
 
+mod bitcoin;
 mod books;
 mod channel;
 mod clock;
@@ -33,6 +34,7 @@ mod transaction;
 mod twelve;
 mod url;
 
+pub use bitcoin::{BitcoinError, PayoutAddress, RawTransaction};
 pub use channel::{Channel, ChannelMessage, ChannelState, new_channel};
 pub use funds::{Claims, Direction, Funds, Reservation};
 pub use invitation::{Invitation, InvitationError};

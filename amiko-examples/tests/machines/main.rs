@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bitcoin;
 mod channel;
 mod clocks;
 mod deposits;
