@@ -116,6 +116,7 @@ impl<S: Store> Running<S> {
         let message = PaymentNodeMessage::Configure {
             address: Some(Address { host: address.ip().to_string(), port: address.port() }),
             key: Some(key),
+            payout_address: None,
             external_meeting_points,
             timeout_increment,
             limits: PaymentLimits::default(),

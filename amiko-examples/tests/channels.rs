@@ -282,23 +282,30 @@ fn deposits_of_two_classes_at_the_same_moment_cancel_each_other_and_the_next_one
 }
 
 #[test]
-fn a_deposit_that_the_neighbour_refuses_changes_nothing_there_and_payments_go_on() {
+fn a_deposit_that_the_neighbour_refuses_uses_up_its_index_and_the_next_ones_stand() {
     let mut net = Net::new(23);
     let classes = ["IouChannel", "PlainChannel"].map(str::to_owned).into();
     net.asks(ENDS[0], PaymentNodeMessage::Accept { link: link_to(ENDS[1]), classes });
-    let before = to_json(&net.world.engine(ENDS[1]).unwrap().node().links).unwrap();
     deposit(&mut net, ENDS[0], ENDS[1], "IouChannel", 500);
     net.world.run_for(secs(1));
+    let reason = "expected a class of channel that this link accepts, PlainChannel, found \"IouChannel\"; \
+                  `amiko-node link accept link_to_4 IouChannel PlainChannel` accepts it, too";
+    let refused = net.channels(ENDS[1], ENDS[0])[1].remark();
+    assert_eq!(refused, format!("refused: {reason}"));
     let engine = net.world.engine(ENDS[1]).unwrap();
-    assert_eq!(to_json(&engine.node().links).unwrap(), before);
     let reasons: Vec<_> = engine.rejections().map(|rejected| rejected.rejection.reason().to_owned()).collect();
-    assert_eq!(
-        reasons,
-        [
-            "expected a class of channel that this link accepts, PlainChannel, found \"IouChannel\"",
-            "expected one of the 1 channels, found index 1"
-        ]
-    );
+    assert_eq!(reasons, [format!("this channel was refused: {reason}")]);
     net.pay(PAYER, PAYEE, 123, true);
-    assert_eq!(net.outcomes(PAYER), ["payer committed"]);
+    // What either end opens then is the same channel at both.
+    deposit(&mut net, ENDS[0], ENDS[1], "PlainChannel", 2000);
+    net.world.run_for(secs(1));
+    deposit(&mut net, ENDS[1], ENDS[0], "PlainChannel", 70);
+    net.world.run_for(secs(1));
+    let ends = [(0, 1), (1, 0)].map(|(one, other)| {
+        let channels = net.channels(ENDS[one], ENDS[other]).iter().skip(2);
+        channels.map(|end| (end.local(), end.remote())).collect::<Vec<_>>()
+    });
+    assert_eq!(ends, [vec![(2000, 0), (0, 70)], vec![(0, 2000), (70, 0)]]);
+    net.pay(PAYER, PAYEE, 500, true);
+    assert_eq!(net.outcomes(PAYER), ["payer committed"; 2]);
 }

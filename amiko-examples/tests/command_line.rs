@@ -395,6 +395,66 @@ fn the_list_counts_what_can_be_spent_in_the_order_of_people_and_fits_a_terminal(
     fails(&b.command(&["list", "--link", "x"]), 1, &["expected a link, found none named \"x\""]);
 }
 
+const ADDRESS: &str = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa";
+/// The first transaction that there was.
+const TRANSACTION: &str = "01000000010000000000000000000000000000000000000000000000000000000000000000ffffffff4d04ffff001d0104455468652054696d65732030332f4a616e2f32303039204368616e63656c6c6f72206f6e206272696e6b206f66207365636f6e64206261696c6f757420666f722062616e6b73ffffffff0100f2052a01000000434104678afdb0fe5548271967f1a67130b7105cd6a828e03909a67962e0ea1f61deb649f6bc3f4cef38c4f35504e51ec112de5c384df7ba0b8d578a4c702b6bf11d5fac00000000";
+const TRANSACTION_ID: &str = "4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b";
+
+#[test]
+fn a_debt_is_paid_back_to_the_address_that_the_neighbour_runs_with() {
+    let root = tempfile::tempdir().unwrap();
+    let p2sh = "3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy";
+    let run = |address| command(&root.path().join("x"), &["run", "--payout-address", address]).output().unwrap();
+    fails(&run(p2sh), 2, &["expected a Bitcoin address of the kind P2PKH", "found one of the kind P2SH"]);
+    let payee = Node::run(&root.path().join("a"), &["--listen", "127.0.0.1:0", "--payout-address", ADDRESS]);
+    let payer = Node::new(root.path(), "b");
+    payee.says(&["meeting-point", "add", "hub"]);
+    payer.says(&["link", "add", "to_a", "--to", &payee.says(&["link", "add", "to_b"])]);
+    let list = payee.says(&["list"]);
+    assert!(list.contains(&format!("payout address  {ADDRESS}\n")), "{list}");
+
+    // Refused until both accept the class; the neighbour's index is used up.
+    let deposit = ["deposit", "to_a", "1000", "--class", "IOUChannel"];
+    fails(&payer.command(&deposit), 1, &["`amiko-node link accept to_a IOUChannel PlainChannel` accepts it, too"]);
+    payer.says(&["link", "accept", "to_a", "IOUChannel"]);
+    payer.says(&deposit);
+    payee.until(&["list", "--link", "to_b"], |link| link["channels"][0]["class"] == "RefusedChannel");
+    let list = payee.says(&["list", "--link", "to_b"]);
+    let told = "to_b 0: refused: expected a class of channel that this link accepts, PlainChannel, found \"IOUChannel\"; \
+                `amiko-node link accept to_b IOUChannel PlainChannel` accepts it, too";
+    assert!(list.contains(&format!("remarks\n  {told}")), "{list}");
+    payee.says(&["link", "accept", "to_b", "IOUChannel"]);
+    payer.says(&deposit);
+    payer.until(&["list", "--link", "to_a"], |link| link["channels"][1]["state"] == "open");
+
+    payer.says(&["pay", "--yes", &payee.says(&["request", "300"])]);
+    let closed = payer.says(&["withdraw", "to_a", "1"]);
+    let owed = format!("(we owe 300: pay it to {ADDRESS}, and hand it in with `withdraw --transaction HEX`)");
+    assert!(closed.contains("it is closed, with 700 for this node and 300") && closed.contains(&owed), "{closed}");
+    let words = format!("expected a transaction of 300 to {ADDRESS}, which this node owes, found none");
+    fails(&payer.command(&["withdraw", "to_a", "1"]), 1, &[&words]);
+    let hands_in = |hex: &str| payer.command(&["withdraw", "to_a", "1", "--transaction", hex]);
+    fails(&hands_in("0100"), 2, &["expected a raw transaction of Bitcoin, found one that breaks off"]);
+    let said = hands_in(TRANSACTION);
+    let told = format!("told the neighbour that {TRANSACTION_ID} pays what is owed in channel 1 of to_a");
+    assert!(String::from_utf8_lossy(&said.stdout).starts_with(&told), "{said:?}");
+    let kept =
+        payee.until(&["list"], |list| list["state"]["links"]["to_b"]["channels"][1]["withdrawTxID"] == TRANSACTION_ID);
+    assert_eq!(kept["state"]["payoutAddress"], ADDRESS);
+}
+
+#[test]
+fn a_link_that_may_have_no_more_channels_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let node = Node::run(&root.path().join("a"), &["--listen", "127.0.0.1:0", "--limit", "channels=1"]);
+    node.says(&["link", "add", "ann"]);
+    assert!(!node.says(&["list"]).contains("at the limit"));
+    node.says(&["deposit", "ann", "5"]);
+    let list = node.says(&["list"]);
+    let told = "at the limit\n  ann has 1 of 1 channels: ";
+    assert!(list.contains(told) && list.contains("`run --limit channels=2` allows more"), "{list}");
+}
+
 #[test]
 fn a_refusal_says_its_chain_only_if_asked_to() {
     let root = tempfile::tempdir().unwrap();

@@ -24,6 +24,7 @@ impl Net {
             let configure = PaymentNodeMessage::Configure {
                 address: Some(address),
                 key: Some(key),
+                payout_address: None,
                 external_meeting_points: Vec::new(),
                 timeout_increment: 60,
                 limits: PaymentLimits::default(),

@@ -49,6 +49,7 @@ fn model(faults: FaultLimits) -> Model {
         let configure = PaymentNodeMessage::Configure {
             address: Some(address(node)),
             key: None,
+            payout_address: None,
             external_meeting_points: if node == HUB { Vec::new() } else { vec![Id::new("Hub")] },
             timeout_increment: 86_400,
             limits: PaymentLimits::default(),

@@ -115,6 +115,7 @@ impl Node {
         let configure = PaymentNodeMessage::Configure {
             address: None,
             key: None,
+            payout_address: None,
             external_meeting_points: Vec::new(),
             timeout_increment: node.timeout_increment,
             limits: node.limits.clone(),
@@ -216,23 +217,39 @@ fn a_neighbour_opens_a_channel_of_a_class_of_this_crate() {
 
 #[test]
 fn a_class_that_there_is_not_is_refused_and_those_that_there_are_are_named() {
-    let mut node = Node::new();
-    let reason = node.hears("a", deposit("NoChannel")).unwrap_err();
-    assert_eq!(reason, r#"expected the class FreeChannel or IouChannel or PlainChannel, found "NoChannel""#);
-    for class in ["IouChannel", "freechannel", ""] {
-        let reason = node.hears("a", deposit(class)).unwrap_err();
-        let accepted = "FreeChannel or NoChannel or PlainChannel";
-        assert_eq!(reason, format!("expected a class of channel that this link accepts, {accepted}, found {class:?}"));
+    let accepted = "FreeChannel or NoChannel or PlainChannel";
+    let known = "expected the class FreeChannel or IOUChannel or IouChannel or PlainChannel";
+    for (class, expected) in [
+        ("NoChannel", format!("{known}, found \"NoChannel\"")),
+        (
+            "freechannel",
+            format!("expected a class of channel that this link accepts, {accepted}, found \"freechannel\""),
+        ),
+        ("", format!("expected a class of channel that this link accepts, {accepted}, found \"\"")),
+        (
+            "IouChannel",
+            format!(
+                "expected a class of channel that this link accepts, {accepted}, found \"IouChannel\"; `amiko-node link \
+                 accept a FreeChannel IouChannel NoChannel PlainChannel` accepts it, too"
+            ),
+        ),
+    ] {
+        let mut node = Node::new();
+        assert_eq!(node.hears("a", deposit(class)), Ok(Vec::new()));
+        let channels = &node.engine.node().links.get(&Id::new("a")).unwrap().channels;
+        let remarks: Vec<_> = channels.iter().map(|channel| channel.remark()).collect();
+        assert_eq!(remarks, [format!("refused: {expected}")]);
     }
-    let channels = &node.engine.node().links.get(&Id::new("a")).unwrap().channels;
-    assert!(channels.is_empty());
 }
 
 #[test]
 fn a_name_of_a_class_is_not_a_way_into_the_text_of_one() {
     let sly = r#"FreeChannel","thanks":5,"x":""#;
     let reason = new_channel(sly).unwrap_err();
-    assert_eq!(reason.reason(), format!("expected the class FreeChannel or IouChannel or PlainChannel, found {sly:?}"));
+    assert_eq!(
+        reason.reason(),
+        format!("expected the class FreeChannel or IOUChannel or IouChannel or PlainChannel, found {sly:?}")
+    );
 }
 
 #[test]

@@ -51,6 +51,7 @@ impl Node {
         let configure = PaymentNodeMessage::Configure {
             address: Some(Address { host: address.ip().to_string(), port: address.port() }),
             key: Some(key.public()),
+            payout_address: None,
             external_meeting_points: if meeting_point { Vec::new() } else { vec![Id::new("hub")] },
             timeout_increment: 60,
             limits: PaymentLimits::default(),

@@ -128,6 +128,7 @@ impl World {
         let configure = PaymentNodeMessage::Configure {
             address: node.address.clone(),
             key: None,
+            payout_address: None,
             external_meeting_points: node.external_meeting_points.clone(),
             timeout_increment: 3_600,
             limits: PaymentLimits::default(),

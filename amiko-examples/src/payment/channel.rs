@@ -2,7 +2,7 @@
 //!
 //! Invariant: a link knows no class; a class of any crate is found by its name.
 
-use super::{Direction, Funds, Reservation, RouteId};
+use super::{Direction, Funds, PayoutAddress, RawTransaction, RefusedChannel, Reservation, RouteId};
 use amiko_core::prelude::*;
 use amiko_core::serializable::Json;
 
@@ -22,14 +22,44 @@ pub trait Channel: Serializable + Send + Sync {
     /// # Errors
     /// The channel isn't new.
     fn deposit(&mut self, amount: u64) -> Result<Box<dyn ChannelMessage>, Rejection>;
+    /// The neighbour opens this new channel: takes from the node what the channel needs.
+    ///
+    /// # Errors
+    /// The node doesn't have it; the reason says what to do. The neighbour's deposit is refused.
+    fn begin(&mut self, _: &Surroundings<'_>) -> Result<(), Rejection> {
+        Ok(())
+    }
     /// Whether the neighbour may still make its first deposit: both sides may open the same channel at the same moment,
     /// and then it is one channel.
     fn expects_deposit(&self) -> bool;
+    /// Whether our user has opened it, and the neighbour may not have heard of it: then the neighbour may open a channel
+    /// with the same index.
+    fn is_unheard_of(&self) -> bool {
+        !self.is(ChannelState::Opening) && self.expects_deposit()
+    }
+    /// Whether such a channel of the neighbour's, of this class, and this one are one channel. If they aren't, both ends
+    /// give up what they have opened.
+    fn merges_with(&self, class: &str) -> bool {
+        self.class_name() == class
+    }
     /// Starts closing; returns the message that tells the other side.
     ///
     /// # Errors
     /// The channel isn't open.
     fn withdraw(&mut self) -> Result<Box<dyn ChannelMessage>, Rejection>;
+    /// Our user has made a transaction that pays what we owe in this closed channel; returns the message that tells the
+    /// other side.
+    ///
+    /// # Errors
+    /// Nothing is owed in this way.
+    fn pay_back(&mut self, _: &RawTransaction) -> Result<Box<dyn ChannelMessage>, Rejection> {
+        let class = self.class_name();
+        Err(Rejection::new(format!("expected a channel that is paid back with a transaction, found a {class}")))
+    }
+    /// It has just closed: returns what the other side has to be told about that, behind everything else.
+    fn last_word(&mut self) -> Option<Box<dyn ChannelMessage>> {
+        None
+    }
     /// Handles a message of the other side; returns the answer.
     ///
     /// # Errors
@@ -112,6 +142,21 @@ pub trait Channel: Serializable + Send + Sync {
     }
 }
 
+/// What a node has for its channels.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Surroundings<'a> {
+    /// Where neighbours can pay what they owe.
+    pub payout_address: Option<&'a PayoutAddress>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Those of a node with this address.
+    pub fn new(payout_address: Option<&'a PayoutAddress>) -> Self {
+        Self { payout_address }
+    }
+}
+
 /// Changes the funds of a channel, or, if that fails, nothing.
 pub(super) fn change<C: Channel + ?Sized, T>(
     channel: &mut C,
@@ -139,9 +184,22 @@ pub(super) fn unexpected<T>(class: &str, message: &dyn ChannelMessage) -> Result
 /// # Errors
 /// There is no such class; the reason lists the existing ones.
 pub fn new_channel(class: &str) -> Result<Box<dyn Channel>, Rejection> {
+    let mut known = Vec::new();
+    <Box<dyn Channel>>::classes(&mut known);
+    known.retain(|known| *known != RefusedChannel::CLASS);
+    if !known.contains(&class) {
+        known.sort_unstable();
+        let (known, found) = (known.join(" or "), shortened(class));
+        return Err(Rejection::new(format!("expected the class {known}, found {found:?}")));
+    }
     // A class without any fields is its default.
     let object = Json::Object(vec![("_class".into(), Json::String(class.into()))]);
     from_json(&object.to_string()).map_err(|error| Rejection::new(error.reason()))
+}
+
+/// What of the name of a class is shown.
+pub(super) fn shortened(class: &str) -> String {
+    class.chars().take(64).collect()
 }
 
 /// The phases of a channel.

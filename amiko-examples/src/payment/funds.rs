@@ -82,6 +82,15 @@ impl Funds {
         self.close_if_idle()
     }
 
+    /// Closes a channel that hasn't come about, unless that is done already.
+    ///
+    /// # Errors
+    /// The move isn't one of [`ChannelState`]'s.
+    pub fn give_up(&mut self) -> Result<(), Rejection> {
+        self.open()?;
+        if self.state == ChannelState::Open { self.close() } else { Ok(()) }
+    }
+
     /// The neighbour wants to close, or answers our request. Returns whether it must be answered.
     ///
     /// # Errors

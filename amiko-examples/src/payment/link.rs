@@ -6,7 +6,7 @@ mod remote;
 
 use super::{
     Channel, ConnectionId, Direction, Invitation, LinkUrl, MeetingPoint, Message, PaymentLimits, PaymentNode,
-    PlainChannel, Reply, Reservation, RouteId, Token, Transaction, TransactionId, TransactionMessage,
+    PlainChannel, RawTransaction, Reply, Reservation, RouteId, Token, Transaction, TransactionId, TransactionMessage,
 };
 use amiko_core::prelude::*;
 use amiko_core::{Map, PublicKey};
@@ -125,6 +125,18 @@ pub enum LinkMessage {
         /// Which one.
         channel_index: u32,
     },
+    /// By the user: tell the neighbour of a transaction that pays what is owed in a closed channel.
+    PayBack {
+        /// Which channel.
+        channel_index: u32,
+        /// The transaction.
+        transaction: RawTransaction,
+    },
+    /// By this link: a channel has just closed.
+    Closed {
+        /// Which one.
+        channel_index: u32,
+    },
     /// By a transaction: look for a route on this link.
     MakeRoute {
         /// The transaction.
@@ -220,6 +232,8 @@ impl StateMachine for Link {
             LinkMessage::Accept { classes } => self.accept(classes),
             LinkMessage::Deposit { class, amount } => self.deposit(&class, amount, cx),
             LinkMessage::Withdraw { channel_index } => self.withdraw(channel_index, cx),
+            LinkMessage::PayBack { channel_index, transaction } => self.pay_back(channel_index, &transaction, cx),
+            LinkMessage::Closed { channel_index } => self.closed(channel_index, cx),
             LinkMessage::MakeRoute { transaction, amount, start_time, end_time, meeting_point } => {
                 let claim = Reservation { start_time, end_time, amount };
                 self.make_route(transaction, claim, meeting_point, cx)
@@ -234,12 +248,12 @@ impl StateMachine for Link {
                 Ok(())
             }
             LinkMessage::HaveNoRoute { route } => {
-                self.release(route)?;
+                self.release(route, cx)?;
                 transmit(cx, have_no_route(route));
                 Ok(())
             }
             LinkMessage::CancelRoute { route } => {
-                self.release(route)?;
+                self.release(route, cx)?;
                 transmit(cx, cancel_route(route));
                 Ok(())
             }
@@ -250,7 +264,7 @@ impl StateMachine for Link {
                 Ok(())
             }
             LinkMessage::SettleCommit { route, token } => {
-                self.commit(route)?;
+                self.commit(route, cx)?;
                 transmit(cx, Message::SettleCommit { token, is_payer_side: Some(route.payer_side) });
                 Ok(())
             }
@@ -264,7 +278,7 @@ impl StateMachine for Link {
                 }
                 Ok(())
             }
-            LinkMessage::Release { route } => self.roll_back(route),
+            LinkMessage::Release { route } => self.roll_back(route, cx),
         }
     }
 }
@@ -315,7 +329,7 @@ impl Link {
 
     /// Takes back what is locked for the neighbour, and tells it if its network understands that.
     fn take_back(&mut self, route: RouteId, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        self.roll_back(route)?;
+        self.roll_back(route, cx)?;
         if cx.node().network.tells_of_rollbacks() {
             transmit(cx, settle_rollback(route));
         }
@@ -327,7 +341,7 @@ impl Link {
         if !self.clocks_agree(cx.node()) {
             // They did when the route was made. To the transaction it is as if the neighbour had given the amount back.
             cx.send(transaction, TransactionMessage::Returned);
-            self.release(id)?;
+            self.release(id, cx)?;
             transmit(cx, cancel_route(id));
             return Ok(());
         }
@@ -360,10 +374,11 @@ impl Link {
         })
     }
 
-    fn release(&mut self, id: RouteId) -> Result<(), Rejection> {
+    fn release(&mut self, id: RouteId, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let Route { channel_index, direction, .. } = *self.route(id)?;
         self.routes.remove(&id);
-        self.channel(channel_index)?.unreserve(direction, id)
+        self.channel(channel_index)?.unreserve(direction, id)?;
+        self.tell_if_closed(channel_index, cx)
     }
 
     fn lock(&mut self, id: RouteId) -> Result<Reservation, Rejection> {
@@ -375,16 +390,18 @@ impl Link {
         Ok(claim)
     }
 
-    fn commit(&mut self, id: RouteId) -> Result<(), Rejection> {
+    fn commit(&mut self, id: RouteId, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let Route { channel_index, direction, .. } = *self.route(id)?;
         self.routes.remove(&id);
-        self.channel(channel_index)?.commit(direction, id)
+        self.channel(channel_index)?.commit(direction, id)?;
+        self.tell_if_closed(channel_index, cx)
     }
 
-    fn roll_back(&mut self, id: RouteId) -> Result<(), Rejection> {
+    fn roll_back(&mut self, id: RouteId, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let Route { channel_index, direction, .. } = *self.route(id)?;
         self.routes.remove(&id);
-        self.channel(channel_index)?.roll_back(direction, id)
+        self.channel(channel_index)?.roll_back(direction, id)?;
+        self.tell_if_closed(channel_index, cx)
     }
 }
 

@@ -4,7 +4,7 @@
 //! [`Payee`] on another. Between them, two half-routes lead to a [`MeetingPoint`], with a [`Transaction`] on each node
 //! that they pass. [`Link`]s hold the [`Channel`]s whose money moves, and talk to the neighbours.
 //!
-//! Any crate can add a class of [`Channel`]; [`PlainChannel`] and [`IouChannel`] are here. [`PaymentLimits`] bounds
+//! Any crate can add a class of [`Channel`]; [`PlainChannel`], [`IouChannel`] and [`PrototypeIouChannel`] are here. [`PaymentLimits`] bounds
 //! what others may take of a node.
 //!
 //! Invariant: money is on one side of a channel, in one of its reservations, or locked in it; no event changes their sum.
@@ -27,6 +27,8 @@ mod payee;
 mod payer;
 mod plain_channel;
 mod protocol;
+mod prototype_iou_channel;
+mod refused_channel;
 mod sabotage;
 mod taking_back;
 mod token;
@@ -35,7 +37,7 @@ mod twelve;
 mod url;
 
 pub use bitcoin::{BitcoinError, PayoutAddress, RawTransaction};
-pub use channel::{Channel, ChannelMessage, ChannelState, new_channel};
+pub use channel::{Channel, ChannelMessage, ChannelState, Surroundings, new_channel};
 pub use funds::{Claims, Direction, Funds, Reservation};
 pub use invitation::{Invitation, InvitationError};
 pub use iou_channel::{IouChannel, IouCredit, IouWithdraw};
@@ -51,6 +53,8 @@ pub use payee::{Payee, PayeeMessage, PayeePhase};
 pub use payer::{Payer, PayerMessage, PayerPhase};
 pub use plain_channel::{PlainChannel, PlainDeposit, PlainWithdraw};
 pub use protocol::PaymentProtocol;
+pub use prototype_iou_channel::{PrototypeIouAddress, PrototypeIouChannel, PrototypeIouWithdrawTransaction};
+pub use refused_channel::RefusedChannel;
 pub use token::{RouteId, Token, TransactionId};
 pub use transaction::{Neighbour, Transaction, TransactionKey, TransactionMessage, TransactionPhase};
 pub use twelve::{LINKS, MEETING_POINT, twelve_nodes};

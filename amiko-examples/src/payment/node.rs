@@ -4,7 +4,7 @@
 
 use super::{
     Address, Link, LinkMessage, LinkUrl, MeetingPoint, Network, Payee, PayeeMessage, PayeePhase, Payer, PayerMessage,
-    PaymentLimits, PaymentUrl, Token, Transaction, TransactionId, payer,
+    PaymentLimits, PaymentUrl, PayoutAddress, RawTransaction, Token, Transaction, TransactionId, payer,
 };
 use amiko_core::prelude::*;
 use amiko_core::{Keeps, PublicKey, StateMachine};
@@ -40,6 +40,9 @@ pub struct PaymentNode {
     /// The key that this node proves, which its URLs contain; `None` on a network without keys.
     #[amiko(default)]
     pub key: Option<PublicKey>,
+    /// Where neighbours pay what they owe when a channel with them closes; `None` if our user hasn't given one.
+    #[amiko(default)]
+    pub payout_address: Option<PayoutAddress>,
     /// Seconds that this node has to pass on a token.
     pub timeout_increment: u64,
     /// Meeting points of other nodes that this one's payments may use.
@@ -61,6 +64,7 @@ impl Default for PaymentNode {
             network: Network::default(),
             address: None,
             key: None,
+            payout_address: None,
             timeout_increment: 86_400,
             external_meeting_points: Vec::new(),
             limits: PaymentLimits::default(),
@@ -153,6 +157,8 @@ pub enum PaymentNodeMessage {
         address: Option<Address>,
         /// The key that this node proves; `None` on a network without keys.
         key: Option<PublicKey>,
+        /// Where neighbours pay what they owe.
+        payout_address: Option<PayoutAddress>,
         /// Meeting points of other nodes that this one's payments may use.
         external_meeting_points: Vec<Id<MeetingPoint>>,
         /// Seconds that this node has to pass on a token.
@@ -222,6 +228,15 @@ pub enum PaymentNodeMessage {
         /// The index of the channel.
         channel: u32,
     },
+    /// Tells the neighbour of a transaction that pays what this node owes it in a closed channel.
+    PayBack {
+        /// Which link.
+        link: Id<Link>,
+        /// The index of the channel.
+        channel: u32,
+        /// The transaction, which our user has sent to the network of Bitcoin.
+        transaction: RawTransaction,
+    },
     /// Requests a payment to this node.
     Request {
         /// How much.
@@ -282,12 +297,20 @@ impl StateMachine for PaymentNode {
 
     fn handle(&mut self, message: PaymentNodeMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         match message {
-            PaymentNodeMessage::Configure { address, key, external_meeting_points, timeout_increment, limits } => {
+            PaymentNodeMessage::Configure {
+                address,
+                key,
+                payout_address,
+                external_meeting_points,
+                timeout_increment,
+                limits,
+            } => {
                 if key.is_some() && self.network == Network::Prototype3 {
                     return Err(Rejection::new("expected no key on the network prototype3, found one"));
                 }
                 self.address = address;
                 self.key = key;
+                self.payout_address = payout_address;
                 self.external_meeting_points = external_meeting_points;
                 self.timeout_increment = timeout_increment;
                 self.limits = limits;
@@ -328,6 +351,11 @@ impl StateMachine for PaymentNode {
             PaymentNodeMessage::Withdraw { link, channel } => {
                 self.expect_link(&link)?;
                 cx.send(&link, LinkMessage::Withdraw { channel_index: channel });
+                Ok(())
+            }
+            PaymentNodeMessage::PayBack { link, channel, transaction } => {
+                self.expect_link(&link)?;
+                cx.send(&link, LinkMessage::PayBack { channel_index: channel, transaction });
                 Ok(())
             }
             PaymentNodeMessage::Request { amount, receipt, via } => self.request(amount, receipt, via, cx),

@@ -34,6 +34,7 @@ impl Net {
             let configure = PaymentNodeMessage::Configure {
                 address: node.address.clone(),
                 key: None,
+                payout_address: None,
                 external_meeting_points: node.external_meeting_points.clone(),
                 timeout_increment: node.timeout_increment,
                 limits: node.limits.clone(),
@@ -68,6 +69,7 @@ impl Net {
         let configure = PaymentNodeMessage::Configure {
             address: node.address.clone(),
             key: None,
+            payout_address: None,
             external_meeting_points: points,
             timeout_increment,
             limits: node.limits.clone(),

@@ -108,6 +108,7 @@ async fn start(directory: &Path, settings: RuntimeSettings, faults: &Arc<Faults>
     let configure = PaymentNodeMessage::Configure {
         address: Some(Address { host: "127.0.0.1".into(), port: address.port() }),
         key: public,
+        payout_address: None,
         external_meeting_points: vec![Id::new("hub")],
         timeout_increment: 3_600,
         limits: PaymentLimits::default(),

@@ -2,8 +2,8 @@
 
 use crate::machine::{other_token, token};
 use amiko_examples::payment::{
-    Channel, ChannelMessage, ChannelState, Direction, IouChannel, IouCredit, IouWithdraw, Network, PlainChannel,
-    PlainDeposit, PlainWithdraw, Reservation, RouteId, Token,
+    Channel, ChannelMessage, ChannelState, Direction, Funds, IouChannel, IouCredit, IouWithdraw, Network, PlainChannel,
+    PlainDeposit, PlainWithdraw, PrototypeIouChannel, Reservation, RouteId, Surroundings, Token,
 };
 
 /// SplitMix64: the sequences of operations follow from a seed, so that one that fails can be had again.
@@ -27,32 +27,51 @@ fn total(channel: &dyn Channel) -> u128 {
 /// A class of channel, and its two messages.
 struct Class {
     new: fn() -> Box<dyn Channel>,
+    /// With 1000 on our side and 700 on the neighbour's, or the other way round.
+    open: fn() -> Box<dyn Channel>,
     deposit: fn(u64) -> Box<dyn ChannelMessage>,
     withdraw: fn() -> Box<dyn ChannelMessage>,
 }
 
-const CLASSES: [Class; 2] = [
+/// A channel in which the user has deposited 1000, and the neighbour 700.
+fn deposited(class: &Class) -> Box<dyn Channel> {
+    let mut channel = (class.new)();
+    channel.deposit(1000).unwrap();
+    channel.receive((class.deposit)(700).as_ref()).unwrap();
+    channel
+}
+
+/// As it is when the neighbour begins to open it.
+fn begun() -> PrototypeIouChannel {
+    let mut channel = PrototypeIouChannel::default();
+    channel.begin(&Surroundings::new(Some(&"1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa".parse().unwrap()))).unwrap();
+    channel
+}
+
+const CLASSES: [Class; 3] = [
     Class {
         new: || Box::new(PlainChannel::default()),
+        open: || deposited(&CLASSES[0]),
         deposit: |amount| Box::new(PlainDeposit { amount }),
         withdraw: || Box::new(PlainWithdraw {}),
     },
     Class {
         new: || Box::new(IouChannel::default()),
+        open: || deposited(&CLASSES[1]),
         deposit: |limit| Box::new(IouCredit { limit }),
         withdraw: || Box::new(IouWithdraw {}),
     },
+    Class {
+        new: || Box::new(begun()),
+        // Only one side deposits; the other one has been paid since.
+        open: || {
+            let funds = Funds { state: ChannelState::Open, amount_local: 1000, amount_remote: 700, ..Funds::default() };
+            Box::new(PrototypeIouChannel { funds, ..begun() })
+        },
+        deposit: |amount| Box::new(PlainDeposit { amount }),
+        withdraw: || Box::new(PlainWithdraw {}),
+    },
 ];
-
-impl Class {
-    /// A channel in which the user has deposited 1000, and the neighbour 700.
-    fn open(&self) -> Box<dyn Channel> {
-        let mut channel = (self.new)();
-        channel.deposit(1000).unwrap();
-        channel.receive((self.deposit)(700).as_ref()).unwrap();
-        channel
-    }
-}
 
 /// One operation; gives back its name, whether it was done, and how much money it may have brought in.
 fn operate(class: &Class, channel: &mut dyn Channel, random: &mut Random) -> (&'static str, bool, u64) {
@@ -84,7 +103,7 @@ fn any_sequence_of_operations_keeps_the_sum_and_one_that_fails_changes_nothing()
         let mut done = std::collections::BTreeMap::new();
         for seed in 0..500 {
             let mut random = Random(seed);
-            let mut channel = if seed % 4 == 0 { (class.new)() } else { class.open() };
+            let mut channel = if seed % 4 == 0 { (class.new)() } else { (class.open)() };
             let mut expected = total(channel.as_ref());
             for step in 0..200 {
                 let before = channel.clone();
@@ -111,7 +130,7 @@ fn what_can_be_reserved_is_what_reserving_takes() {
     for class in &CLASSES {
         for seed in 0..200 {
             let mut random = Random(seed);
-            let mut channel = class.open();
+            let mut channel = (class.open)();
             for _ in 0..50 {
                 operate(class, channel.as_mut(), &mut random);
                 let route = RouteId { payer_side: true, transaction: Token::new([9; 32]).transaction(Network::Amiko) };
@@ -187,7 +206,7 @@ fn a_debt_grows_with_what_is_paid_and_shrinks_with_what_is_paid_back() {
 #[test]
 fn a_message_of_another_class_of_channel_is_refused() {
     for (class, other) in [(&CLASSES[0], &CLASSES[1]), (&CLASSES[1], &CLASSES[0])] {
-        let mut channel = class.open();
+        let mut channel = (class.open)();
         let before = channel.clone();
         for message in [(other.deposit)(1), (other.withdraw)()] {
             let refused = channel.receive(message.as_ref()).unwrap_err();

@@ -1,7 +1,7 @@
 //! Links: channels that are opened and closed, by the user and by the neighbour.
 
 use crate::machine::{Machine, NOTHING, hub, link};
-use crate::messages::{channel, deposit, make_route, make_route_with};
+use crate::messages::{channel, deposit, lock_with, make_route, make_route_with};
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
     Channel, IouCredit, IouWithdraw, Link, LinkMessage, PaymentLimits, PaymentNode, PaymentNodeMessage, PlainChannel,
@@ -10,6 +10,26 @@ use amiko_examples::payment::{
 
 fn a() -> Id<Link> {
     Id::new("a")
+}
+
+/// What is said of a channel with another index than the next.
+fn elsewhere(expected: u32, found: u32) -> String {
+    format!(
+        "rejected: expected a channel with the index {expected}, found {found}: if both ends count channels differently, \
+         remove the link at both, and add it again"
+    )
+}
+
+/// A channel that was refused because of its class.
+fn refused(index: u32, accepted: &str, found: &str) -> [String; 1] {
+    let reason = format!("expected a class of channel that this link accepts, {accepted}, found {found:?}");
+    [format!("channel a{index}: closed 0/0 (refused: {reason})")]
+}
+
+/// Channel 1, which both sides have opened as different ones.
+fn crossed(amounts: &str, ours: &str, theirs: &str) -> String {
+    let reason = format!("both sides have opened it at the same moment, as a {ours} here and as {theirs:?} there");
+    format!("channel a1: closed {amounts} (refused: {reason})")
 }
 
 #[test]
@@ -51,20 +71,64 @@ fn a_neighbours_deposit_opens_a_channel_in_two_steps() {
 #[test]
 fn a_neighbours_deposit_with_another_index_or_of_an_unknown_class_is_refused() {
     let mut hub = hub(&["a"], &[]);
-    assert_eq!(hub.hears("a", deposit(0, "PlainChannel")), ["rejected: expected a channel with the index 1, found 0"]);
-    assert_eq!(hub.hears("a", deposit(2, "PlainChannel")), ["rejected: expected a channel with the index 1, found 2"]);
+    assert_eq!(hub.hears("a", deposit(0, "PlainChannel")), [elsewhere(1, 0)]);
+    assert_eq!(hub.hears("a", deposit(2, "PlainChannel")), [elsewhere(1, 2)]);
+    assert_eq!(hub.hears("a", deposit(u32::MAX, "PlainChannel")), [elsewhere(1, u32::MAX)]);
+    assert_eq!(hub.hears("a", deposit(1, "MultiSigChannel")), refused(1, "PlainChannel", "MultiSigChannel"));
+    let reason = r#"expected a class of channel that this link accepts, PlainChannel, found "MultiSigChannel""#;
+    for message in [channel(1, PlainDeposit { amount: 1 }), channel(1, PlainWithdraw {})] {
+        assert_eq!(hub.hears("a", message), [format!("rejected: this channel was refused: {reason}")]);
+    }
     assert_eq!(
-        hub.hears("a", deposit(u32::MAX, "PlainChannel")),
-        ["rejected: expected a channel with the index 1, found 4294967295"]
+        hub.asks(PaymentNodeMessage::Withdraw { link: a(), channel: 1 }),
+        [format!("rejected: this channel was refused: {reason}")]
     );
     assert_eq!(
-        hub.hears("a", deposit(1, "MultiSigChannel")),
-        [r#"rejected: expected a class of channel that this link accepts, PlainChannel, found "MultiSigChannel""#]
+        hub.hears("a", channel(2, PlainDeposit { amount: 1 })),
+        ["rejected: expected one of the 2 channels, found index 2"]
     );
+}
+
+#[test]
+fn a_channel_that_is_refused_uses_up_its_index_so_that_both_ends_count_alike() {
+    let mut hub = hub(&["a"], &[]);
+    hub.hears("a", deposit(1, "IouChannel"));
+    // A neighbour that doesn't know of that is told at once that no payment goes over it, and keeps what it locks there.
     assert_eq!(
-        hub.hears("a", channel(1, PlainDeposit { amount: 1 })),
-        ["rejected: expected one of the 1 channels, found index 1"]
+        hub.hears("a", make_route_with(1, None, None, 1, true)),
+        ["to a: HaveNoRoute{transactionID:T,isPayerSide:true}"]
     );
+    assert_eq!(hub.hears("a", lock_with(true, 1, 1)), ["to a: SettleRollback{transactionID:T,isPayerSide:true}"]);
+    // The next channel of each side has the next index.
+    assert_eq!(hub.hears("a", deposit(2, "PlainChannel")), ["channel a2: opening 0/0"]);
+    assert_eq!(hub.asks(opens("PlainChannel", 5))[0], "to a: Deposit{channelIndex:3,channelClass:PlainChannel}");
+    // What was refused is so still when the class is accepted, and after a restart.
+    hub.asks(accepts(&["IouChannel", "PlainChannel"]));
+    let mut hub = hub.restarted();
+    assert_eq!(hub.hears("a", deposit(1, "IouChannel")), [elsewhere(4, 1)]);
+    assert!(hub.hears("a", channel(1, IouCredit { limit: 5 }))[0].starts_with("rejected: this channel was refused"));
+    // Each uses up one of those that the link may have.
+    for index in 4..64 {
+        assert_eq!(hub.hears("a", deposit(index, "MultiSigChannel")).len(), 1);
+    }
+    let full = ["rejected: expected at most 64 channels on a link, found more"];
+    assert_eq!(hub.hears("a", deposit(64, "MultiSigChannel")), full);
+}
+
+#[test]
+fn a_class_that_is_not_accepted_crosses_with_ours_and_both_ends_count_alike() {
+    let mut hub = hub(&["a"], &[]);
+    hub.asks(opens("PlainChannel", 500));
+    assert_eq!(hub.hears("a", deposit(1, "MultiSigChannel")), [crossed("500/0", "PlainChannel", "MultiSigChannel")]);
+    assert_eq!(hub.hears("a", deposit(2, "PlainChannel")), ["channel a2: opening 0/0"]);
+}
+
+#[test]
+fn nobody_opens_a_channel_of_the_class_of_those_that_were_refused() {
+    let mut hub = hub(&["a"], &[]);
+    let unknown = r#"rejected: expected the class IOUChannel or IouChannel or PlainChannel, found "RefusedChannel""#;
+    assert_eq!(hub.asks(accepts(&["RefusedChannel"])), [unknown]);
+    assert_eq!(hub.hears("a", deposit(1, "RefusedChannel")), refused(1, "PlainChannel", "RefusedChannel"));
 }
 
 #[test]
@@ -153,23 +217,26 @@ fn lender() -> Machine {
 #[test]
 fn links_do_not_accept_any_class_of_channel_but_those_that_their_user_has_named() {
     let mut hub = hub(&["a", "b"], &[]);
-    let refused = ["rejected: expected a class of channel that this link accepts, PlainChannel, found \"IouChannel\""];
-    assert_eq!(hub.hears("a", deposit(1, "IouChannel")), refused);
-    assert_eq!(hub.asks(opens("IouChannel", 500)), refused);
+    let of = |link: &str| {
+        format!(
+            "expected a class of channel that this link accepts, PlainChannel, found \"IouChannel\"; \
+             `amiko-node link accept {link} IouChannel PlainChannel` accepts it, too"
+        )
+    };
+    let closed = |link: &str| [format!("channel {link}1: closed 0/0 (refused: {})", of(link))];
+    assert_eq!(hub.hears("a", deposit(1, "IouChannel")), closed("a"));
+    assert_eq!(hub.asks(opens("IouChannel", 500)), [format!("rejected: {}", of("a"))]);
     hub.asks(accepts(&["IouChannel"]));
-    assert_eq!(hub.hears("a", deposit(1, "IouChannel")), ["channel a1: opening 0/0 of 0/0"]);
-    assert_eq!(
-        hub.hears("a", deposit(2, "PlainChannel")),
-        ["rejected: expected a class of channel that this link accepts, IouChannel, found \"PlainChannel\""]
-    );
+    assert_eq!(hub.hears("a", deposit(2, "IouChannel")), ["channel a2: opening 0/0 of 0/0"]);
+    let told = "`amiko-node link accept a IouChannel PlainChannel` accepts it, too";
+    let seen = hub.hears("a", deposit(3, "PlainChannel"));
+    assert!(seen[0].contains("accepts, IouChannel, found \"PlainChannel\"") && seen[0].contains(told), "{seen:?}");
     // Each link has its own, and what is there stays.
-    assert_eq!(hub.hears("b", deposit(1, "IouChannel")), refused);
+    assert_eq!(hub.hears("b", deposit(1, "IouChannel")), closed("b"));
     assert_eq!(hub.engine.node().links.get(&a()).unwrap().channels[0].local(), 1000);
     hub.asks(accepts(&[]));
-    assert_eq!(
-        hub.hears("a", deposit(2, "IouChannel")),
-        ["rejected: expected a class of channel that this link accepts, none, found \"IouChannel\""]
-    );
+    let seen = hub.hears("a", deposit(4, "IouChannel"));
+    assert!(seen[0].contains("accepts, none, found") && seen[0].contains("`amiko-node link accept a IouChannel`"));
 }
 
 #[test]
@@ -177,7 +244,7 @@ fn a_class_that_there_is_not_cannot_be_accepted() {
     let mut hub = hub(&["a"], &[]);
     assert_eq!(
         hub.asks(accepts(&["PlainChannel", "MultiSigChannel"])),
-        [r#"rejected: expected the class IouChannel or PlainChannel, found "MultiSigChannel""#]
+        [r#"rejected: expected the class IOUChannel or IouChannel or PlainChannel, found "MultiSigChannel""#]
     );
     let elsewhere = PaymentNodeMessage::Accept { link: Id::new("b"), classes: std::collections::BTreeSet::new() };
     assert_eq!(hub.asks(elsewhere), [r#"rejected: expected a link, found none named "b": there are a"#]);
@@ -237,9 +304,9 @@ fn deposits_of_both_sides_at_the_same_moment_make_one_channel() {
     assert_eq!(hub.hears("a", deposit(1, "PlainChannel")), NOTHING);
     assert_eq!(hub.hears("a", channel(1, PlainDeposit { amount: 300 })), ["channel a1: open 500/300"]);
     // It happens once, and the next one has the next index.
-    assert_eq!(hub.hears("a", deposit(1, "PlainChannel")), ["rejected: expected a channel with the index 3, found 1"]);
+    assert_eq!(hub.hears("a", deposit(1, "PlainChannel")), [elsewhere(3, 1)]);
     assert_eq!(hub.hears("a", deposit(3, "PlainChannel")), ["channel a3: opening 0/0"]);
-    assert_eq!(hub.hears("a", deposit(3, "PlainChannel")), ["rejected: expected a channel with the index 4, found 3"]);
+    assert_eq!(hub.hears("a", deposit(3, "PlainChannel")), [elsewhere(4, 3)]);
     // One that was withdrawn meanwhile is the same at both ends all the same.
     hub.asks(PaymentNodeMessage::Withdraw { link: Id::new("a"), channel: 2 });
     assert_eq!(hub.hears("a", deposit(2, "PlainChannel")), NOTHING);
@@ -250,12 +317,12 @@ fn deposits_of_both_sides_at_the_same_moment_make_one_channel() {
 fn deposits_of_two_classes_at_the_same_moment_cancel_each_other() {
     let mut hub = lender();
     hub.asks(opens("PlainChannel", 500));
-    assert_eq!(hub.hears("a", deposit(1, "IouChannel")), ["channel a1: closed 500/0"]);
-    assert_eq!(
-        hub.hears("a", channel(1, IouCredit { limit: 9 })),
-        ["rejected: expected a message of a PlainChannel, found IouChannel_Credit"]
-    );
-    assert_eq!(hub.hears("a", deposit(1, "IouChannel")), NOTHING);
+    assert_eq!(hub.hears("a", deposit(1, "IouChannel")), [crossed("500/0", "PlainChannel", "IouChannel")]);
+    for message in [channel(1, IouCredit { limit: 9 }), channel(1, PlainDeposit { amount: 9 })] {
+        let seen = hub.hears("a", message);
+        assert!(seen.len() == 1 && seen[0].starts_with("rejected: this channel was refused: both sides"), "{seen:?}");
+    }
+    assert_eq!(hub.hears("a", deposit(1, "IouChannel")), [elsewhere(2, 1)]);
     // Both sides go on with the same index.
     assert_eq!(hub.hears("a", deposit(2, "IouChannel")), ["channel a2: opening 0/0 of 0/0"]);
 }
@@ -266,6 +333,7 @@ fn a_channel_that_holds_more_than_a_lower_limit_allows_is_withdrawn_by_the_neigh
     hub.asks(PaymentNodeMessage::Configure {
         address: None,
         key: None,
+        payout_address: None,
         external_meeting_points: Vec::new(),
         timeout_increment: 1,
         limits: PaymentLimits::default().with("amount", 10).unwrap(),

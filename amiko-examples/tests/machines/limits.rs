@@ -280,6 +280,7 @@ fn limited(links: &[&str], limits: &[(&str, u64)]) -> Machine {
     node.asks(PaymentNodeMessage::Configure {
         address: node.engine.node().address.clone(),
         key: None,
+        payout_address: None,
         external_meeting_points: Vec::new(),
         timeout_increment: DAY,
         limits,
@@ -431,7 +432,14 @@ fn the_payment_log_is_as_long_as_its_node_allows_and_the_oldest_line_goes() {
     let state = node.engine.node();
     let (address, timeout_increment) = (state.address.clone(), state.timeout_increment);
     let external_meeting_points = Vec::new();
-    node.asks(PaymentNodeMessage::Configure { address, key: None, external_meeting_points, timeout_increment, limits });
+    node.asks(PaymentNodeMessage::Configure {
+        address,
+        key: None,
+        payout_address: None,
+        external_meeting_points,
+        timeout_increment,
+        limits,
+    });
     expire(&mut node, 6);
     assert_eq!(log(&node), [5, 6]);
     expire(&mut node, 7);

@@ -83,6 +83,7 @@ impl Machine {
         let configure = PaymentNodeMessage::Configure {
             address: node.address.clone(),
             key: node.key,
+            payout_address: node.payout_address.clone(),
             external_meeting_points: node.external_meeting_points.clone(),
             timeout_increment: node.timeout_increment,
             limits: node.limits.clone(),
@@ -347,8 +348,9 @@ fn links(name: &str, link: &Link, lines: &mut BTreeMap<String, String>) {
         let funds = channel.funds();
         let amounts = format!("{:?} {}/{}", funds.state, funds.amount_local, funds.amount_remote).to_lowercase();
         let iou = (**channel).as_any().downcast_ref::<IouChannel>();
-        let limits = iou.map_or(String::new(), |iou| format!(" of {}/{}", iou.limit_local, iou.limit_remote));
-        lines.insert(format!("channel {name}{index}"), amounts + &limits);
+        let remark = if channel.remark().is_empty() { String::new() } else { format!(" ({})", channel.remark()) };
+        let more = iou.map_or(remark, |iou| format!(" of {}/{}", iou.limit_local, iou.limit_remote));
+        lines.insert(format!("channel {name}{index}"), amounts + &more);
         let maps = [
             (&funds.transactions_incoming_reserved, "in reserved"),
             (&funds.transactions_outgoing_reserved, "out reserved"),

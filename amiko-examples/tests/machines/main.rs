@@ -17,6 +17,7 @@ mod node;
 mod payee;
 mod payer;
 mod prototype3;
+mod prototype_iou;
 mod rollbacks;
 mod transaction;
 mod wire;

@@ -36,6 +36,7 @@ fn a_node_is_configured_at_each_start() {
     let configure = PaymentNodeMessage::Configure {
         address: Some(Address { host: "::1".into(), port: 9 }),
         key: None,
+        payout_address: None,
         external_meeting_points: vec![Id::new("Here")],
         timeout_increment: 60,
         limits: PaymentLimits::default(),

@@ -169,6 +169,7 @@ fn there_are_no_keys_and_none_in_urls() {
     let configure = PaymentNodeMessage::Configure {
         address: Some(Address { host: "here".into(), port: 4321 }),
         key: Some(PublicKey::new([1; 32])),
+        payout_address: None,
         external_meeting_points: Vec::new(),
         timeout_increment: 86_400,
         limits: PaymentLimits::default(),

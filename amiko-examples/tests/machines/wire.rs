@@ -7,7 +7,10 @@ use crate::messages::{
 };
 use amiko_core::prelude::*;
 use amiko_core::serializable::{ReadError, Reader, Text, Unknown, Writer};
-use amiko_examples::payment::{IouCredit, IouWithdraw, Message, Network, PlainDeposit, PlainWithdraw};
+use amiko_examples::payment::{
+    IouCredit, IouWithdraw, Message, Network, PlainDeposit, PlainWithdraw, PrototypeIouAddress,
+    PrototypeIouWithdrawTransaction,
+};
 
 fn written(message: &Message) -> String {
     let mut out = Writer::new().with_text(Text::Ascii);
@@ -85,6 +88,18 @@ fn every_message() -> Vec<(Message, &'static str)> {
         (
             channel(1, IouWithdraw {}),
             r#"{"_class":"ChannelMessage","channelIndex":1,"message":{"_class":"IouChannel_Withdraw"}}"#,
+        ),
+        (
+            channel(1, PrototypeIouAddress { address: "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa".into() }),
+            r#"{"_class":"ChannelMessage","channelIndex":1,"message":{"_class":"IOUChannel_Address","address":"1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"}}"#,
+        ),
+        (
+            channel(1, PrototypeIouWithdrawTransaction { transaction: None }),
+            r#"{"_class":"ChannelMessage","channelIndex":1,"message":{"_class":"IOUChannel_WithdrawTransaction","transaction":null}}"#,
+        ),
+        (
+            channel(1, PrototypeIouWithdrawTransaction { transaction: Some("01ff".into()) }),
+            r#"{"_class":"ChannelMessage","channelIndex":1,"message":{"_class":"IOUChannel_WithdrawTransaction","transaction":"01ff"}}"#,
         ),
         (
             receipt("one", &["MP_B", "MP_C"]),

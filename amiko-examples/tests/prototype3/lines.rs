@@ -5,7 +5,7 @@ use crate::peer::Peer;
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
     Address, Link, MeetingPoint, Network, Payee, PayeePhase, PayerMessage, PaymentNode, PaymentNodeEnvelope,
-    PaymentNodeMessage, PlainChannel, Reply, Token,
+    PaymentNodeMessage, PlainChannel, PrototypeIouChannel, Reply, Token,
 };
 use std::collections::BTreeMap;
 use tokio::net::TcpListener;
@@ -59,6 +59,7 @@ impl Stage {
             links: ["a", "b"].map(|name| (Id::new(name), link())).into_iter().collect(),
             payees: [(Id::new(PAYMENT), payee)].into_iter().collect(),
             address: Some(Address { host: "localhost".into(), port: 4501 }),
+            payout_address: Some(ADDRESS.parse().unwrap()),
             ..PaymentNode::default()
         };
         let node = Node::start(node, BEGIN).await;
@@ -213,6 +214,181 @@ fn a_neighbour_deposits_and_withdraws() {
             .await;
         stage.hears("b", r#"{"_class":"Deposit","channelIndex":1,"channelClass":"PlainChannel"}"#).await;
         stage.hears("b", r#"{"_class":"ChannelMessage","channelIndex":1,"message":{"_class":"PlainChannel_Deposit","amount":500}}"#).await;
+        stage.ends().await;
+    });
+}
+
+/// A P2PKH address, and a transaction of Bitcoin with its ID.
+const ADDRESS: &str = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa";
+const TRANSACTION: &str = "01000000010000000000000000000000000000000000000000000000000000000000000000ffffffff4d04ffff001d0104455468652054696d65732030332f4a616e2f32303039204368616e63656c6c6f72206f6e206272696e6b206f66207365636f6e64206261696c6f757420666f722062616e6b73ffffffff0100f2052a01000000434104678afdb0fe5548271967f1a67130b7105cd6a828e03909a67962e0ea1f61deb649f6bc3f4cef38c4f35504e51ec112de5c384df7ba0b8d578a4c702b6bf11d5fac00000000";
+const TRANSACTION_ID: &str = "4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b";
+
+impl Stage {
+    /// The users of both links accept the prototype's class.
+    async fn accepts_debts(&self) {
+        for link in ["a", "b"] {
+            let classes = ["PlainChannel", PrototypeIouChannel::CLASS].map(str::to_owned).into();
+            self.node.asks(PaymentNodeMessage::Accept { link: Id::new(link), classes }).await;
+        }
+    }
+
+    /// 123 go from `a` to `b`, over this channel of `b`.
+    async fn pays(&mut self, onward: u32) {
+        self.says("a", r#"{"amount": 123, "transactionID": "T", "startTime": null, "endTime": null, "meetingPointID": "MP", "channelIndex": 0, "isPayerSide": true, "_class": "MakeRoute"}"#).await;
+        let index = format!(r#""channelIndex":{onward},"#);
+        let made = r#"{"_class":"MakeRoute","amount":123,"transactionID":"T","startTime":null,"endTime":null,"meetingPointID":"MP",INDEX"isPayerSide":true}"#;
+        self.hears("b", &made.replace("INDEX", &index)).await;
+        self.says("b", r#"{"transactionID": "T", "isPayerSide": true, "startTime": +0, "endTime": +172800, "_class": "HaveRoute"}"#).await;
+        self.hears(
+            "a",
+            r#"{"_class":"HaveRoute","transactionID":"T","isPayerSide":true,"startTime":+0,"endTime":+259200}"#,
+        )
+        .await;
+        self.says("a", r#"{"transactionID": "T", "isPayerSide": true, "amount": 123, "startTime": null, "endTime": null, "channelIndex": 0, "_class": "Lock"}"#).await;
+        let locked = r#"{"_class":"Lock","transactionID":"T","isPayerSide":true,"amount":123,"startTime":null,"endTime":null,"channelIndex":INDEX}"#;
+        self.hears("b", &locked.replace("INDEX", &onward.to_string())).await;
+        self.says("b", r#"{"token": "S", "isPayerSide": true, "_class": "RequestCommit"}"#).await;
+        self.hears("b", r#"{"_class":"SettleCommit","token":"S","isPayerSide":true}"#).await;
+        self.hears("a", r#"{"_class":"RequestCommit","token":"S","isPayerSide":true}"#).await;
+        self.says("a", r#"{"token": "S", "isPayerSide": true, "_class": "SettleCommit"}"#).await;
+    }
+
+    /// What the user is told of a channel.
+    async fn remark(&self, link: &'static str, channel: usize) -> String {
+        self.node.looks(move |engine| engine.node().links.get(&Id::new(link)).unwrap().channels[channel].remark()).await
+    }
+}
+
+#[test]
+fn a_neighbour_deposits_in_a_channel_of_debts_owes_nothing_and_withdraws() {
+    run(async {
+        let mut stage = Stage::new().await;
+        stage.accepts_debts().await;
+        stage.says("a", r#"{"channelIndex": 1, "channelClass": "IOUChannel", "_class": "Deposit"}"#).await;
+        stage.says("a", r#"{"channelIndex": 1, "message": {"amount": 1000, "_class": "PlainChannel_Deposit"}, "_class": "ChannelMessage"}"#).await;
+        stage.hears("a", r#"{"_class":"ChannelMessage","channelIndex":1,"message":{"_class":"IOUChannel_Address","address":"1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"}}"#).await;
+        stage
+            .says(
+                "a",
+                r#"{"channelIndex": 1, "message": {"_class": "PlainChannel_Withdraw"}, "_class": "ChannelMessage"}"#,
+            )
+            .await;
+        stage
+            .hears("a", r#"{"_class":"ChannelMessage","channelIndex":1,"message":{"_class":"PlainChannel_Withdraw"}}"#)
+            .await;
+        stage.says("a", r#"{"channelIndex": 1, "message": {"transaction": null, "_class": "IOUChannel_WithdrawTransaction"}, "_class": "ChannelMessage"}"#).await;
+        assert_eq!(stage.remark("a", 1).await, "they owe 0");
+        stage.ends().await;
+    });
+}
+
+#[test]
+fn a_neighbour_owes_us_a_payment_and_pays_it_back_with_a_transaction() {
+    run(async {
+        let mut stage = Stage::new().await;
+        stage.accepts_debts().await;
+        stage.says("a", r#"{"channelIndex": 1, "channelClass": "IOUChannel", "_class": "Deposit"}"#).await;
+        stage.says("a", r#"{"channelIndex": 1, "message": {"amount": 1000, "_class": "PlainChannel_Deposit"}, "_class": "ChannelMessage"}"#).await;
+        stage.hears("a", r#"{"_class":"ChannelMessage","channelIndex":1,"message":{"_class":"IOUChannel_Address","address":"1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"}}"#).await;
+        // The neighbour locks on that channel.
+        stage.says("a", r#"{"amount": 123, "transactionID": "T", "startTime": null, "endTime": null, "meetingPointID": "MP", "channelIndex": 1, "isPayerSide": true, "_class": "MakeRoute"}"#).await;
+        stage.hears("b", r#"{"_class":"MakeRoute","amount":123,"transactionID":"T","startTime":null,"endTime":null,"meetingPointID":"MP","channelIndex":0,"isPayerSide":true}"#).await;
+        stage.says("b", r#"{"transactionID": "T", "isPayerSide": true, "startTime": +0, "endTime": +172800, "_class": "HaveRoute"}"#).await;
+        stage
+            .hears(
+                "a",
+                r#"{"_class":"HaveRoute","transactionID":"T","isPayerSide":true,"startTime":+0,"endTime":+259200}"#,
+            )
+            .await;
+        stage.says("a", r#"{"transactionID": "T", "isPayerSide": true, "amount": 123, "startTime": null, "endTime": null, "channelIndex": 1, "_class": "Lock"}"#).await;
+        stage.hears("b", r#"{"_class":"Lock","transactionID":"T","isPayerSide":true,"amount":123,"startTime":null,"endTime":null,"channelIndex":0}"#).await;
+        stage.says("b", r#"{"token": "S", "isPayerSide": true, "_class": "RequestCommit"}"#).await;
+        stage.hears("b", r#"{"_class":"SettleCommit","token":"S","isPayerSide":true}"#).await;
+        stage.hears("a", r#"{"_class":"RequestCommit","token":"S","isPayerSide":true}"#).await;
+        stage.says("a", r#"{"token": "S", "isPayerSide": true, "_class": "SettleCommit"}"#).await;
+        // Our user withdraws.
+        stage.node.asks(PaymentNodeMessage::Withdraw { link: Id::new("a"), channel: 1 }).await;
+        stage
+            .hears("a", r#"{"_class":"ChannelMessage","channelIndex":1,"message":{"_class":"PlainChannel_Withdraw"}}"#)
+            .await;
+        stage
+            .says(
+                "a",
+                r#"{"channelIndex": 1, "message": {"_class": "PlainChannel_Withdraw"}, "_class": "ChannelMessage"}"#,
+            )
+            .await;
+        let paid = r#"{"channelIndex": 1, "message": {"transaction": "HEX", "_class": "IOUChannel_WithdrawTransaction"}, "_class": "ChannelMessage"}"#;
+        stage.says("a", &paid.replace("HEX", TRANSACTION)).await;
+        assert_eq!(
+            stage.remark("a", 1).await,
+            format!("they owe 123, and say that {TRANSACTION_ID} pays it to {ADDRESS}: look for it in the block chain")
+        );
+        stage.ends().await;
+    });
+}
+
+#[test]
+fn our_user_deposits_in_a_channel_of_debts_and_pays_back_what_it_owes() {
+    run(async {
+        let mut stage = Stage::new().await;
+        stage.accepts_debts().await;
+        let b = || Id::new("b");
+        stage.node.asks(PaymentNodeMessage::Withdraw { link: b(), channel: 0 }).await;
+        stage
+            .hears("b", r#"{"_class":"ChannelMessage","channelIndex":0,"message":{"_class":"PlainChannel_Withdraw"}}"#)
+            .await;
+        for (index, class) in [(1, "IOUChannel"), (2, "IOUChannel")] {
+            stage.node.asks(PaymentNodeMessage::Deposit { link: b(), class: class.into(), amount: 500 }).await;
+            let numbered = |text: &str| text.replace("INDEX", &index.to_string());
+            stage
+                .hears("b", &numbered(r#"{"_class":"Deposit","channelIndex":INDEX,"channelClass":"IOUChannel"}"#))
+                .await;
+            stage.hears("b", &numbered(r#"{"_class":"ChannelMessage","channelIndex":INDEX,"message":{"_class":"PlainChannel_Deposit","amount":500}}"#)).await;
+            stage.says("b", &numbered(r#"{"channelIndex": INDEX, "message": {"address": "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "_class": "IOUChannel_Address"}, "_class": "ChannelMessage"}"#)).await;
+        }
+        stage.pays(1).await;
+        // Of two channels, only one owes something.
+        stage
+            .says(
+                "b",
+                r#"{"channelIndex": 2, "message": {"_class": "PlainChannel_Withdraw"}, "_class": "ChannelMessage"}"#,
+            )
+            .await;
+        stage
+            .hears("b", r#"{"_class":"ChannelMessage","channelIndex":2,"message":{"_class":"PlainChannel_Withdraw"}}"#)
+            .await;
+        stage.hears("b", r#"{"_class":"ChannelMessage","channelIndex":2,"message":{"_class":"IOUChannel_WithdrawTransaction","transaction":null}}"#).await;
+        stage
+            .says(
+                "b",
+                r#"{"channelIndex": 1, "message": {"_class": "PlainChannel_Withdraw"}, "_class": "ChannelMessage"}"#,
+            )
+            .await;
+        stage
+            .hears("b", r#"{"_class":"ChannelMessage","channelIndex":1,"message":{"_class":"PlainChannel_Withdraw"}}"#)
+            .await;
+        let transaction = TRANSACTION.parse().unwrap();
+        stage.node.asks(PaymentNodeMessage::PayBack { link: b(), channel: 1, transaction }).await;
+        let paid = r#"{"_class":"ChannelMessage","channelIndex":1,"message":{"_class":"IOUChannel_WithdrawTransaction","transaction":"HEX"}}"#;
+        stage.hears("b", &paid.replace("HEX", TRANSACTION)).await;
+        assert_eq!(stage.remark("b", 1).await, format!("we paid 123 to {ADDRESS} with {TRANSACTION_ID}"));
+        stage.ends().await;
+    });
+}
+
+#[test]
+fn a_neighbours_channel_of_a_class_that_is_not_accepted_uses_up_its_index() {
+    run(async {
+        let mut stage = Stage::new().await;
+        stage.says("a", r#"{"channelIndex": 1, "channelClass": "IOUChannel", "_class": "Deposit"}"#).await;
+        let reason = stage.remark("a", 1).await;
+        assert!(reason.contains("`amiko-node link accept a IOUChannel PlainChannel` accepts it, too"), "{reason}");
+        stage
+            .node
+            .asks(PaymentNodeMessage::Deposit { link: Id::new("a"), class: PlainChannel::CLASS.into(), amount: 5 })
+            .await;
+        stage.hears("a", r#"{"_class":"Deposit","channelIndex":2,"channelClass":"PlainChannel"}"#).await;
+        stage.hears("a", r#"{"_class":"ChannelMessage","channelIndex":2,"message":{"_class":"PlainChannel_Deposit","amount":5}}"#).await;
         stage.ends().await;
     });
 }

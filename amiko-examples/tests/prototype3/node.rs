@@ -50,6 +50,7 @@ impl Node {
         let configure = PaymentNodeMessage::Configure {
             address: node.address.clone(),
             key: None,
+            payout_address: node.payout_address.clone(),
             external_meeting_points: node.external_meeting_points.clone(),
             timeout_increment: node.timeout_increment,
             limits: node.limits.clone(),

@@ -131,11 +131,9 @@ fn settle_commit(is_payer_side: bool) -> Message {
 fn forbidden() -> Vec<(Message, &'static str)> {
     let far = Some(1_900_000_000);
     vec![
-        // A duplicate channel index, one that isn't the next, and classes that are unknown or not agreed on.
+        // A duplicate channel index, and one that isn't the next.
         (deposit(0, "PlainChannel"), "expected a channel with the index 1, found 0"),
         (deposit(7, "PlainChannel"), "expected a channel with the index 1, found 7"),
-        (deposit(1, "GoldChannel"), "expected a class of channel that this link accepts"),
-        (deposit(1, "IouChannel"), "expected a class of channel that this link accepts"),
         // Messages of another type than is expected there.
         (
             Message::ChannelMessage { channel_index: 0, message: Box::new(IouCredit { limit: 5 }) },

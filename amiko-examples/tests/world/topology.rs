@@ -98,6 +98,7 @@ impl Topology {
             let configure = PaymentNodeMessage::Configure {
                 address: Some(address(node)),
                 key: None,
+                payout_address: None,
                 external_meeting_points: self.external(node),
                 limits: PaymentLimits::default(),
                 timeout_increment: TIMEOUT_INCREMENT,

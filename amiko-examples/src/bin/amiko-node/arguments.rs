@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::log::Format;
-use amiko_examples::payment::{Address, Network, PaymentUrl, PlainChannel};
+use amiko_examples::payment::{Address, Network, PaymentUrl, PayoutAddress, PlainChannel, RawTransaction};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::ffi::OsString;
@@ -61,7 +61,8 @@ pub(crate) enum Command {
     Deposit {
         /// The link.
         link: String,
-        /// How much, in satoshi: for a PlainChannel the deposit, for an IouChannel what the neighbour may owe this node.
+        /// How much, in satoshi: for a PlainChannel the deposit, for an IouChannel what the neighbour may owe this node, and for
+        /// an IOUChannel, the prototype's, what this node may owe the neighbour.
         amount: u64,
         /// The class of the channel. The link has to accept it, here and at the neighbour.
         #[arg(long, default_value = PlainChannel::CLASS, value_name = "CLASS")]
@@ -73,6 +74,10 @@ pub(crate) enum Command {
         link: String,
         /// The index of the channel, counted from 0.
         channel: u32,
+        /// When an IOUChannel is closed and this node owes something in it: the raw Bitcoin transaction that pays it, which the
+        /// neighbour is told.
+        #[arg(long, value_name = "HEX")]
+        transaction: Option<RawTransaction>,
     },
     /// Meeting points.
     #[command(subcommand)]
@@ -159,8 +164,9 @@ pub(crate) enum Link {
         #[arg(long, value_name = "URL")]
         to: Option<String>,
     },
-    /// Let channels of a link be of these classes and no others: PlainChannel, with which a link begins, and IouChannel, with
-    /// which the neighbour can let this node owe it. Channels that are there stay.
+    /// Let channels of a link be of these classes and no others: PlainChannel, with which a link begins; IouChannel, with
+    /// which the neighbour can let this node owe it; and IOUChannel, the prototype's, with which the neighbour can owe this node
+    /// as much as it deposits. Channels that are there stay.
     Accept {
         /// What the link is called here.
         name: String,
@@ -236,6 +242,10 @@ pub(crate) struct Run {
     /// Where others can dial this node, as its URLs say it [default: where it listens]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) advertise: Option<Address>,
+    /// A Bitcoin address of the kind P2PKH at which neighbours pay what they owe in an IOUChannel; without one, they can't
+    /// deposit in such a channel.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) payout_address: Option<PayoutAddress>,
     /// A meeting point of another node that payments to this one may use.
     #[arg(long, value_name = "NAME")]
     pub(crate) external_meeting_point: Vec<String>,

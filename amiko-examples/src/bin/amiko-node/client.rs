@@ -78,7 +78,12 @@ fn question(command: &Command, json: bool) -> Result<Question, Failure> {
         Command::Deposit { link: name, amount, class } => {
             Question::Deposit { link: link(name), class: class.clone(), amount: *amount }
         }
-        Command::Withdraw { link: name, channel } => Question::Withdraw { link: link(name), channel: *channel },
+        Command::Withdraw { link: name, channel, transaction: None } => {
+            Question::Withdraw { link: link(name), channel: *channel }
+        }
+        Command::Withdraw { link: name, channel, transaction: Some(transaction) } => {
+            Question::PayBack { link: link(name), channel: *channel, transaction: transaction.clone() }
+        }
         Command::Request { amount, receipt, via, .. } => {
             Question::Request { amount: *amount, receipt: receipt.clone(), via: via.as_ref().map(link) }
         }

@@ -3,7 +3,7 @@
 //! Invariant: only the owner of the directory can talk to the node: the socket has mode 0600.
 
 use amiko_core::prelude::*;
-use amiko_examples::payment::{Link, LinkUrl, MeetingPoint, Network, Payer, PaymentRecord, PaymentUrl};
+use amiko_examples::payment::{Link, LinkUrl, MeetingPoint, Network, Payer, PaymentRecord, PaymentUrl, RawTransaction};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -28,6 +28,7 @@ pub(crate) enum Question {
     Accept { link: Id<Link>, classes: BTreeSet<String> },
     Deposit { link: Id<Link>, class: String, amount: u64 },
     Withdraw { link: Id<Link>, channel: u32 },
+    PayBack { link: Id<Link>, channel: u32, transaction: RawTransaction },
     Request { amount: u64, receipt: String, via: Option<Id<Link>> },
     Pay { url: PaymentUrl, via: Option<Id<Link>> },
     Agree,
@@ -88,6 +89,7 @@ pub(crate) struct Summary {
     pub(crate) network: Network,
     pub(crate) address: Option<String>,
     pub(crate) key: Option<String>,
+    pub(crate) payout_address: Option<String>,
     pub(crate) links: Vec<LinkSummary>,
     pub(crate) meeting_points: Vec<String>,
     pub(crate) external_meeting_points: Vec<String>,
@@ -96,6 +98,8 @@ pub(crate) struct Summary {
     pub(crate) timers: usize,
     pub(crate) conflicts: Vec<String>,
     pub(crate) clocks: Vec<String>,
+    /// The links that may have no more channels.
+    pub(crate) full: Vec<String>,
     pub(crate) rejections: Vec<String>,
 }
 

@@ -220,6 +220,7 @@ async fn begin(
     let configure = PaymentNodeMessage::Configure {
         address: Some(address),
         key,
+        payout_address: arguments.payout_address.clone(),
         external_meeting_points: external,
         timeout_increment: arguments.timeout_increment,
         limits,
@@ -341,6 +342,7 @@ async fn answer(question: Question, handle: &Node) -> Result<Answer, Answer> {
         Question::Accept { link, classes } => PaymentNodeMessage::Accept { link, classes },
         Question::Deposit { link, class, amount } => PaymentNodeMessage::Deposit { link, class, amount },
         Question::Withdraw { link, channel } => PaymentNodeMessage::Withdraw { link, channel },
+        Question::PayBack { link, channel, transaction } => PaymentNodeMessage::PayBack { link, channel, transaction },
         Question::Request { amount, receipt, via } => PaymentNodeMessage::Request { amount, receipt, via },
         Question::Pay { .. } | Question::Agree | Question::Refuse => {
             return Err(refused("expected a payment to agree to, found none".into()));

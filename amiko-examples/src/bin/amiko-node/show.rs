@@ -48,8 +48,9 @@ pub(crate) fn draw_code(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A table that fits the width, as far as its columns of text can be shortened; numbers never are.
-fn say_table(heads: &[&str], texts: &[usize], mut rows: Vec<Vec<String>>) {
+/// A table that fits the width, as far as its columns of text can be shortened; numbers never are. Returns the rows as they are
+/// shown.
+fn say_table(heads: &[&str], texts: &[usize], mut rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
     /// What is left of a text at least.
     const LEAST: usize = 8;
     let width = |rows: &[Vec<String>], column: usize| {
@@ -72,6 +73,7 @@ fn say_table(heads: &[&str], texts: &[usize], mut rows: Vec<Vec<String>>) {
         }
     }
     screen::say(screen::table(heads, &rows));
+    rows
 }
 
 /// `1 timer`, `2 timers`.
@@ -113,6 +115,7 @@ fn show_summary(summary: Summary) {
     line("network", &summary.network.to_string());
     line("key", summary.key.as_deref().unwrap_or("none"));
     line("address", summary.address.as_deref().unwrap_or("none"));
+    line("payout address", summary.payout_address.as_deref().unwrap_or("none"));
     line("meeting points", &or_none(&meeting_points));
     line("of other nodes", &or_none(&summary.external_meeting_points));
     let sum = |amount: fn(&LinkSummary) -> u64| links.iter().map(amount).fold(0, u64::saturating_add);
@@ -127,6 +130,7 @@ fn show_summary(summary: Summary) {
     for (head, lines) in [
         ("in conflict", &summary.conflicts),
         ("clocks", &summary.clocks),
+        ("at the limit", &summary.full),
         ("payments", &summary.payments),
         ("rejected lately", &summary.rejections),
     ] {
@@ -158,7 +162,14 @@ fn show_links(links: &[LinkSummary]) {
     if !channels.is_empty() {
         screen::say("");
         let heads = ["link", "channel", "class", "state", "local", "remote", "reserved", ""];
-        say_table(&heads, &[0, 2, 7], channels);
+        let shown = say_table(&heads, &[0, 2, 7], channels.clone());
+        // A remark says what to do, so it is there in full.
+        let cut = channels.iter().zip(&shown).filter(|(row, shown)| row.last() != shown.last());
+        let in_full = cut.filter_map(|(row, _)| match &row[..] {
+            [link, channel, .., remark] => Some(format!("{link} {channel}: {remark}")),
+            _ => None,
+        });
+        screen::section("remarks", &in_full.collect::<Vec<_>>());
     }
 }
 

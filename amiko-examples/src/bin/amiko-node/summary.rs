@@ -43,6 +43,11 @@ impl Done {
                 let did = format!("channel {channel} of {} takes no new payments", link.key());
                 Self { channel: Some(*channel), ..done(did, Some(link)) }
             }
+            PaymentNodeMessage::PayBack { link, channel, transaction } => {
+                let (id, link_name) = (transaction.id(), link.key());
+                let did = format!("told the neighbour that {id} pays what is owed in channel {channel} of {link_name}");
+                done(did, Some(link))
+            }
             PaymentNodeMessage::AddMeetingPoint { name } => {
                 done(format!("routes may meet at {} now", name.key()), None)
             }
@@ -66,8 +71,9 @@ impl Done {
         };
         let index = self.channel.and_then(|channel| usize::try_from(channel).ok());
         let channel = link.as_ref().zip(index).and_then(|(link, index)| link.channels.get(index));
-        let holds = channel.map_or(String::new(), |ChannelSummary { state, local, remote, .. }| {
-            format!("; it is {state}, with {local} for this node and {remote} for the neighbour")
+        let holds = channel.map_or(String::new(), |ChannelSummary { state, local, remote, remark, .. }| {
+            let remark = if remark.is_empty() { String::new() } else { format!(" ({remark})") };
+            format!("; it is {state}, with {local} for this node and {remote} for the neighbour{remark}")
         });
         Ok(Answer::Done { did: self.did + &holds, link })
     }
@@ -162,6 +168,7 @@ fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
         network: node.network,
         address: node.address.as_ref().map(ToString::to_string),
         key: node.key.as_ref().map(ToString::to_string),
+        payout_address: node.payout_address.as_ref().map(ToString::to_string),
         links: node.links.iter().map(|(id, link)| link_summary(engine, connected, &id, link)).collect(),
         meeting_points: node.meeting_points.iter().map(|(id, _)| id.key().clone()).collect(),
         external_meeting_points: node.external_meeting_points.iter().map(|id| id.key().clone()).collect(),
@@ -170,6 +177,7 @@ fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
         timers: engine.timers().count(),
         conflicts: conflicts(engine),
         clocks: node.links.iter().filter_map(|(id, link)| clock(node, id.key(), link)).collect(),
+        full: full(node),
         rejections: rejections.collect(),
     }
 }
@@ -184,6 +192,22 @@ fn clock(node: &PaymentNode, name: &str, link: &Link) -> Option<String> {
     let side = if link.clock_ahead > 0 { "ahead of" } else { "behind" };
     let costs = if link.clocks_agree(node) { "it still carries payments" } else { "it carries no payments" };
     Some(format!("{name}: its neighbour's clock is {apart} {side} this one; {costs}: set the wrong one right"))
+}
+
+/// The links that have all the channels that they may have: one more of the neighbour's counts at its end alone.
+fn full(node: &PaymentNode) -> Vec<String> {
+    let limit = node.limits.channels;
+    let is_full = |link: &Link| u32::try_from(link.channels.len()).is_ok_and(|count| count >= limit);
+    let links = node.links.iter().filter(|(_, link)| is_full(link));
+    let told = links.map(|(id, link)| {
+        let (name, found) = (id.key(), link.channels.len());
+        format!(
+            "{name} has {found} of {limit} channels: another one of the neighbour's is refused, and then both ends count \
+             channels differently; `run --limit channels={}` allows more",
+            found + 1
+        )
+    });
+    told.collect()
 }
 
 /// The connections that aren't used because one of the two states is older than it should be, and the remedy.

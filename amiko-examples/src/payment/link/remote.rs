@@ -114,7 +114,7 @@ impl Link {
         let reserved = cx.get(&route.transaction).filter(|found| found.is_reserved());
         if reserved.is_some_and(|found| (found.start_time, found.end_time) != (Some(start), Some(end))) {
             // The first answer was to an attempt that had been given up, so the neighbour has other times.
-            self.release(id)?;
+            self.release(id, cx)?;
             transmit(cx, cancel_route(id));
             cx.send(&route.transaction, TransactionMessage::HaveNoRoute);
             return Ok(());
@@ -135,7 +135,7 @@ impl Link {
         // Both sides may give up at once; a neighbour that has locked gets a rollback or a commit.
         let Some(route) = self.routes.get(&id).filter(|route| !route.locked).cloned() else { return Ok(()) };
         expect_asked(id, route.direction, asked_by_us)?;
-        self.release(id)?;
+        self.release(id, cx)?;
         cx.send(&route.transaction, message);
         Ok(())
     }
@@ -148,7 +148,7 @@ impl Link {
         if cx.get(&route.transaction).is_some_and(|found| found.is_searching()) || !self.clocks_agree(cx.node()) {
             // The neighbour takes an answer to an attempt that it had given up for this one, and believes that the
             // route stands; or the clocks agreed when it was made.
-            self.release(id)?;
+            self.release(id, cx)?;
             let from_source = id.payer_side;
             let over = if from_source { TransactionMessage::CancelRoute } else { TransactionMessage::HaveNoRoute };
             cx.send(&route.transaction, over);
@@ -208,7 +208,7 @@ impl Link {
         let id = self.route_of(&token, payer_side, cx);
         let route = self.route(id)?.clone();
         expect_direction(&route, Direction::Incoming)?;
-        self.commit(id)?;
+        self.commit(id, cx)?;
         cx.send(&route.transaction, TransactionMessage::SettleCommit { token });
         Ok(())
     }
