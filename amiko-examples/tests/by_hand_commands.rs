@@ -170,7 +170,7 @@ fn a_refused_edit_says_where_and_keeps_the_file() {
         // No JSON.
         ("s/\"links\": {/\"links\": [/", vec![".json:", "state.links"]),
         // An invariant of the node.
-        ("s/\"to_b\": {/\"_hidden\": {/", vec!["expected a name of 1 to 64 letters"]),
+        ("s/\"to_b\": {/\"_hidden\": {/", vec!["expected a link's name that doesn't begin with '_'"]),
         // What isn't to be edited.
         ("s/\"seq\": /\"seq\": 1/", vec!["seq: expected"]),
     ] {

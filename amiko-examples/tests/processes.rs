@@ -237,7 +237,7 @@ fn what_goes_wrong_is_said_in_one_sentence_with_its_exit_code_and_changes_nothin
         words.iter().for_each(|word| assert!(said.contains(word), "{word:?} in {said}"));
     };
     check(a.command(&["deposit", "nowhere", "5"]), 1, &["nowhere", "there is none"]);
-    check(a.command(&["link", "add", "_hidden"]), 1, &["expected a name"]);
+    check(a.command(&["link", "add", "_hidden"]), 1, &["expected a link's name that doesn't begin with '_'"]);
     check(a.command(&["withdraw", "nowhere", "0"]), 1, &["nowhere", "there is none"]);
     check(a.command(&["link", "accept", "nowhere"]), 1, &["nowhere", "there is none"]);
     check(a.command(&["request", "0"]), 1, &["above 0"]);

@@ -180,7 +180,7 @@ fn names_receipts_and_paths_are_escaped_by_every_command() {
 
     // Names that there aren't, or may not be, and values that can't be read.
     for arguments in [
-        &["link", "add", &harm][..],
+        &["link", "add", &format!("_{harm}")][..],
         &["link", "renew", &harm],
         &["link", "reconcile", &harm],
         &["link", "accept", &harm, "PlainChannel"],
@@ -213,6 +213,23 @@ fn names_receipts_and_paths_are_escaped_by_every_command() {
     ] {
         assert!(a.says(2, arguments).contains("FORGED"), "{arguments:?}");
     }
+
+    // A link may be called anything.
+    for arguments in [
+        &["link", "add", &harm][..],
+        &["link", "renew", &harm],
+        &["link", "reconcile", &harm],
+        &["link", "accept", &harm, "PlainChannel"],
+        &["deposit", &harm, "5"],
+        &["list", "--link", &harm],
+        &["list"],
+    ] {
+        a.says(0, arguments);
+        a.says(0, &[arguments, &["--json"]].concat());
+    }
+    // Nobody is there to carry a payment.
+    a.says(0, &["withdraw", &harm, "0"]);
+    a.says(0, &["withdraw", &harm, "1"]);
     says(&root.path().join(format!("{HARMFUL_NAME}c")), "false", 3, &["list"]);
 
     // A receipt that the payee has written: where it is asked, agreed to and listed, on both sides, and as the same value.
@@ -277,10 +294,12 @@ fn names_that_a_command_line_or_a_path_would_misread_are_refused() {
     let root = tempfile::tempdir().unwrap();
     let node = Node::run(&root.path().join(HARMFUL_NAME), &[]);
     for name in ["-", "-x", "--yes", "--", ".", ".."] {
-        for add in [["link", "add", "--", name], ["meeting-point", "add", "--", name]] {
-            let said = node.says(1, &add);
-            assert!(said.contains("doesn't begin with '_' or '-' and isn't '.', '..'"), "{add:?}: {said}");
-        }
+        let said = node.says(1, &["link", "add", "--", name]);
+        let rule = if name.starts_with('-') { "that doesn't begin with '-'" } else { "other than '.' and '..'" };
+        assert!(said.contains(&format!("expected a link's name {rule}")), "{name:?}: {said}");
+        assert!(said.contains("(a rule of this node, on any network)"), "{name:?}: {said}");
+        let said = node.says(1, &["meeting-point", "add", "--", name]);
+        assert!(said.contains("doesn't begin with '_' or '-' and isn't '.', '..'"), "{name:?}: {said}");
     }
     for name in ["a-", "a.b", ".a", "...", "a..b"] {
         node.says(0, &["link", "add", name]);

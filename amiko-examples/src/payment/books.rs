@@ -11,7 +11,7 @@ pub(super) fn check(node: &PaymentNode, undo: &PaymentNodeUndo) -> Result<(), Re
         let Some(link) = node.links.get(&Id::new(name.clone())) else { continue };
         match old {
             // The name must not be one that a payment may have: commands are refused earlier, edits here.
-            None => node.limits.expect_own_name(name)?,
+            None => node.limits.expect_link_name(name, node.network)?,
             Some(old) => no_money_comes_or_goes(name, old, link)?,
         }
         each_route_has_one_claim(name, link)?;

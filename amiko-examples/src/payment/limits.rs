@@ -35,12 +35,15 @@ pub struct PaymentLimits {
     pub amount: u64,
     /// Bytes of a receipt. Default 10,000, so that it fits into a line on the wire even in hex.
     pub receipt: u32,
-    /// Bytes of the name of a link or a meeting point. Default 64.
+    /// Bytes of the name of a meeting point. Default 64: every message that looks for a route has one in it.
     pub name: u32,
     /// Seconds by which the clocks of two neighbours may differ before the node says so. Default 60. Whatever it is, nothing is
     /// locked over a link whose clocks differ by more than half of the time-out increment.
     #[amiko(default = minute)]
     pub clock: u64,
+    /// Bytes of the name of a link, here or at the neighbour. Default 2,048, which is at least 512 characters.
+    #[amiko(default = link_name)]
+    pub link_name: u32,
     /// Lines of the payment log; a new one replaces the oldest. Default 100,000, about 40 MB.
     pub payments: u32,
 }
@@ -56,6 +59,7 @@ impl Default for PaymentLimits {
             receipt: 10_000,
             name: 64,
             clock: minute(),
+            link_name: link_name(),
             payments: 100_000,
         }
     }
@@ -63,6 +67,10 @@ impl Default for PaymentLimits {
 
 fn minute() -> u64 {
     60
+}
+
+const fn link_name() -> u32 {
+    2_048
 }
 
 impl PaymentLimits {
@@ -108,34 +116,6 @@ impl PaymentLimits {
             return Ok(());
         }
         Err(Rejection::new(format!("expected a receipt of at most {} bytes, found {}", self.receipt, receipt.len())))
-    }
-
-    /// Rejects a name from somebody else if it can't be passed on: it must be short, and the same on any wire.
-    pub(super) fn expect_remote_name(&self, name: &str) -> Result<(), Rejection> {
-        if self.has_length(name) && name.bytes().all(|byte| (32..127).contains(&byte)) {
-            return Ok(());
-        }
-        Err(Rejection::new(format!("expected a name of 1 to {} printable ASCII characters", self.name)))
-    }
-
-    /// Rejects a name from our user that looks like a generated payment name, or that spoils a URL, a path, a terminal or
-    /// a command line.
-    pub(super) fn expect_own_name(&self, name: &str) -> Result<(), Rejection> {
-        let good = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
-        let payment = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let taken = name.starts_with(['_', '-']) || matches!(name, "." | "..");
-        if self.has_length(name) && !taken && !payment && name.chars().all(good) {
-            return Ok(());
-        }
-        let length = self.name;
-        Err(Rejection::new(format!(
-            "expected a name of 1 to {length} letters, digits, '-', '.' and '_', that doesn't begin with '_' or '-' and \
-             isn't '.', '..' or 16 hex digits"
-        )))
-    }
-
-    fn has_length(&self, name: &str) -> bool {
-        u32::try_from(name.len()).is_ok_and(|length| (1..=self.name).contains(&length))
     }
 
     /// Rejects a lock that ends too far in the future.

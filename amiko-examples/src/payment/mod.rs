@@ -20,6 +20,7 @@ mod limits;
 mod link;
 mod meeting_point;
 mod messages;
+mod names;
 mod network;
 mod node;
 mod opening;

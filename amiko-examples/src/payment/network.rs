@@ -50,6 +50,11 @@ impl Network {
     pub(super) const fn settles_with_the_payer_first(self) -> bool {
         matches!(self, Self::Prototype3)
     }
+
+    /// Whether a neighbour takes the path of a URL for the name of the link as it stands, percent-encoded.
+    pub(super) const fn leaves_urls_encoded(self) -> bool {
+        matches!(self, Self::Prototype3)
+    }
 }
 
 impl fmt::Display for Network {

@@ -330,7 +330,7 @@ impl StateMachine for PaymentNode {
                 Ok(())
             }
             PaymentNodeMessage::AddMeetingPoint { name } => {
-                self.limits.expect_own_name(name.key())?;
+                self.limits.expect_point_name(name.key())?;
                 cx.create(&name, MeetingPoint::default());
                 Ok(())
             }
@@ -403,7 +403,7 @@ impl PaymentNode {
     }
 
     fn add_link(&mut self, name: &Id<Link>, to: Option<LinkUrl>, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        self.limits.expect_own_name(name.key())?;
+        self.limits.expect_link_name(name.key(), self.network)?;
         if let Some(link) = self.links.get(name) {
             if link.waits_for(to.as_ref()) {
                 cx.reply(Reply::Url { url: link.url(name, self)?.to_string() });
@@ -425,6 +425,7 @@ impl PaymentNode {
     fn bind_link(&self, link: &Id<Link>, to: Option<LinkUrl>, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         if let Some(to) = &to {
             self.expect_same_network(to.key)?;
+            self.limits.expect_remote_link_name(to.link.key())?;
         }
         cx.send(link, LinkMessage::Bind { to });
         Ok(())

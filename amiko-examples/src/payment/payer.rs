@@ -201,7 +201,7 @@ impl Payer {
                 let limits = &cx.node().limits;
                 limits.expect_amount(amount)?;
                 limits.expect_receipt(&receipt)?;
-                limits.expect_remote_name(meeting_point.key())?;
+                limits.expect_remote_point_name(meeting_point.key())?;
                 transaction_id.expect_on(cx.node().network)?;
                 let bill = Bill { amount, receipt: receipt.clone(), transaction: transaction_id, meeting_point };
                 self.bill = Some(bill);

@@ -4,7 +4,7 @@
 
 use super::{
     Address, ConnectionId, Link, LinkMessage, Message, Payee, PayeeMessage, Payer, PayerMessage, PaymentNode,
-    PaymentNodeEnvelope, link, payee, payer,
+    PaymentNodeEnvelope, link, payee, payer, url,
 };
 use amiko_core::prelude::*;
 use amiko_core::{Acceptance, Draw, Protocol, PublicKey};
@@ -75,14 +75,12 @@ impl Protocol for PaymentProtocol {
                 return Err(Rejection::new(format!("expected ConnectLink or Pay first, found {name}")));
             }
         };
-        let Some(known) = node.links.get(&id) else {
-            return Err(Rejection::new(format!("expected a link of this node, found {id}")));
-        };
+        let (id, known) = link_of(node, id)?;
         known.admit(node, peer, invitation.as_ref())?;
         if known.remote_id.as_ref().is_some_and(|known| *known != remote_id) {
             return Err(Rejection::new(format!("expected the neighbour of {id}, found its {remote_id}")));
         }
-        node.limits.expect_remote_name(remote_id.key())?;
+        node.limits.expect_remote_link_name(remote_id.key())?;
         let place = match (host, port) {
             (Some(host), Some(port)) => {
                 let address = Address { host, port }.to_string();
@@ -129,4 +127,12 @@ impl Protocol for PaymentProtocol {
         let ahead = node.links.get(&id)?.clock_changed(ours, theirs)?;
         Some(PaymentNodeEnvelope::Link(id, LinkMessage::Clock { ahead }))
     }
+}
+
+/// The link that a neighbour calls so.
+fn link_of(node: &PaymentNode, id: Id<Link>) -> Result<(Id<Link>, &Link), Rejection> {
+    let named = |id: Id<Link>| node.links.get(&id).map(|link| (id, link));
+    let decoded = || url::decoded(id.key()).filter(|_| node.network.leaves_urls_encoded()).map(Id::new);
+    let found = named(id.clone()).or_else(|| named(decoded()?));
+    found.ok_or_else(|| Rejection::new(format!("expected a link of this node, found {id}")))
 }

@@ -1,9 +1,12 @@
 //! What people send each other: invitations to a link, and requests for a payment.
+//!
+//! Invariant: a URL is ASCII without blanks, and the URL of any link is read back as the URL of that link.
 
 use super::{Invitation, Link, Payee};
 use amiko_core::prelude::*;
 use amiko_core::serializable::Schema;
 use amiko_core::{PeerAddress, PublicKey, ReadError, Reader, WriteError, Writer};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::fmt;
 use std::str::FromStr;
 
@@ -20,7 +23,19 @@ pub struct Address {
 }
 
 /// `amikolink://KEY@HOST[:PORT]/LINK_NAME?invitation=SECRET`: an invitation to become neighbours. On a network without
-/// keys, `amikolink://HOST[:PORT]/LINK_NAME`.
+/// keys, `amikolink://HOST[:PORT]/LINK_NAME`. The name is percent-encoded (RFC 3986).
+///
+/// A prototype encodes nothing: there the name is all that follows the first slash. So a URL without a key whose name
+/// isn't encoded exactly as it is here has the name as it stands.
+///
+/// ```
+/// use amiko_examples::payment::LinkUrl;
+///
+/// let (ours, of_a_prototype) = ("amikolink://shop:4321/tea%20%26%20cake%3F", "amikolink://shop/tea & cake?");
+/// assert_eq!(ours.parse::<LinkUrl>()?.link.key(), "tea & cake?");
+/// assert_eq!(of_a_prototype.parse::<LinkUrl>()?.to_string(), ours);
+/// # Ok::<(), amiko_examples::payment::UrlError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkUrl {
     /// The key to expect there.
@@ -90,20 +105,36 @@ impl FromStr for Address {
     }
 }
 
-/// `SCHEME://[KEY@]ADDRESS/NAME`, taken apart.
-fn split(
-    text: &str,
+/// `SCHEME://[KEY@]ADDRESS/PATH`, taken apart.
+fn split<'a>(
+    text: &'a str,
     scheme: &str,
     error: impl Fn() -> UrlError,
-) -> Result<(Option<PublicKey>, Address, String), UrlError> {
+) -> Result<(Option<PublicKey>, Address, &'a str), UrlError> {
     let rest = text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")).ok_or_else(&error)?;
-    let (place, name) = rest.split_once('/').ok_or_else(&error)?;
-    if name.is_empty() || name.len() > 64 || !name.chars().all(|c| c.is_ascii_graphic() && c != '/' && c != '?') {
-        return Err(error());
-    }
+    let (place, path) = rest.split_once('/').filter(|(_, path)| !path.is_empty()).ok_or_else(&error)?;
     let (key, address) = place.split_once('@').map_or((None, place), |(key, address)| (Some(key), address));
     let key = key.map(str::parse).transpose().map_err(|_| error())?;
-    Ok((key, address.parse().map_err(|_| error())?, name.into()))
+    Ok((key, address.parse().map_err(|_| error())?, path))
+}
+
+/// Whether a path has one segment, and nothing that a URL of ours encodes.
+fn is_segment(path: &str) -> bool {
+    path.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '/' | '?' | '#'))
+}
+
+/// All but what RFC 3986 calls unreserved, which looks the same encoded and not.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+fn encoded(name: &str) -> String {
+    utf8_percent_encode(name, ENCODED).to_string()
+}
+
+/// The name of a link in the path of its URL.
+pub(super) fn decoded(path: &str) -> Option<String> {
+    let digits = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    let name = percent_decode_str(path).decode_utf8().ok()?;
+    path.split('%').skip(1).all(digits).then(|| name.into_owned())
 }
 
 /// `KEY@`, if there is one.
@@ -118,7 +149,7 @@ impl fmt::Display for Owner<'_> {
 /// With the secret of the invitation, which `Debug` doesn't show: this text goes to the neighbour and nowhere else.
 impl fmt::Display for LinkUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "amikolink://{}{}/{}", Owner(&self.key), self.address, self.link.key())?;
+        write!(f, "amikolink://{}{}/{}", Owner(&self.key), self.address, encoded(self.link.key()))?;
         self.invitation.as_ref().map_or(Ok(()), |invitation| write!(f, "{SECRET}{}", invitation.expose()))
     }
 }
@@ -130,17 +161,18 @@ impl FromStr for LinkUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        let (place, query) = text.find('?').map_or((text, ""), |at| text.split_at(at));
+        let (url, secret) = text.rsplit_once(SECRET).map_or((text, None), |(url, secret)| (url, Some(secret)));
         let error = || UrlError {
             expected: "a link's URL, amikolink://KEY@HOST:PORT/LINK?invitation=SECRET",
-            found: place.into(),
+            found: text.split('?').next().unwrap_or_default().into(),
         };
-        let (key, address, name) = split(place, "amikolink", error)?;
-        let invitation = match query.strip_prefix(SECRET) {
-            Some(secret) => Some(secret.parse().map_err(|_| error())?),
-            None if query.is_empty() => None,
-            None => return Err(error()),
+        let (key, address, path) = split(url, "amikolink", error)?;
+        let name = match key {
+            Some(_) if is_segment(path) => decoded(path).ok_or_else(error)?,
+            Some(_) => return Err(error()),
+            None => decoded(path).filter(|name| encoded(name) == path).unwrap_or_else(|| path.into()),
         };
+        let invitation = secret.map(str::parse).transpose().map_err(|_| error())?;
         Ok(Self { key, address, link: Id::new(name), invitation })
     }
 }
@@ -166,6 +198,9 @@ impl FromStr for PaymentUrl {
         let found = text.split('?').next().unwrap_or_default();
         let error = || UrlError { expected: "a payment's URL, amikopay://KEY@HOST:PORT/PAYMENT", found: found.into() };
         let (key, address, name) = split(text, "amikopay", error)?;
+        if name.len() > 64 || !is_segment(name) {
+            return Err(error());
+        }
         Ok(Self { key, address, payment: Id::new(name) })
     }
 }

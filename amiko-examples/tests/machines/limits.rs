@@ -255,12 +255,10 @@ fn a_neighbour_that_calls_its_link_something_else_than_a_name_is_not_welcome() {
         callback_port: None,
         callback_id: Id::new(name),
     };
-    for bad in ["", "é", "\u{1b}[2J", &"x".repeat(65)] {
-        assert_eq!(
-            node.welcomes(hello(bad)),
-            ["unwelcome: expected a name of 1 to 64 printable ASCII characters"],
-            "{bad:?}"
-        );
+    for bad in ["", &"x".repeat(2049), &"é".repeat(1025)] {
+        let length = bad.len();
+        let limit = "expected a link's name of 1 to 2048 bytes (the limit link_name of this node)";
+        assert_eq!(node.welcomes(hello(bad)), [format!("unwelcome: {limit}, found {length}")]);
     }
     assert_eq!(node.welcomes(hello("x"))[1], "link a: to x at None");
 }
@@ -306,7 +304,7 @@ fn each_limit_is_set_by_its_name() {
     let refused = |name, value| limits.with(name, value).unwrap_err().to_string();
     assert_eq!(
         refused("links", 1),
-        "expected one of the limits channels, routes, unconfirmed, lock, amount, receipt, name, clock, payments, found \"links\""
+        "expected one of the limits channels, routes, unconfirmed, lock, amount, receipt, name, clock, link_name, payments, found \"links\""
     );
     assert!(refused("_class", 1).starts_with("expected one of the limits"));
     let too_large = refused("channels", 1 << 32);
@@ -414,6 +412,19 @@ fn a_name_is_as_long_as_its_node_allows_whoever_has_given_it() {
     assert!(refused[0].starts_with("rejected: expected a name of 1 to 3 letters"), "{refused:?}");
     assert_eq!(node.asks(add("fit")), ["point fit: waiting []"]);
     assert_eq!(node.hears("a", make_route(true)), ["rejected: expected a name of 1 to 3 printable ASCII characters"]);
+}
+
+#[test]
+fn a_links_name_is_as_long_as_its_node_allows_whoever_has_given_it() {
+    let mut node = limited(&["a"], &[("link_name", 3)]);
+    let refused = "rejected: expected a link's name of 1 to 3 bytes (the limit link_name of this node), found 4";
+    let add = |name: &str, to: Option<&str>| PaymentNodeMessage::AddLink {
+        name: Id::new(name),
+        to: to.map(|url| url.parse().unwrap()),
+    };
+    assert_eq!(node.asks(add("long", None)), [refused]);
+    assert_eq!(node.asks(add("b", Some("amikolink://there/long"))), [refused]);
+    assert_eq!(node.asks(add("éa", Some("amikolink://there/a b"))).len(), 3);
 }
 
 #[test]

@@ -62,16 +62,21 @@ fn names_that_could_be_taken_for_others_are_refused() {
     let mut node = hub(&["a"], &[]);
     let long = "x".repeat(65);
     for name in ["", "_x", "0123456789abcdef", "0123456789ABCDEF", "a b", "a/b", "a@payer", "é", "!x", long.as_str()] {
-        for message in [add_link(name, None), PaymentNodeMessage::AddMeetingPoint { name: Id::new(name) }] {
-            let seen = node.asks(message);
-            assert_eq!(seen.len(), 1, "{name:?} {seen:?}");
-            assert!(seen[0].starts_with("rejected: expected a name of 1 to 64 letters"), "{seen:?}");
-        }
+        let seen = node.asks(PaymentNodeMessage::AddMeetingPoint { name: Id::new(name) });
+        assert_eq!(seen.len(), 1, "{name:?} {seen:?}");
+        assert!(seen[0].starts_with("rejected: expected a name of 1 to 64 letters"), "{seen:?}");
+    }
+    for name in ["_x", "0123456789abcdef", "0123456789ABCDEF", "a@payer", "0123456789abcdef@payer", "@payer", "-", "."]
+    {
+        let seen = node.asks(add_link(name, None));
+        assert_eq!(seen.len(), 1, "{name:?} {seen:?}");
+        assert!(seen[0].starts_with("rejected: expected a link's name "), "{seen:?}");
     }
     let long = "x".repeat(64);
     for name in ["x", "0123456789abcde", "0123456789abcdefa", "0123456789abcdeg", "A-b_c.d", long.as_str()] {
         let seen = node.asks(PaymentNodeMessage::AddMeetingPoint { name: Id::new(name) });
         assert_eq!(seen, [format!("point {name}: waiting []")]);
+        assert_eq!(node.asks(add_link(name, None)).len(), 3, "{name:?}");
     }
 }
 

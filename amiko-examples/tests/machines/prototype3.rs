@@ -8,7 +8,7 @@ use crate::messages::{
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
-    Address, Message, Network, Payee, PayeeMessage, PayeePhase, PayerMessage, PaymentLimits, PaymentNode,
+    Address, Link, Message, Network, Payee, PayeeMessage, PayeePhase, PayerMessage, PaymentLimits, PaymentNode,
     PaymentNodeMessage,
 };
 
@@ -193,4 +193,26 @@ fn a_state_from_before_there_were_networks_is_of_our_own() {
     let before = now.replace(r#""network":"amiko","#, "");
     assert_ne!(before, now);
     assert_eq!(from_json::<PaymentNode>(&before).unwrap(), PaymentNode::default());
+}
+
+/// A prototype takes the path of our URL for the name as it stands; a neighbour that we have dialled knows the name itself.
+#[test]
+fn a_prototype_that_dials_by_our_url_finds_the_link() {
+    let hello = |id: &str| Message::ConnectLink {
+        id: Id::new(id),
+        dice: [0; 4],
+        callback_host: None,
+        callback_port: None,
+        callback_id: Id::new("what? /"),
+    };
+    for (link, called) in [("a b", "a%20b"), ("a b", "a b"), ("100%", "100%25"), ("%41", "%41")] {
+        let links = [(Id::new(link), Link::default())].into_iter().collect();
+        let mut node = Machine::new(PaymentNode { network: NETWORK, links, ..PaymentNode::default() });
+        assert!(node.welcomes(hello(called))[0].starts_with(&format!("welcome {link} ")), "{link} {called}");
+        assert_eq!(node.welcomes(hello("a%2520b")), ["unwelcome: expected a link of this node, found link a%2520b"]);
+    }
+    // Nodes on our own network decode URLs themselves.
+    let links = [(Id::new("a b"), Link::default())].into_iter().collect();
+    let mut node = Machine::new(PaymentNode { links, ..PaymentNode::default() });
+    assert_eq!(node.welcomes(hello("a%20b")), ["unwelcome: expected a link of this node, found link a%20b"]);
 }

@@ -269,11 +269,13 @@ pub(crate) fn section(head: &str, lines: &[String]) {
     }
 }
 
-/// Columns as wide as their widest cell, each cell in one line of printable characters.
+/// Columns as wide as their widest cell, each cell in one line of printable characters. A row of one cell is a line, and
+/// no column is as wide as that.
 pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
     let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        let rows = rows.iter().filter(|row| row.len() > 1);
+        let cells = rows.filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain(heads.get(column).map(|head| head.chars().count())).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..heads.len()).map(width).collect();

@@ -22,13 +22,11 @@ pub(crate) fn show(answer: Answer, json: bool) -> Result<(), Failure> {
         Answer::Requests { requests } if json => screen::document(&requests)?,
         Answer::Link { summary } if json => screen::document(&summary)?,
         other if json => screen::document(&other)?,
-        Answer::Done { did, link: None } | Answer::Url { did: Some(did), .. } => screen::say(did),
+        Answer::Done { did, link: None } | Answer::Url { did: Some(did), .. } => screen::say(screen::plain(&did)),
         Answer::Done { did, link: Some(link) } => {
             let (local, remote) = (link.local, link.remote);
-            screen::say(format_args!(
-                "{did}: {local} to pay with, {remote} to receive over {}",
-                screen::plain(&link.name)
-            ));
+            let said = format!("{did}: {local} to pay with, {remote} to receive over {}", link.name);
+            screen::say(screen::plain(&said));
         }
         Answer::Url { url, did: None } => screen::say(url),
         Answer::State { summary } => show_summary(summary),
@@ -48,13 +46,21 @@ pub(crate) fn draw_code(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A table that fits the width, as far as its columns of text can be shortened; numbers never are. Returns the rows as they are
-/// shown.
-fn say_table(heads: &[&str], texts: &[usize], mut rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
+/// A table that fits the width, as far as its columns of text can be shortened; numbers never are. Neither is what a row
+/// begins with, since commands take it as it is: if it is long, it has a line to itself. Returns the rows as they are shown.
+fn say_table(heads: &[&str], texts: &[usize], rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
     /// What is left of a text at least.
     const LEAST: usize = 8;
+    /// The longest name that stands beside the other columns.
+    const NAME: usize = 20;
+    let apart = |mut row: Vec<String>| match row.first_mut() {
+        Some(name) if name.chars().count() > NAME => vec![vec![std::mem::take(name)], row],
+        _ => vec![row],
+    };
+    let mut rows: Vec<Vec<String>> = rows.into_iter().flat_map(apart).collect();
     let width = |rows: &[Vec<String>], column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        let rows = rows.iter().filter(|row| row.len() > 1);
+        let cells = rows.filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain(heads.get(column).map(|head| head.chars().count())).max().unwrap_or(0)
     };
     loop {
@@ -157,14 +163,14 @@ fn show_links(links: &[LinkSummary]) {
         ]
     };
     let heads = ["link", "state", "peer", "to pay", "to receive", "reserved", "unsent"];
-    say_table(&heads, &[0, 2], links.iter().map(row).collect());
+    say_table(&heads, &[2], links.iter().map(row).collect());
     let channels: Vec<Vec<String>> = links.iter().flat_map(channel_rows).collect();
     if !channels.is_empty() {
         screen::say("");
         let heads = ["link", "channel", "class", "state", "local", "remote", "reserved", ""];
-        let shown = say_table(&heads, &[0, 2, 7], channels.clone());
+        let shown = say_table(&heads, &[2, 7], channels.clone());
         // A remark says what to do, so it is there in full.
-        let cut = channels.iter().zip(&shown).filter(|(row, shown)| row.last() != shown.last());
+        let cut = channels.iter().zip(shown.iter().filter(|row| row.len() > 1)).filter(|(row, shown)| row.last() != shown.last());
         let in_full = cut.filter_map(|(row, _)| match &row[..] {
             [link, channel, .., remark] => Some(format!("{link} {channel}: {remark}")),
             _ => None,

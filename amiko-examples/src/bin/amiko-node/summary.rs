@@ -210,12 +210,18 @@ fn full(node: &PaymentNode) -> Vec<String> {
     told.collect()
 }
 
+/// A name as one word of a shell's command line.
+fn word(name: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || matches!(character, '_' | '-' | '.');
+    if name.chars().all(plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
+}
+
 /// The connections that aren't used because one of the two states is older than it should be, and the remedy.
 pub(crate) fn conflicts<S: Store>(engine: &Engine<PaymentNode, S>) -> Vec<String> {
     let told = engine.connections().filter_map(|(id, connection)| {
         let (name, conflict) = (id.key(), connection.conflict?);
         let link = engine.node().links.contains(&Id::new(name.clone()));
-        let again = if link { format!("; then `amiko-node link reconcile {name}`") } else { String::new() };
+        let again = if link { format!("; then `amiko-node link reconcile {}`", word(name)) } else { String::new() };
         Some(format!("{name}: {conflict}{again}"))
     });
     told.collect()

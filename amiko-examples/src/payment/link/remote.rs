@@ -72,7 +72,7 @@ impl Link {
         let limits = &cx.node().limits;
         limits.expect_amount(claim.amount)?;
         route.transaction.expect_on(cx.node().network)?;
-        limits.expect_remote_name(meeting_point.key())?;
+        limits.expect_remote_point_name(meeting_point.key())?;
         limits.expect_lock(claim.end_time.unwrap_or(0), cx.now())?;
         let direction = if route.payer_side { Direction::Incoming } else { Direction::Outgoing };
         let source = Neighbour::Link { id: cx.id().clone() };
