@@ -224,6 +224,9 @@ pub(crate) struct Demo {
     /// What each side of each link has [default: 1000, or amount × payments where that is more]
     #[arg(long)]
     pub(crate) funds: Option<u64>,
+    /// Draw the network on the terminal while payments pass: balances, and the links that they use; not with --json
+    #[arg(long)]
+    pub(crate) watch: bool,
 }
 
 #[derive(Args)]

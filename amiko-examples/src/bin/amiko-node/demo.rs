@@ -5,10 +5,13 @@ use crate::failure::{Failure, chain};
 use crate::key;
 use crate::run::Node;
 use crate::screen::{self, Progress};
+use crate::watch::{self, Picture};
 use amiko_core::prelude::*;
 use amiko_examples::payment::{Outcome, PaymentNode};
 use amiko_examples::running::{self, RunningNetwork};
 use amiko_runtime::RuntimeSettings;
+use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// The two ends of the payments.
 const ENDS: (usize, usize) = (0, 7);
+/// The nodes on the only path between them.
+const PATH: [usize; 6] = [0, 1, 2, 4, 5, 7];
 /// How long the network may take to become idle after the last payment.
 const REST: Duration = Duration::from_secs(10);
 
@@ -47,6 +52,13 @@ struct NodeReport {
 }
 
 pub(crate) async fn demo(arguments: &Demo, directory: Option<&Path>, json: bool) -> Result<ExitCode, Failure> {
+    if arguments.watch {
+        if json {
+            let text = "expected --watch, which draws, or --json, which prints one document; found both: leave one out";
+            return Err(Failure::Usage(text.into()));
+        }
+        screen::expect_canvas()?;
+    }
     let needed = arguments.amount.saturating_mul(u64::from(arguments.payments));
     let funds = arguments.funds.unwrap_or(needed.max(1000));
     let temporary = tempfile::tempdir().map_err(Failure::system)?;
@@ -64,14 +76,33 @@ pub(crate) async fn demo(arguments: &Demo, directory: Option<&Path>, json: bool)
     let network = network.map_err(Failure::refused)?;
     let nodes: Vec<Node> = network.handles().cloned().collect();
     let before = states(&nodes).await?;
-    let begun = Instant::now();
-    let payments = pay(arguments, &nodes, !json).await;
-    let took = begun.elapsed();
-    let after = rest(&nodes).await?;
+    let picture = Picture { before: before.iter().map(|state| state.balance).collect(), funds };
+    let (begun, done) = (Instant::now(), Cell::new(0));
+    let work = async {
+        let mut progress = (!json && !arguments.watch).then(|| Progress::new(arguments.payments));
+        let paid = pay(arguments, &nodes, |count| {
+            done.set(count);
+            progress.iter_mut().for_each(|progress| progress.show(count));
+        });
+        let payments = paid.await;
+        progress.iter().for_each(Progress::end);
+        let took = begun.elapsed();
+        Ok::<_, Failure>((payments, took, rest(&nodes).await?))
+    };
+    let ended = if arguments.watch {
+        let progress = || screen::progress(done.get(), arguments.payments, begun.elapsed());
+        watch::draw_until(work, &nodes, &picture, progress).await
+    } else {
+        work.await.map(ControlFlow::Continue)
+    };
     network.stop().map_err(Failure::refused)?;
+    let (payments, took, after) = match ended? {
+        ControlFlow::Continue(ended) => ended,
+        ControlFlow::Break(signal) => return Ok(ExitCode::from(128 + signal)),
+    };
     let report = report(payments, &before, &after);
     if !json {
-        show(&report, funds, took);
+        show(&report, &picture, took);
     }
     let committed = report.payments.iter().all(|payment| payment.state == "committed");
     if committed && report.consistent {
@@ -84,8 +115,8 @@ pub(crate) async fn demo(arguments: &Demo, directory: Option<&Path>, json: bool)
     Err(Failure::Refused(text.into()).beside(screen::as_document(&report)?))
 }
 
-/// Makes the payments, several at a time.
-async fn pay(arguments: &Demo, nodes: &[Node], shown: bool) -> Vec<PaymentReport> {
+/// Makes the payments, several at a time, and tells how many are over.
+async fn pay(arguments: &Demo, nodes: &[Node], mut told: impl FnMut(u32)) -> Vec<PaymentReport> {
     let ends = (nodes[ENDS.0].clone(), nodes[ENDS.1].clone());
     let next = Arc::new(AtomicU32::new(0));
     let (done, mut finished) = tokio::sync::mpsc::channel(64);
@@ -113,16 +144,10 @@ async fn pay(arguments: &Demo, nodes: &[Node], shown: bool) -> Vec<PaymentReport
         });
     }
     drop(done);
-    let mut progress = Progress::new(arguments.payments);
     let mut reports = Vec::new();
     while let Some(report) = finished.recv().await {
         reports.push(report);
-        if shown {
-            progress.show(u32::try_from(reports.len()).unwrap_or(u32::MAX));
-        }
-    }
-    if shown {
-        progress.end();
+        told(u32::try_from(reports.len()).unwrap_or(u32::MAX));
     }
     reports.sort_by_key(|(number, _)| *number);
     reports.into_iter().map(|(_, report)| report).collect()
@@ -212,21 +237,13 @@ fn agrees(index: usize, state: &State, all: &[State]) -> bool {
     })
 }
 
-fn show(report: &Report, funds: u64, took: Duration) {
-    let committed = report.payments.iter().filter(|payment| payment.state == "committed").count();
-    screen::say(format_args!("twelve nodes, {funds} on both sides of each link; routes meet on node 4\n"));
-    screen::draw(&drawing(committed > 0));
-    let rows: Vec<Vec<String>> = report
-        .nodes
-        .iter()
-        .map(|node| {
-            let change = i128::from(node.after) - i128::from(node.before);
-            let change = if change == 0 { String::new() } else { format!("{change:+}") };
-            vec![node.name.clone(), node.before.to_string(), node.after.to_string(), change]
-        })
-        .collect();
-    screen::say(screen::table(&["node", "before", "after", "change"], &rows));
-    screen::say(format_args!("\n{}", summary(&report.payments, took, report.consistent)));
+fn show(report: &Report, picture: &Picture, took: Duration) {
+    let committed = report.payments.iter().any(|payment| payment.state == "committed");
+    let after: Vec<u64> = report.nodes.iter().map(|node| node.after).collect();
+    // The only path between the two ends is lit if money moved along it.
+    let lines = picture.lines(&after, |one, other| committed && PATH.windows(2).any(|link| link == [one, other]));
+    lines.iter().for_each(|line| screen::draw(line));
+    screen::say(summary(&report.payments, took, report.consistent));
     let failed = report.payments.iter().filter(|payment| payment.state.starts_with("failed"));
     failed.take(3).for_each(|payment| screen::say(format_args!("a payment {}", screen::plain(&payment.state))));
 }
@@ -248,18 +265,6 @@ fn summary(payments: &[PaymentReport], took: Duration, consistent: bool) -> Stri
         "NOT consistent: channels disagree, money is missing, or something is left over"
     };
     format!("{outcome}; {state}")
-}
-
-/// The network. The only path from node 0 to node 7 is highlighted if money moved along it.
-fn drawing(used: bool) -> String {
-    let route = |text: &str| if used { screen::bold(text) } else { text.replace('═', "─") };
-    let marked = route("[0]═══[1]═══[2]═══[4]═══[5]═══[7]");
-    format!(
-        "  {marked}\n\
-         \x20             │           │\n\
-         \x20             ├─[3]       ├─[6]\n\
-         \x20             └─[8]─[9]   └─[10]─[11]\n"
-    )
 }
 
 #[cfg(test)]

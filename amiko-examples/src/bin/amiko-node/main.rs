@@ -21,6 +21,7 @@ mod summary;
 mod texts;
 mod trouble;
 mod verify;
+mod watch;
 
 use arguments::{Arguments, Command};
 use clap::Parser;

@@ -229,7 +229,7 @@ async fn begin(
 }
 
 /// The signals that stop the process.
-struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     /// The terminal is gone; `None` if whoever started the node has it ignore that, as `nohup` does.
@@ -237,14 +237,14 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> Result<Self, Failure> {
+    pub(crate) fn new() -> Result<Self, Failure> {
         let hear = |kind| signal(kind).map_err(Failure::system);
         let hangup = if hangup_is_ignored() { None } else { Some(hear(SignalKind::hangup())?) };
         Ok(Self { terminate: hear(SignalKind::terminate())?, interrupt: hear(SignalKind::interrupt())?, hangup })
     }
 
     /// Waits for the next one and returns its number.
-    async fn next(&mut self) -> u8 {
+    pub(crate) async fn next(&mut self) -> u8 {
         tokio::select! {
             _ = self.terminate.recv() => 15,
             _ = self.interrupt.recv() => 2,

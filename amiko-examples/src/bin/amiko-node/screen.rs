@@ -254,11 +254,78 @@ impl Progress {
 }
 
 /// How far it is, how fast, and how long the rest will take.
-fn progress(done: u32, total: u32, took: Duration) -> String {
+pub(crate) fn progress(done: u32, total: u32, took: Duration) -> String {
     let rate = f64::from(done) / took.as_secs_f64().max(f64::EPSILON);
     let left = f64::from(total.saturating_sub(done)) / rate;
     let rest = if done < total && left.is_finite() { format!(", {left:.0} s left") } else { String::new() };
     format!("{done} of {total} payments, {rate:.0} a second{rest}")
+}
+
+/// Columns and lines of a terminal that everybody has.
+pub(crate) const SIZE: (u16, u16) = (80, 24);
+
+/// Refuses to draw where nothing can be drawn in the place of something else.
+pub(crate) fn expect_canvas() -> Result<(), Failure> {
+    let refused = |found: String| {
+        let (columns, lines) = SIZE;
+        Err(Failure::Refused(format!(
+            "expected a terminal of {columns} columns and {lines} lines to draw on, found {found}: leave --watch out"
+        )))
+    };
+    let screen = std::io::stdout();
+    if !screen.is_terminal() {
+        return refused("none".into());
+    }
+    if std::env::var_os("TERM").is_some_and(|kind| kind == "dumb") {
+        return refused("one whose cursor can't be moved".into());
+    }
+    match rustix::termios::tcgetwinsize(&screen) {
+        // Those that aren't real may say that they have no size.
+        Ok(size) if (1..SIZE.0).contains(&size.ws_col) || (1..SIZE.1).contains(&size.ws_row) => {
+            refused(format!("{} and {}", size.ws_col, size.ws_row))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A picture on the terminal, each drawn in the place of the one before. The last one stays, with the cursor below it.
+pub(crate) struct Live(Vec<String>);
+
+impl Live {
+    /// Hides the cursor, until this is dropped.
+    pub(crate) fn begin() -> Self {
+        Self::write("\x1b[?25l");
+        Self(Vec::new())
+    }
+
+    /// Draws lines that fit the terminal, unless they are there already.
+    pub(crate) fn draw(&mut self, lines: &[String]) {
+        if self.0 == lines {
+            return;
+        }
+        let mut text = if self.0.is_empty() { String::new() } else { format!("\x1b[{}A", self.0.len()) };
+        // What is left of a longer line is erased, and so are lines that aren't in this one.
+        lines.iter().for_each(|line| text.push_str(&format!("{line}\x1b[K\n")));
+        text.push_str("\x1b[J");
+        Self::write(&text);
+        self.0 = lines.to_vec();
+    }
+
+    /// What is said next stands in the picture's place.
+    pub(crate) fn erase(mut self) {
+        self.draw(&[]);
+    }
+
+    fn write(text: &str) {
+        let mut out = std::io::stdout().lock();
+        note(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        Self::write("\x1b[?25h");
+    }
 }
 
 /// Lines under a heading; nothing if there are none.
