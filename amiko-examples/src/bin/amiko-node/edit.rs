@@ -10,6 +10,9 @@ use amiko_core::prelude::*;
 use amiko_core::serializable::Json;
 use amiko_examples::payment::{Network, PaymentNode};
 use screen::Change;
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -199,10 +202,11 @@ impl Drop for Draft {
 /// Shows a JSON Patch, one operation a line.
 fn show(patch: &Json, present: &Json) {
     let Json::Array(operations) = patch else { return };
+    let present = Index::new(present);
     for operation in operations {
         let text = |field: &str| operation.get(field).and_then(Json::as_str).unwrap_or_default();
         let path = text("path");
-        let old = find(present, path).map(short).unwrap_or_default();
+        let old = present.find(path).map(short).unwrap_or_default();
         let new = operation.get("value").map(short).unwrap_or_default();
         match text("op") {
             "add" => screen::tell_change(&Change::Added, &format!("+ {path}  {new}")),
@@ -218,19 +222,56 @@ fn short(value: &Json) -> String {
     format!("{}{more}", text.chars().take(SHOWN).collect::<String>())
 }
 
-/// The value that a JSON Pointer (RFC 6901) refers to.
-fn find<'j>(json: &'j Json, pointer: &str) -> Option<&'j Json> {
-    pointer.split('/').skip(1).try_fold(json, |json, segment| {
-        let segment = segment.replace("~1", "/").replace("~0", "~");
-        match json {
-            Json::Array(values) => values.get(segment.parse::<usize>().ok()?),
-            other => other.get(&segment),
-        }
-    })
+/// A value in which others are found by their names, without looking at all that stand before them.
+struct Index<'j> {
+    value: &'j Json,
+    /// Made when somebody looks for one of them.
+    inside: OnceCell<HashMap<Cow<'j, str>, Self>>,
+}
+
+impl<'j> Index<'j> {
+    const fn new(value: &'j Json) -> Self {
+        Self { value, inside: OnceCell::new() }
+    }
+
+    fn inside(&self) -> &HashMap<Cow<'j, str>, Self> {
+        self.inside.get_or_init(|| match self.value {
+            Json::Object(fields) => fields.iter().map(|(name, value)| (name.into(), Self::new(value))).collect(),
+            Json::Array(values) => {
+                values.iter().enumerate().map(|(at, value)| (at.to_string().into(), Self::new(value))).collect()
+            }
+            _ => HashMap::new(),
+        })
+    }
+
+    /// The value that a JSON Pointer (RFC 6901) refers to.
+    fn find(&self, pointer: &str) -> Option<&'j Json> {
+        let mut segments = pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~"));
+        segments.try_fold(self, |index, segment| index.inside().get(segment.as_str())).map(|index| index.value)
+    }
 }
 
 /// A time before 1970 counts as 1970.
 fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_finds_its_value() {
+        let json = Json::parse(r#"{"a/b~":[1,{"":2}],"c":{"d":3}}"#).unwrap();
+        let index = Index::new(&json);
+        let found = |pointer: &str| index.find(pointer).map(ToString::to_string);
+        assert_eq!(found(""), Some(json.to_string()));
+        assert_eq!(found("/a~1b~0/0").as_deref(), Some("1"));
+        assert_eq!(found("/a~1b~0/1/").as_deref(), Some("2"));
+        assert_eq!(found("/c/d").as_deref(), Some("3"));
+        for nothing in ["/d", "/c/d/e", "/a~1b~0/2", "/a~1b~0/00", "/a~1b~0/-"] {
+            assert_eq!(found(nothing), None, "{nothing}");
+        }
+    }
 }
