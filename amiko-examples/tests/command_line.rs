@@ -2,108 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod node;
 mod pseudo_terminal;
 
+use node::{Node, command, error, fails};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
-
-const BINARY: &str = env!("CARGO_BIN_EXE_amiko-node");
-
-/// A running node; killed when the test ends.
-struct Node {
-    directory: PathBuf,
-    process: Child,
-    started: Value,
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-impl Node {
-    fn run(directory: &Path, arguments: &[&str]) -> Self {
-        let mut process = command(directory, &["run", "--json"])
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let started = serde_json::from_str(&line).unwrap_or_else(|_| {
-            let mut said = String::new();
-            process.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-            panic!("the node didn't start: {said}")
-        });
-        // It is never read: what a node of a test logs is far less than a pipe takes.
-        Self { directory: directory.to_owned(), process, started }
-    }
-
-    fn new(root: &Path, name: &str) -> Self {
-        Self::run(&root.join(name), &["--listen", "127.0.0.1:0"])
-    }
-
-    fn command(&self, arguments: &[&str]) -> Output {
-        command(&self.directory, arguments).output().unwrap()
-    }
-
-    /// What a command that works prints.
-    fn says(&self, arguments: &[&str]) -> String {
-        let output = self.command(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", error(&output));
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        serde_json::from_str(&self.says(&[arguments, &["--json"]].concat())).unwrap()
-    }
-
-    /// Asks the node until its answer is as it should be.
-    fn until(&self, arguments: &[&str], reached: impl Fn(&Value) -> bool) -> Value {
-        let begun = Instant::now();
-        loop {
-            let found = self.json(arguments);
-            if reached(&found) {
-                return found;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(20), "{found}");
-        }
-    }
-
-    fn kill_and_restart(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        let listen = self.started["listen"].as_str().unwrap().to_owned();
-        *self = Self::run(&self.directory.clone(), &["--listen", &listen]);
-    }
-}
-
-fn command(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(BINARY);
-    command.arg("--dir").arg(directory).args(arguments).stdin(Stdio::null());
-    command
-}
-
-fn error(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// A command that fails with this exit code, and says these words.
-fn fails(output: &Output, code: i32, words: &[&str]) -> String {
-    let said = error(output);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    words.iter().for_each(|word| assert!(said.contains(word), "{word:?} in {said}"));
-    said
-}
 
 /// Two nodes with a link, a channel from the second one, and a meeting point on the first.
 fn pair(root: &Path) -> (Node, Node) {
@@ -158,15 +67,14 @@ fn a_node_says_only_addresses_that_others_can_dial() {
         fails(&output, 2, &["expected --advertise with an address that others can dial", advertise]);
     }
     assert!(!root.path().join("a").exists());
-    let arguments = ["--listen", "0.0.0.0:0", "--advertise", "example.org:4000"];
-    let node = Node::run(&root.path().join("a"), &arguments);
+    let node = Node::run(&root.path().join("a"), "0.0.0.0:0", &["--advertise", "example.org:4000"]);
     assert!(node.says(&["link", "add", "ann"]).contains("@example.org:4000/ann?invitation="));
 }
 
 #[test]
 fn names_can_be_listened_on() {
     let root = tempfile::tempdir().unwrap();
-    let node = Node::run(&root.path().join("a"), &["--listen", "localhost:0"]);
+    let node = Node::run(&root.path().join("a"), "localhost:0", &[]);
     let listen = node.started["listen"].as_str().unwrap();
     assert!(listen.starts_with("127.0.0.1:") || listen.starts_with("[::1]:"), "{listen}");
     let output = command(&root.path().join("b"), &["run", "--listen", "nowhere.invalid:0"]).output().unwrap();
@@ -303,7 +211,7 @@ fn a_directory_of_another_user_is_not_a_node_that_does_not_run() {
     // Whoever may do everything is somebody else for once, and who has the binary out of reach gets a copy.
     let program = root.path().join("amiko-node");
     // Another process copies it: a child of another test could still hold the file open for writing that this one wrote.
-    assert!(Command::new("cp").arg(BINARY).arg(&program).status().unwrap().success());
+    assert!(Command::new("cp").arg(node::BINARY).arg(&program).status().unwrap().success());
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(&node.directory, fs::Permissions::from_mode(0o000)).unwrap();
     let root_user = fs::read_dir(&node.directory).is_ok();
@@ -322,16 +230,16 @@ fn a_directory_of_another_user_is_not_a_node_that_does_not_run() {
 #[test]
 fn the_directory_and_the_version_have_their_names() {
     let root = tempfile::tempdir().unwrap();
-    let version = Command::new(BINARY).arg("--version").output().unwrap();
+    let version = Command::new(node::BINARY).arg("--version").output().unwrap();
     assert_eq!(String::from_utf8(version.stdout).unwrap(), "amiko-node 0.1.0\n");
     let node = Node::new(root.path(), "a");
-    let listed = Command::new(BINARY).args(["list"]).env("AMIKO_DIR", &node.directory).output().unwrap();
+    let listed = Command::new(node::BINARY).args(["list"]).env("AMIKO_DIR", &node.directory).output().unwrap();
     assert!(listed.status.success(), "{}", error(&listed));
-    let mut nobody = Command::new(BINARY);
+    let mut nobody = Command::new(node::BINARY);
     let output = nobody.arg("list").env_remove("AMIKO_DIR").env("XDG_STATE_HOME", root.path()).output().unwrap();
     let expected = root.path().join("amiko");
     fails(&output, 3, &[expected.to_str().unwrap()]);
-    let mut nobody = Command::new(BINARY);
+    let mut nobody = Command::new(node::BINARY);
     let output = nobody.arg("list").env_clear().output().unwrap();
     fails(&output, 2, &["expected --dir DIR"]);
 }
@@ -554,9 +462,9 @@ fn pay_says_why_a_payment_does_not_begin() {
     let listen = a.started["listen"].as_str().unwrap().to_owned();
     a.process.kill().unwrap();
     a.process.wait().unwrap();
-    let small = Node::run(&root.path().join("small"), &["--listen", "127.0.0.1:0", "--limit", "receipt=9"]);
+    let small = Node::run(&root.path().join("small"), "127.0.0.1:0", &["--limit", "receipt=9"]);
     pay(&long, &["can't connect to the payee at 127.0.0.1:", "refused"]);
-    let a = Node::run(&a.directory.clone(), &["--listen", &listen]);
+    let a = Node::run(&a.directory.clone(), &listen, &[]);
     let output = small.command(&["pay", "--yes", &long]);
     fails(&output, 1, &["what the payee asks for can't be paid: expected a receipt of at most 9 bytes, found 100"]);
     drop(a);
@@ -567,20 +475,12 @@ fn pay_says_why_a_payment_does_not_begin() {
 fn a_node_that_was_started_to_outlive_its_terminal_does() {
     let root = tempfile::tempdir().unwrap();
     let directory = root.path().join("a");
-    let mut process = Command::new("sh")
-        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", BINARY, "run", "--json", "--listen", "127.0.0.1:0", "--dir"])
-        .arg(&directory)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let mut node = Node { directory, process, started: serde_json::from_str(&line).unwrap() };
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", node::BINARY, "run", "--listen", "127.0.0.1:0"]);
+    nohup.stderr(Stdio::null());
+    let mut node = Node::start(nohup, &directory);
     for name in ["HUP", "TERM"] {
-        assert!(
-            Command::new("kill").arg(format!("-{name}")).arg(node.process.id().to_string()).status().unwrap().success()
-        );
+        node.signal(name);
         if name == "HUP" {
             node.says(&["link", "add", "ann"]);
         }

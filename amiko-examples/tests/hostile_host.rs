@@ -2,60 +2,33 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use serde_json::Value;
+mod node;
+
+use node::{BINARY, Node};
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
-
-const BINARY: &str = env!("CARGO_BIN_EXE_amiko-node");
 
 /// How long a stranger may take to say who it is.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// A running node; killed when the test ends.
-struct Node {
-    directory: PathBuf,
-    process: Child,
-    listen: String,
+/// Starts a node that may have so many files open.
+fn start(directory: &Path, files: u32) -> Node {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n \"$0\"; exec \"$@\"", &files.to_string(), BINARY]);
+    begin(command, directory)
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-impl Node {
-    /// Starts a node that may have so many files open.
-    fn start(directory: &Path, files: u32) -> Self {
-        let mut command = Command::new("sh");
-        command.args(["-c", "ulimit -n \"$0\"; exec \"$@\"", &files.to_string(), BINARY]);
-        Self::begin(command, directory)
-    }
-
-    /// Starts a node with the command that runs `amiko-node`.
-    fn begin(mut command: Command, directory: &Path) -> Self {
-        command.args(["run", "--json", "--listen", "127.0.0.1:0", "--dir"]).arg(directory);
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let started: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the node didn't start: {line:?}"));
-        let listen = started["listen"].as_str().unwrap().to_owned();
-        Self { directory: directory.to_owned(), process, listen }
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
-        command.arg("--dir").arg(&self.directory).args(words);
-        command
-    }
+/// Starts a node with the command that runs `amiko-node`.
+fn begin(mut command: Command, directory: &Path) -> Node {
+    command.args(["run", "--listen", "127.0.0.1:0"]).stderr(Stdio::null());
+    Node::start(command, directory)
 }
 
 /// Runs a node that is expected not to start, and returns what it says.
@@ -73,14 +46,14 @@ fn run(directory: &Path) -> Output {
 fn state() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
-    drop(Node::start(directory.path(), 256));
+    drop(start(directory.path(), 256));
     directory
 }
 
 #[test]
 fn a_node_without_a_descriptor_left_goes_on() {
     let directory = state();
-    let mut node = Node::start(directory.path(), 64);
+    let mut node = start(directory.path(), 64);
     let mut strangers: Vec<_> = (0..300).map(|_| TcpStream::connect(&node.listen).unwrap()).collect();
     // One too many is sent away at once, and not only when the time of those before it is over.
     let last = strangers.last_mut().unwrap();
@@ -90,12 +63,12 @@ fn a_node_without_a_descriptor_left_goes_on() {
         Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
     }
     // The node's own files find room: this writes to the journal, and the answer comes through a socket.
-    let added = node.command(&["link", "add", "ann"]).output().unwrap();
+    let added = node::command(&node.directory, &["link", "add", "ann"]).output().unwrap();
     assert!(added.status.success(), "{added:?}");
 
     let socket = directory.path().join("control.sock");
     let idle: Vec<_> = (0..60).map(|_| UnixStream::connect(&socket).unwrap()).collect();
-    let waiting = node.command(&["list", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let waiting = node::command(&node.directory, &["list", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
     drop(idle);
     let listed = waiting.wait_with_output().unwrap();
     assert!(listed.status.success() && String::from_utf8_lossy(&listed.stdout).contains("ann"), "{listed:?}");
@@ -107,14 +80,14 @@ fn a_node_without_a_descriptor_left_goes_on() {
 #[test]
 fn a_command_that_cant_be_accepted_waits_and_the_node_goes_on() {
     let directory = state();
-    let mut node = Node::start(directory.path(), 256);
+    let mut node = start(directory.path(), 256);
     let pid = node.process.id().to_string();
     let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
     let limited =
         Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={0}:{0}", open + 3)]).status().unwrap();
     assert!(limited.success());
     let idle: Vec<_> = (0..12).map(|_| UnixStream::connect(directory.path().join("control.sock")).unwrap()).collect();
-    let waiting = node.command(&["list", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let waiting = node::command(&node.directory, &["list", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
     // Those before it have to be refused a descriptor, and then go.
     let taken = || fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
     while taken() < open + 3 && node.process.try_wait().unwrap().is_none() {
@@ -128,7 +101,7 @@ fn a_command_that_cant_be_accepted_waits_and_the_node_goes_on() {
 #[test]
 fn a_second_node_is_refused_also_when_the_lock_file_is_removed() {
     let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), 256);
+    let node = start(directory.path(), 256);
     let pid = node.process.id().to_string();
     let said = refusal(directory.path());
     assert!(said.contains(&format!("pid {pid}")), "{said}");
@@ -164,7 +137,7 @@ fn a_directory_that_others_can_write_to_is_refused_with_what_to_do() {
         assert!(said.contains(&format!("mode {mode:04o}")) && said.contains("chmod go-w"), "{said}");
     }
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    drop(Node::start(directory.path(), 256));
+    drop(start(directory.path(), 256));
 }
 
 /// Only root can give something to another user.
@@ -196,8 +169,8 @@ fn a_command_says_nothing_to_the_node_of_another_user() {
     assert!(Command::new("cp").arg(BINARY).arg(&program).status().unwrap().success());
     let mut theirs = Command::new(&program);
     theirs.uid(nobody).gid(nobody);
-    let node = Node::begin(theirs, &directory);
-    let said = node.command(&["link", "add", "ann"]).output().unwrap();
+    let node = begin(theirs, &directory);
+    let said = node::command(&node.directory, &["link", "add", "ann"]).output().unwrap();
     let text = String::from_utf8_lossy(&said.stderr);
     assert!(said.status.code() == Some(1) && text.contains("found one of user 65534"), "{said:?}");
 }

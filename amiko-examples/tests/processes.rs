@@ -2,96 +2,33 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod node;
+
 use amiko_runtime::{Noise, SecretKey, Transport};
+use node::{Node, amiko_node, error};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-const BINARY: &str = env!("CARGO_BIN_EXE_amiko-node");
-
-/// A running node; killed when the test ends.
-struct Node {
-    directory: PathBuf,
-    process: Child,
-    listen: String,
-    key: String,
-    /// What it says on standard error, from all its starts.
-    stderr: PathBuf,
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
 
 fn run(directory: &Path, listen: &str) -> Node {
     run_with(directory, listen, &[])
 }
 
 fn run_with(directory: &Path, listen: &str, arguments: &[&str]) -> Node {
-    let stderr = directory.with_extension("stderr");
-    let log = std::fs::File::options().append(true).create(true).open(&stderr).unwrap();
-    let mut process = Command::new(BINARY)
-        .args(["run", "--json", "--listen", listen, "--external-meeting-point", "hub", "--dir"])
-        .arg(directory)
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    // The node says when it is ready.
-    let mut line = String::new();
-    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let started: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the node didn't start: {line:?}"));
-    let listen = started["listen"].as_str().unwrap().to_owned();
-    let key = started["key"].as_str().unwrap().to_owned();
-    Node { directory: directory.to_owned(), process, listen, key, stderr }
+    Node::run(directory, listen, &[&["--external-meeting-point", "hub"], arguments].concat())
 }
 
-impl Node {
-    fn new(root: &Path, name: &str) -> Self {
-        run(&root.join(name), "127.0.0.1:0")
-    }
-
-    fn command(&self, arguments: &[&str]) -> Output {
-        amiko_node(&self.directory, arguments)
-    }
-
-    /// The one JSON document that a command prints.
-    fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.command(&[arguments, &["--json"]].concat());
-        assert!(output.status.success(), "{arguments:?}: {}", error(&output));
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    fn url(&self, arguments: &[&str]) -> String {
-        self.json(arguments)["url"].as_str().unwrap().to_owned()
-    }
-
-    fn kill_and_restart(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        *self = run(&self.directory.clone(), &self.listen.clone());
-    }
-}
-
-fn amiko_node(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(BINARY).arg("--dir").arg(directory).args(arguments).stdin(Stdio::null()).output().unwrap()
-}
-
-fn error(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+fn new(root: &Path, name: &str) -> Node {
+    run(&root.join(name), "127.0.0.1:0")
 }
 
 /// A – B – C, with channels and a meeting point on B.
 fn line(root: &Path) -> (Node, Node, Node) {
-    let (a, b, c) = (Node::new(root, "a"), Node::new(root, "b"), Node::new(root, "c"));
+    let (a, b, c) = (new(root, "a"), new(root, "b"), new(root, "c"));
     let url = a.url(&["link", "add", "to_b"]);
     b.url(&["link", "add", "to_a", "--to", &url]);
     let url = b.url(&["link", "add", "to_c"]);
@@ -161,7 +98,7 @@ fn killing_the_hub_in_the_middle_of_payments_loses_nothing() {
     let mut paid = 0;
     for round in 0..6 {
         let url = c.url(&["request", "10"]);
-        let mut pay = Command::new(BINARY)
+        let mut pay = Command::new(node::BINARY)
             .args(["pay", "--yes", &url, "--dir"])
             .arg(&a.directory)
             .stdout(Stdio::null())
@@ -230,7 +167,7 @@ fn channels_of_each_class_are_opened_and_withdrawn_and_limits_are_those_of_the_s
 #[test]
 fn what_goes_wrong_is_said_in_one_sentence_with_its_exit_code_and_changes_nothing() {
     let root = tempfile::tempdir().unwrap();
-    let a = Node::new(root.path(), "a");
+    let a = new(root.path(), "a");
     let check = |output: Output, code: i32, words: &[&str]| {
         let said = error(&output);
         assert_eq!(output.status.code(), Some(code), "{said}");
@@ -256,7 +193,7 @@ fn what_goes_wrong_is_said_in_one_sentence_with_its_exit_code_and_changes_nothin
 #[test]
 fn a_garbled_state_file_is_refused_with_its_place_and_left_as_it_is() {
     let root = tempfile::tempdir().unwrap();
-    let a = Node::new(root.path(), "a");
+    let a = new(root.path(), "a");
     a.url(&["link", "add", "to_b"]);
     let directory = a.directory.clone();
     drop(a);
@@ -321,7 +258,7 @@ fn bad_lines_from_the_network_close_their_socket_and_nothing_else() {
 fn said(node: &Node, words: &str) -> String {
     let begun = Instant::now();
     loop {
-        let said = std::fs::read_to_string(&node.stderr).unwrap();
+        let said = std::fs::read_to_string(node::said(&node.directory)).unwrap();
         if said.contains(words) {
             return said;
         }
@@ -333,7 +270,7 @@ fn said(node: &Node, words: &str) -> String {
 #[test]
 fn only_whom_an_invitation_was_given_to_gets_the_link() {
     let root = tempfile::tempdir().unwrap();
-    let [a, b, thief] = ["a", "b", "thief"].map(|name| Node::new(root.path(), name));
+    let [a, b, thief] = ["a", "b", "thief"].map(|name| new(root.path(), name));
     let url = a.url(&["link", "add", "to_b"]);
     let (place, _) = url.split_once('?').unwrap();
     // Whoever saw the URL without its secret, or guesses it.
@@ -356,7 +293,7 @@ fn only_whom_an_invitation_was_given_to_gets_the_link() {
     // With a new invitation the link is somebody else's, with all that is in it.
     let url = a.url(&["link", "renew", "to_b"]);
     said(&a, &format!("expected the secret of the invitation, found none of {}", b.key));
-    let c = Node::new(root.path(), "c");
+    let c = new(root.path(), "c");
     c.url(&["link", "add", "to_a", "--to", &url]);
     assert_eq!(until(&a, "to_b", |link| link["key"].is_string())["peer"], c.listen.as_str());
     said(&a, &format!("expected the key of the neighbour, found {}", b.key));
@@ -380,7 +317,7 @@ fn until(node: &Node, link: &str, reached: fn(&Value) -> bool) -> Value {
 fn a_key_that_others_could_read_is_refused_and_a_new_one_has_to_be_told() {
     use std::os::unix::fs::PermissionsExt;
     let root = tempfile::tempdir().unwrap();
-    let a = Node::new(root.path(), "a");
+    let a = new(root.path(), "a");
     let (directory, key) = (a.directory.clone(), a.key.clone());
     drop(a);
     let path = directory.join("key");
@@ -446,7 +383,7 @@ fn no_log_no_list_and_no_error_shows_a_secret() {
         show(node, &["list", "--json"]);
     }
     for node in [&a, &b, &c] {
-        shown += &std::fs::read_to_string(&node.stderr).unwrap();
+        shown += &std::fs::read_to_string(node::said(&node.directory)).unwrap();
     }
     let mut counted = 0;
     for node in [&a, &b, &c] {
@@ -475,7 +412,7 @@ fn back_up(from: &Path, to: &Path) {
 #[test]
 fn a_node_that_is_put_back_to_a_backup_uses_no_link_and_says_so_everywhere_and_what_to_do() {
     let root = tempfile::tempdir().unwrap();
-    let (a, mut b) = (Node::new(root.path(), "a"), Node::new(root.path(), "b"));
+    let (a, mut b) = (new(root.path(), "a"), new(root.path(), "b"));
     let url = a.url(&["link", "add", "to_b"]);
     b.url(&["link", "add", "to_a", "--to", &url]);
     a.json(&["deposit", "to_b", "1000"]);
@@ -517,7 +454,7 @@ fn a_node_that_is_put_back_to_a_backup_uses_no_link_and_says_so_everywhere_and_w
     a.json(&["deposit", "to_b", "8"]);
     // Again at each start.
     stop(&mut b);
-    std::fs::write(&b.stderr, "").unwrap();
+    std::fs::write(node::said(&b.directory), "").unwrap();
     b = run(&directory, &b.listen.clone());
     said(&b, ours);
     assert_eq!(b.json(&["list"])["state"]["links"]["to_a"]["channels"].as_array().unwrap().len(), 1);
@@ -542,7 +479,7 @@ fn a_node_that_is_put_back_to_a_backup_uses_no_link_and_says_so_everywhere_and_w
 
 #[test]
 fn the_demo_prints_one_document_and_ends_consistent() {
-    let output = Command::new(BINARY)
+    let output = Command::new(node::BINARY)
         .args(["demo", "--payments", "20", "--concurrency", "5", "--json"])
         .stdin(Stdio::null())
         .output()

@@ -18,6 +18,10 @@ pub(crate) struct Node {
     /// What it said when it was ready.
     pub(crate) started: Value,
     pub(crate) listen: String,
+    /// Its key; empty on a network without keys.
+    pub(crate) key: String,
+    /// How it was started, besides where it listens.
+    arguments: Vec<String>,
 }
 
 impl Drop for Node {
@@ -38,7 +42,9 @@ impl Node {
         let log = File::options().append(true).create(true).open(said(directory)).unwrap();
         let mut command = Command::new(BINARY);
         command.args(["run", "--listen", listen]).args(arguments).stderr(log);
-        Self::start(command, directory)
+        let mut node = Self::start(command, directory);
+        node.arguments = arguments.iter().copied().map(String::from).collect();
+        node
     }
 
     /// A node that is started by this command, and says that it is ready.
@@ -51,7 +57,15 @@ impl Node {
             panic!("the node didn't start: {line}{said}")
         });
         let listen = started["listen"].as_str().unwrap().to_owned();
-        Self { directory: directory.to_owned(), process, started, listen }
+        let key = started["key"].as_str().unwrap_or_default().to_owned();
+        Self { directory: directory.to_owned(), process, started, listen, key, arguments: Vec::new() }
+    }
+
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        *self = Self::run(&self.directory, &self.listen, &arguments);
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
