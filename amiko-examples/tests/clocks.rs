@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod node;
+
 use amiko_core::engine::{Engine, Settings};
 use amiko_core::prelude::*;
 use amiko_core::store::Directory;
@@ -9,64 +11,23 @@ use amiko_examples::payment::{
     Address, LinkUrl, PaymentLimits, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol, Reply,
 };
 use amiko_runtime::{Handle, Noise, Runtime, RuntimeSettings, SecretKey};
-use serde_json::Value;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use node::{Node, error};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_amiko-node");
 const HOUR: i64 = 3_600;
 
-struct Process {
-    directory: PathBuf,
-    process: Child,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-impl Process {
-    fn start(directory: PathBuf) -> Self {
-        let mut run = Command::new(BINARY);
-        run.args(["run", "--json", "--listen", "127.0.0.1:0", "--dir"]).arg(&directory);
-        let mut process = run.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.contains("listen"), "the node didn't start: {line:?}");
-        Self { directory, process }
-    }
-
-    fn says(&self, arguments: &[&str]) -> Output {
-        Command::new(BINARY).arg("--dir").arg(&self.directory).args(arguments).stdin(Stdio::null()).output().unwrap()
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        serde_json::from_slice(&self.says(&[arguments, &["--json"]].concat()).stdout).unwrap()
-    }
-
-    /// What `list` says about clocks, once the link is connected and its neighbour's clock is so far ahead, but for the
-    /// way of a line.
-    fn clocks(&self, ahead: i64) -> String {
-        let begun = Instant::now();
-        loop {
-            let link = self.json(&["list", "--link", "b"]);
-            if link["connected"] == true && link["clockAhead"].as_i64().unwrap().abs_diff(ahead) < 30 {
-                break;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(30), "expected one {ahead} s ahead, found {link}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let list = String::from_utf8(self.says(&["list"]).stdout).unwrap();
-        let said: Vec<&str> = list.lines().filter(|line| line.contains("clock")).map(str::trim).collect();
-        said.join(" ")
-    }
+/// What `list` says about clocks, once the link is connected and its neighbour's clock is so far ahead, but for the way of a
+/// line.
+fn clocks(node: &Node, ahead: i64) -> String {
+    node.until(&["list", "--link", "b"], |link| {
+        link["connected"] == true && link["clockAhead"].as_i64().unwrap().abs_diff(ahead) < 30
+    });
+    let list = node.says(&["list"]);
+    let said: Vec<&str> = list.lines().filter(|line| line.contains("clock")).map(str::trim).collect();
+    said.join(" ")
 }
 
 /// A node in a thread of this process, with a clock of its own.
@@ -109,6 +70,7 @@ impl Neighbour {
             external_meeting_points: vec![Id::new("hub")],
             timeout_increment: 86_400,
             limits: PaymentLimits::default(),
+            payout_address: None,
         });
         node
     }
@@ -131,10 +93,10 @@ impl Neighbour {
 #[test]
 fn a_neighbour_whose_clock_is_wrong_is_named_and_carries_no_payment() {
     let root = tempfile::tempdir().unwrap();
-    let node = Process::start(root.path().join("a"));
+    let node = Node::new(root.path(), "a");
     let directory = root.path().join("b");
     node.json(&["meeting-point", "add", "hub"]);
-    let url: LinkUrl = node.json(&["link", "add", "b"])["url"].as_str().unwrap().parse().unwrap();
+    let url: LinkUrl = node.url(&["link", "add", "b"]).parse().unwrap();
     let mut linked = false;
     for (ahead, said, pays) in [
         (0, "", true),
@@ -146,15 +108,15 @@ fn a_neighbour_whose_clock_is_wrong_is_named_and_carries_no_payment() {
         let neighbour = Neighbour::start(&directory, ahead);
         if !linked {
             neighbour.asks(PaymentNodeMessage::AddLink { name: Id::new("a"), to: Some(url.clone()) });
-            node.clocks(ahead);
+            clocks(&node, ahead);
             node.json(&["deposit", "b", "100"]);
             linked = true;
         }
-        let clocks = node.clocks(ahead);
-        assert!(if said.is_empty() { clocks.is_empty() } else { clocks.contains(said) }, "{ahead}: {clocks}");
+        let said_now = clocks(&node, ahead);
+        assert!(if said.is_empty() { said_now.is_empty() } else { said_now.contains(said) }, "{ahead}: {said_now}");
         let url = neighbour.asks(PaymentNodeMessage::Request { amount: 5, receipt: String::new(), via: None }).unwrap();
-        let paid = node.says(&["pay", &url, "--yes"]);
-        assert_eq!(paid.status.success(), pays, "{ahead}: {}", String::from_utf8_lossy(&paid.stderr));
+        let paid = node.command(&["pay", &url, "--yes"]);
+        assert_eq!(paid.status.success(), pays, "{ahead}: {}", error(&paid));
         neighbour.stop();
     }
     assert_eq!(node.json(&["list", "--link", "b"])["remote"], 15);

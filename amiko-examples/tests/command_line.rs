@@ -314,7 +314,7 @@ fn a_debt_is_paid_back_to_the_address_that_the_neighbour_runs_with() {
     let p2sh = "3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy";
     let run = |address| command(&root.path().join("x"), &["run", "--payout-address", address]).output().unwrap();
     fails(&run(p2sh), 2, &["expected a Bitcoin address of the kind P2PKH", "found one of the kind P2SH"]);
-    let payee = Node::run(&root.path().join("a"), &["--listen", "127.0.0.1:0", "--payout-address", ADDRESS]);
+    let payee = Node::run(&root.path().join("a"), "127.0.0.1:0", &["--payout-address", ADDRESS]);
     let payer = Node::new(root.path(), "b");
     payee.says(&["meeting-point", "add", "hub"]);
     payer.says(&["link", "add", "to_a", "--to", &payee.says(&["link", "add", "to_b"])]);
@@ -354,7 +354,7 @@ fn a_debt_is_paid_back_to_the_address_that_the_neighbour_runs_with() {
 #[test]
 fn a_link_that_may_have_no_more_channels_says_so() {
     let root = tempfile::tempdir().unwrap();
-    let node = Node::run(&root.path().join("a"), &["--listen", "127.0.0.1:0", "--limit", "channels=1"]);
+    let node = Node::run(&root.path().join("a"), "127.0.0.1:0", &["--limit", "channels=1"]);
     node.says(&["link", "add", "ann"]);
     assert!(!node.says(&["list"]).contains("at the limit"));
     node.says(&["deposit", "ann", "5"]);

@@ -170,7 +170,10 @@ fn show_links(links: &[LinkSummary]) {
         let heads = ["link", "channel", "class", "state", "local", "remote", "reserved", ""];
         let shown = say_table(&heads, &[2, 7], channels.clone());
         // A remark says what to do, so it is there in full.
-        let cut = channels.iter().zip(shown.iter().filter(|row| row.len() > 1)).filter(|(row, shown)| row.last() != shown.last());
+        let cut = channels
+            .iter()
+            .zip(shown.iter().filter(|row| row.len() > 1))
+            .filter(|(row, shown)| row.last() != shown.last());
         let in_full = cut.filter_map(|(row, _)| match &row[..] {
             [link, channel, .., remark] => Some(format!("{link} {channel}: {remark}")),
             _ => None,
