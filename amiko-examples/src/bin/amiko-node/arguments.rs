@@ -260,7 +260,7 @@ pub(crate) struct Run {
           value_parser = clap::value_parser!(u64).range(1..=604_800))]
     pub(crate) timeout_increment: u64,
     /// Another limit of what others may take of this node; several times for several: channels, routes, unconfirmed, lock,
-    /// amount, receipt, name, link_name, payments [default: as documented at PaymentLimits]
+    /// amount, receipt, name, clock, link_name, payments [default: as documented at PaymentLimits]
     #[arg(long, value_name = "NAME=VALUE", value_parser = limit)]
     pub(crate) limit: Vec<(String, u64)>,
 }
