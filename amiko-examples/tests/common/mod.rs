@@ -210,10 +210,13 @@ pub(crate) fn link_to(neighbour: NodeIndex) -> Id<Link> {
     Id::new(format!("link_to_{neighbour}"))
 }
 
-/// The links of a node, but for what a line that was long under way says of the clocks.
+/// The links of a node, but for what its connections leave there: dice, and what a line that was long under way says of
+/// clocks.
 pub(crate) fn links(world: &Payments, node: NodeIndex) -> String {
     let links = world.engine(node).unwrap().node().links.iter();
-    links.map(|(id, link)| format!("{id} {}\n", to_json(&Link { clock_ahead: 0, ..link.clone() }).unwrap())).collect()
+    links
+        .map(|(id, link)| format!("{id} {}\n", to_json(&Link { clock_ahead: 0, dice: 0, ..link.clone() }).unwrap()))
+        .collect()
 }
 
 pub(crate) fn transactions(world: &Payments, node: NodeIndex) -> usize {
