@@ -3,6 +3,7 @@
 //! Invariant: no link has a name that a payment may have, since both name connections.
 
 use super::{Network, PaymentLimits, payer};
+use amiko_core::Object;
 use amiko_core::prelude::*;
 
 /// Who says that a link may not be called something.
@@ -97,6 +98,21 @@ impl PaymentLimits {
              isn't '.', '..' or 16 hex digits"
         )))
     }
+}
+
+/// The rejection of a name that nothing has, with the first of those that something has.
+pub(super) fn none_named<T: Object<Key = String>>(what: &str, name: &str, known: &Table<T>) -> Rejection {
+    /// Names that are shown, so that the reason stays short.
+    const SHOWN: usize = 10;
+    let more = known.len().saturating_sub(SHOWN);
+    let names: Vec<String> = known.iter().take(SHOWN).map(|(id, _)| id.key().clone()).collect();
+    let known = match (&names[..], more) {
+        ([], _) => "there is none".into(),
+        ([name], _) => format!("there is {name}"),
+        (names, 0) => format!("there are {}", names.join(", ")),
+        (names, more) => format!("there are {} and {more} more", names.join(", ")),
+    };
+    Rejection::new(format!("expected {what}, found none named {name:?}: {known}"))
 }
 
 fn has_length(name: &str, limit: u32) -> bool {

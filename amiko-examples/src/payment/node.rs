@@ -2,6 +2,7 @@
 //!
 //! Invariant: links, payees and payers share one namespace, so the name of a connection identifies its owner.
 
+use super::names::none_named;
 use super::{
     Address, Link, LinkMessage, LinkUrl, MeetingPoint, Network, Payee, PayeeMessage, PayeePhase, Payer, PayerMessage,
     PaymentLimits, PaymentUrl, PayoutAddress, RawTransaction, Token, Transaction, TransactionId, payer,
@@ -386,12 +387,7 @@ impl PaymentNode {
     /// # Errors
     /// There is none; the reason lists the existing ones.
     pub fn expect_link(&self, link: &Id<Link>) -> Result<&Link, Rejection> {
-        self.links.get(link).ok_or_else(|| {
-            let known: Vec<String> = self.links.iter().map(|(id, _)| id.key().clone()).collect();
-            let known =
-                if known.is_empty() { "there is none".into() } else { format!("there are {}", known.join(", ")) };
-            Rejection::new(format!("expected a link, found none named {:?}: {known}", link.key()))
-        })
+        self.links.get(link).ok_or_else(|| none_named("a link", link.key(), &self.links))
     }
 
     /// The URL of a request for a payment to this node.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing goes that money is in, or that a payment still needs; and the refusal says what that is.
 
+use super::names::none_named;
 use super::{
     ChannelState, Funds, Link, MeetingPoint, Payee, PayeeMessage, PayeePhase, Payer, PayerMessage, PayerPhase,
     PaymentNode, payer,
@@ -49,10 +50,7 @@ impl PaymentNode {
 
     pub(super) fn remove_meeting_point(&self, id: &Id<MeetingPoint>, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let Some(point) = self.meeting_points.get(id) else {
-            let known: Vec<String> = self.meeting_points.iter().map(|(id, _)| id.key().clone()).collect();
-            let known =
-                if known.is_empty() { "there is none".into() } else { format!("there are {}", known.join(", ")) };
-            return Err(Rejection::new(format!("expected a meeting point, found none named {:?}: {known}", id.key())));
+            return Err(none_named("a meeting point", id.key(), &self.meeting_points));
         };
         if !point.waiting.is_empty() {
             let found = point.waiting.len();

@@ -187,7 +187,7 @@ fn a_neighbours_withdrawal_is_answered() {
 fn a_user_withdraws_a_channel_of_a_link() {
     let mut hub = hub(&["a"], &[]);
     let withdraw = |link: &str, channel| PaymentNodeMessage::Withdraw { link: Id::new(link), channel };
-    assert_eq!(hub.asks(withdraw("b", 0)), [r#"rejected: expected a link, found none named "b": there are a"#]);
+    assert_eq!(hub.asks(withdraw("b", 0)), [r#"rejected: expected a link, found none named "b": there is a"#]);
     assert_eq!(hub.asks(withdraw("a", 1)), ["rejected: expected one of the 1 channels, found index 1"]);
     assert_eq!(
         hub.asks(withdraw("a", 0)),
@@ -247,7 +247,7 @@ fn a_class_that_there_is_not_cannot_be_accepted() {
         [r#"rejected: expected the class IOUChannel or IouChannel or PlainChannel, found "MultiSigChannel""#]
     );
     let elsewhere = PaymentNodeMessage::Accept { link: Id::new("b"), classes: std::collections::BTreeSet::new() };
-    assert_eq!(hub.asks(elsewhere), [r#"rejected: expected a link, found none named "b": there are a"#]);
+    assert_eq!(hub.asks(elsewhere), [r#"rejected: expected a link, found none named "b": there is a"#]);
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn a_link_that_is_renewed_forgets_its_neighbour_and_keeps_its_channels() {
     let to = format!("amikolink://{THIEF}@there:2/x?invitation={}", first.expose()).parse().unwrap();
     node.asks(renew("a", Some(to)));
     assert_eq!((link(&node, "a").key, dials(&node, "a")), (Some(THIEF), Some(format!("{THIEF}@there:2"))));
-    assert_eq!(node.asks(renew("b", None)), ["rejected: expected a link, found none named \"b\": there are a"]);
+    assert_eq!(node.asks(renew("b", None)), ["rejected: expected a link, found none named \"b\": there is a"]);
 }
 
 #[test]

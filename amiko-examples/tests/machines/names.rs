@@ -1,9 +1,11 @@
 //! The texts of keys and URLs: each is read back, and anything else is refused.
 
-use crate::machine::{route, token};
+use crate::machine::{hub, route, token};
 use amiko_core::prelude::*;
 use amiko_core::{Key, PublicKey};
-use amiko_examples::payment::{Address, Invitation, LinkUrl, Network, PaymentUrl, RouteId, TransactionKey, UrlError};
+use amiko_examples::payment::{
+    Address, Invitation, LinkUrl, Network, PaymentNodeMessage, PaymentUrl, RouteId, TransactionKey, UrlError,
+};
 use proptest::prelude::*;
 
 /// SHA-256 of 32 bytes of 7.
@@ -227,4 +229,18 @@ fn texts_that_are_not_urls_are_refused() {
     let error = "amikolink://host/a".parse::<PaymentUrl>().unwrap_err();
     let expected = "expected a payment's URL, amikopay://KEY@HOST:PORT/PAYMENT, found \"amikolink://host/a\"";
     assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn a_link_that_is_not_there_is_refused_with_the_first_of_those_that_are() {
+    let names: Vec<String> = (10..22).map(|number| format!("link{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let missing =
+        |count: usize| hub(&names[..count], &[]).asks(PaymentNodeMessage::RenewLink { link: Id::new("x"), to: None });
+    let said = |known: &str| [format!("rejected: expected a link, found none named \"x\": {known}")];
+    assert_eq!(missing(0), said("there is none"));
+    assert_eq!(missing(1), said("there is link10"));
+    assert_eq!(missing(2), said("there are link10, link11"));
+    assert_eq!(missing(10), said(&format!("there are {}", names[..10].join(", "))));
+    assert_eq!(missing(12), said(&format!("there are {} and 2 more", names[..10].join(", "))));
 }

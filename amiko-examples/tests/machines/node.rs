@@ -160,7 +160,7 @@ fn a_request_that_cannot_be_paid_is_refused() {
     );
     assert_eq!(
         node.asks(request(1, "tea", Some("x"))),
-        [r#"rejected: expected a link, found none named "x": there are a"#]
+        [r#"rejected: expected a link, found none named "x": there is a"#]
     );
     assert_eq!(node.asks(request(1, &"x".repeat(10_000), None)).len(), 3);
     assert_eq!(
@@ -185,7 +185,7 @@ fn a_payment_is_paid_once_at_a_time() {
     assert_eq!(node.asks(pay("amikopay://shop:1/P", None)), ["paying P@payer"]);
     assert_eq!(
         node.asks(pay("amikopay://shop:1/Q", Some("x"))),
-        [r#"rejected: expected a link, found none named "x": there are a"#]
+        [r#"rejected: expected a link, found none named "x": there is a"#]
     );
     assert_eq!(
         node.asks(pay("amikopay://shop:1/Q", None)),
@@ -310,5 +310,5 @@ fn a_link_is_removed_when_no_money_is_in_it_and_its_name_is_free_when_the_neighb
     node.confirmed();
     assert!(!node.asks(add_link("a", None))[0].starts_with("rejected"));
     assert_eq!(node.asks(remove()).iter().filter(|line| line.starts_with("rejected")).count(), 0);
-    assert_eq!(node.asks(remove()), [r#"rejected: expected a link, found none named "a": there are b"#]);
+    assert_eq!(node.asks(remove()), [r#"rejected: expected a link, found none named "a": there is b"#]);
 }

@@ -234,7 +234,12 @@ fn show_payments(records: &[PaymentRecord]) {
         vec![
             moment(record.ended),
             record.payment.clone(),
-            if record.role == Role::Payer { format!("-{}", record.amount) } else { format!("+{}", record.amount) },
+            match record.role {
+                // The payee never said how much.
+                _ if record.amount == 0 => "-".into(),
+                Role::Payer => format!("-{}", record.amount),
+                Role::Payee => format!("+{}", record.amount),
+            },
             if record.outcome == Outcome::Committed { "committed" } else { "cancelled" }.into(),
             match (receipt.is_empty(), reason.is_empty()) {
                 (false, false) => format!("{receipt}: {reason}"),
