@@ -342,7 +342,7 @@ impl Link {
             // They did when the route was made. To the transaction it is as if the neighbour had given the amount back.
             cx.send(transaction, TransactionMessage::Returned);
             self.release(id, cx)?;
-            transmit(cx, cancel_route(id));
+            transmit(cx, if id.payer_side { cancel_route(id) } else { have_no_route(id) });
             return Ok(());
         }
         let amount = self.lock(id)?.amount;

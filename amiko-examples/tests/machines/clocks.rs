@@ -42,10 +42,15 @@ fn a_difference_is_noted_when_it_has_changed_and_the_way_of_a_line_is_none() {
     // Whoever pays or is paid here shares no time-out with us.
     assert_eq!(told(&mut hub, "0123456789abcdef@payer", 3_600), NOTHING);
     // A clock may say anything.
-    let theirs = Time::from_millis(u64::MAX);
-    let event = PaymentProtocol.clock(hub.engine.node(), &Id::new("a"), hub.now, theirs).unwrap();
-    hub.commands(event);
-    assert!(ahead(&hub, "a") > HALF);
+    for extreme in [u64::MAX, 0] {
+        let theirs = Time::from_millis(extreme);
+        let event = PaymentProtocol.clock(hub.engine.node(), &Id::new("a"), hub.now, theirs).unwrap();
+        hub.commands(event);
+        let found = ahead(&hub, "a");
+        assert!(found.unsigned_abs() > HALF.unsigned_abs() && (found > 0) == (extreme > 0), "{found}");
+        hub = hub.restarted();
+        assert_eq!(ahead(&hub, "a"), found);
+    }
 }
 
 #[test]
@@ -105,6 +110,15 @@ fn what_is_locked_after_a_clock_went_wrong_goes_back_at_once() {
     assert!(said.contains(&"to a: SettleRollback{transactionID:T,isPayerSide:true}".to_owned()), "{said:?}");
     assert!(said.contains(&"to b: CancelRoute{transactionID:T,isPayerSide:true}".to_owned()), "{said:?}");
     assert!(!said.iter().any(|line| line.contains("to b: Lock")), "{said:?}");
+    hub.hears("a", crate::messages::settle_rollback(true));
+    hub.assert_idle();
+    // On the payee's side the neighbour has asked for the route, so it is told that there is none.
+    let mut hub = self::hub(&["a", "b"], &["Here"]);
+    hub.hears("a", make_route(true));
+    hub.hears("b", make_route(false));
+    told(&mut hub, "b", HALF + 1);
+    let said = hub.hears("a", lock(true));
+    assert!(said.contains(&"to b: HaveNoRoute{transactionID:T,isPayerSide:false}".to_owned()), "{said:?}");
     hub.hears("a", crate::messages::settle_rollback(true));
     hub.assert_idle();
     // What was locked before is settled as ever.
