@@ -82,6 +82,11 @@ impl Channel for IouChannel {
         self.limit_local == 0
     }
 
+    /// Who owes us something has heard of it, and can't have it taken for one that never came about.
+    fn is_unheard_of(&self) -> bool {
+        !self.is(ChannelState::Opening) && self.expects_deposit() && self.remote_debt() == 0
+    }
+
     fn remark(&self) -> String {
         let limits = format!("limits: ours {}, theirs {}", self.limit_local, self.limit_remote);
         match (self.local_debt(), self.remote_debt()) {

@@ -1,11 +1,11 @@
 //! Links: channels that are opened and closed, by the user and by the neighbour.
 
 use crate::machine::{Machine, NOTHING, hub, link};
-use crate::messages::{channel, deposit, lock_with, make_route, make_route_with};
+use crate::messages::{channel, deposit, have_no_route, lock_with, make_route, make_route_with};
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
-    Channel, IouCredit, IouWithdraw, Link, LinkMessage, PaymentLimits, PaymentNode, PaymentNodeMessage, PlainChannel,
-    PlainDeposit, PlainWithdraw,
+    Channel, ChannelState, Funds, IouChannel, IouCredit, IouWithdraw, Link, LinkMessage, PaymentLimits, PaymentNode,
+    PaymentNodeMessage, PlainChannel, PlainDeposit, PlainWithdraw,
 };
 
 fn a() -> Id<Link> {
@@ -121,6 +121,34 @@ fn a_class_that_is_not_accepted_crosses_with_ours_and_both_ends_count_alike() {
     hub.asks(opens("PlainChannel", 500));
     assert_eq!(hub.hears("a", deposit(1, "MultiSigChannel")), [crossed("500/0", "PlainChannel", "MultiSigChannel")]);
     assert_eq!(hub.hears("a", deposit(2, "PlainChannel")), ["channel a2: opening 0/0"]);
+}
+
+#[test]
+fn a_channel_that_crosses_with_another_class_while_a_payment_uses_it_closes_behind_that_payment() {
+    let links = [("a", Link { channels: Vec::new(), ..link() }), ("b", link())];
+    let links = links.into_iter().map(|(name, link)| (Id::new(name), link)).collect();
+    let mut hub = Machine::new(PaymentNode { links, ..PaymentNode::default() });
+    hub.asks(opens("PlainChannel", 500));
+    hub.hears("b", make_route(true));
+    let refused = "(refused: both sides have opened it at the same moment, as a PlainChannel here and as \"X\" there)";
+    assert_eq!(hub.hears("a", deposit(0, "X")), [format!("channel a0: closing 377/0 {refused}")]);
+    let seen = hub.hears("a", have_no_route(true));
+    assert!(seen.contains(&format!("channel a0: closed 500/0 {refused}")), "{seen:?}");
+}
+
+#[test]
+fn a_neighbour_that_owes_us_something_cannot_take_the_channel_for_one_that_never_came_about() {
+    let funds = Funds { state: ChannelState::Open, amount_local: 200, amount_remote: 300, ..Funds::default() };
+    let owed = IouChannel { limit_remote: 500, funds, ..IouChannel::default() };
+    let a = Link { channels: vec![Box::new(owed)], ..link() };
+    let links = [(Id::new("a"), a)].into_iter().collect();
+    let mut hub = Machine::new(PaymentNode { links, ..PaymentNode::default() });
+    let kept = [elsewhere(1, 0)];
+    assert_eq!(hub.hears("a", deposit(0, "X")), kept);
+    hub.asks(PaymentNodeMessage::Withdraw { link: self::a(), channel: 0 });
+    assert_eq!(hub.hears("a", deposit(0, "X")), kept);
+    let remark = hub.engine.node().links.get(&self::a()).unwrap().channels[0].remark();
+    assert!(remark.starts_with("they owe 200"), "{remark}");
 }
 
 #[test]
