@@ -52,6 +52,17 @@ pub fn plain(text: &str) -> String {
     plain
 }
 
+/// A text as one word of a shell's command line, for advice that people copy.
+///
+/// ```
+/// use amiko_examples::printable::word;
+/// assert_eq!((word("to_b"), word("it's b")), ("to_b".to_owned(), r"'it'\''s b'".to_owned()));
+/// ```
+pub fn word(text: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || matches!(character, '_' | '-' | '.');
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 /// A JSON text with the same value, in which everything is escaped that isn't printable: `\u202e`. Newlines between
 /// values stay.
 ///

@@ -16,6 +16,7 @@ use super::{
     Channel, ChannelMessage, ChannelState, Link, LinkMessage, Message, PaymentLimits, RawTransaction, RefusedChannel,
     Surroundings, new_channel,
 };
+use crate::printable::word;
 use amiko_core::prelude::*;
 use std::collections::BTreeSet;
 
@@ -70,7 +71,7 @@ impl Link {
         let found = shortened(class);
         let advice = if new_channel(class).is_ok() {
             classes.insert(class);
-            format!("; `amiko-node link accept {} {}` accepts it, too", cx.id().key(), join(&classes, " "))
+            format!("; `amiko-node link accept {} {}` accepts it, too", word(cx.id().key()), join(&classes, " "))
         } else {
             String::new()
         };

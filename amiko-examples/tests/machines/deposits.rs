@@ -152,6 +152,14 @@ fn a_neighbour_that_owes_us_something_cannot_take_the_channel_for_one_that_never
 }
 
 #[test]
+fn a_command_that_is_advised_takes_any_name_of_a_link() {
+    let mut hub = hub(&["a b"], &[]);
+    let told = "`amiko-node link accept 'a b' IouChannel PlainChannel` accepts it, too";
+    let seen = hub.hears("a b", deposit(1, "IouChannel"));
+    assert!(seen[0].contains(told), "{seen:?}");
+}
+
+#[test]
 fn nobody_opens_a_channel_of_the_class_of_those_that_were_refused() {
     let mut hub = hub(&["a"], &[]);
     let unknown = r#"rejected: expected the class IOUChannel or IouChannel or PlainChannel, found "RefusedChannel""#;

@@ -5,6 +5,7 @@ use crate::run::{Node, refusal};
 use amiko_core::prelude::*;
 use amiko_core::store::Store;
 use amiko_examples::payment::{Channel, ChannelState, Link, LinkUrl, Payee, PaymentNode, PaymentNodeMessage};
+use amiko_examples::printable::word;
 use amiko_runtime::SendError;
 use std::time::Duration;
 
@@ -208,12 +209,6 @@ fn full(node: &PaymentNode) -> Vec<String> {
         )
     });
     told.collect()
-}
-
-/// A name as one word of a shell's command line.
-fn word(name: &str) -> String {
-    let plain = |character: char| character.is_alphanumeric() || matches!(character, '_' | '-' | '.');
-    if name.chars().all(plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
 }
 
 /// The connections that aren't used because one of the two states is older than it should be, and the remedy.
