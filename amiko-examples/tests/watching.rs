@@ -5,6 +5,7 @@
 mod node;
 mod pseudo_terminal;
 
+use rustix::termios::{Winsize, tcsetwinsize};
 use std::fs::File;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
@@ -145,6 +146,12 @@ fn where_nothing_can_be_drawn_it_is_refused_before_a_node_starts() {
     };
     refused(demo(&[]), 1, &["expected a terminal of 80 columns and 24 lines", "found none: leave --watch out"]);
     refused(demo(&["--json"]), 2, &["--watch", "--json", "leave one out"]);
+    for (ws_col, ws_row, found) in [(80, 23, "found 80 and 23"), (79, 24, "found 79 and 24")] {
+        let (terminal, stdout) = pseudo_terminal::open();
+        tcsetwinsize(&terminal, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        let ended = demo(&[]).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        node::fails(&ended.wait_with_output().unwrap(), 1, &["of 80 columns and 24 lines", found]);
+    }
     let (_terminal, stdout) = pseudo_terminal::open();
     let mut dumb = demo(&[]);
     let ended = dumb.env("TERM", "dumb").stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();

@@ -108,6 +108,13 @@ struct Use {
     begun: usize,
 }
 
+impl Use {
+    /// Whether a half-route uses the link, or has since an earlier look.
+    const fn since(self, before: Self) -> bool {
+        self.now > 0 || self.begun > before.begun
+    }
+}
+
 /// Looks at a node after each of its commits.
 fn look() -> impl FnMut(&PaymentNode) -> Seen {
     let mut links: BTreeMap<usize, Use> = BTreeMap::new();
@@ -168,14 +175,41 @@ async fn follow(
         let used = |seen: &[Seen], one: usize, other: usize| {
             seen.get(one).and_then(|seen| seen.links.get(&other)).copied().unwrap_or_default()
         };
-        let lit = |one, other| {
-            let used_now = used(&seen, one, other);
-            used_now.now > 0 || used_now.begun > used(&before, one, other).begun
-        };
+        let lit = |one, other| used(&seen, one, other).since(used(&before, one, other));
         let balances: Vec<u64> = seen.iter().map(|seen| seen.balance).collect();
         let mut lines = picture.lines(&balances, lit);
         lines.push(progress());
         live.draw(&lines);
         before = seen;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use amiko_examples::payment::{Direction, Route, RouteId, Token, Transaction, TransactionKey};
+
+    /// A node whose link to node 1 has so many half-routes.
+    fn node(routes: u8) -> PaymentNode {
+        let route = |number| {
+            let transaction = Token::new([number; 32]).transaction(Default::default());
+            let id = RouteId { payer_side: true, transaction };
+            let transaction: Id<Transaction> = Id::new(TransactionKey { route: id, instance: 0 });
+            (id, Route { transaction, channel_index: 0, direction: Direction::Outgoing, locked: false })
+        };
+        let link = Link { routes: (0..routes).map(route).collect(), ..Link::default() };
+        PaymentNode { links: [(Id::new("link_to_1"), link)].into_iter().collect(), ..PaymentNode::default() }
+    }
+
+    #[test]
+    fn a_link_is_lit_while_a_payment_uses_it_and_once_if_that_is_over_before_the_next_picture() {
+        let mut look = look();
+        let mut at = |routes| look(&node(routes)).links[&1];
+        let rest = at(0);
+        assert!(!rest.since(Use::default()));
+        let begun = at(1);
+        assert!(begun.since(rest) && begun.since(begun));
+        let ended = at(0);
+        assert!(ended.since(rest) && !ended.since(begun));
     }
 }
