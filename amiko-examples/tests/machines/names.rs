@@ -176,6 +176,18 @@ fn the_name_of_a_link_is_encoded_and_a_prototypes_is_taken_as_it_is() {
     }
 }
 
+/// So that a URL is one word of a command line, and stays whole in a mail.
+#[test]
+fn every_character_of_a_name_is_encoded_that_rfc_3986_does_not_call_unreserved() {
+    for character in ' '..='~' {
+        let plain = character.is_ascii_alphanumeric() || "-._~".contains(character);
+        let shown = if plain { character.to_string() } else { format!("%{:02X}", u32::from(character)) };
+        let url =
+            LinkUrl { key: None, address: address("host", 1), link: Id::new(character.to_string()), invitation: None };
+        assert_eq!(url.to_string(), format!("amikolink://host:1/{shown}"));
+    }
+}
+
 #[test]
 fn an_error_shows_no_secret() {
     let secret = "00112233445566778899aabbccddee";

@@ -3,13 +3,16 @@
 use crate::bitcoin::{ADDRESS, TRANSACTION, TRANSACTION_ID};
 use crate::machine::{Machine, NOTHING, link};
 use crate::messages::{
-    cancel_route, channel, deposit, have_route, lock, make_route, on, request_commit, settle_commit, settle_rollback,
+    AMOUNT, cancel_route, channel, deposit, have_route, lock, make_route, on, request_commit, settle_commit,
+    settle_rollback,
 };
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
     Channel, ChannelState, Funds, IouCredit, Link, Message, Network, PaymentNode, PaymentNodeMessage, PlainDeposit,
     PlainWithdraw, PrototypeIouAddress, PrototypeIouChannel, PrototypeIouWithdrawTransaction,
 };
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 const NETWORK: Network = Network::Prototype3;
 
@@ -211,6 +214,9 @@ fn a_side_that_is_owed_something_refuses_null_and_keeps_the_id_of_a_transaction(
     );
     let owed = format!("rejected: expected a transaction of 300 to {ADDRESS}, which the neighbour owes, found none");
     assert_eq!(node.hears("b", transaction(None)), [owed]);
+    // Nor is it this side that pays.
+    let theirs = "rejected: expected a channel in which this node owes something, found one where it doesn't";
+    assert_eq!(node.asks(pays_back()), [theirs]);
     for bad in ["", "01ff", "xyz", &"00".repeat(30_001)] {
         let seen = node.hears("b", transaction(Some(bad)));
         assert!(seen.len() == 1 && seen[0].starts_with("rejected: expected a raw transaction of Bitcoin"), "{seen:?}");
@@ -275,6 +281,34 @@ fn an_issuer_says_what_it_owes_behind_the_end_of_the_last_payment() {
 }
 
 #[test]
+fn an_issuer_that_was_paid_back_by_the_last_payment_says_so() {
+    let hears = |node: &mut Machine, link: &str, message: Message| node.hears(link, on(NETWORK, &message));
+    let mut node = open(true, 1000 - AMOUNT);
+    hears(&mut node, "b", make_route(true));
+    hears(&mut node, "a", have_route(true, 100));
+    hears(&mut node, "b", lock(true));
+    assert_eq!(node.asks(withdraws()), [says_withdraw(), format!("channel b0: closing 877/0 (we owe {AMOUNT})")]);
+    hears(&mut node, "a", request_commit(true));
+    let seen = hears(&mut node, "b", settle_commit(true));
+    assert_eq!(seen[..2], [says_null(), "channel b0: closed 1000/0 (we owe 0)".to_owned()]);
+}
+
+#[test]
+fn what_a_payment_under_way_claims_is_owed_too_and_may_be_paid_back_before_it_ends() {
+    let mut node = open(false, AMOUNT);
+    node.hears("a", on(NETWORK, &make_route(true)));
+    assert_eq!(
+        node.hears("b", withdraw()),
+        [says_withdraw(), format!("channel b0: closing 0/877 (they owe {AMOUNT})")]
+    );
+    let owed =
+        format!("rejected: expected a transaction of {AMOUNT} to {ADDRESS}, which the neighbour owes, found none");
+    assert_eq!(node.hears("b", transaction(None)), [owed]);
+    let seen = node.hears("b", transaction(Some(TRANSACTION)));
+    assert!(seen.len() == 1 && seen[0].contains(&format!("say that {TRANSACTION_ID} pays it")), "{seen:?}");
+}
+
+#[test]
 fn a_deposit_that_is_not_answered_can_be_given_up() {
     let mut node = node();
     node.asks(deposits(1000));
@@ -317,4 +351,59 @@ fn other_channels_are_not_paid_back_with_transactions() {
     let pays_back = PaymentNodeMessage::PayBack { link: Id::new("a"), channel: 0, transaction };
     let refused = ["rejected: expected a channel that is paid back with a transaction, found a PlainChannel"];
     assert_eq!(node.asks(pays_back), refused);
+}
+
+/// What a neighbour may say of a channel, and what our user may ask in between.
+fn anything() -> impl Strategy<Value = Result<Message, PaymentNodeMessage>> {
+    let told = prop_oneof![
+        (0..5_u32, prop_oneof!["IOUChannel", "PlainChannel", "IouChannel", "RefusedChannel", "\\PC{0,80}"])
+            .prop_map(|(index, class)| deposit(index, &class)),
+        (0..4_u32, prop_oneof![0..3_u64, Just(u64::MAX)]).prop_map(|(at, amount)| channel(at, PlainDeposit { amount })),
+        (0..4_u32, prop_oneof![Just(ADDRESS.to_owned()), ".{0,40}"])
+            .prop_map(|(at, address)| channel(at, PrototypeIouAddress { address })),
+        (0..4_u32).prop_map(|at| channel(at, PlainWithdraw {})),
+        (0..4_u32, prop_oneof![Just(None), Just(Some(TRANSACTION.to_owned())), "[0-9a-f]{0,9}".prop_map(Some)])
+            .prop_map(|(at, transaction)| channel(at, PrototypeIouWithdrawTransaction { transaction })),
+        any::<bool>().prop_map(|side| on(NETWORK, &make_route(side))),
+        any::<bool>().prop_map(|side| on(NETWORK, &lock(side))),
+        any::<bool>().prop_map(|side| on(NETWORK, &settle_rollback(side))),
+    ];
+    let asked = prop_oneof![
+        (1..200_u64).prop_map(deposits),
+        Just(withdraws()),
+        Just(pays_back()),
+        Just(PaymentNodeMessage::Withdraw { link: Id::new("b"), channel: 1 }),
+    ];
+    prop_oneof![3 => told.prop_map(Ok), 1 => asked.prop_map(Err)]
+}
+
+proptest! {
+    /// Each is answered or rejected, as the books of the node check; a node that was restarted knows the same.
+    #[test]
+    fn whatever_a_neighbour_says_in_whatever_order_only_deposits_bring_money(all in vec(anything(), 1..40)) {
+        let mut node = node();
+        let total = |node: &Machine| -> u64 {
+            let links = node.engine.node().links.iter();
+            links.flat_map(|(_, link)| link.channels.iter()).map(|channel| channel.funds().total()).sum()
+        };
+        for input in all {
+            let before = total(&node);
+            let deposited = match &input {
+                Ok(Message::ChannelMessage { message, .. }) => {
+                    (**message).as_any().downcast_ref().map_or(0, |PlainDeposit { amount }| *amount)
+                }
+                Err(PaymentNodeMessage::Deposit { amount, .. }) => *amount,
+                _ => 0,
+            };
+            let seen = match input {
+                Ok(message) => node.hears("b", message),
+                Err(message) => node.asks(message),
+            };
+            prop_assert!(!seen.iter().any(|line| line.starts_with("error: ")), "{:?}", seen);
+            let after = total(&node);
+            prop_assert!(after == before || after == before.saturating_add(deposited), "{:?}", seen);
+        }
+        let before = to_json(&node.engine.node().links).unwrap();
+        prop_assert_eq!(to_json(&node.restarted().engine.node().links).unwrap(), before);
+    }
 }
