@@ -432,6 +432,16 @@ fn by_index_nothing_follows_the_hello_before_the_socket_has_proved_to_stay() {
 }
 
 #[test]
+fn by_index_no_clock_is_told_whoever_tells_one() {
+    let mut node = Node::new(None, by_index());
+    let socket = node.conversations.handle_accepted("peer".into(), node.now);
+    node.hear(socket, HELLO);
+    node.hear(socket, r#"{"ping":{"received":0,"first":0,"sent":0,"time":1003}}"#);
+    assert_eq!(node.engine.node().ahead, [0; 0]);
+    assert!(matches!(node.events().last(), Some(Event::Disconnected { reason: Disconnect::Protocol(_), .. })));
+}
+
+#[test]
 fn a_socket_that_the_peer_has_dialled_needs_no_time_to_prove_itself() {
     let mut node = Node::new(None, by_index());
     node.says(0, 1);

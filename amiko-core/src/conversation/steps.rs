@@ -215,7 +215,8 @@ impl Conversations {
         (session.quiet, session.asked) = (here.now, None);
         let asks = dialect == Dialect::Amiko;
         let frame = frame::parse(line, depth);
-        if let Ok(Frame::ResumePoint { time: Some(theirs), .. }) = &frame
+        if asks
+            && let Ok(Frame::ResumePoint { time: Some(theirs), .. }) = &frame
             && let Err(error) = Self::clock(here, &connection, *theirs)?
         {
             self.links.disconnect(connection.key(), Disconnect::Failed(error), here.now);
