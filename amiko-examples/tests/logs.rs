@@ -2,29 +2,37 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
+mod node;
+
+use node::{BINARY, Node};
 use serde_json::Value;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::ops::Deref;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tokio::net::unix::pipe;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_amiko-node");
-
 /// A node that hangs is killed after so long, so that its test fails; and no test with a flood takes as long.
 const HANGS: Duration = Duration::from_secs(120);
 
-/// A running node; killed when the test ends.
-struct Node {
-    directory: PathBuf,
-    process: Child,
-    listen: String,
+/// A running node that is watched.
+struct Watched {
+    node: Node,
     /// Dropped with the node, so that nobody waits for it to hang any more.
     _watched: mpsc::Sender<()>,
+}
+
+impl Deref for Watched {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
 }
 
 /// Kills a process that is watched for too long.
@@ -44,39 +52,15 @@ fn flood() -> u64 {
     std::env::var("AMIKO_FLOOD").map_or(1, |seconds| seconds.parse().unwrap())
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-impl Node {
+impl Watched {
     fn run(directory: &Path, log: &str, stderr: impl Into<Stdio>) -> Self {
         Self::start(Command::new(BINARY), directory, log, stderr)
     }
 
     fn start(mut command: Command, directory: &Path, log: &str, stderr: impl Into<Stdio>) -> Self {
-        command.args(["run", "--json", "--listen", "127.0.0.1:0", "--log", log, "--dir"]).arg(directory);
-        let mut process = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
-        let watched = watch(&process);
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let started: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the node didn't start: {line:?}"));
-        let listen = started["listen"].as_str().unwrap().to_owned();
-        Self { directory: directory.to_owned(), process, listen, _watched: watched }
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        let mut command = Command::new(BINARY);
-        command.arg("--json").arg("--dir").arg(&self.directory).args(arguments).stdin(Stdio::null());
-        let Output { status, stdout, stderr } = command.output().unwrap();
-        assert!(status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&stderr));
-        serde_json::from_slice(&stdout).unwrap()
-    }
-
-    fn url(&self, arguments: &[&str]) -> String {
-        self.json(arguments)["url"].as_str().unwrap().to_owned()
+        command.args(["run", "--listen", "127.0.0.1:0", "--log", log]).stderr(stderr);
+        let node = Node::start(command, directory);
+        Self { _watched: watch(&node.process), node }
     }
 
     /// A link to another node, which receives payments over it.
@@ -103,9 +87,8 @@ impl Node {
     }
 
     fn terminate(&mut self) -> Option<i32> {
-        let told = Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).status().unwrap();
-        assert!(told.success());
-        self.process.wait().unwrap().code()
+        self.signal("TERM");
+        self.node.process.wait().unwrap().code()
     }
 
     /// Memory that it has, in KiB.
@@ -139,7 +122,7 @@ fn a_standard_error_that_nobody_reads_stops_nothing() {
     let root = tempfile::tempdir().unwrap();
     let ((one, _unread), (other, _unread_too)) = (full_pipe(), full_pipe());
     let (mut a, mut b) =
-        (Node::run(&root.path().join("a"), "text", one), Node::run(&root.path().join("b"), "json", other));
+        (Watched::run(&root.path().join("a"), "text", one), Watched::run(&root.path().join("b"), "json", other));
     a.befriend(&b);
     for _ in 0..3 {
         a.bother();
@@ -156,11 +139,11 @@ fn a_standard_error_that_is_closed_stops_nothing() {
     let root = tempfile::tempdir().unwrap();
     let (reader, gone) = std::io::pipe().unwrap();
     drop(reader);
-    let mut a = Node::run(&root.path().join("a"), "text", gone);
+    let mut a = Watched::run(&root.path().join("a"), "text", gone);
     // Without any standard error at all.
     let mut shell = Command::new("sh");
     shell.args(["-c", "exec \"$0\" \"$@\" 2>&-", BINARY]);
-    let mut b = Node::start(shell, &root.path().join("b"), "text", Stdio::null());
+    let mut b = Watched::start(shell, &root.path().join("b"), "text", Stdio::null());
     a.befriend(&b);
     for _ in 0..3 {
         a.bother();
@@ -181,8 +164,8 @@ fn a_log_has_times_and_levels_and_strangers_are_summed_up_in_it() {
     const STRANGERS: u64 = 200;
     let root = tempfile::tempdir().unwrap();
     let (json, text) = (root.path().join("json.log"), root.path().join("text.log"));
-    let mut a = Node::run(&root.path().join("a"), "json", File::create(&json).unwrap());
-    let mut b = Node::run(&root.path().join("b"), "text", File::create(&text).unwrap());
+    let mut a = Watched::run(&root.path().join("a"), "json", File::create(&json).unwrap());
+    let mut b = Watched::run(&root.path().join("b"), "text", File::create(&text).unwrap());
     a.befriend(&b);
     a.pay(&b);
     let begun = Instant::now();
@@ -221,7 +204,7 @@ fn a_log_has_times_and_levels_and_strangers_are_summed_up_in_it() {
 #[test]
 fn the_last_line_says_why_a_node_ended() {
     let root = tempfile::tempdir().unwrap();
-    let node = Node::run(&root.path().join("a"), "text", Stdio::null());
+    let node = Watched::run(&root.path().join("a"), "text", Stdio::null());
     for (format, begin) in [("json", "{\"time\":\""), ("text", "20")] {
         let mut again = Command::new(BINARY);
         again.args(["run", "--listen", "127.0.0.1:0", "--log", format, "--dir"]).arg(&node.directory);
@@ -239,8 +222,8 @@ fn payments_go_on_under_a_flood_of_strangers_and_log_and_memory_stay_small() {
     let seconds = flood();
     let root = tempfile::tempdir().unwrap();
     let logs = [root.path().join("a.log"), root.path().join("b.log")];
-    let mut a = Node::run(&root.path().join("a"), "text", File::create(&logs[0]).unwrap());
-    let mut b = Node::run(&root.path().join("b"), "json", File::create(&logs[1]).unwrap());
+    let mut a = Watched::run(&root.path().join("a"), "text", File::create(&logs[0]).unwrap());
+    let mut b = Watched::run(&root.path().join("b"), "json", File::create(&logs[1]).unwrap());
     a.befriend(&b);
     let end = Instant::now() + Duration::from_secs(seconds);
     let (mut paid, mut memory) = (0, Vec::new());

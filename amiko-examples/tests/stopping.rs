@@ -2,67 +2,47 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod node;
+
 use amiko_examples::payment::LinkUrl;
 use amiko_runtime::{Noise, SecretKey, Transport};
+use node::{BINARY, Node, amiko_node, error};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::ops::Deref;
+use std::path::Path;
+use std::process::{ChildStderr, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Instant;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_amiko-node");
-
-/// A running node; killed when the test ends.
-struct Node {
-    directory: PathBuf,
-    process: Child,
+/// A running node, and what it says on standard error.
+struct Heard {
+    node: Node,
     said: BufReader<ChildStderr>,
-    listen: String,
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
+impl Deref for Heard {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
     }
 }
 
-impl Node {
+impl Heard {
     fn start(directory: &Path) -> Self {
         // What is written beyond a limit of the size of files fails, as on a full disk, and doesn't end the process.
-        let mut process = Command::new("sh")
-            .args([
-                "-c",
-                "trap '' XFSZ; exec \"$0\" \"$@\"",
-                BINARY,
-                "run",
-                "--json",
-                "--listen",
-                "127.0.0.1:0",
-                "--dir",
-            ])
-            .arg(directory)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let started: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the node didn't start: {line:?}"));
-        let listen = started["listen"].as_str().unwrap().to_owned();
-        let said = BufReader::new(process.stderr.take().unwrap());
-        Self { directory: directory.to_owned(), process, said, listen }
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.process.id().to_string()).status().unwrap();
-        assert!(sent.success());
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", BINARY, "run", "--listen", "127.0.0.1:0"]);
+        command.stderr(Stdio::piped());
+        let mut node = Node::start(command, directory);
+        let said = BufReader::new(node.process.stderr.take().unwrap());
+        Self { node, said }
     }
 
     /// Waits until the node has said this on standard error.
-    fn says(&mut self, words: &str) {
+    fn hears(&mut self, words: &str) {
         let mut line = String::new();
         while !line.contains(words) {
             line.clear();
@@ -74,24 +54,12 @@ impl Node {
     fn end(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         self.said.read_to_string(&mut rest).unwrap();
-        (self.process.wait().unwrap().code(), rest)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Output {
-        command(&self.directory, arguments)
+        (self.node.process.wait().unwrap().code(), rest)
     }
 
     fn state(&self) -> Value {
-        serde_json::from_slice::<Value>(&self.command(&["list", "--json"]).stdout).unwrap()
+        self.json(&["list"])
     }
-}
-
-fn command(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(BINARY).arg("--dir").arg(directory).args(arguments).stdin(Stdio::null()).output().unwrap()
-}
-
-fn error(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// The neighbour of a link, at the other end of its socket.
@@ -147,7 +115,7 @@ impl Neighbour {
 fn a_node_that_is_told_to_stop_keeps_all_that_it_has_acknowledged() {
     for signal in ["TERM", "INT"] {
         let root = tempfile::tempdir().unwrap();
-        let node = Node::start(root.path());
+        let node = Heard::start(root.path());
         let (told, acknowledged) = mpsc::channel();
         let askers: Vec<_> = (0..4)
             .map(|asker| {
@@ -155,7 +123,7 @@ fn a_node_that_is_told_to_stop_keeps_all_that_it_has_acknowledged() {
                 std::thread::spawn(move || {
                     for number in 0.. {
                         let name = format!("point-{asker}-{number}");
-                        let output = command(&directory, &["meeting-point", "add", &name]);
+                        let output = amiko_node(&directory, &["meeting-point", "add", &name]);
                         match output.status.code() {
                             Some(0) => told.send(name).unwrap(),
                             Some(1 | 3) => return error(&output),
@@ -179,13 +147,13 @@ fn a_node_that_is_told_to_stop_keeps_all_that_it_has_acknowledged() {
         names.extend(acknowledged);
         assert!(!root.path().join("control.sock").exists());
 
-        let mut node = Node::start(root.path());
+        let mut node = Heard::start(root.path());
         let points = node.state()["state"]["meetingPoints"].as_object().unwrap().clone();
         for name in &names {
             assert!(points.contains_key(name), "{name} was acknowledged, found {points:?}");
         }
         node.signal("TERM");
-        node.says("stopping");
+        node.hears("stopping");
         assert_eq!(node.end().0, Some(0));
     }
 }
@@ -193,7 +161,7 @@ fn a_node_that_is_told_to_stop_keeps_all_that_it_has_acknowledged() {
 #[test]
 fn what_was_durable_is_sent_before_the_end() {
     let root = tempfile::tempdir().unwrap();
-    let node = Node::start(root.path());
+    let node = Heard::start(root.path());
     let mut peer = Neighbour::of(&node, "to_b");
     assert!(node.command(&["deposit", "to_b", "1000"]).status.success());
     node.signal("TERM");
@@ -206,17 +174,17 @@ fn what_was_durable_is_sent_before_the_end() {
 fn a_second_signal_ends_the_node_at_once_and_the_next_start_is_as_after_a_crash() {
     for (first, second, code) in [("TERM", "INT", 130), ("INT", "TERM", 143)] {
         let root = tempfile::tempdir().unwrap();
-        let mut node = Node::start(root.path());
+        let mut node = Heard::start(root.path());
         // It doesn't close its end, so the node waits a moment for it.
         let peer = Neighbour::of(&node, "to_b");
         assert!(node.command(&["deposit", "to_b", "1000"]).status.success());
         let begun = Instant::now();
         node.signal(first);
-        node.says("stopping");
+        node.hears("stopping");
         node.signal(second);
         assert_eq!(node.end().0, Some(code), "after {:?}", begun.elapsed());
         drop(peer);
-        let node = Node::start(root.path());
+        let node = Heard::start(root.path());
         assert_eq!(node.state()["state"]["links"]["to_b"]["channels"][0]["amountLocal"], 1000);
     }
 }
@@ -228,7 +196,7 @@ fn a_disk_that_fails_ends_the_node_and_nothing_has_left_that_isnt_on_it() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    let node = Node::start(root.path());
+    let node = Heard::start(root.path());
     let mut peer = Neighbour::of(&node, "to_b");
     assert!(node.command(&["meeting-point", "add", "hub"]).status.success());
     let limited =
@@ -243,7 +211,7 @@ fn a_disk_that_fails_ends_the_node_and_nothing_has_left_that_isnt_on_it() {
     assert!(last.contains("its state can't be made durable: open it anew") && last.contains("journal-"), "{said}");
     assert_eq!(peer.hear(), "", "it left before it was on disk");
 
-    let node = Node::start(root.path());
+    let node = Heard::start(root.path());
     let state = node.state();
     assert!(state["state"]["links"]["to_b"]["channels"].as_array().unwrap().is_empty());
     assert!(state["state"]["meetingPoints"].as_object().unwrap().contains_key("hub"));
