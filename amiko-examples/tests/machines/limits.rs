@@ -261,6 +261,17 @@ fn a_neighbour_that_calls_its_link_something_else_than_a_name_is_not_welcome() {
         assert_eq!(node.welcomes(hello(bad)), [format!("unwelcome: {limit}, found {length}")]);
     }
     assert_eq!(node.welcomes(hello("x"))[1], "link a: to x at None");
+    // What it calls it names nothing here, and goes back to it as it was.
+    let hidden = "\u{200b}".repeat(682);
+    for name in ["../x", "a\nb", "%00", "\0", "_x", "0123456789abcdef", "0123456789abcdef@payer", &hidden] {
+        let links = [(Id::new("a"), Link::default())].into_iter().collect();
+        let mut node = Machine::new(PaymentNode { links, ..PaymentNode::default() });
+        assert!(node.welcomes(hello(name))[0].starts_with("welcome a "), "{name:?}");
+        let node = node.restarted();
+        assert_eq!(node.engine.node().links.len(), 1);
+        let answer = PaymentProtocol.hello(node.engine.node(), &Id::new("a"), [0; 4]).unwrap();
+        assert!(matches!(answer, Message::ConnectLink { id, .. } if id.key() == name), "{name:?}");
+    }
 }
 
 #[test]
