@@ -324,6 +324,24 @@ fn a_silent_peer_is_asked_and_then_given_up() {
 }
 
 #[test]
+fn a_peer_that_is_never_silent_is_asked_too_so_that_its_clock_is_heard() {
+    let (mut node, socket) = accepted();
+    let second = Duration::from_secs(1);
+    let mut pings = 0;
+    for index in 0..60 {
+        node.pass(second);
+        node.hear(socket, number(index).trim_end());
+        pings += node.said().matches("{\"ping\":").count();
+    }
+    assert_eq!(pings, 4);
+    // One that says nothing any more has as long as any other.
+    node.pass(node.conversations.settings().silence - second);
+    assert!(node.actions().is_empty());
+    node.pass(node.conversations.settings().silence / 2);
+    assert!(matches!(node.actions()[..], [Action::Abort { .. }]));
+}
+
+#[test]
 fn a_node_hears_what_its_peers_clock_says_and_may_refuse_one_that_is_wrong() {
     let (mut node, socket) = accepted();
     assert_eq!(node.engine.node().ahead, [0; 0]);

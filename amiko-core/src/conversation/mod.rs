@@ -15,8 +15,8 @@
 //! | `{"index":null,"message":{…}}` | first line of the dialler: which connection this is |
 //! | `{"index":7,"message":{…}}` | message 7 of this connection, counted from 0, modulo 65,536 |
 //! | `{"received":7}` | all messages up to and including 7 have been processed, and that is on disk |
-//! | `{"resume":{"received":8,"first":3,"sent":5}}` | second line of the peer that was dialled, answered with the same by the dialler: how many messages were received, which of its own is the first unconfirmed one, and how many it has sent, in full |
-//! | `{"ping":{…}}`, `{"pong":{…}}` | are you there, and yes; with the same numbers, so that a line that was lost is noticed |
+//! | `{"resume":{"received":8,"first":3,"sent":5,"time":…}}` | second line of the peer that was dialled, answered with the same by the dialler: how many messages were received, which of its own is the first unconfirmed one, and how many it has sent, in full; and what its clock says, in milliseconds |
+//! | `{"ping":{…}}`, `{"pong":{…}}` | are you there, and yes; with the same numbers, so that a line that was lost is noticed, and the time |
 //!
 //! A message is sent again on each new socket until it is confirmed, in order, and acts once. The dialler sends its
 //! resume point after receiving the other side's, so neither end is judged by a statement from before they last met.

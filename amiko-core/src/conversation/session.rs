@@ -27,8 +27,8 @@ pub(super) struct Session {
     pub(super) resumed: bool,
     /// Since when the peer has been silent, or owed nothing.
     pub(super) quiet: Moment,
-    /// When the pending ping was sent.
-    pub(super) asked: Option<Moment>,
+    /// When it was asked last, with a ping; or when it got the socket.
+    pub(super) asked: Moment,
     /// A ping is to be sent.
     pub(super) ping: bool,
     /// A pong is to be sent.
@@ -93,12 +93,16 @@ impl Session {
 
     /// How to handle the peer's silence.
     pub(super) fn patience(&self, settings: &ConversationSettings, now: Moment) -> Patience {
-        let (due, then) = match (settings.dialect, self.resumed, self.asked) {
-            (Dialect::ByIndex, false, _) => (self.since + settings.probation, Patience::Resume),
-            (Dialect::ByIndex, true, _) => (self.quiet + settings.silence, Patience::SilentIfItOwes),
-            (Dialect::Amiko, false, _) => (self.since + settings.handshake, Patience::NoAnswer),
-            (Dialect::Amiko, true, None) => (self.quiet + settings.silence / 2, Patience::Ask),
-            (Dialect::Amiko, true, Some(asked)) => (asked + settings.silence / 2, Patience::Silent),
+        let half = self.asked + settings.silence / 2;
+        let (due, then) = match (settings.dialect, self.resumed) {
+            (Dialect::ByIndex, false) => (self.since + settings.probation, Patience::Resume),
+            (Dialect::ByIndex, true) => (self.quiet + settings.silence, Patience::SilentIfItOwes),
+            (Dialect::Amiko, false) => (self.since + settings.handshake, Patience::NoAnswer),
+            (Dialect::Amiko, true) if self.asked > self.quiet => {
+                (half.max(self.quiet + settings.silence), Patience::Silent)
+            }
+            // One that says something is asked, too: what its clock says is only in the answer.
+            (Dialect::Amiko, true) => (half, Patience::Ask),
         };
         if due <= now { then } else { Patience::Wait(due) }
     }

@@ -9,8 +9,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Dialect {
-    /// After the hello both sides send their resume points, and a side that hears nothing for a while pings the
-    /// other.
+    /// After the hello both sides send their resume points, and now and then each side pings the other.
     #[default]
     Amiko,
     /// None: a conversation is resumed by message numbers alone, and begins on a socket that this side dialled only once
@@ -44,7 +43,7 @@ pub struct ConversationSettings {
     pub probation: Duration,
     /// Maximum number of sockets whose peers haven't said hello yet; one more, and the oldest is closed. Default 64.
     pub strangers: usize,
-    /// How long a peer may be silent before its socket is closed and dialled anew. After half of it the peer is
+    /// How long a peer may be silent before its socket is closed and dialled anew. Every half of it the peer is
     /// pinged; with [`Dialect::ByIndex`], silence counts only while the peer owes a confirmation. Default 30 s.
     pub silence: Duration,
     /// Bytes written to a socket at once; the line that exceeds this is the last. Default 64 KiB.

@@ -180,7 +180,7 @@ impl Conversations {
             standing,
             resumed: dialect == Dialect::ByIndex && !peer.dialled,
             quiet: now,
-            asked: None,
+            asked: now,
             ping: false,
             pong: false,
             writing: false,
@@ -212,7 +212,7 @@ impl Conversations {
         let Some(session) = self.links.session_mut(connection.key()) else { return Ok(()) };
         let resumed = session.resumed;
         session.heard |= resumed;
-        (session.quiet, session.asked) = (here.now, None);
+        session.quiet = here.now;
         let asks = dialect == Dialect::Amiko;
         let frame = frame::parse(line, depth);
         if asks
@@ -472,7 +472,7 @@ impl Conversations {
         Ok(None)
     }
 
-    /// A peer has been silent for a while. It is pinged, and given up if it stays silent.
+    /// It is time to ask a peer; one that doesn't answer is given up.
     pub(super) fn look_after<N: Node, S: Store>(
         &mut self,
         engine: &Engine<N, S>,
@@ -490,7 +490,7 @@ impl Conversations {
                 self.links.look_again(connection, socket, now);
             }
             Patience::Ask => {
-                (session.asked, session.ping) = (Some(now), true);
+                (session.asked, session.ping) = (now, true);
                 self.links.ready.insert(connection.clone());
                 self.links.look_again(connection, socket, now + settings.silence / 2);
             }
