@@ -2,6 +2,7 @@
 //!
 //! Invariant: reading takes no more time or memory than the text is long, and the text has a limit.
 
+use super::url::as_text;
 use amiko_core::prelude::*;
 use amiko_core::serializable::Schema;
 use amiko_core::{ReadError, Reader, WriteError, Writer};
@@ -194,28 +195,6 @@ impl FromStr for RawTransaction {
         let bytes = if text.bytes().all(|byte| byte.is_ascii_hexdigit()) { hex::decode(text).ok() } else { None };
         Self::parse(bytes.ok_or_else(|| malformed("a text that isn't in hex"))?)
     }
-}
-
-/// In JSON each of them is its text.
-macro_rules! as_text {
-    ($($type:ty),*) => {$(
-        impl Serializable for $type {
-            fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-                out.text(&self.to_string());
-                Ok(())
-            }
-
-            fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
-                let before = input.clone();
-                input.text()?.parse().map_err(|error: BitcoinError| before.invalid(error.to_string()))
-            }
-
-            // It contains no reference to an object.
-            fn schema(_: &mut Schema) -> String {
-                "custom".into()
-            }
-        }
-    )*};
 }
 
 as_text!(PayoutAddress, RawTransaction);

@@ -216,7 +216,7 @@ macro_rules! as_text {
 
             fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
                 let before = input.clone();
-                input.text()?.parse().map_err(|error: UrlError| before.invalid(error.to_string()))
+                input.text()?.parse::<Self>().map_err(|error| before.invalid(error.to_string()))
             }
 
             // It contains no reference to an object.
@@ -226,5 +226,7 @@ macro_rules! as_text {
         }
     )*};
 }
+
+pub(super) use as_text;
 
 as_text!(Address, LinkUrl, PaymentUrl);
