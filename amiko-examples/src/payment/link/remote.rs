@@ -89,12 +89,9 @@ impl Link {
             transmit(cx, have_no_route(route));
             return Ok(());
         }
-        if !clocks_agree {
-            transmit(cx, have_no_route(route));
-            return Ok(());
-        }
-        if Transaction::has_ended(cx.node(), route) {
-            // It came back through a cycle of nodes, or arrived by another path where there is no route.
+        if !clocks_agree || Transaction::has_ended(cx.node(), route) {
+            // Nothing may be locked with the neighbour; or it came back through a cycle of nodes, or arrived by another path
+            // where there is no route.
             transmit(cx, have_no_route(route));
             return Ok(());
         }
