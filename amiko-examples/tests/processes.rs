@@ -302,15 +302,8 @@ fn only_whom_an_invitation_was_given_to_gets_the_link() {
 
 /// A link of a node, once it is as it should be.
 fn until(node: &Node, link: &str, reached: fn(&Value) -> bool) -> Value {
-    let begun = Instant::now();
-    loop {
-        let found = node.json(&["list"])["state"]["links"][link].clone();
-        if reached(&found) {
-            return found;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{found}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let list = node.until(&["list"], |list| reached(&list["state"]["links"][link]));
+    list["state"]["links"][link].clone()
 }
 
 #[test]
@@ -427,11 +420,7 @@ fn a_node_that_is_put_back_to_a_backup_uses_no_link_and_says_so_everywhere_and_w
     b = run(&directory, &b.listen.clone());
     a.json(&["deposit", "to_b", "7"]);
     until(&b, "to_a", |link| link["channels"][1]["amountRemote"] == 7);
-    let begun = Instant::now();
-    while !a.json(&["list"])["connections"]["to_b"]["outbox"].as_object().unwrap().is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "the neighbour doesn't confirm");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    a.until(&["list"], |list| list["connections"]["to_b"]["outbox"].as_object().unwrap().is_empty());
     stop(&mut b);
     let whole = amiko_node(&directory, &["verify"]);
     assert!(String::from_utf8_lossy(&whole.stdout).contains("all is well"), "{whole:?}");
