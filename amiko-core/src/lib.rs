@@ -23,6 +23,8 @@ mod version;
 pub mod serializable;
 mod time;
 
+pub mod effect;
+
 pub mod tree;
 
 pub mod dispatcher;
@@ -32,15 +34,17 @@ pub mod machine;
 pub mod engine;
 pub mod store;
 
+pub mod calls;
 pub mod conversation;
 #[cfg(feature = "sim")]
 pub mod sim;
 
 pub use amiko_derive::{Key, Node, Phases, Serializable, amiko};
 pub use conversation::{Acceptance, Draw, PeerAddress, PeerAddressError, Protocol, PublicKey};
-pub use dispatcher::{Conflict, Connection, ResumePoint, Timer};
+pub use dispatcher::{Conflict, Connection, Pending, ResumePoint, Timer};
+pub use effect::{Effect, Performed};
 pub use engine::Engine;
-pub use machine::{Context, Hosts, Node, Phases, StateMachine};
+pub use machine::{Context, Hosts, Node, Performs, Phases, StateMachine};
 pub use rejection::Rejection;
 pub use serializable::{
     Change, IntoKey, Key, Patch, Pointer, ReadError, Reader, Secret, Serializable, WriteError, Writer, apply_patch,

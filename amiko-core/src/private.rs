@@ -3,6 +3,7 @@
 //! Invariant: nothing else names it.
 
 pub use crate::machine::envelope::{peek_kind, read_envelope, write_envelope};
+pub use crate::machine::hearing::{Heard, Tie, Unheard};
 pub use crate::machine::router::{deliver, deliver_to_node};
 pub use crate::sabotage::is_sabotaged;
 pub use crate::serializable::codec::{

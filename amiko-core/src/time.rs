@@ -53,6 +53,18 @@ impl Sub for Time {
     }
 }
 
+/// The pause after this many failures in a row: doubled each time up to a limit, then shortened at random by up to a half, so
+/// that what has failed at once isn't tried again at once.
+pub(crate) fn back_off(first: Duration, limit: Duration, failures: u32, random: u64) -> Duration {
+    if failures == 0 {
+        return Duration::ZERO;
+    }
+    let doubled = first.saturating_mul(1_u32.checked_shl(failures - 1).unwrap_or(u32::MAX));
+    let longest = doubled.min(limit);
+    let share = (random & 0xFFFF) as f64 / f64::from(u16::MAX);
+    longest - (longest / 2).mul_f64(share)
+}
+
 /// So many seconds.
 pub const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

@@ -272,6 +272,8 @@ pub fn outputs(engine: &mut Engine<World, Memory>) -> Vec<String> {
         Output::Confirm { connection, index } => format!("{connection} confirmed {index}"),
         Output::Opened { connection } => format!("{connection} opened"),
         Output::Closed { connection } => format!("{connection} closed"),
+        Output::Perform { effect, .. } => format!("{effect} is performed"),
+        Output::EffectEnded { effect, .. } => format!("{effect} ended"),
     };
     engine.sync().unwrap().into_iter().map(words).collect()
 }

@@ -123,6 +123,8 @@ pub(crate) struct Attributes {
     pub(crate) machines: Option<Span>,
     pub(crate) objects: Option<Span>,
     pub(crate) network: Option<Type>,
+    pub(crate) effects: Vec<Type>,
+    pub(crate) performed: Option<Span>,
     pub(crate) reply: Option<Type>,
     pub(crate) notice: Option<Type>,
     pub(crate) check: Option<ExprPath>,
@@ -184,6 +186,7 @@ impl Place {
                 "implements",
                 "machine",
                 "network",
+                "effects",
                 "reply",
                 "notice",
                 "check",
@@ -201,7 +204,7 @@ impl Place {
                 "migrate",
                 "crate",
             ],
-            Self::Variant => &["rename", "alias", "transparent", "next"],
+            Self::Variant => &["rename", "alias", "transparent", "next", "performed"],
             Self::Field => &[
                 "default",
                 "rename",
@@ -287,6 +290,11 @@ impl Attributes {
             "machine" => set(&mut self.machine, span, alone(meta)?),
             "machines" => set(&mut self.machines, span, alone(meta)?),
             "objects" => set(&mut self.objects, span, alone(meta)?),
+            "effects" => {
+                self.effects.extend(types(meta, span)?);
+                Ok(())
+            }
+            "performed" => set(&mut self.performed, span, alone(meta)?),
             "network" => set(&mut self.network, span, ty(meta, "Type")?),
             "reply" => set(&mut self.reply, span, ty(meta, "Type")?),
             "notice" => set(&mut self.notice, span, ty(meta, "Type")?),
@@ -386,6 +394,21 @@ fn traits(meta: &ParseNestedMeta<'_>, span: Span) -> Result<Punctuated<Path, Tok
             .map_err(|error| Error::new(error.span(), cure))?;
         if !traits.is_empty() {
             return Ok(traits);
+        }
+    }
+    Err(Error::new(span, cure))
+}
+
+/// The effects of a node.
+fn types(meta: &ParseNestedMeta<'_>, span: Span) -> Result<Punctuated<Type, Token![,]>, Error> {
+    let cure = "`effects` wants classes that are effects: write `effects(Charge, SendMail)`";
+    if meta.input.peek(token::Paren) {
+        let types = meta.input.parse::<Group>()?.stream();
+        let types = Punctuated::<Type, Token![,]>::parse_terminated
+            .parse2(types)
+            .map_err(|error| Error::new(error.span(), cure))?;
+        if !types.is_empty() {
+            return Ok(types);
         }
     }
     Err(Error::new(span, cure))

@@ -46,7 +46,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `strong` | the objects that the field refers to must exist when an event commits |
 /// | `summary`, `skip_summary` | only these fields are in the summary; this one isn't |
 ///
-/// On a variant: `rename`, `alias`, `transparent`.
+/// On a variant: `rename`, `alias`, `transparent`; and `performed`, for a message that says what came of an effect.
 ///
 /// The module `amiko_core::serializable::attributes` has an example of each.
 #[proc_macro_derive(Serializable, attributes(amiko))]
@@ -65,6 +65,7 @@ pub fn derive_serializable(input: TokenStream) -> TokenStream {
 /// | `machine` | the node is a `StateMachine` itself; its ID is the unit |
 /// | `reply = Type` | what the machine replies to commands; nothing by default |
 /// | `network = Type`, `notice = Type` | the types of messages to peers, and of notices to watchers |
+/// | `effects(Charge, SendMail)` | the classes of its effects |
 /// | `check = path` | `fn(&Self, &Undo) -> Result<(), Rejection>`: the invariants, checked before each commit |
 ///
 /// | on a field | |

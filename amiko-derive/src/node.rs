@@ -2,13 +2,15 @@
 //!
 //! Invariant: each class of machines has one table, so the class alone determines where a message goes.
 
+mod effects;
+
 use crate::attributes::{Attributes, Errors, Place};
 use crate::serializable::{Generator, keys, reply};
 use crate::tokens::through;
 use crate::tree::{Class, Field};
-use crate::types::{bare, is_named};
+use crate::types::{bare, is_named, last};
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, ExprPath, GenericArgument, Ident, Member, Path, PathArguments, Type, Visibility};
@@ -33,6 +35,8 @@ pub(crate) struct Root {
     /// Whether the node is a machine itself.
     machine: bool,
     network: Option<Type>,
+    /// The classes of its effects, and the variants of the enum of all of them.
+    effects: Vec<(Type, Ident)>,
     reply: Option<Type>,
     notice: Option<Type>,
     check: Option<ExprPath>,
@@ -102,6 +106,17 @@ impl Root {
                 (None, None) => {}
             }
         }
+        let mut effects = Vec::<(Type, Ident)>::new();
+        for ty in attributes.effects {
+            let Some(variant) = last(&ty).map(|segment| segment.ident.clone()) else {
+                errors.at(ty.span(), "an effect is a class: write its name");
+                continue;
+            };
+            if effects.iter().any(|(_, other)| *other == variant) {
+                errors.at(ty.span(), format!("`{variant}` stands twice in this `effects`; remove one of them"));
+            }
+            effects.push((ty, variant));
+        }
         // The compiler shows two identical errors as one, so faults of the class are reported once.
         let class = Class::check(input);
         if let Err(error) = &class {
@@ -115,6 +130,7 @@ impl Root {
             class: class?,
             machine: attributes.machine.is_some(),
             network: attributes.network,
+            effects,
             reply: attributes.reply,
             notice: attributes.notice,
             check: attributes.check,
@@ -153,8 +169,9 @@ fn element(ty: &Type) -> Option<(Type, Ident)> {
 pub(crate) fn generate(root: &Root) -> TokenStream {
     let envelope = envelope(root);
     let node = node(root);
+    let effects = effects::generate(root);
     let ties = ties(root);
-    through(root.library.as_ref(), quote!(#envelope #node #ties))
+    through(root.library.as_ref(), quote!(#envelope #effects #node #ties))
 }
 
 /// The enum of envelopes: one variant for each class of machines, and one for the node if it is a machine.
@@ -328,6 +345,8 @@ fn node(root: &Root) -> TokenStream {
     let nothing = quote!(::amiko_core::tree::Nothing);
     let or_nothing = |ty: &Option<Type>| ty.as_ref().map_or_else(|| nothing.clone(), |ty| quote!(#ty));
     let (network, notice) = (or_nothing(&root.network), or_nothing(&root.notice));
+    let effects =
+        if root.effects.is_empty() { nothing.clone() } else { format_ident!("{node}Effects").into_token_stream() };
     let check = root.check.as_ref().map(|path| {
         quote! {
             fn check(&self, __undo: &Self::Undo) -> ::core::result::Result<(), ::amiko_core::Rejection> {
@@ -370,6 +389,7 @@ fn node(root: &Root) -> TokenStream {
             type Envelope = #envelope;
             type Network = #network;
             type Notice = #notice;
+            type Effects = #effects;
             type Undo = #undo;
             type Own = (#(#own_types,)*);
 
@@ -404,6 +424,7 @@ fn node(root: &Root) -> TokenStream {
                 #(<<#hosted as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema(__schema);)*
                 #(<<#machine as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema(__schema);)*
                 <#network as ::amiko_core::Serializable>::schema(__schema);
+                <#effects as ::amiko_core::Serializable>::schema(__schema);
                 #(<<#hosted as ::amiko_core::Object>::Reply as ::amiko_core::Serializable>::schema(__schema);)*
                 #(<<#machine as ::amiko_core::Object>::Reply as ::amiko_core::Serializable>::schema(__schema);)*
                 <#notice as ::amiko_core::Serializable>::schema(__schema);

@@ -57,7 +57,7 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
         },
     };
     let (flatten, apart) = (generator.flatten(&generics), generator.apart_always(class.shapes()));
-    let serde = serde(class, &generics);
+    let (serde, performed) = (serde(class, &generics), performed(class));
     let registrations = registrations(class);
     let misplaced = class.misplaced.as_ref().map(syn::Error::to_compile_error);
     let generated = quote! {
@@ -68,6 +68,7 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
             #body
         }
         #object
+        #performed
         #flatten
         #apart
         #serde
@@ -75,6 +76,27 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
         #misplaced
     };
     through(class.library.as_ref(), generated)
+}
+
+/// How messages are made of what came of effects.
+fn performed(class: &Class) -> TokenStream {
+    let ident = &class.ident;
+    let (parameters, arguments, bounds) = class.generics.split_for_impl();
+    let variants = class.shapes().iter().filter(|shape| shape.performed);
+    variants
+        .filter_map(|shape| {
+            let (variant, field) = (shape.variant.as_ref()?, shape.fields.first()?);
+            let (member, ty) = (&field.member, &field.ty);
+            Some(quote! {
+                #[automatically_derived]
+                impl #parameters ::core::convert::From<#ty> for #ident #arguments #bounds {
+                    fn from(__performed: #ty) -> Self {
+                        Self::#variant { #member: __performed }
+                    }
+                }
+            })
+        })
+        .collect()
 }
 
 /// What a machine replies: nothing, unless it says so.

@@ -58,6 +58,8 @@ pub(crate) struct Shape {
     transparent: bool,
     /// The field that keeps fields which the class doesn't have.
     pub(crate) keep: Option<Field>,
+    /// Whether it is a message that says what came of an effect.
+    pub(crate) performed: bool,
 }
 
 impl Shape {
@@ -161,7 +163,15 @@ impl Class {
                 let fields = fields(&data.fields, case, &mut errors);
                 let transparent = transparent(attributes.transparent, &fields, &mut errors);
                 let (fields, keep) = kept(fields, attributes.unknown, &mut errors);
-                Kind::Struct(Box::new(Shape { variant: None, class, aliases: Vec::new(), fields, transparent, keep }))
+                Kind::Struct(Box::new(Shape {
+                    variant: None,
+                    class,
+                    aliases: Vec::new(),
+                    fields,
+                    transparent,
+                    keep,
+                    performed: false,
+                }))
             }
             Data::Enum(data) => variants(data, &attributes, &mut errors),
             Data::Union(data) => {
@@ -297,7 +307,24 @@ fn variants(data: &syn::DataEnum, attributes: &Attributes, errors: &mut Errors) 
             }
             unknown => kept(fields, unknown, errors),
         };
-        shapes.push(Shape { variant: Some(variant.ident.clone()), class, aliases, fields, transparent, keep });
+        if let Some(span) = own.performed
+            && !matches!(&fields[..], [field] if is_named(&field.ty, "Performed"))
+        {
+            errors.at(
+                span,
+                "a message that says what came of an effect has one field, which does: write `{ performed: Performed<Effect> }`",
+            );
+        }
+        let performed = own.performed.is_some();
+        shapes.push(Shape {
+            variant: Some(variant.ident.clone()),
+            class,
+            aliases,
+            fields,
+            transparent,
+            keep,
+            performed,
+        });
     }
     let units = data.variants.iter().all(|variant| matches!(variant.fields, syn::Fields::Unit));
     if units { Kind::Units(shapes) } else { Kind::Enum(shapes) }

@@ -16,7 +16,7 @@ pub(crate) fn is_named(ty: &Type, name: &str) -> bool {
     last(ty).is_some_and(|segment| segment.ident == name)
 }
 
-fn last(ty: &Type) -> Option<&PathSegment> {
+pub(crate) fn last(ty: &Type) -> Option<&PathSegment> {
     match bare(ty) {
         Type::Path(path) => path.path.segments.last(),
         _ => None,

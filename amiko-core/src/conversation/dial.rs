@@ -4,6 +4,7 @@
 
 use super::settings::ConversationSettings;
 use super::{Moment, SocketId};
+use crate::time::back_off;
 use std::time::Duration;
 
 /// A connection that this side dials.
@@ -26,15 +27,9 @@ pub(super) enum Attempt {
     UnderWay(SocketId),
 }
 
-/// The pause after this many failures in a row: doubled each time, then randomly shortened by up to a half.
+/// The pause after this many failures in a row.
 pub(super) fn pause(settings: &ConversationSettings, failures: u32, random: u64) -> Duration {
-    if failures == 0 {
-        return Duration::ZERO;
-    }
-    let doubled = settings.back_off_first.saturating_mul(1_u32.checked_shl(failures - 1).unwrap_or(u32::MAX));
-    let longest = doubled.min(settings.back_off_limit);
-    let share = (random & 0xFFFF) as f64 / f64::from(u16::MAX);
-    longest - (longest / 2).mul_f64(share)
+    back_off(settings.back_off_first, settings.back_off_limit, failures, random)
 }
 
 #[cfg(test)]

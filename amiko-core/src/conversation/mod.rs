@@ -230,7 +230,7 @@ impl Conversations {
                 self.links.dial(connection.key(), state.and_then(Connection::address), now);
             }
             Output::Closed { connection } => self.close(connection.key(), Disconnect::Closed),
-            Output::Reply { .. } | Output::Notice(_) => {}
+            Output::Perform { .. } | Output::EffectEnded { .. } | Output::Reply { .. } | Output::Notice(_) => {}
         }
     }
 

@@ -2,12 +2,12 @@
 //!
 //! Invariant: they are changed, restored, written and read back together with the state.
 
-use super::{Answer, Connection, Timer};
+use super::{Answer, Connection, Pending, Timer};
 use crate::serializable::{Json, Patch, WriteError};
-use crate::tree::{EngineOnly, EngineTable, Id, Sliced, Table, TableUndo, Touched, Tree};
+use crate::tree::{EngineOnly, EngineTable, Id, Object, Sliced, Table, TableUndo, Touched, Tree};
 use std::collections::BTreeMap;
 
-/// Timers, connections with the messages that aren't confirmed, and answers.
+/// Timers, connections with the messages that aren't confirmed, answers, and effects that aren't over.
 #[derive(Clone)]
 pub struct Beside<N: Tree> {
     /// The timers.
@@ -16,6 +16,8 @@ pub struct Beside<N: Tree> {
     pub connections: Table<Connection<N>>,
     /// The answers to commands with a key.
     pub answers: Table<Answer>,
+    /// The effects.
+    pub effects: Table<Pending<N>>,
 }
 
 /// These tables as they were before one event.
@@ -23,11 +25,12 @@ pub(crate) struct BesideUndo<N: Tree> {
     pub(super) timers: TableUndo<Timer<N>>,
     pub(super) connections: TableUndo<Connection<N>>,
     pub(super) answers: TableUndo<Answer>,
+    pub(crate) effects: TableUndo<Pending<N>>,
 }
 
 impl<N: Tree> Default for Beside<N> {
     fn default() -> Self {
-        Self { timers: Table::new(), connections: Table::new(), answers: Table::new() }
+        Self { timers: Table::new(), connections: Table::new(), answers: Table::new(), effects: Table::new() }
     }
 }
 
@@ -39,6 +42,7 @@ impl<N: Tree> Beside<N> {
             timers: self.timers.take_undo(only),
             connections: self.connections.take_undo(only),
             answers: self.answers.take_undo(only),
+            effects: self.effects.take_undo(only),
         }
     }
 
@@ -47,6 +51,7 @@ impl<N: Tree> Beside<N> {
         self.timers.visit_touched(&undo.timers, visit);
         self.connections.visit_touched(&undo.connections, visit);
         self.answers.visit_touched(&undo.answers, visit);
+        self.effects.visit_touched(&undo.effects, visit);
     }
 
     /// Visits every object of these tables.
@@ -54,33 +59,45 @@ impl<N: Tree> Beside<N> {
         self.timers.visit_objects(visit);
         self.connections.visit_objects(visit);
         self.answers.visit_objects(visit);
+        self.effects.visit_objects(visit);
     }
 
     /// The tables, for writing in slices.
-    pub(crate) fn slices(&mut self, only: &EngineOnly) -> [Sliced<'_>; 3] {
-        [self.timers.sliced(only), self.connections.sliced(only), self.answers.sliced(only)]
+    pub(crate) fn slices(&mut self, only: &EngineOnly) -> [Sliced<'_>; 4] {
+        [self.timers.sliced(only), self.connections.sliced(only), self.answers.sliced(only), self.effects.sliced(only)]
     }
 
     #[inline]
     pub(crate) fn difference_since(&self, undo: &BesideUndo<N>, patch: &mut Patch) -> Result<(), WriteError> {
         // Most events touch none.
-        if undo.timers.is_empty() && undo.connections.is_empty() && undo.answers.is_empty() {
+        if undo.timers.is_empty() && undo.connections.is_empty() && undo.answers.is_empty() && undo.effects.is_empty() {
             return Ok(());
         }
         self.timers.difference_since("/timers", &undo.timers, patch)?;
         self.connections.difference_since("/connections", &undo.connections, patch)?;
-        if undo.answers.is_empty() {
-            return Ok(());
-        }
-        let mut before = self.answers.len();
-        for (key, old) in undo.answers.first_touches() {
-            before += usize::from(old.is_some());
-            before -= usize::from(self.answers.contains(&Id::new(key.clone())));
-        }
-        // A document without answers has no place for them, so the first one brings it.
-        if before == 0 {
-            patch.add("answers", &BTreeMap::<String, Json>::new())?;
-        }
-        self.answers.difference_since("/answers", &undo.answers, patch)
+        difference_of_late(&self.answers, ("answers", "/answers"), &undo.answers, patch)?;
+        difference_of_late(&self.effects, ("effects", "/effects"), &undo.effects, patch)
     }
+}
+
+/// The difference of a table that a document has no place for while it is empty, as documents were before there was such a
+/// table: the first object brings it.
+fn difference_of_late<T: Object<Key = String> + Clone>(
+    table: &Table<T>,
+    (name, piece): (&'static str, &'static str),
+    undo: &TableUndo<T>,
+    patch: &mut Patch,
+) -> Result<(), WriteError> {
+    if undo.is_empty() {
+        return Ok(());
+    }
+    let mut before = table.len();
+    for (key, old) in undo.first_touches() {
+        before += usize::from(old.is_some());
+        before -= usize::from(table.contains(&Id::new(key.clone())));
+    }
+    if before == 0 {
+        patch.add(name, &BTreeMap::<String, Json>::new())?;
+    }
+    table.difference_since(piece, undo, patch)
 }

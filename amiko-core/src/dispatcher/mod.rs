@@ -6,6 +6,7 @@
 mod answer;
 mod beside;
 mod connection;
+mod pending;
 mod resumption;
 mod timer;
 
@@ -13,9 +14,11 @@ pub use answer::Answer;
 pub use beside::Beside;
 pub(crate) use beside::BesideUndo;
 pub use connection::Connection;
+pub use pending::Pending;
 pub use resumption::{Conflict, Older, ResumePoint};
 pub use timer::Timer;
 
+use crate::effect::EffectSet;
 use crate::rejection::Rejection;
 use crate::sabotage::{Sabotage, sabotaged};
 use crate::serializable::{Key, Patch, WriteError, each_escaped};
@@ -32,6 +35,8 @@ pub(crate) struct Dispatcher<N: Tree> {
     lingering: BTreeSet<(Time, Id<Connection<N>>)>,
     /// The answers, oldest first.
     answered: BTreeSet<(Time, Id<Answer>)>,
+    /// The number of the next effect.
+    next_effect: u64,
 }
 
 /// The owner of a deadline.
@@ -58,7 +63,7 @@ pub(crate) enum Arrival {
 impl<N: Tree> Dispatcher<N> {
     pub(crate) fn new(beside: Beside<N>) -> Self {
         let (due, lingering, answered) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let mut dispatcher = Self { beside, due, lingering, answered };
+        let mut dispatcher = Self { beside, due, lingering, answered, next_effect: 0 };
         dispatcher.order_deadlines();
         dispatcher
     }
@@ -74,6 +79,10 @@ impl<N: Tree> Dispatcher<N> {
 
     pub(crate) fn connections(&self) -> &Table<Connection<N>> {
         &self.beside.connections
+    }
+
+    pub(crate) fn effects(&self) -> &Table<Pending<N>> {
+        &self.beside.effects
     }
 
     /// The first deadline.
@@ -119,13 +128,54 @@ impl<N: Tree> Dispatcher<N> {
         }
     }
 
-    /// Cancels every timer of a removed object.
+    /// Cancels every timer and every effect of a removed object.
     pub(crate) fn cancel_all<M: Object>(&mut self, owner: &Id<M>) {
-        let prefix = timer_id(owner, "");
-        let owned = |id: &Id<Timer<N>>| id.key().starts_with(prefix.key());
-        let ids: Vec<_> = self.beside.timers.ids_from(&prefix).take_while(owned).collect();
-        for id in ids {
+        for id in owned(&self.beside.timers, owner) {
             self.remove_timer(&id);
+        }
+        for id in owned(&self.beside.effects, owner) {
+            self.beside.effects.remove(&id);
+        }
+    }
+
+    /// Keeps an effect until it is over.
+    pub(crate) fn perform<M: Object>(
+        &mut self,
+        owner: &Id<M>,
+        name: &str,
+        effect: N::Effects,
+        key: [u8; 16],
+        now: Time,
+        limit: usize,
+    ) -> Result<(), Rejection> {
+        let id = Id::new(owned_key(owner, name));
+        if let Some(pending) = self.beside.effects.get(&id) {
+            let found = pending.effect.class_name();
+            return Err(Rejection::new(format!(
+                "expected no effect named {name:?} of {owner}, found {found}, which isn't over: cancel it first, or name this one \
+                 otherwise"
+            )));
+        }
+        if self.beside.effects.len() >= limit {
+            return Err(Rejection::new(format!("expected at most {limit} effects, found more")));
+        }
+        let number = self.next_effect;
+        self.next_effect += 1;
+        let pending = Pending { effect, number, key, since: now, attempts: 0, next: now, error: None };
+        self.beside.effects.insert(&id, pending);
+        Ok(())
+    }
+
+    pub(crate) fn remove_effect(&mut self, id: &Id<Pending<N>>) {
+        self.beside.effects.remove(id);
+    }
+
+    /// Notes that an attempt has failed, and when the next one may begin.
+    pub(crate) fn note_failure(&mut self, id: &Id<Pending<N>>, error: &str, next: Time) {
+        if let Some(pending) = self.beside.effects.get_mut(id) {
+            pending.attempts = pending.attempts.saturating_add(1);
+            pending.error = Some(error.to_owned());
+            pending.next = next;
         }
     }
 
@@ -245,7 +295,7 @@ impl<N: Tree> Dispatcher<N> {
     }
 
     /// The tables, for writing in slices.
-    pub(crate) fn slices(&mut self, only: &EngineOnly) -> [Sliced<'_>; 3] {
+    pub(crate) fn slices(&mut self, only: &EngineOnly) -> [Sliced<'_>; 4] {
         self.beside.slices(only)
     }
 
@@ -266,6 +316,8 @@ impl<N: Tree> Dispatcher<N> {
         let closing = |(id, connection): (_, &Connection<N>)| Some((connection.closing?, id));
         self.lingering = self.beside.connections.iter().filter_map(closing).collect();
         self.answered = self.beside.answers.iter().map(|(id, answer)| (answer.at, id)).collect();
+        let last = self.beside.effects.iter().map(|(_, pending)| pending.number).max();
+        self.next_effect = self.next_effect.max(last.map_or(0, |last| last.saturating_add(1)));
     }
 
     #[inline]
@@ -297,6 +349,7 @@ impl<N: Tree> Dispatcher<N> {
         }
         self.beside.timers.roll_back(&undo.timers, only);
         self.beside.answers.roll_back(&undo.answers, only);
+        self.beside.effects.roll_back(&undo.effects, only);
         if sabotaged(Sabotage::RollbackMissesATable) {
             return;
         }
@@ -343,8 +396,19 @@ impl<N: Tree> Dispatcher<N> {
     }
 }
 
-/// `kind/key/name`, so that the timers of one owner are adjacent.
 fn timer_id<N: Tree, M: Object>(owner: &Id<M>, name: &str) -> Id<Timer<N>> {
+    Id::new(owned_key(owner, name))
+}
+
+/// What belongs to an object in a table beside the state.
+fn owned<T: Object<Key = String>, M: Object>(table: &Table<T>, owner: &Id<M>) -> Vec<Id<T>> {
+    let prefix = owned_key(owner, "");
+    let owned = |id: &Id<T>| id.key().starts_with(&prefix);
+    table.ids_from(&Id::new(prefix.clone())).take_while(owned).collect()
+}
+
+/// `kind/key/name`, so that what one owner has is adjacent.
+pub(crate) fn owned_key<M: Object>(owner: &Id<M>, name: &str) -> String {
     owner.key().with_text(|owner| {
         let mut key = String::with_capacity(M::KIND.len() + owner.len() + name.len() + 2);
         // Escaped like segments of a JSON Pointer: a slash in a kind or a key can't make one owner's timers look like
@@ -354,6 +418,6 @@ fn timer_id<N: Tree, M: Object>(owner: &Id<M>, name: &str) -> Id<Timer<N>> {
         each_escaped(owner, |piece| key.push_str(piece));
         key.push('/');
         key.push_str(name);
-        Id::new(key)
+        key
     })
 }

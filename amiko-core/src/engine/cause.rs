@@ -1,7 +1,7 @@
 //! The cause of an event.
 
 use crate::Serializable;
-use crate::dispatcher::{Connection, ResumePoint, Timer};
+use crate::dispatcher::{Connection, Pending, ResumePoint, Timer};
 use crate::machine::Node;
 use crate::tree::{Envelope, Id};
 use std::fmt;
@@ -44,6 +44,18 @@ pub enum Cause<N: Node> {
     },
     /// The state was edited by hand.
     Edit,
+    /// An effect is over.
+    Performed {
+        /// Which one.
+        effect: Id<Pending<N>>,
+        /// What its owner hears of it, and where that is; none if nobody hears it.
+        envelope: Option<N::Envelope>,
+    },
+    /// An attempt to perform an effect has failed, and there is another one.
+    Failure {
+        /// Which effect.
+        effect: Id<Pending<N>>,
+    },
     /// A closing connection has waited long enough for its peer.
     Lingered {
         /// Which one.
@@ -61,6 +73,8 @@ impl<N: Node> Cause<N> {
             Self::Confirmation { .. } => "confirmation",
             Self::Conflict { .. } => "conflict",
             Self::Edit => "edit",
+            Self::Performed { .. } => "performed",
+            Self::Failure { .. } => "failure",
             Self::Lingered { .. } => "lingered",
         }
     }
@@ -80,6 +94,11 @@ impl<N: Node> fmt::Debug for Cause<N> {
             Self::Confirmation { connection, index } => write!(f, "Confirmation({connection}, {index})"),
             Self::Conflict { connection, theirs } => write!(f, "Conflict({connection}, {theirs})"),
             Self::Edit => f.write_str("Edit"),
+            Self::Performed { effect, envelope: Some(envelope) } => {
+                write!(f, "Performed({effect}, {} to {})", class(envelope), envelope.kind())
+            }
+            Self::Performed { effect, envelope: None } => write!(f, "Performed({effect})"),
+            Self::Failure { effect } => write!(f, "Failure({effect})"),
             Self::Lingered { connection } => write!(f, "Lingered({connection})"),
         }
     }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// The format of the files that this version writes.
 const FORMAT: u32 = 1;
-const FIELDS: &[&str] = &["format", "seq", "schema", "state", "timers", "connections", "answers"];
+const FIELDS: &[&str] = &["format", "seq", "schema", "state", "timers", "connections", "answers", "effects"];
 
 /// Everything on a node's disk. A copy shares its objects.
 #[derive(Clone)]
@@ -57,10 +57,14 @@ pub(super) fn write_document<N: Node>(
     beside.timers.write(&mut out)?;
     out.entry_key("connections");
     beside.connections.write(&mut out)?;
-    // A document without answers is as it was before there were any.
+    // A document without answers or effects is as it was before there were any.
     if !beside.answers.is_empty() {
         out.entry_key("answers");
         beside.answers.write(&mut out)?;
+    }
+    if !beside.effects.is_empty() {
+        out.entry_key("effects");
+        beside.effects.write(&mut out)?;
     }
     out.end_object();
     out.outcome(0, Ok(()))?;
@@ -81,6 +85,10 @@ impl<N: Node> Serializable for Document<N> {
             out.key("answers");
             self.beside.answers.write(out)?;
         }
+        if !self.beside.effects.is_empty() {
+            out.key("effects");
+            self.beside.effects.write(out)?;
+        }
         out.end_object();
         Ok(())
     }
@@ -88,7 +96,8 @@ impl<N: Node> Serializable for Document<N> {
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         const CLASS: &str = "document";
         let (mut format, mut sequence, mut schema) = (None::<u32>, None::<u64>, None::<String>);
-        let (mut state, mut timers, mut connections, mut answers) = (None, None, None, None);
+        let (mut state, mut timers, mut connections) = (None, None, None);
+        let (mut answers, mut effects) = (None, None);
         input.begin_object()?;
         while let Some(key) = input.key()? {
             match &*key {
@@ -99,6 +108,7 @@ impl<N: Node> Serializable for Document<N> {
                 "timers" => read_field(&mut timers, "timers", CLASS, input)?,
                 "connections" => read_field(&mut connections, "connections", CLASS, input)?,
                 "answers" => read_field(&mut answers, "answers", CLASS, input)?,
+                "effects" => read_field(&mut effects, "effects", CLASS, input)?,
                 other => input.unknown_field(other, CLASS, FIELDS)?,
             }
             if format.is_some_and(|format| format > FORMAT) {
@@ -114,6 +124,7 @@ impl<N: Node> Serializable for Document<N> {
                 timers: take_field(timers, "timers", CLASS, input)?,
                 connections: take_field(connections, "connections", CLASS, input)?,
                 answers: answers.unwrap_or_default(),
+                effects: effects.unwrap_or_default(),
             },
         })
     }
@@ -125,6 +136,7 @@ impl<N: Node> Serializable for Document<N> {
                 "timers" => self.beside.timers.apply(rest, change),
                 "connections" => self.beside.connections.apply(rest, change),
                 "answers" => self.beside.answers.apply(rest, change),
+                "effects" => self.beside.effects.apply(rest, change),
                 other => Err(Pointer::no_such_path(other)),
             },
             None => Err(Pointer::no_such_path("")),

@@ -8,6 +8,7 @@ mod compaction;
 mod document;
 mod dry_run;
 mod edit;
+mod effects;
 mod error;
 mod history;
 mod inspection;

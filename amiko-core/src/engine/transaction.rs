@@ -90,6 +90,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         match self.log(cause, rejected, &undo) {
             Ok(false) => {}
             Ok(true) => {
+                self.tell_effects(&undo);
                 self.version = self.version.next();
                 self.history.push(undo, self.version, self.event.now, &mut self.patch);
             }

@@ -248,7 +248,7 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// Runs an event. If it is rejected, a second event only records the input as used up, so that a poison message
     /// doesn't come back for ever. That event is small whatever the input: it holds neither the message nor the whole
     /// reason.
-    fn run_or_use_up(
+    pub(super) fn run_or_use_up(
         &mut self,
         now: Time,
         cause: &Cause<N>,
@@ -273,8 +273,11 @@ impl<N: Node, S: Store> Engine<N, S> {
 }
 
 /// Delivers a copy of the message; the journal gets the original.
-fn deliver<N: Node>(event: &mut Event<N>, cause: &Cause<N>) {
-    if let Cause::Command { envelope } | Cause::Message { envelope: Some(envelope), .. } = cause {
+pub(super) fn deliver<N: Node>(event: &mut Event<N>, cause: &Cause<N>) {
+    if let Cause::Command { envelope }
+    | Cause::Message { envelope: Some(envelope), .. }
+    | Cause::Performed { envelope: Some(envelope), .. } = cause
+    {
         event.deliver(envelope.clone());
     }
 }

@@ -18,6 +18,8 @@ pub struct Limits {
     pub timers: usize,
     /// Due timers that fire before one input; the others wait for the next input. Default 1,000.
     pub due: usize,
+    /// Effects that aren't over, at one time. Default 100,000.
+    pub effects: usize,
     /// Connections at one time. Default 100,000.
     pub connections: usize,
     /// Unconfirmed messages of one connection. Default 32,768.
@@ -43,6 +45,7 @@ impl Default for Limits {
             outputs: 10_000,
             timers: 1_000_000,
             due: 1_000,
+            effects: 100_000,
             connections: 100_000,
             outbox: 32_768,
             linger: Duration::from_secs(3600),

@@ -12,7 +12,7 @@ pub use limits::Limits;
 pub use output::{Output, Request};
 pub use reply::Reply;
 
-use crate::dispatcher::{Answer, Connection, Dispatcher};
+use crate::dispatcher::{Answer, Connection, Dispatcher, owned_key};
 use crate::observe::{Delivered, Handling};
 use crate::rejection::{Chain, Rejection};
 use crate::serializable::{Json, Key, Secret, Serializable};
@@ -240,6 +240,18 @@ impl<N: Tree> Event<N> {
 
     pub(crate) fn cancel_timer<M: Object>(&mut self, owner: &Id<M>, name: &str) {
         self.dispatcher.cancel_timer(owner, name);
+    }
+
+    pub(crate) fn perform<M: Object>(&mut self, owner: &Id<M>, name: &str, effect: N::Effects) {
+        let key = self.random();
+        let (now, limit) = (self.now, self.limits.effects);
+        if let Err(rejection) = self.dispatcher.perform(owner, name, effect, key, now, limit) {
+            self.fail(rejection);
+        }
+    }
+
+    pub(crate) fn cancel_effect<M: Object>(&mut self, owner: &Id<M>, name: &str) {
+        self.dispatcher.remove_effect(&Id::new(owned_key(owner, name)));
     }
 
     pub(crate) fn connect(&mut self, connection: &Id<Connection<N>>, dial: Option<&str>) {

@@ -3,7 +3,7 @@
 //! Invariant: an output is part of its event until the engine seals it, and isn't exposed before.
 
 use super::Reply;
-use crate::dispatcher::Connection;
+use crate::dispatcher::{Connection, Pending};
 use crate::tree::{Id, Tree};
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +40,20 @@ pub enum Output<N: Tree> {
         /// Which one.
         connection: Id<Connection<N>>,
     },
+    /// There is an effect to be performed, or to be tried again: it is among those that aren't over.
+    Perform {
+        /// Which one.
+        effect: Id<Pending<N>>,
+        /// Its number: another effect may have taken its name meanwhile.
+        number: u64,
+    },
+    /// An effect is over, or was cancelled.
+    EffectEnded {
+        /// Which one.
+        effect: Id<Pending<N>>,
+        /// Its number.
+        number: u64,
+    },
     /// The reply to a command.
     Reply {
         /// Which command.
@@ -58,6 +72,8 @@ impl<N: Tree> fmt::Debug for Output<N> {
             Self::Confirm { connection, index } => write!(f, "Confirm({connection}, {index})"),
             Self::Opened { connection } => write!(f, "Opened({connection})"),
             Self::Closed { connection } => write!(f, "Closed({connection})"),
+            Self::Perform { effect, .. } => write!(f, "Perform({effect})"),
+            Self::EffectEnded { effect, .. } => write!(f, "EffectEnded({effect})"),
             Self::Reply { request, .. } => write!(f, "Reply({})", request.0),
             Self::Notice(_) => f.write_str("Notice"),
         }

@@ -2,8 +2,9 @@
 //!
 //! Invariant: everything requested here happens when the event commits, or not at all.
 
-use super::{Hosts, StateMachine};
+use super::{Hears, Hosts, Performs, StateMachine};
 use crate::dispatcher::Connection;
+use crate::effect::Effect;
 use crate::event::{Event, Output};
 use crate::rejection::Rejection;
 use crate::time::Time;
@@ -60,7 +61,7 @@ impl<'a, M: StateMachine> Context<'a, M> {
         self.event.create(id.clone(), object);
     }
 
-    /// Removes an object and its timers, in order with the messages that are sent. If there is no object with this
+    /// Removes an object, its timers and its effects, in order with the messages that are sent. If there is no object with this
     /// ID, the event is rejected.
     pub fn remove<T: Object>(&mut self, id: &Id<T>)
     where
@@ -83,6 +84,22 @@ impl<'a, M: StateMachine> Context<'a, M> {
     /// Cancels the timer of this name, if there is one.
     pub fn cancel(&mut self, name: &str) {
         self.event.cancel_timer(self.id, name);
+    }
+
+    /// Asks for a call to the outside, under a name: see [`Effect`]. What comes of it is a message to this object,
+    /// [`Performed<E>`](crate::Performed). It leaves when this event is on disk. If an effect of this name isn't over, the event is rejected.
+    pub fn perform<E: Effect>(&mut self, name: &str, effect: E)
+    where
+        M::Node: Performs<E>,
+        M::Message: Hears<E>,
+    {
+        self.event.perform(self.id, name, <M::Node as Performs<E>>::effect(effect));
+    }
+
+    /// Cancels the effect of this name, if it isn't over: the object hears nothing of it any more. The outside may have heard
+    /// of it already, or may just be hearing of it.
+    pub fn cancel_effect(&mut self, name: &str) {
+        self.event.cancel_effect(self.id, name);
     }
 
     /// Ensures that there is a connection of this name, with this address or none: one that is there already keeps its outbox and

@@ -4,12 +4,14 @@
 
 mod context;
 pub(crate) mod envelope;
+pub(crate) mod hearing;
 mod phases;
 pub(crate) mod router;
 
 pub use context::Context;
 pub use phases::Phases;
 
+use crate::effect::{Effect, Owner, Performed};
 use crate::event::Event;
 use crate::rejection::Rejection;
 use crate::serializable::Serializable;
@@ -57,6 +59,31 @@ pub trait Node: Tree {
         Ok(())
     }
 }
+
+/// A node that performs effects of class `E`: implemented by the derive for each of those in `#[amiko(effects(…))]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` performs no `{E}`",
+    note = "add `#[amiko(effects({E}))]` to `{Self}`"
+)]
+pub trait Performs<E: Effect>: Node {
+    /// The name of its class.
+    const CLASS: &'static str;
+    /// The effect as one of the node's.
+    fn effect(effect: E) -> Self::Effects;
+    /// The effect, if it is of this class.
+    fn as_effect(effects: &Self::Effects) -> Option<&E>;
+    /// The message that tells its owner what came of an effect; none if that takes no such messages, or has no such key.
+    fn performed(owner: Owner<'_>, performed: Performed<E>) -> Option<Self::Envelope>;
+}
+
+/// Messages with which an object hears what came of its effects of class `E`: those that are made `From<Performed<E>>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` doesn't say what came of a performed `{E}`",
+    note = "add a variant to `{Self}`: `#[amiko(performed)] Name {{ performed: Performed<{E}> }}`"
+)]
+pub trait Hears<E: Effect> {}
+
+impl<E: Effect, M: From<Performed<E>>> Hears<E> for M {}
 
 /// A node that hosts machines of class `M`: implemented by the derive for each of them, and for the node itself if it
 /// is one.

@@ -6,6 +6,7 @@ use super::engine_only::EngineOnly;
 use super::id::Object;
 use super::table::{Sliced, Table};
 use super::touched::Touched;
+use crate::effect::{EffectSet, GivenUp, Owner, Policy};
 use crate::serializable::{Patch, ReadError, Reader, Reference, Schema, Serializable, WriteError, Writer, schema};
 use std::any::TypeId;
 use std::path::Path;
@@ -17,6 +18,8 @@ pub trait Tree: Serializable + Clone + Default {
     type Envelope: Envelope;
     /// The messages to and from peers; [`Nothing`] by default.
     type Network: Serializable + Clone;
+    /// Its effects: one variant for each class in `#[amiko(effects(Charge, SendMail))]`; [`Nothing`] by default.
+    type Effects: EffectSet<Self::Envelope>;
     /// The notices to watchers; [`Nothing`] by default.
     type Notice: Serializable;
     /// The state of the node before one event.
@@ -110,6 +113,24 @@ impl Serializable for Nothing {
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
         Err(input.expected("nothing: this node has no such messages"))
+    }
+}
+
+impl<V> EffectSet<V> for Nothing {
+    fn class_name(&self) -> &'static str {
+        match *self {}
+    }
+
+    fn is_ordered(&self) -> bool {
+        match *self {}
+    }
+
+    fn policy(&self) -> Policy {
+        match *self {}
+    }
+
+    fn given_up(&self, _: Owner<'_>, _: GivenUp) -> Option<V> {
+        match *self {}
     }
 }
 

@@ -217,6 +217,7 @@ impl Machine {
             Output::Confirm { connection, index } => format!("confirmed {} {index}", connection.key()),
             Output::Opened { connection } => format!("opened {}", connection.key()),
             Output::Closed { connection } => format!("closed {}", connection.key()),
+            Output::Perform { effect, .. } | Output::EffectEnded { effect, .. } => format!("{effect}"),
             Output::Reply { reply, .. } => match reply.read().unwrap() {
                 Reply::Url { url } => format!("reply {url}"),
                 Reply::Paying { payer } => format!("paying {}", payer.key()),

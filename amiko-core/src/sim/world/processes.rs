@@ -228,6 +228,8 @@ impl<P: Protocol> World<P> {
         }
         match output {
             Output::Transmit { .. } | Output::Confirm { .. } | Output::Opened { .. } | Output::Closed { .. } => {}
+            // Nobody performs them here: they wait in the state.
+            Output::Perform { .. } | Output::EffectEnded { .. } => {}
             Output::Reply { reply, .. } => self.host_mut(node).replies.push(reply),
             Output::Notice(notice) => self.host_mut(node).notices.push(notice),
         }

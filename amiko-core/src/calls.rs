@@ -1,0 +1,208 @@
+//! Which effects are performed now: those that are due, in their order, so many at a time, and no owner before all others.
+//!
+//! It calls nobody: a runtime does, and `sim` with services that a test makes up, and both ask here what to begin. Invariant: an
+//! effect that isn't on disk never begins; and of one effect, no two attempts are under way.
+
+use crate::dispatcher::Pending;
+use crate::effect::EffectSet;
+use crate::engine::Engine;
+use crate::event::Output;
+use crate::machine::Node;
+use crate::store::Store;
+use crate::time::Time;
+use crate::tree::Id;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+/// The attempts that are under way, and the effects that wait for theirs.
+#[derive(Debug, Default)]
+pub struct Calls {
+    /// By number.
+    known: HashMap<u64, Known>,
+    /// When those are due that aren't yet.
+    later: BTreeSet<(Time, u64)>,
+    classes: BTreeMap<&'static str, Class>,
+}
+
+/// An attempt that begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Begin {
+    /// The text of the effect's ID.
+    pub effect: String,
+    /// Its number.
+    pub number: u64,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// The text of its ID.
+    effect: String,
+    class: &'static str,
+    owner: String,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Later(Time),
+    Ready,
+    /// Its attempt has ended, and what follows isn't on disk yet, or it is under way.
+    Begun,
+}
+
+/// The effects of one class.
+#[derive(Debug, Default)]
+struct Class {
+    /// Attempts at a time; none while nobody performs the class.
+    at_once: usize,
+    under_way: BTreeSet<u64>,
+    /// Those that may begin, by owner and number.
+    ready: HashMap<String, BTreeSet<u64>>,
+    /// The owners of those, each once: whoever had a turn goes to the end.
+    turns: VecDeque<String>,
+    /// For a class that is performed in order: all of each owner.
+    in_order: HashMap<String, BTreeSet<u64>>,
+}
+
+impl Calls {
+    /// Nothing is performed yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on somebody performs the effects of this class, at most so many at a time, at least one.
+    pub fn serve(&mut self, class: &'static str, at_once: usize) {
+        self.classes.entry(class).or_default().at_once = at_once.max(1);
+    }
+
+    /// Takes over what the engine has, after a restart.
+    pub fn start<N: Node, S: Store>(&mut self, engine: &Engine<N, S>, now: Time) {
+        let mut effects: Vec<_> = engine.effects().map(|(id, pending)| (pending.number, id)).collect();
+        // The oldest first, so that their owners have the first turns.
+        effects.sort();
+        for (number, effect) in effects {
+            self.take(engine, &effect, number, now);
+        }
+    }
+
+    /// A released output: those about effects are handled, others ignored.
+    pub fn handle_output<N: Node, S: Store>(&mut self, output: &Output<N>, engine: &Engine<N, S>, now: Time) {
+        match output {
+            Output::Perform { effect, number } => self.take(engine, effect, *number, now),
+            Output::EffectEnded { number, .. } => self.forget(*number),
+            _ => {}
+        }
+    }
+
+    fn take<N: Node, S: Store>(&mut self, engine: &Engine<N, S>, effect: &Id<Pending<N>>, number: u64, now: Time) {
+        // Another one that has its name by now has an output of its own.
+        let Some(pending) = engine.effect(effect).filter(|pending| pending.number == number) else { return };
+        let class = pending.effect.class_name();
+        let owner = owner(effect.key());
+        if pending.effect.is_ordered() {
+            let class = self.classes.entry(class).or_default();
+            class.in_order.entry(owner.clone()).or_default().insert(number);
+        }
+        let state = State::Later(pending.next);
+        self.known.insert(number, Known { effect: effect.key().clone(), class, owner, state });
+        self.later.insert((pending.next, number));
+        self.wake(now);
+    }
+
+    fn forget(&mut self, number: u64) {
+        let Some(Known { class, owner, state, .. }) = self.known.remove(&number) else { return };
+        if let State::Later(at) = state {
+            self.later.remove(&(at, number));
+        }
+        let Some(class) = self.classes.get_mut(class) else { return };
+        remove(&mut class.ready, &owner, number);
+        remove(&mut class.in_order, &owner, number);
+    }
+
+    /// What was to wait until now may begin.
+    fn wake(&mut self, now: Time) {
+        while let Some(&(at, number)) = self.later.first().filter(|(at, _)| *at <= now) {
+            self.later.remove(&(at, number));
+            let Some(known) = self.known.get_mut(&number) else { continue };
+            known.state = State::Ready;
+            let class = self.classes.entry(known.class).or_default();
+            let ready = class.ready.entry(known.owner.clone()).or_default();
+            if ready.is_empty() {
+                class.turns.push_back(known.owner.clone());
+            }
+            ready.insert(number);
+        }
+    }
+
+    /// The next attempt to begin.
+    pub fn poll(&mut self, now: Time) -> Option<Begin> {
+        self.wake(now);
+        let (class, number) = self.classes.iter_mut().find_map(|(name, class)| Some((*name, class.next()?)))?;
+        let known = self.known.get_mut(&number)?;
+        debug_assert_eq!(known.class, class);
+        known.state = State::Begun;
+        Some(Begin { effect: known.effect.clone(), number })
+    }
+
+    /// An attempt is no longer under way; what came of it has been told to the engine.
+    pub fn handle_ended(&mut self, number: u64) {
+        for class in self.classes.values_mut() {
+            class.under_way.remove(&number);
+        }
+    }
+
+    /// When an effect is due next that isn't yet.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.later.first().map(|(at, _)| *at)
+    }
+
+    /// The attempts that are under way.
+    pub fn under_way(&self) -> usize {
+        self.classes.values().map(|class| class.under_way.len()).sum()
+    }
+}
+
+impl Class {
+    /// The next one to begin, if there is room.
+    fn next(&mut self) -> Option<u64> {
+        if self.under_way.len() >= self.at_once {
+            return None;
+        }
+        for _ in 0..self.turns.len() {
+            let owner = self.turns.pop_front()?;
+            let Some(ready) = self.ready.get_mut(&owner).filter(|ready| !ready.is_empty()) else { continue };
+            let first = ready.first().copied();
+            // In order, only the first of all may begin, and that may be waiting for its next attempt.
+            let held = self.in_order.get(&owner).is_some_and(|all| all.first().copied() != first);
+            let again = first.is_some_and(|first| self.under_way.contains(&first));
+            let Some(number) = first.filter(|_| !held && !again) else {
+                self.turns.push_back(owner);
+                continue;
+            };
+            ready.remove(&number);
+            if ready.is_empty() {
+                self.ready.remove(&owner);
+            } else {
+                self.turns.push_back(owner);
+            }
+            self.under_way.insert(number);
+            return Some(number);
+        }
+        None
+    }
+}
+
+fn remove(sets: &mut HashMap<String, BTreeSet<u64>>, owner: &str, number: u64) {
+    if let Some(set) = sets.get_mut(owner) {
+        set.remove(&number);
+        if set.is_empty() {
+            sets.remove(owner);
+        }
+    }
+}
+
+/// The `kind/key` of an effect's ID.
+fn owner(effect: &str) -> String {
+    let end = effect.match_indices('/').nth(1).map_or(effect.len(), |(at, _)| at);
+    effect.get(..end).unwrap_or(effect).to_owned()
+}
