@@ -173,6 +173,7 @@ mod log_limit;
 mod noise;
 pub mod observe;
 mod offline;
+mod performing;
 mod places;
 mod rate;
 mod running;
@@ -196,6 +197,7 @@ pub use log_limit::{LogLimit, LogSum};
 #[cfg(feature = "net")]
 pub use noise::{Noise, NoiseError, NoiseStream, SecretKey};
 pub use offline::Offline;
+pub use performing::{Attempt, Performer};
 pub use running::{Running, stop_signal};
 pub use runtime::Runtime;
 pub use settings::{Clock, Durability, Log, RuntimeSettings, open_files};

@@ -75,6 +75,11 @@ pub struct RuntimeSettings {
     /// Values that are watched at one time, with [`Handle::watch`](crate::Handle::watch); a further one ends at once.
     /// Default 1,024.
     pub watchers: usize,
+    /// Attempts at one time to perform effects of one class; further ones wait. Default 64.
+    pub attempts: usize,
+    /// How long attempts that are under way may take to end when the node stops; then they are aborted, and are made again
+    /// after the next start. Default 1 s.
+    pub attempts_stop: Duration,
     /// How long a stop may take to make everything durable; after that the loop ends with
     /// [`RunError::StopTimeout`](crate::RunError::StopTimeout). Default 30 s.
     pub stop_limit: Duration,
@@ -101,6 +106,8 @@ impl Default for RuntimeSettings {
             durability: Durability::Always,
             notices: 1_024,
             watchers: 1_024,
+            attempts: 64,
+            attempts_stop: Duration::from_secs(1),
             stop_limit: Duration::from_secs(30),
             log: None,
             clock: Arc::new(system_time),

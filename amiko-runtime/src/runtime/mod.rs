@@ -10,23 +10,25 @@ use crate::error::{BindError, RunError, SendError};
 use crate::handle::{Call, Command, Handle, Question};
 use crate::observe;
 use crate::offline::Offline;
+use crate::performing::{Ended, Performer, Performing};
 use crate::settings::{Durability, RuntimeSettings};
 use crate::socket::Signal;
 use crate::sockets::Sockets;
 use crate::transport::Transport;
 use crate::watching::Watcher;
 use amiko_core::conversation::{Conversations, NoPeers, Protocol};
+use amiko_core::effect::Effect;
 use amiko_core::engine::EventError;
 use amiko_core::event::{Output, Reply, Request};
 use amiko_core::store::{Store, StoreError, Work};
-use amiko_core::{Engine, Node, Time, Version, tree::Tree};
+use amiko_core::{Engine, Node, Performs, Time, Version, tree::Tree};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// The longest time between two looks at the clock while a timer is set: the clock may be put forward in between.
 const RECHECK: Duration = Duration::from_secs(1);
@@ -37,6 +39,8 @@ enum Input<N: Node, S: Store, T: Transport> {
     Done(<S::Work as Work>::Done),
     Call(Call<N, S>),
     Signal(Signal<T>),
+    /// An attempt to perform an effect has ended.
+    Ended(Ended<N, S>),
     Due,
     Stop,
 }
@@ -73,6 +77,7 @@ pub struct Runtime<P: Protocol, S: Store, T: Transport> {
     protocol: P,
     settings: RuntimeSettings,
     conversations: Conversations,
+    performing: Performing<P::Node, S>,
     sockets: Sockets<T>,
     /// The start of the clock for sockets.
     begun: Instant,
@@ -103,7 +108,8 @@ impl<N: Node, S: Store> Runtime<NoPeers<N>, S, Offline> {
         let (call, calls) = mpsc::channel(settings.calls.max(1));
         let stop = Arc::new(Notify::new());
         let handle = Handle::new(call, Arc::clone(&stop), settings.group.max(1));
-        Self::assemble(Parts { engine, settings, handle, stop, calls }, NoPeers::new(), Offline::new())
+        let performing = Performing::new();
+        Self::assemble(Parts { engine, settings, handle, stop, calls, performing }, NoPeers::new(), Offline::new())
     }
 }
 
@@ -114,11 +120,12 @@ struct Parts<N: Node, S: Store> {
     handle: Handle<N, S>,
     stop: Arc<Notify>,
     calls: mpsc::Receiver<Call<N, S>>,
+    performing: Performing<N, S>,
 }
 
 impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     fn assemble(parts: Parts<P::Node, S>, protocol: P, transport: T) -> Self {
-        let Parts { engine, settings, handle, stop, calls } = parts;
+        let Parts { engine, settings, handle, stop, calls, performing } = parts;
         let (signal, signals) = mpsc::channel(settings.inbound.max(1));
         Self {
             engine,
@@ -127,6 +134,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             synced: Instant::now(),
             protocol,
             conversations: Conversations::new(settings.conversation.clone(), random),
+            performing,
             sockets: Sockets::new(transport, settings.clone(), signal),
             begun: Instant::now(),
             listener: None,
@@ -162,9 +170,21 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             address = Some(transport.local_addr(&found).map_err(refused)?);
             listener = Some(found);
         }
-        let Self { engine, settings, handle, stop, calls, .. } = self;
-        let parts = Parts { engine, settings, handle, stop, calls };
+        let Self { engine, settings, handle, stop, calls, performing, .. } = self;
+        let parts = Parts { engine, settings, handle, stop, calls, performing };
         Ok(Runtime { listener, address, ..Runtime::assemble(parts, protocol, transport) })
+    }
+
+    /// The same node with somebody who performs its effects of class `E`. Without, they wait in the state.
+    #[must_use]
+    pub fn with_performer<E>(mut self, performer: impl Performer<E>) -> Self
+    where
+        E: Effect,
+        P::Node: Performs<E>,
+        S: 'static,
+    {
+        self.performing.serve(performer, <P::Node as Performs<E>>::CLASS, self.settings.attempts);
+        self
     }
 
     /// Where peers dial.
@@ -208,6 +228,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         }
         let now = self.moment();
         self.conversations.start(&self.engine, now);
+        self.performing.calls.start(&self.engine, (self.settings.clock)());
         self.obey();
         loop {
             match self.input().await? {
@@ -220,6 +241,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                 self.end_sync(done)?;
             }
             self.advance()?;
+            self.performing.begin(&self.engine, (self.settings.clock)());
             self.answer().await?;
             self.sockets.reap();
             // The sockets get their turn too, and more inputs gather for the next sync.
@@ -230,6 +252,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     async fn input(&mut self) -> Result<Input<P::Node, S, T>, RunError> {
         let now = (self.settings.clock)();
         let due = self.engine.next_due().map(|due| (due - now).min(RECHECK));
+        let effect_due = self.performing.due(now).map(|due| due.min(RECHECK));
         let sync_due = self.sync_due();
         let look_due = self.conversations.poll_timeout().map(|at| at.saturating_sub(self.moment()));
         // When the next group is full, it waits for the one before it.
@@ -246,10 +269,12 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             done = done => Input::Done(done.map_err(|Gone| RunError::DiskThread)?),
             () = self.stop.notified() => Input::Stop,
             () = wait(due), if room || !busy => Input::Due,
+            () = wait(effect_due), if room || !busy => Input::Due,
             () = wait(sync_due), if !busy => Input::Due,
             () = wait(look_due), if room || !busy => Input::Due,
             Some(call) = self.calls.recv(), if room || !busy => Input::Call(call),
             Some(signal) = self.signals.recv(), if room || !busy => Input::Signal(signal),
+            Some(ended) = self.performing.inbox.recv(), if room || !busy => Input::Ended(ended),
         })
     }
 
@@ -257,23 +282,35 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     async fn turn(&mut self, first: Input<P::Node, S, T>) -> Result<(), RunError> {
         let mut input = Some(first);
         for count in self.gathered..self.settings.group.max(self.gathered + 1) {
-            let Some(next) = input.take().or_else(|| self.queued(count % 2 == 0)) else { break };
+            let Some(next) = input.take().or_else(|| self.queued(count)) else { break };
             self.gathered += 1;
             self.attempt(|engine, now| engine.tick(now)).await?.ok();
             match next {
                 Input::Call(call) => self.call(call).await?,
                 Input::Signal(signal) => self.signal(signal).await?,
+                Input::Ended(ended) => self.ended(ended).await?,
                 Input::Done(_) | Input::Due | Input::Stop => {}
             }
         }
         Ok(())
     }
 
-    /// The next input that is waiting already. Callers and peers take turns, so neither can starve the other.
-    fn queued(&mut self, call_first: bool) -> Option<Input<P::Node, S, T>> {
-        let call = |this: &mut Self| this.calls.try_recv().ok().map(Input::Call);
-        let signal = |this: &mut Self| this.signals.try_recv().ok().map(Input::Signal);
-        if call_first { call(self).or_else(|| signal(self)) } else { signal(self).or_else(|| call(self)) }
+    /// The next input that is waiting already. Callers, peers and the outside take turns, so none can starve another.
+    fn queued(&mut self, turn: usize) -> Option<Input<P::Node, S, T>> {
+        (turn..turn + 3).find_map(|turn| match turn % 3 {
+            0 => self.calls.try_recv().ok().map(Input::Call),
+            1 => self.signals.try_recv().ok().map(Input::Signal),
+            _ => self.performing.inbox.try_recv().ok().map(Input::Ended),
+        })
+    }
+
+    /// An attempt to perform an effect has ended.
+    async fn ended(&mut self, ended: Ended<P::Node, S>) -> Result<(), RunError> {
+        let Ended { number, mut end } = ended;
+        let outcome = self.attempt(|engine, now| end(engine, now)).await;
+        self.performing.handle_ended(number);
+        // A rejection is listed among those of the engine; the effect is over all the same.
+        outcome.map(drop)
     }
 
     async fn call(&mut self, call: Call<P::Node, S>) -> Result<(), RunError> {
@@ -419,6 +456,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     /// The last settling: puts everything on disk, whatever the durability setting.
     async fn finish(&mut self) -> Result<(), RunError> {
         self.settings.durability = Durability::Always;
+        self.end_attempts().await?;
         while self.engine.unsynced() {
             self.wait_for_disk().await?;
             self.advance()?;
@@ -427,6 +465,19 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         self.answer().await?;
         self.conversations.stop();
         self.obey();
+        Ok(())
+    }
+
+    /// Gives the attempts that are under way a moment to end.
+    async fn end_attempts(&mut self) -> Result<(), RunError> {
+        self.performing.cancel_all();
+        let end = Instant::now() + self.settings.attempts_stop;
+        while !self.performing.is_idle() {
+            match timeout_at(end, self.performing.inbox.recv()).await {
+                Ok(Some(ended)) => self.ended(ended).await?,
+                Ok(None) | Err(_) => break,
+            }
+        }
         Ok(())
     }
 
@@ -475,6 +526,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         self.conversations.handle_output(&output, &self.engine, now);
         match output {
             Output::Transmit { .. } | Output::Confirm { .. } | Output::Opened { .. } | Output::Closed { .. } => {}
+            Output::Perform { .. } | Output::EffectEnded { .. } => {
+                self.performing.handle_output(&output, &self.engine, (self.settings.clock)());
+            }
             Output::Reply { request, reply } => {
                 if let Some(Pending { outcome: Ok(given), .. }) = self.pending.get_mut(&request.0) {
                     *given = Some(reply);
