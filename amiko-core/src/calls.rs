@@ -75,28 +75,32 @@ impl Calls {
         self.classes.entry(class).or_default().at_once = at_once.max(1);
     }
 
-    /// Takes over what the engine has, after a restart.
-    pub fn start<N: Node, S: Store>(&mut self, engine: &Engine<N, S>, now: Time) {
-        let mut effects: Vec<_> = engine.effects().map(|(id, pending)| (pending.number, id)).collect();
+    /// Takes over what there is after a restart: [`Engine::effects`].
+    pub fn start<'e, N: Node>(&mut self, effects: impl Iterator<Item = (Id<Pending<N>>, &'e Pending<N>)>, now: Time) {
+        let mut effects: Vec<_> = effects.collect();
         // The oldest first, so that their owners have the first turns.
-        effects.sort();
-        for (number, effect) in effects {
-            self.take(engine, &effect, number, now);
+        effects.sort_by_key(|(_, pending)| pending.number);
+        for (effect, pending) in effects {
+            self.take(&effect, pending, now);
         }
     }
 
     /// A released output: those about effects are handled, others ignored.
     pub fn handle_output<N: Node, S: Store>(&mut self, output: &Output<N>, engine: &Engine<N, S>, now: Time) {
         match output {
-            Output::Perform { effect, number } => self.take(engine, effect, *number, now),
+            Output::Perform { effect, number } => {
+                // Another one that has its name by now has an output of its own.
+                if let Some(pending) = engine.effect(effect).filter(|pending| pending.number == *number) {
+                    self.take(effect, pending, now);
+                }
+            }
             Output::EffectEnded { number, .. } => self.forget(*number),
             _ => {}
         }
     }
 
-    fn take<N: Node, S: Store>(&mut self, engine: &Engine<N, S>, effect: &Id<Pending<N>>, number: u64, now: Time) {
-        // Another one that has its name by now has an output of its own.
-        let Some(pending) = engine.effect(effect).filter(|pending| pending.number == number) else { return };
+    fn take<N: Node>(&mut self, effect: &Id<Pending<N>>, pending: &Pending<N>, now: Time) {
+        let number = pending.number;
         let class = pending.effect.class_name();
         let owner = owner(effect.key());
         if pending.effect.is_ordered() {
@@ -154,6 +158,11 @@ impl Calls {
     /// When an effect is due next that isn't yet.
     pub fn poll_timeout(&self) -> Option<Time> {
         self.later.first().map(|(at, _)| *at)
+    }
+
+    /// Whether an attempt to perform the effect of this number is under way.
+    pub fn is_under_way(&self, number: u64) -> bool {
+        self.classes.values().any(|class| class.under_way.contains(&number))
     }
 
     /// The attempts that are under way.

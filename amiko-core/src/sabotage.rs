@@ -40,6 +40,14 @@ pub(crate) enum Sabotage {
     PingUnanswered,
     /// A peer that accepts counts as one that talks.
     BackOffResetTooEarly,
+    /// An effect begins before the commit that asks for it is on disk.
+    EffectBeforeCommit,
+    /// An effect stays when its owner has heard what came of it.
+    OutcomeActsTwice,
+    /// A restart forgets the effects.
+    EffectLostOnRestart,
+    /// An effect has another key for each attempt.
+    EffectKeyChanges,
 }
 
 impl Sabotage {
@@ -62,6 +70,10 @@ impl Sabotage {
             Self::BothSocketsKept => "both_sockets_kept",
             Self::PingUnanswered => "ping_unanswered",
             Self::BackOffResetTooEarly => "back_off_reset_too_early",
+            Self::EffectBeforeCommit => "effect_before_commit",
+            Self::OutcomeActsTwice => "outcome_acts_twice",
+            Self::EffectLostOnRestart => "effect_lost_on_restart",
+            Self::EffectKeyChanges => "effect_key_changes",
         }
     }
 }

@@ -221,7 +221,7 @@ fn after_a_restart_the_oldest_begin_first_within_bounds() {
     let engine = Engine::open(town.engine.into_store().crash(), Settings::default()).unwrap();
     let mut calls = Calls::new();
     calls.serve("Ring", 5);
-    calls.start(&engine, NOW);
+    calls.start(engine.effects(), NOW);
     town = Town { engine, calls, now: NOW };
     assert_eq!(town.begins(), ["c/000", "b/001", "a/002", "c/003", "b/004"]);
     for number in 0..300 {

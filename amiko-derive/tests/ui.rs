@@ -10,6 +10,7 @@ fn what_is_wrong_is_said_where_it_stands_and_what_is_right_compiles() {
     cases.compile_fail("tests/ui/key/*.rs");
     cases.compile_fail("tests/ui/phases/*.rs");
     cases.compile_fail("tests/ui/polymorphic/*.rs");
+    cases.compile_fail("tests/ui/effects/*.rs");
     cases.compile_fail("tests/ui/traits/*.rs");
     cases.pass("tests/ui/pass/*.rs");
 }

@@ -166,6 +166,16 @@ impl<N: Tree> Dispatcher<N> {
         Ok(())
     }
 
+    /// The names of an object's effects that begin like this.
+    pub(crate) fn effects_of<M: Object>(&self, owner: &Id<M>, prefix: &str) -> Vec<String> {
+        let (all, first) = (owned_key(owner, ""), owned_key(owner, prefix));
+        let from = Id::new(first.clone());
+        let ids = self.beside.effects.ids_from(&from);
+        let names =
+            ids.map_while(|id| id.key().starts_with(&first).then(|| id.key().get(all.len()..).map(str::to_owned)));
+        names.flatten().collect()
+    }
+
     pub(crate) fn remove_effect(&mut self, id: &Id<Pending<N>>) {
         self.beside.effects.remove(id);
     }
@@ -176,6 +186,9 @@ impl<N: Tree> Dispatcher<N> {
             pending.attempts = pending.attempts.saturating_add(1);
             pending.error = Some(error.to_owned());
             pending.next = next;
+            if sabotaged(Sabotage::EffectKeyChanges) {
+                pending.key[0] = pending.key[0].wrapping_add(1);
+            }
         }
     }
 

@@ -50,9 +50,19 @@ impl<E: Effect> Performed<E> {
     /// # Errors
     /// The effect was given up.
     pub fn into_result(self) -> Result<E::Outcome, String> {
-        match self.outcome {
-            Outcome::Done { value } => Ok(value),
-            Outcome::GivenUp { error, .. } => Err(error),
+        self.outcome.into_result()
+    }
+}
+
+impl<T: Serializable> Outcome<T> {
+    /// The answer, or why there is none.
+    ///
+    /// # Errors
+    /// The effect was given up.
+    pub fn into_result(self) -> Result<T, String> {
+        match self {
+            Self::Done { value } => Ok(value),
+            Self::GivenUp { error, .. } => Err(error),
         }
     }
 }

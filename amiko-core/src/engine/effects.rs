@@ -9,6 +9,7 @@ use crate::dispatcher::Pending;
 use crate::effect::{Effect, EffectSet, Failure, GivenUp, Outcome, Owner, Performed, Retry, WhyGivenUp};
 use crate::event::{Event, Output};
 use crate::machine::{Node, Performs};
+use crate::sabotage::{Sabotage, sabotaged};
 use crate::serializable::shorten;
 use crate::store::Store;
 use crate::time::Time;
@@ -106,7 +107,11 @@ impl<N: Node, S: Store> Engine<N, S> {
         let cause = |envelope| Cause::Performed { effect: effect.clone(), envelope };
         let (cause, used_up) = (cause(envelope), cause(None));
         let begin = |event: &mut Event<N>| super::ways_in::deliver(event, &cause);
-        let remove = |event: &mut Event<N>| event.dispatcher.remove_effect(effect);
+        let remove = |event: &mut Event<N>| {
+            if !sabotaged(Sabotage::OutcomeActsTwice) {
+                event.dispatcher.remove_effect(effect);
+            }
+        };
         self.run_or_use_up(now, &cause, &used_up, begin, remove)
     }
 

@@ -187,6 +187,9 @@ impl<N: Node, S: Store> Engine<N, S> {
         if sabotaged(Sabotage::TimerLostOnRestart) {
             beside.timers = Table::new();
         }
+        if sabotaged(Sabotage::EffectLostOnRestart) {
+            beside.effects = Table::new();
+        }
         let dispatcher = Dispatcher::new(beside);
         let mut engine = Self {
             node: document.state,

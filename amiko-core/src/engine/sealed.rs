@@ -27,10 +27,15 @@ impl<N: Node> Sealed<N> {
 
     /// The outputs whose commits are on disk, oldest first.
     pub(super) fn release(&mut self, durable: Version) -> Vec<Output<N>> {
-        if sabotaged(Sabotage::ConfirmBeforeSync) {
-            let is_confirmation = |output: &Output<N>| matches!(output, Output::Confirm { .. });
+        let (confirm, perform) = (sabotaged(Sabotage::ConfirmBeforeSync), sabotaged(Sabotage::EffectBeforeCommit));
+        if confirm || perform {
+            let is_early = |output: &Output<N>| match output {
+                Output::Confirm { .. } => confirm,
+                Output::Perform { .. } => perform,
+                _ => false,
+            };
             let (early, rest): (VecDeque<_>, _) =
-                self.0.drain(..).partition(|(version, output)| *version <= durable || is_confirmation(output));
+                self.0.drain(..).partition(|(version, output)| *version <= durable || is_early(output));
             self.0 = rest;
             return early.into_iter().map(|(_, output)| output).collect();
         }

@@ -44,11 +44,17 @@ pub enum FaultKind {
     ClockJump,
     /// A clock stands still.
     ClockStop,
+    /// A call of a service is lost: it fails when its time is over.
+    LostCall,
+    /// A service performs what it was called for, and its answer is lost.
+    LostAnswer,
+    /// A service hears a call twice, maybe when all is over.
+    RepeatedCall,
 }
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Kill,
         Self::PowerCut,
         Self::PowerCutInRecovery,
@@ -65,10 +71,20 @@ impl FaultKind {
         Self::Reordering,
         Self::ClockJump,
         Self::ClockStop,
+        Self::LostCall,
+        Self::LostAnswer,
+        Self::RepeatedCall,
     ];
 
     /// Those that meet lines, each by chance, and not a node now and then.
     const OF_LINES: [Self; 3] = [Self::Loss, Self::Duplication, Self::Reordering];
+
+    /// Those that meet calls of services, in the same way.
+    const OF_CALLS: [Self; 3] = [Self::LostCall, Self::LostAnswer, Self::RepeatedCall];
+
+    fn is_by_chance(self) -> bool {
+        Self::OF_LINES.contains(&self) || Self::OF_CALLS.contains(&self)
+    }
 
     const fn name(self) -> &'static str {
         match self {
@@ -88,6 +104,9 @@ impl FaultKind {
             Self::Reordering => "reordered line",
             Self::ClockJump => "clock jump",
             Self::ClockStop => "stopped clock",
+            Self::LostCall => "lost call",
+            Self::LostAnswer => "lost answer",
+            Self::RepeatedCall => "repeated call",
         }
     }
 }
@@ -113,7 +132,7 @@ pub struct Faults {
     /// How long it is from one to the next, on average.
     pub(super) every: BTreeMap<FaultKind, Duration>,
     /// Chances in ten thousandths.
-    pub(super) per_line: BTreeMap<FaultKind, u64>,
+    pub(super) chances: BTreeMap<FaultKind, u64>,
     /// What a fault that has a duration lasts at the most. Default 20 s.
     pub longest: Duration,
     /// How far a clock is put forward or back at the most. Default one minute.
@@ -125,7 +144,7 @@ impl Faults {
     #[must_use]
     pub fn none() -> Self {
         let (longest, clock) = (Duration::from_secs(20), Duration::from_secs(60));
-        Self { every: BTreeMap::new(), per_line: BTreeMap::new(), longest, clock }
+        Self { every: BTreeMap::new(), chances: BTreeMap::new(), longest, clock }
     }
 
     /// About half of all kinds, each as often as chance wants it: what one mixture hides, another shows (Groce et al.,
@@ -137,6 +156,8 @@ impl Faults {
             let (there, often) = (random.below(2) == 0, random.below(6));
             if there && FaultKind::OF_LINES.contains(&kind) {
                 faults = faults.per_line(kind, 10 << often);
+            } else if there && FaultKind::OF_CALLS.contains(&kind) {
+                faults = faults.per_call(kind, 100 << often);
             } else if there {
                 faults = faults.every(kind, Duration::from_millis(1_000 << often));
             }
@@ -144,10 +165,10 @@ impl Faults {
         faults
     }
 
-    /// Adds this fault, with this average interval; for faults that meet lines, see [`Faults::per_line`].
+    /// Adds this fault, with this average interval; for faults that meet lines, see [`Faults::per_line`], and [`Faults::per_call`] for those that meet calls.
     #[must_use]
     pub fn every(mut self, kind: FaultKind, mean: Duration) -> Self {
-        if !FaultKind::OF_LINES.contains(&kind) {
+        if !kind.is_by_chance() {
             self.every.insert(kind, mean);
         }
         self
@@ -157,7 +178,16 @@ impl Faults {
     #[must_use]
     pub fn per_line(mut self, kind: FaultKind, chance: u64) -> Self {
         if FaultKind::OF_LINES.contains(&kind) {
-            self.per_line.insert(kind, chance);
+            self.chances.insert(kind, chance);
+        }
+        self
+    }
+
+    /// Adds this fault, for this many calls of services in 10,000.
+    #[must_use]
+    pub fn per_call(mut self, kind: FaultKind, chance: u64) -> Self {
+        if FaultKind::OF_CALLS.contains(&kind) {
+            self.chances.insert(kind, chance);
         }
         self
     }
@@ -166,12 +196,12 @@ impl Faults {
     #[must_use]
     pub fn without(mut self, kind: FaultKind) -> Self {
         self.every.remove(&kind);
-        self.per_line.remove(&kind);
+        self.chances.remove(&kind);
         self
     }
 
     pub(super) fn chance(&self, kind: FaultKind) -> u64 {
-        self.per_line.get(&kind).copied().unwrap_or(0)
+        self.chances.get(&kind).copied().unwrap_or(0)
     }
 }
 

@@ -15,7 +15,7 @@ pub use disk::{Fate, Fault, Pending, SimFile, SimLock, SimVfs};
 pub use faults::{FaultKind, Faults};
 pub use swarm::{Failed, Summary, Swarm};
 pub use trace::{Happening, Trace, TraceEntry};
-pub use world::{Heard, SimEngine, StartError, World};
+pub use world::{Call, Called, Heard, SimEngine, StartError, World};
 
 /// A node of a world, in the order in which they were added.
 pub type NodeIndex = usize;

@@ -123,7 +123,8 @@ fn attempt<P: Protocol>(
     scenario: &impl Fn(&mut World<P>) -> Result<(), String>,
 ) -> (World<P>, Result<(), String>) {
     let outcome = catch(|| scenario(&mut world)).unwrap_or_else(|text| Err(format!("a panic: {text}")));
-    (world, outcome)
+    let promises = world.broken_promise().map_or(Ok(()), |broken| Err(broken.to_owned()));
+    (world, promises.and(outcome))
 }
 
 /// Looks for the smallest number of disturbances with which a world still fails, and runs it once more with a trace.

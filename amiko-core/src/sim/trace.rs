@@ -78,6 +78,28 @@ pub enum Happening {
         /// Why it couldn't be.
         failed: Option<String>,
     },
+    /// A service has heard a call of a node.
+    Called {
+        /// Which node.
+        node: NodeIndex,
+        /// For which effect.
+        effect: String,
+        /// Which attempt this is.
+        attempt: u32,
+        /// What it answers.
+        said: String,
+    },
+    /// A node was told what came of a call, or that its time is over.
+    Answered {
+        /// Which node.
+        node: NodeIndex,
+        /// For which effect.
+        effect: String,
+        /// Which attempt this is.
+        attempt: u32,
+        /// What it was told.
+        said: String,
+    },
     /// The disk of a node failed, and so the node ended.
     Ended {
         /// Which node.
@@ -146,6 +168,12 @@ impl Trace {
                     let what = if failed.is_some() { "can't start" } else { "starts" };
                     writeln!(text, "    Note over n{node}: {at} {what}")
                 }
+                Happening::Called { node, effect, attempt, said } => {
+                    writeln!(text, "    n{node}->>n{node}: {at} call {attempt} for {effect}: {said}")
+                }
+                Happening::Answered { node, effect, said, .. } => {
+                    writeln!(text, "    Note over n{node}: {at} answer for {effect}: {said}")
+                }
                 Happening::Ended { node, .. } => writeln!(text, "    Note over n{node}: {at} its disk fails"),
             };
         }
@@ -159,6 +187,8 @@ impl Happening {
             Self::Command { node, .. }
             | Self::Timer { node }
             | Self::Started { node, .. }
+            | Self::Called { node, .. }
+            | Self::Answered { node, .. }
             | Self::Ended { node, .. } => vec![*node],
             Self::Arrived { from, to, .. } | Self::Lost { from, to, .. } => vec![*from, *to],
             Self::Fault { nodes, .. } => nodes.clone(),

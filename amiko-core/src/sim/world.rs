@@ -7,6 +7,7 @@ mod disturbances;
 mod driver;
 mod processes;
 mod puppets;
+mod services;
 mod watching;
 
 use super::clock::Clock;
@@ -27,6 +28,8 @@ use disturbances::Remedy;
 pub use processes::StartError;
 use processes::{Power, open};
 use puppets::Puppet;
+pub use services::{Call, Called};
+use services::{Calling, Services};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +54,8 @@ struct Host<N: Node> {
     slow: Option<Duration>,
     sync_at: Option<Time>,
     power: Power,
+    /// None while the node is down.
+    calling: Option<Calling>,
     puppet: Option<Puppet>,
     replies: Vec<Reply>,
     notices: Vec<N::Notice>,
@@ -94,6 +99,7 @@ pub struct World<P: Protocol> {
     storm: Option<(NodeIndex, String)>,
     /// Dials that nobody has answered yet.
     unanswered: Vec<(NodeIndex, SocketId, String)>,
+    services: Services<P::Node>,
     /// Why nothing came of what was heard last, if nothing did.
     refused: Option<String>,
     faults: Option<Faults>,
@@ -122,6 +128,8 @@ enum Next {
     Sync(NodeIndex),
     Line,
     Timeout(NodeIndex),
+    Call(NodeIndex),
+    Coming(Time, u64),
 }
 
 impl<P: Protocol> World<P> {
@@ -139,6 +147,7 @@ impl<P: Protocol> World<P> {
             dials: BTreeMap::new(),
             storm: None,
             unanswered: Vec::new(),
+            services: Services::default(),
             refused: None,
             faults: None,
             next_faults: BTreeMap::new(),
@@ -207,6 +216,7 @@ impl<P: Protocol> World<P> {
             slow: None,
             sync_at: None,
             power: Power::default(),
+            calling: None,
             puppet,
             replies: Vec::new(),
             notices: Vec::new(),
@@ -357,6 +367,8 @@ impl<P: Protocol> World<P> {
                 }
             }
             Next::Timeout(node) => self.look_after(node),
+            Next::Call(node) => self.call(node),
+            Next::Coming(at, number) => self.comes((at, number)),
         }
         true
     }
@@ -368,15 +380,18 @@ impl<P: Protocol> World<P> {
         });
         let syncs = self.hosts.iter().enumerate().filter_map(|(node, host)| Some((host.sync_at?, Next::Sync(node))));
         let timeouts = (0..self.hosts.len()).filter_map(|node| Some((self.timeout(node)?, Next::Timeout(node))));
+        let calls = (0..self.hosts.len()).filter_map(|node| Some((self.calls_due(node)?, Next::Call(node))));
         let others = [
             self.remedies.keys().next().map(|(at, _)| (*at, Next::Remedy)),
             self.next_faults.values().min().map(|at| (*at, Next::Fault)),
             self.network.next_arrival().map(|at| (at, Next::Line)),
+            self.next_coming().map(|(at, number)| (at, Next::Coming(at, number))),
         ];
         // What should have happened already happens now, in the same order as everything else that does.
         timers
             .chain(syncs)
             .chain(timeouts)
+            .chain(calls)
             .chain(others.into_iter().flatten())
             .map(|(at, next)| (at.max(self.now), next))
             .min()

@@ -228,7 +228,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         }
         let now = self.moment();
         self.conversations.start(&self.engine, now);
-        self.performing.calls.start(&self.engine, (self.settings.clock)());
+        self.performing.calls.start(self.engine.effects(), (self.settings.clock)());
         self.obey();
         loop {
             match self.input().await? {

@@ -83,6 +83,7 @@ impl<P: Protocol> World<P> {
     }
 
     fn stop_process(&mut self, node: NodeIndex) {
+        self.stop_calling(node);
         let host = self.host_mut(node);
         host.engine = None;
         host.sync_at = None;
@@ -111,6 +112,7 @@ impl<P: Protocol> World<P> {
             conversations.start(engine, now);
             self.host_mut(node).conversations = Some(conversations);
         }
+        self.start_calling(node);
         self.drive(node);
     }
 
@@ -166,6 +168,7 @@ impl<P: Protocol> World<P> {
     pub fn replace_disk(&mut self, node: NodeIndex, disk: SimVfs) {
         if let Some(host) = self.hosts.get_mut(node).filter(|host| host.engine.is_none()) {
             host.disk = disk;
+            self.expect_no_effects(node);
         }
     }
 
@@ -221,6 +224,7 @@ impl<P: Protocol> World<P> {
     }
 
     fn hand_on(&mut self, node: NodeIndex, output: Output<P::Node>) {
+        self.hear_of_effects(node, &output);
         let now = self.moment();
         let host = self.host_mut(node);
         if let (Some(conversations), Some(engine)) = (&mut host.conversations, &host.engine) {
@@ -228,7 +232,6 @@ impl<P: Protocol> World<P> {
         }
         match output {
             Output::Transmit { .. } | Output::Confirm { .. } | Output::Opened { .. } | Output::Closed { .. } => {}
-            // Nobody performs them here: they wait in the state.
             Output::Perform { .. } | Output::EffectEnded { .. } => {}
             Output::Reply { reply, .. } => self.host_mut(node).replies.push(reply),
             Output::Notice(notice) => self.host_mut(node).notices.push(notice),
