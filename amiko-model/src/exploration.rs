@@ -111,6 +111,9 @@ impl<P: Protocol> WorldModel<P> {
                 chosen.map_or_else(String::new, |choice| format!("{} at {}", choice.name, name(&choice.node)))
             }
             Action::Tick { node } => format!("timers of {} fire", name(node)),
+            Action::Answer { node, effect, outcome } => {
+                format!("the effect {effect} of {} has the outcome {outcome}", name(node))
+            }
             Action::Dial { node, connection } => format!("{} dials on connection {connection}", name(node)),
             Action::Deliver { node, connection, lost } => {
                 let end = (*node, amiko_core::tree::Id::new(connection.clone()));

@@ -90,8 +90,9 @@
 //! - the first unconfirmed message of a connection arrives, is synced, and is confirmed;
 //! - a node dials, and both ends exchange their resume points;
 //! - the timers of a node that are due fire;
+//! - an effect that is due happens or fails, in each of the ways that [`WorldModel::performer`] names;
 //! - a user makes a choice; it can be made as long as the node doesn't reject it;
-//! - time passes until the next timer is due on a node that is up, once all that are due have fired. Messages may be
+//! - time passes until the next timer or effect is due on a node that is up, once all that are due have fired. Messages may be
 //!   arbitrarily slow, but aren't lost, and no node sleeps: while anything is under way, the clock jumps by at most
 //!   [`FaultLimits::delay`]. So an agreed time-out of a day is longer than any message takes, and one of five seconds
 //!   isn't. There is one clock;
@@ -99,7 +100,7 @@
 //!   confirmation is back. [`FaultLimits`] bounds the number of faults on a path, so there are finitely many states.
 //!
 //! Three things aren't actions, because each step of a node checks them: a crash between commit and sync leads back to
-//! the state before, a crash after the sync leads to the state after it, and a duplicate message does nothing. So
+//! the state before, a crash after the sync leads to the state after it, and a duplicate message or answer does nothing. So
 //! crashes between events suffice.
 //!
 //! A model doesn't contain failing disks, lying peers, differing clocks, or two sockets for one connection. The
@@ -129,6 +130,7 @@
 
 mod exploration;
 mod node;
+mod outcomes;
 mod state;
 mod step;
 
@@ -144,6 +146,7 @@ use amiko_core::secs;
 use amiko_core::serializable::{WriteError, to_json};
 use amiko_core::tree::Tree;
 use node::{Input, Nodes};
+use outcomes::Outside;
 use stateright::{Model, Property};
 use std::fmt;
 use std::sync::Arc;
@@ -188,6 +191,7 @@ pub struct WorldModel<P: Protocol> {
     choices: Vec<Choice<P::Node>>,
     faults: FaultLimits,
     properties: Vec<Property<Self>>,
+    outside: Outside<P::Node>,
     nodes: Nodes<P::Node>,
 }
 
@@ -202,6 +206,7 @@ impl<P: Protocol> WorldModel<P> {
             choices: Vec::new(),
             faults: FaultLimits::default(),
             properties: vec![engine],
+            outside: Outside::default(),
             nodes: Nodes::new(),
         }
     }

@@ -5,6 +5,7 @@
 //! are many, those of a single node are few.
 
 use crate::NodeIndex;
+use crate::outcomes::Tell;
 use amiko_core::Node;
 use amiko_core::conversation::Protocol;
 use amiko_core::dispatcher::{Connection, ResumePoint};
@@ -13,7 +14,7 @@ use amiko_core::event::{Output, Reply, Request};
 use amiko_core::serializable::{WriteError, to_json};
 use amiko_core::store::Memory;
 use amiko_core::tree::Id;
-use amiko_core::{Time, Version};
+use amiko_core::{Pending, Time, Version};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::BuildHasher;
@@ -75,6 +76,7 @@ pub(crate) enum Input<'a, N: Node> {
     Message { connection: &'a Id<Connection<N>>, line: &'a Line<N> },
     Confirmation { connection: &'a Id<Connection<N>>, index: u64 },
     Resume { connection: &'a Id<Connection<N>>, theirs: ResumePoint },
+    Answer { effect: &'a Id<Pending<N>>, number: u64, outcome: usize, tell: Tell<N> },
 }
 
 /// The input as a key for look-ups.
@@ -85,6 +87,7 @@ enum Key {
     Message(String, u64, Arc<str>),
     Confirmation(String, u64),
     Resume(String, [u64; 3]),
+    Answer(String, usize),
 }
 
 impl<N: Node> Input<'_, N> {
@@ -99,6 +102,7 @@ impl<N: Node> Input<'_, N> {
             Self::Resume { connection, theirs: ResumePoint { received, first, sent } } => {
                 Key::Resume(connection.key().clone(), [*received, *first, *sent])
             }
+            Self::Answer { effect, outcome, .. } => Key::Answer(effect.key().clone(), *outcome),
         }
     }
 }
@@ -221,6 +225,14 @@ impl<N: Node> Nodes<N> {
                 return Err("a message that is repeated acts again".into());
             }
         }
+        if let Input::Answer { effect, number, .. } = input
+            && engine.effect(effect).is_none_or(|pending| pending.number != *number)
+        {
+            handle(protocol, &mut engine, now, input)?;
+            if to_json(&engine.to_document()).map_err(broken)? != *outcome.after.text {
+                return Err("an answer that is repeated acts again".into());
+            }
+        }
         Ok((outcome, replies))
     }
 }
@@ -239,6 +251,7 @@ fn handle<P: Protocol>(
             engine.receive(connection, line.index, envelope, now)
         }
         Input::Confirmation { connection, index } => engine.confirm(connection, *index, now),
+        Input::Answer { effect, number, tell, .. } => tell(engine, effect, *number, now),
         Input::Resume { connection, theirs } => engine.resume(connection, *theirs, now).map(|_| Version::default()),
     };
     match handled {

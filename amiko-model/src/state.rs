@@ -6,7 +6,7 @@ use crate::NodeIndex;
 use crate::node::{Broken, NodeState};
 use amiko_core::Node;
 use amiko_core::Time;
-use amiko_core::dispatcher::{Connection, Timer};
+use amiko_core::dispatcher::{Connection, Pending, Timer};
 use amiko_core::tree::{Id, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -53,6 +53,11 @@ impl<N: Node> WorldState<N> {
     /// The timers of a node; `None` if there is no such node.
     pub fn timers(&self, node: NodeIndex) -> Option<&Table<Timer<N>>> {
         self.nodes.get(node).map(|node| &node.document.beside.timers)
+    }
+
+    /// The effects of a node that aren't over; `None` if there is no such node.
+    pub fn effects(&self, node: NodeIndex) -> Option<&Table<Pending<N>>> {
+        self.nodes.get(node).map(|node| &node.document.beside.effects)
     }
 
     /// The connections of a node; `None` if there is no such node.
@@ -132,6 +137,15 @@ pub enum Action {
     Tick {
         /// Whose timers.
         node: NodeIndex,
+    },
+    /// An effect happens, or an attempt to perform it fails, and its owner hears of it.
+    Answer {
+        /// Whose effect.
+        node: NodeIndex,
+        /// The text of its ID.
+        effect: String,
+        /// Which of the outcomes that [`WorldModel::performer`](crate::WorldModel::performer) has named.
+        outcome: usize,
     },
     /// A node dials, and both ends exchange their resume points.
     Dial {

@@ -58,6 +58,7 @@ impl<P: Protocol> WorldModel<P> {
                 }
             }
         }
+        self.answers(state, actions);
         actions.extend(self.staying_down(state, false).map(|node| Action::Restart { node }));
     }
 
@@ -66,10 +67,11 @@ impl<P: Protocol> WorldModel<P> {
         state.down.iter().copied().filter(move |node| self.faults.absent.contains(node) == may)
     }
 
-    /// When the next timer of a node that is up is due; `None` while one is due and hasn't fired.
+    /// When the next timer or effect of a node that is up is due; `None` while a timer is due and hasn't fired.
     fn next_moment(&self, state: &WorldState<P::Node>) -> Option<Time> {
         let up = state.nodes.iter().enumerate().filter(|(index, _)| state.is_up(*index));
-        up.filter_map(|(_, node)| node.due).min().filter(|due| *due > state.now)
+        let due = up.filter_map(|(index, node)| [node.due, self.next_effect(state, index)].into_iter().flatten().min());
+        due.min().filter(|due| *due > state.now)
     }
 
     /// The state that an action leads to; `None` if it changes nothing.
@@ -77,6 +79,7 @@ impl<P: Protocol> WorldModel<P> {
         let followed = match action {
             Action::Choose { choice } => self.choose(state, *choice),
             Action::Tick { node } => self.tick(state, *node),
+            Action::Answer { node, effect, outcome } => self.answer(state, *node, effect, *outcome),
             Action::Dial { node, connection } => self.dial(state, *node, &Id::new(connection.clone())),
             Action::Deliver { node, connection, lost } => {
                 self.deliver(state, *node, &Id::new(connection.clone()), *lost)
@@ -96,7 +99,7 @@ impl<P: Protocol> WorldModel<P> {
         followed.unwrap_or_else(|broken| Some(WorldState { broken: Some(broken), ..state.clone() }))
     }
 
-    fn input(
+    pub(crate) fn input(
         &self,
         state: &mut WorldState<P::Node>,
         node: NodeIndex,
