@@ -6,7 +6,7 @@ mod effects;
 
 use crate::attributes::{Attributes, Errors, Place};
 use crate::serializable::{Generator, keys, reply};
-use crate::tokens::through;
+use crate::tokens::{named, through};
 use crate::tree::{Class, Field};
 use crate::types::{bare, is_named, last};
 use proc_macro2::TokenStream;
@@ -47,6 +47,7 @@ pub(crate) struct Root {
 impl Root {
     pub(crate) fn check(input: &DeriveInput) -> Result<Self, Error> {
         let mut errors = Errors::default();
+        let input = &named(input)?;
         let Data::Struct(data) = &input.data else {
             return Err(Error::new(input.ident.span(), "a node is a struct with a field for each of its tables"));
         };

@@ -1,8 +1,9 @@
-//! `#[amiko(crate = path)]`: the path of the library in generated code, if it isn't `::amiko_core`.
+//! Names in generated code: the path of the library, if it isn't `::amiko_core` (`#[amiko(crate = path)]`), and that of a type in
+//! place of `Self`.
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Ident, Path};
+use syn::{Data, DeriveInput, Error, Ident, Path};
 
 /// Generated code in which each path that begins with `::amiko_core` begins with another path instead.
 ///
@@ -50,6 +51,34 @@ fn is_absolute(before: &[TokenTree]) -> bool {
         [.., first, second] => is_colon(first) && is_colon(second),
         _ => false,
     }
+}
+
+/// The type with its own name in place of each `Self` in its fields, whose types are written in other structs as well.
+pub(crate) fn named(input: &DeriveInput) -> Result<DeriveInput, Error> {
+    let mut input = input.clone();
+    if let Data::Struct(data) = &mut input.data {
+        for field in &mut data.fields {
+            field.ty = syn::parse2(without_self(&input.ident, field.ty.to_token_stream()))?;
+        }
+    }
+    Ok(input)
+}
+
+fn without_self(name: &Ident, tokens: TokenStream) -> TokenStream {
+    let renamed = tokens.into_iter().map(|token| match token {
+        TokenTree::Group(group) => {
+            let mut inner = Group::new(group.delimiter(), without_self(name, group.stream()));
+            inner.set_span(group.span());
+            inner.into()
+        }
+        TokenTree::Ident(ident) if ident == "Self" => {
+            let mut name = name.clone();
+            name.set_span(ident.span());
+            name.into()
+        }
+        token => token,
+    });
+    renamed.collect()
 }
 
 #[cfg(test)]

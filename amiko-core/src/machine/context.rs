@@ -3,7 +3,7 @@
 //! Invariant: everything requested here happens when the event commits, or not at all.
 
 use super::{Hears, Hosts, Performs, StateMachine};
-use crate::dispatcher::Connection;
+use crate::dispatcher::{Connection, owned_key};
 use crate::effect::Effect;
 use crate::event::{Event, Output};
 use crate::rejection::Rejection;
@@ -100,6 +100,32 @@ impl<'a, M: StateMachine> Context<'a, M> {
     /// of it already, or may just be hearing of it.
     pub fn cancel_effect(&mut self, name: &str) {
         self.event.cancel_effect(self.id, name);
+    }
+
+    /// As [`perform`](Self::perform), for what was kept as one of the node's effects.
+    pub(super) fn perform_any(&mut self, name: &str, effect: <M::Node as Tree>::Effects) {
+        self.event.perform(self.id, name, effect);
+    }
+
+    /// Cancels all effects of this object whose names begin like this: `"price/"`.
+    pub fn cancel_effects(&mut self, prefix: &str) {
+        self.performing(prefix).iter().for_each(|name| self.cancel_effect(name));
+    }
+
+    /// The names of this object's effects that aren't over and begin like this; with `""`, of all. An effect of which the object hears
+    /// in this event is over.
+    pub fn performing(&self, prefix: &str) -> Vec<String> {
+        self.event.dispatcher.effects_of(self.id, prefix)
+    }
+
+    /// Whether the effect of this name isn't over.
+    pub fn is_performing(&self, name: &str) -> bool {
+        self.event.dispatcher.effects().contains(&Id::new(owned_key(self.id, name)))
+    }
+
+    /// Rejects the event once the handler has returned.
+    pub(super) fn fail(&mut self, rejection: Rejection) {
+        self.event.fail(rejection);
     }
 
     /// Ensures that there is a connection of this name, with this address or none: one that is there already keeps its outbox and

@@ -4,12 +4,16 @@
 
 mod context;
 pub(crate) mod envelope;
+mod gather;
 pub(crate) mod hearing;
 mod phases;
 pub(crate) mod router;
+mod saga;
 
 pub use context::Context;
+pub use gather::{Gather, Gathered};
 pub use phases::Phases;
+pub use saga::{Saga, Undoing};
 
 use crate::effect::{Effect, Owner, Performed};
 use crate::event::Event;
