@@ -33,6 +33,32 @@ pub struct Begin {
     pub number: u64,
 }
 
+/// What an effect waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Standing {
+    /// The answer to an attempt.
+    Answer,
+    /// The time of its next attempt.
+    Time,
+    /// Its turn: others of its class are under way, or, in a class that is performed in order, one of its owner comes first.
+    Turn,
+    /// Somebody who performs its class.
+    Performer,
+}
+
+impl Standing {
+    /// For people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Time => "time",
+            Self::Turn => "turn",
+            Self::Performer => "performer",
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Known {
     /// The text of its ID.
@@ -158,6 +184,18 @@ impl Calls {
     /// When an effect is due next that isn't yet.
     pub fn poll_timeout(&self) -> Option<Time> {
         self.later.first().map(|(at, _)| *at)
+    }
+
+    /// What the effect of this number waits for; none if it isn't on disk yet, or is over.
+    pub fn standing(&self, number: u64) -> Option<Standing> {
+        let known = self.known.get(&number)?;
+        let class = self.classes.get(known.class);
+        Some(match known.state {
+            _ if class.is_none_or(|class| class.at_once == 0) => Standing::Performer,
+            State::Begun => Standing::Answer,
+            State::Later(_) => Standing::Time,
+            State::Ready => Standing::Turn,
+        })
     }
 
     /// Whether an attempt to perform the effect of this number is under way.

@@ -99,6 +99,7 @@ macro_rules! metrics {
 metrics! {
     ANSWERS = Gauge "amiko_answers" in Count by []: "Answers that are kept for commands with a key";
     CONNECTIONS = Gauge "amiko_connections" in Count by []: "Connections in the state, with or without a socket";
+    EFFECTS = Gauge "amiko_effects" in Count by []: "Effects that aren't over";
     EVENT_MESSAGES = Histogram "amiko_event_messages" in Count by []: "Messages that one event delivered";
     EVENT_SECONDS = Histogram "amiko_event_seconds" in Seconds by []: "From the beginning of an event to its record, without the sync";
     EVENTS = Counter "amiko_events_total" in Count by ["cause", "kind", "message", "outcome"]: "Events by their cause, the kind of the object and the class of the message that they began with, and their outcome: committed, unchanged, rejected or failed";
@@ -351,6 +352,7 @@ pub(crate) fn snapshot(_version: u64, _bytes: u64) {
 /// What a state holds at the moment.
 pub(crate) struct Sizes {
     pub(crate) timers: usize,
+    pub(crate) effects: usize,
     pub(crate) connections: usize,
     pub(crate) answers: usize,
     pub(crate) outbox: usize,
@@ -372,6 +374,7 @@ impl Sampler {
             self.last = Some(Instant::now());
             let sizes = _sizes();
             metrics::gauge!(TIMERS).set(count(sizes.timers));
+            metrics::gauge!(EFFECTS).set(count(sizes.effects));
             metrics::gauge!(CONNECTIONS).set(count(sizes.connections));
             metrics::gauge!(ANSWERS).set(count(sizes.answers));
             metrics::gauge!(OUTBOX_MESSAGES).set(count(sizes.outbox));

@@ -32,6 +32,16 @@ impl Effect for SendMail {
 }
 
 #[derive(Debug, Clone, Serializable)]
+struct Phone {
+    #[amiko(strong)]
+    clerk: Id<Clerk>,
+}
+
+impl Effect for Phone {
+    type Outcome = ();
+}
+
+#[derive(Debug, Clone, Serializable)]
 #[amiko(key = String)]
 struct Order {
     cents: u64,
@@ -47,6 +57,8 @@ enum OrderMessage {
     },
     Cancel,
     Remove,
+    Phone,
+    Dismiss,
     #[amiko(performed)]
     Charged {
         performed: Performed<Charge>,
@@ -54,6 +66,10 @@ enum OrderMessage {
     #[amiko(performed)]
     Mailed {
         performed: Performed<SendMail>,
+    },
+    #[amiko(performed)]
+    Phoned {
+        performed: Performed<Phone>,
     },
 }
 
@@ -81,6 +97,9 @@ impl StateMachine for Order {
                     Outcome::GivenUp { why, error } => format!("{name}: {why:?}, {error} after {attempts}"),
                 });
             }
+            OrderMessage::Phone => cx.perform("phone", Phone { clerk: Id::new(7) }),
+            OrderMessage::Dismiss => cx.remove(&Id::<Clerk>::new(7)),
+            OrderMessage::Phoned { performed } => self.heard.push(performed.name),
             OrderMessage::Mailed { performed } => self.heard.push(format!("mailed {}", performed.name)),
         }
         Ok(())
@@ -105,7 +124,7 @@ impl StateMachine for Clerk {
 }
 
 #[derive(Debug, Clone, Default, Serializable, Node)]
-#[amiko(effects(Charge, SendMail))]
+#[amiko(effects(Charge, SendMail, Phone))]
 struct Shop {
     #[amiko(machines)]
     orders: Table<Order>,
@@ -121,7 +140,8 @@ const NOW: Time = Time::from_secs(1_000);
 fn shop() -> Opened {
     let order = |cents| Order { cents, heard: Vec::new() };
     let orders = [("a", 500), ("b", 13), ("x/y", 7)].map(|(name, cents)| (Id::new(name), order(cents)));
-    let node = || Shop { orders: orders.into_iter().collect(), ..Shop::default() };
+    let clerks = [(Id::new(7), Clerk {})].into_iter().collect();
+    let node = || Shop { orders: orders.into_iter().collect(), clerks };
     Engine::open_with(Memory::new(), Settings::default(), node).unwrap()
 }
 
@@ -301,6 +321,17 @@ fn a_document_without_effects_has_no_place_for_them() {
     let engine = Opened::open(engine.into_store().crash(), Settings::default()).unwrap();
     assert_eq!(engine.effects().count(), 0);
     assert!(!engine.document().unwrap().contains("\"effects\""));
+}
+
+#[test]
+fn what_an_effect_refers_to_stays_while_it_is_there() {
+    let mut engine = shop();
+    tell(&mut engine, "a", OrderMessage::Phone).unwrap();
+    let (effect, number) = pending(&engine);
+    let error = tell(&mut engine, "a", OrderMessage::Dismiss).unwrap_err();
+    assert!(error.contains("clerk 7") && error.contains("effect order/a/phone"), "{error}");
+    engine.performed::<Phone>(&effect, number, Ok(()), NOW).unwrap();
+    tell(&mut engine, "a", OrderMessage::Dismiss).unwrap();
 }
 
 #[test]

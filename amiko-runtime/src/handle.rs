@@ -4,6 +4,7 @@
 
 use crate::error::{SendError, Stopped};
 use crate::observe::Caller;
+use crate::performing::EffectState;
 use crate::watching::{Look, Notices, Watched, Watcher};
 use amiko_core::event::Reply;
 use amiko_core::store::{Directory, Store};
@@ -34,6 +35,7 @@ pub(crate) enum Call<N: Node, S: Store> {
     Group(Vec<Command<N>>),
     Query(Question<N, S>),
     Connected(oneshot::Sender<Vec<String>>),
+    Effects(usize, oneshot::Sender<Vec<EffectState>>),
     Notices(oneshot::Sender<broadcast::Receiver<Arc<N::Notice>>>),
     Watch(Box<dyn Watcher<N>>),
 }
@@ -197,6 +199,17 @@ impl<N: Node, S: Store> Handle<N, S> {
     pub async fn connected(&self) -> Result<Vec<String>, Stopped> {
         let (answer, answered) = oneshot::channel();
         self.call(Call::Connected(answer)).await?;
+        answered.await.map_err(|_| Stopped)
+    }
+
+    /// The oldest effects that aren't over, at most so many, with what each of them waits for: an answer, its time, its turn, or
+    /// a program that performs its class.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn effects(&self, most: usize) -> Result<Vec<EffectState>, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        self.call(Call::Effects(most, answer)).await?;
         answered.await.map_err(|_| Stopped)
     }
 

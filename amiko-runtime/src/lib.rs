@@ -186,6 +186,7 @@ mod tcp;
 mod transport;
 mod watching;
 
+pub use amiko_core::calls::Standing;
 pub use amiko_core::conversation::{
     Acceptance, ConversationSettings, DialError, Dialect, Disconnect, Draw, Event, LineError, Protocol, ProtocolError,
     Refusal, Unsendable,
@@ -197,7 +198,7 @@ pub use log_limit::{LogLimit, LogSum};
 #[cfg(feature = "net")]
 pub use noise::{Noise, NoiseError, NoiseStream, SecretKey};
 pub use offline::Offline;
-pub use performing::{Attempt, Performer};
+pub use performing::{Attempt, EffectState, Performer};
 pub use running::{Running, stop_signal};
 pub use runtime::Runtime;
 pub use settings::{Clock, Durability, Log, RuntimeSettings, open_files};

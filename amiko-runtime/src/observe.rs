@@ -11,6 +11,20 @@
 use amiko_core::conversation::Event;
 use amiko_core::observe::{Metric, MetricKind, MetricUnit};
 
+const ATTEMPTS: Metric = Metric::new(
+    "amiko_attempts_total",
+    MetricKind::Counter,
+    MetricUnit::Count,
+    &["effect", "outcome"],
+    "Attempts to perform effects, by the class of the effect and their outcome: done or failed",
+);
+const UNDER_WAY: Metric = Metric::new(
+    "amiko_attempts_under_way",
+    MetricKind::Gauge,
+    MetricUnit::Count,
+    &[],
+    "Attempts to perform effects that are under way",
+);
 const CALLS: Metric = Metric::new(
     "amiko_calls_waiting",
     MetricKind::Gauge,
@@ -34,7 +48,7 @@ const NETWORK: Metric = Metric::new(
 );
 
 /// What a runtime counts and measures beside its engine, in the order of their names.
-pub const METRICS: &[Metric] = &[CALLS, LINES, NETWORK];
+pub const METRICS: &[Metric] = &[ATTEMPTS, UNDER_WAY, CALLS, LINES, NETWORK];
 
 /// Tells the recorder of the program what all metrics mean: those of the engine and of the runtime.
 #[cfg(feature = "metrics")]
@@ -54,6 +68,35 @@ pub(crate) fn network(_event: &Event) {
     }
     #[cfg(feature = "metrics")]
     metrics::counter!(NETWORK.name, "event" => _event.name()).increment(1);
+}
+
+/// An attempt to perform an effect of a class has ended: it has failed, if there is an error.
+#[inline]
+pub(crate) fn attempt(_class: &'static str, _failure: Option<&str>) {
+    #[cfg(feature = "tracing")]
+    match _failure {
+        Some(error) => tracing::warn!(target: "amiko", effect = _class, "an attempt has failed: {error}"),
+        None => tracing::debug!(target: "amiko", effect = _class, "an attempt has succeeded"),
+    }
+    #[cfg(feature = "metrics")]
+    {
+        let outcome = if _failure.is_some() { "failed" } else { "done" };
+        metrics::counter!(ATTEMPTS.name, "effect" => _class, "outcome" => outcome).increment(1);
+    }
+}
+
+/// Nobody performs the effects of a class, so they wait.
+#[inline]
+pub(crate) fn no_performer(_class: &'static str) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(target: "amiko", effect = _class, "expected a performer, found none: such effects wait in the state");
+}
+
+/// How many attempts are under way.
+#[inline]
+pub(crate) fn under_way(_attempts: impl FnOnce() -> usize) {
+    #[cfg(feature = "metrics")]
+    metrics::gauge!(UNDER_WAY.name).set(count(_attempts()));
 }
 
 /// How many inputs wait.

@@ -3,13 +3,13 @@
 //! Invariant: each attempt has a task of its own, and ends with one message to the loop, whether it succeeds, fails, panics or
 //! takes too long.
 
-use amiko_core::calls::{Begin, Calls};
+use amiko_core::calls::{Begin, Calls, Standing};
 use amiko_core::effect::{Effect, EffectSet, Failure, Policy};
 use amiko_core::engine::EventError;
 use amiko_core::event::Output;
 use amiko_core::store::Store;
 use amiko_core::{Engine, Id, Node, Pending, Performs, Time, Version};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -96,13 +96,36 @@ pub(crate) struct Performing<N: Node, S: Store> {
     under_way: HashMap<u64, (watch::Sender<bool>, JoinHandle<()>)>,
     ended: mpsc::UnboundedSender<Ended<N, S>>,
     pub(crate) inbox: mpsc::UnboundedReceiver<Ended<N, S>>,
+    /// The classes without a performer of which there were effects.
+    missed: BTreeSet<&'static str>,
+}
+
+/// An effect that isn't over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EffectState {
+    /// The text of its ID: its owner's kind and key, and its name.
+    pub effect: String,
+    /// The name of its class.
+    pub class: &'static str,
+    /// When it was asked for.
+    pub since: Time,
+    /// Attempts that have failed.
+    pub attempts: u32,
+    /// When it is tried next, at the earliest.
+    pub next: Time,
+    /// Why the last attempt failed.
+    pub error: Option<String>,
+    /// What it waits for; none if the disk hasn't taken yet what happened to it last.
+    pub waits_for: Option<Standing>,
 }
 
 impl<N: Node, S: Store> Performing<N, S> {
     pub(crate) fn new() -> Self {
         // It holds one message for each attempt, and those have a limit.
         let (ended, inbox) = mpsc::unbounded_channel();
-        Self { performers: BTreeMap::new(), calls: Calls::new(), under_way: HashMap::new(), ended, inbox }
+        let (performers, missed) = (BTreeMap::new(), BTreeSet::new());
+        Self { performers, calls: Calls::new(), under_way: HashMap::new(), ended, inbox, missed }
     }
 
     pub(crate) fn serve<E: Effect>(&mut self, performer: impl Performer<E>, class: &'static str, at_once: usize)
@@ -117,6 +140,7 @@ impl<N: Node, S: Store> Performing<N, S> {
             let ended = ended.clone();
             Some(tokio::spawn(async move {
                 let outcome = one_attempt(performer, effect, attempt, &policy).await;
+                crate::observe::attempt(class, outcome.as_ref().err().map(|failure| failure.error.as_str()));
                 let end =
                     move |engine: &mut Engine<N, S>, now| engine.performed::<E>(&id, number, outcome.clone(), now);
                 // If the loop has ended, so has everything that waits for this.
@@ -127,8 +151,43 @@ impl<N: Node, S: Store> Performing<N, S> {
         self.calls.serve(class, at_once);
     }
 
+    /// Takes over what there is after a restart.
+    pub(crate) fn start(&mut self, engine: &Engine<N, S>, now: Time) {
+        self.calls.start(engine.effects(), now);
+        engine.effects().for_each(|(_, pending)| self.miss(pending));
+    }
+
+    /// Says once for each class that nobody performs it.
+    fn miss(&mut self, pending: &Pending<N>) {
+        let class = pending.effect.class_name();
+        if !self.performers.contains_key(class) && self.missed.insert(class) {
+            crate::observe::no_performer(class);
+        }
+    }
+
+    /// The oldest effects that aren't over, at most so many.
+    pub(crate) fn states(&self, engine: &Engine<N, S>, most: usize) -> Vec<EffectState> {
+        let mut effects: Vec<_> = engine.effects().map(|(id, pending)| (pending.number, id, pending)).collect();
+        effects.sort_by_key(|(number, ..)| *number);
+        let state = |(number, id, pending): (u64, Id<Pending<N>>, &Pending<N>)| EffectState {
+            effect: id.key().clone(),
+            class: pending.effect.class_name(),
+            since: pending.since,
+            attempts: pending.attempts,
+            next: pending.next,
+            error: pending.error.clone(),
+            waits_for: self.calls.standing(number),
+        };
+        effects.into_iter().take(most).map(state).collect()
+    }
+
     pub(crate) fn handle_output(&mut self, output: &Output<N>, engine: &Engine<N, S>, now: Time) {
         self.calls.handle_output(output, engine, now);
+        if let Output::Perform { effect, .. } = output
+            && let Some(pending) = engine.effect(effect)
+        {
+            self.miss(pending);
+        }
         if let Output::EffectEnded { number, .. } = output
             && let Some((cancel, _)) = self.under_way.get(number)
         {
@@ -155,12 +214,14 @@ impl<N: Node, S: Store> Performing<N, S> {
         let attempt = Attempt { key, number: pending.attempts.saturating_add(1), cancelled };
         let task = self.performers.get(pending.effect.class_name())?(pending, id.clone(), attempt)?;
         self.under_way.insert(number, (cancel, task));
+        crate::observe::under_way(|| self.under_way.len());
         Some(())
     }
 
     /// An attempt has ended, and the engine has been told.
     pub(crate) fn handle_ended(&mut self, number: u64) {
         self.under_way.remove(&number);
+        crate::observe::under_way(|| self.under_way.len());
         self.calls.handle_ended(number);
     }
 

@@ -6,7 +6,7 @@ use amiko_core::Performed;
 use amiko_core::effect::{Effect, Failure, Outcome, Policy};
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
-use amiko_runtime::{Attempt, Handle, Performer, Runtime, RuntimeSettings};
+use amiko_runtime::{Attempt, Handle, Performer, Runtime, RuntimeSettings, Standing};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -170,6 +170,10 @@ async fn without_a_performer_an_effect_waits_and_is_performed_by_the_next_progra
     let (handle, running) = Runtime::with_settings(shop(1), settings()).spawn();
     pay(&handle, 0, 7).await;
     tokio::time::sleep(secs(3_600)).await;
+    let effects = handle.effects(10).await.unwrap();
+    let said: Vec<_> = effects.iter().map(|it| (it.effect.as_str(), it.class, it.attempts, it.waits_for)).collect();
+    assert_eq!(said, [("order/0/charge", "Charge", 0, Some(Standing::Performer))]);
+    assert!(handle.effects(0).await.unwrap().is_empty());
     handle.stop();
     let engine = running.await.unwrap();
     assert_eq!(engine.effects().count(), 1);
@@ -210,6 +214,7 @@ async fn an_attempt_hears_that_nobody_needs_it_any_more() {
         while service.seen.lock().unwrap().is_empty() {
             tokio::task::yield_now().await;
         }
+        assert_eq!(handle.effects(1).await.unwrap()[0].waits_for, Some(Standing::Answer));
         if !stops {
             handle.send(&Id::<Order>::new(0), OrderMessage::Cancel).await.unwrap();
             service.cancelled.notified().await;

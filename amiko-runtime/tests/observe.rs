@@ -3,10 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
+use amiko_core::effect::{Effect, Failure, Policy};
 use amiko_core::observe::Metric;
 use amiko_core::store::Memory;
-use amiko_core::{PublicKey, prelude::*};
-use amiko_runtime::{Acceptance, Protocol, Runtime, RuntimeSettings, Tcp};
+use amiko_core::{Performed, PublicKey, prelude::*};
+use amiko_runtime::{Acceptance, Attempt, Performer, Protocol, Runtime, RuntimeSettings, Tcp};
 use metrics::{SharedString, Unit};
 use metrics_util::CompositeKey;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
@@ -42,6 +43,50 @@ enum ItemMessage {
     },
     TakeSoon,
     Panic,
+    Weigh,
+    #[amiko(performed)]
+    Weighed {
+        performed: Performed<Weigh>,
+    },
+    #[amiko(performed)]
+    Painted {
+        performed: Performed<Paint>,
+    },
+}
+
+/// The scales are out of order at first.
+#[derive(Clone, Serializable)]
+struct Weigh {
+    #[amiko(secret)]
+    card: Secret<String>,
+}
+
+impl Effect for Weigh {
+    type Outcome = u64;
+
+    fn policy(&self) -> Policy {
+        Policy { first: std::time::Duration::from_millis(1), ..Policy::default() }
+    }
+}
+
+/// Nobody does it.
+#[derive(Clone, Serializable)]
+struct Paint {}
+
+impl Effect for Paint {
+    type Outcome = ();
+}
+
+struct Scales(Arc<tokio::sync::Notify>);
+
+impl Performer<Weigh> for Scales {
+    async fn perform(&self, _: Weigh, attempt: &Attempt) -> Result<u64, Failure> {
+        if attempt.number() == 1 {
+            return Err(Failure::retry("out of order"));
+        }
+        self.0.notify_one();
+        Ok(5)
+    }
 }
 
 #[derive(Debug)]
@@ -56,7 +101,7 @@ impl fmt::Display for Shortage {
 impl std::error::Error for Shortage {}
 
 #[derive(Clone, Default, Serializable, Node)]
-#[amiko(network = Line)]
+#[amiko(network = Line, effects(Weigh, Paint))]
 struct Shop {
     #[amiko(machines)]
     items: Table<Item>,
@@ -94,6 +139,12 @@ impl StateMachine for Item {
                 cx.reply(self.stock);
             }
             ItemMessage::Panic => panic!("the test said so"),
+            ItemMessage::Weigh => {
+                cx.perform("weigh", Weigh { card: secret() });
+                cx.perform("paint", Paint {});
+                cx.reply(self.stock);
+            }
+            ItemMessage::Weighed { .. } | ItemMessage::Painted { .. } => {}
         }
         Ok(())
     }
@@ -140,7 +191,9 @@ async fn live() {
         // Nobody waits once the first attempt has failed.
         let _ = failed.send(());
     }));
-    let runtime = Runtime::with_settings(engine.unwrap(), settings).with_network(Silence, Tcp).await.unwrap();
+    let weighed = Arc::new(tokio::sync::Notify::new());
+    let runtime = Runtime::with_settings(engine.unwrap(), settings).with_performer(Scales(Arc::clone(&weighed)));
+    let runtime = runtime.with_network(Silence, Tcp).await.unwrap();
     let (shop, nuts) = (runtime.handle(), Id::<Item>::new("nuts"));
     let callers = async move {
         let request = tracing::info_span!("request", number = 7);
@@ -151,6 +204,8 @@ async fn live() {
         let mut failures = failures;
         shop.send(&nuts, ItemMessage::TakeSoon).await.unwrap();
         failures.changed().await.unwrap();
+        shop.send(&nuts, ItemMessage::Weigh).await.unwrap();
+        weighed.notified().await;
         // The timer is older.
         assert_eq!(shop.send(&nuts, take(1)).await.unwrap(), 7);
         shop.stop();
@@ -208,7 +263,19 @@ fn every_metric_is_counted_every_message_stands_under_its_cause_and_no_secret_is
     let (metrics, text) = see();
     let shown = format!("{metrics:?}");
     assert!(!shown.contains(SECRET), "{shown}");
-    for label in ["Take", "TakeOf", "rejected", "committed", "observe::Shortage", "panic", "dial_failed", "timer"] {
+    for label in [
+        "Take",
+        "TakeOf",
+        "rejected",
+        "committed",
+        "observe::Shortage",
+        "panic",
+        "dial_failed",
+        "timer",
+        "Weigh",
+        "failed",
+        "done",
+    ] {
         assert!(shown.contains(&format!("\"{label}\"")), "{label} isn't in {shown}");
     }
     let found = metrics.iter().map(|(key, _, _, _)| {
@@ -229,6 +296,8 @@ fn every_metric_is_counted_every_message_stands_under_its_cause_and_no_secret_is
         r#"event{cause="timer" kind="item" class="Take" id=item nuts"#,
         r#"amiko: rejected: too few are left (in Take to item nuts) reason="observe::Shortage""#,
         "a handler panicked: the test said so",
+        "an attempt has failed: out of order effect=\"Weigh\"",
+        "expected a performer, found none: such effects wait in the state effect=\"Paint\"",
         "amiko: \"nobody\": can't dial \"127.0.0.1:1\"",
         "amiko: synced version=",
         "amiko: snapshot written version=",

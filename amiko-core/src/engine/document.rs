@@ -4,7 +4,7 @@
 //! memory.
 
 use super::cause::Cause;
-use crate::dispatcher::{Beside, Connection, Timer};
+use crate::dispatcher::{Beside, Connection, Pending, Timer};
 use crate::machine::Node;
 use crate::per_type::PerType;
 use crate::serializable::{
@@ -146,6 +146,7 @@ impl<N: Node> Serializable for Document<N> {
     fn schema(schema: &mut Schema) -> String {
         N::schema(schema);
         Timer::<N>::schema(schema);
+        Pending::<N>::schema(schema);
         Connection::<N>::schema(schema)
     }
 }
@@ -273,7 +274,8 @@ pub(super) fn references<N: Node>(node: &N, beside: &Beside<N>) -> StrongReferen
     let kinds = KINDS.of::<N>(|| {
         let timers = has_strong(Timer::<N>::schema).then_some(Timer::<N>::KIND);
         let connections = has_strong(Connection::<N>::schema).then_some(Connection::<N>::KIND);
-        N::strong_kinds().into_iter().chain(timers).chain(connections).collect()
+        let effects = has_strong(Pending::<N>::schema).then_some(Pending::<N>::KIND);
+        N::strong_kinds().into_iter().chain(timers).chain(connections).chain(effects).collect()
     });
     StrongReferences::of(node, kinds, |visit| beside.visit_objects(visit))
 }

@@ -131,6 +131,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         let (beside, history) = (self.event.dispatcher.beside(), &self.history);
         self.sampler.sample(|| Sizes {
             timers: beside.timers.len(),
+            effects: beside.effects.len(),
             connections: beside.connections.len(),
             answers: beside.answers.len(),
             outbox: beside.connections.iter().map(|(_, connection)| connection.outbox.len()).sum(),

@@ -10,7 +10,7 @@ use crate::error::{BindError, RunError, SendError};
 use crate::handle::{Call, Command, Handle, Question};
 use crate::observe;
 use crate::offline::Offline;
-use crate::performing::{Ended, Performer, Performing};
+use crate::performing::{EffectState, Ended, Performer, Performing};
 use crate::settings::{Durability, RuntimeSettings};
 use crate::socket::Signal;
 use crate::sockets::Sockets;
@@ -57,6 +57,7 @@ struct Pending {
 enum Asked<N: Node, S: Store> {
     State(Question<N, S>),
     Connected(oneshot::Sender<Vec<String>>),
+    Effects(usize, oneshot::Sender<Vec<EffectState>>),
     /// Somebody begins to watch.
     Watch(Box<dyn Watcher<N>>),
 }
@@ -228,7 +229,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         }
         let now = self.moment();
         self.conversations.start(&self.engine, now);
-        self.performing.calls.start(self.engine.effects(), (self.settings.clock)());
+        self.performing.start(&self.engine, (self.settings.clock)());
         self.obey();
         loop {
             match self.input().await? {
@@ -323,6 +324,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             }
             Call::Query(question) => self.asked.push(Asked::State(question)),
             Call::Connected(answer) => self.asked.push(Asked::Connected(answer)),
+            Call::Effects(most, answer) => self.asked.push(Asked::Effects(most, answer)),
             // One that has stopped waiting needs none.
             Call::Notices(answer) => drop(answer.send(self.notices.subscribe())),
             Call::Watch(watcher) => self.asked.push(Asked::Watch(watcher)),
@@ -516,6 +518,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                     }
                 }
                 Asked::Connected(answer) => drop(answer.send(self.conversations.connected())),
+                Asked::Effects(most, answer) => drop(answer.send(self.performing.states(&self.engine, most))),
             }
         }
         Ok(())
