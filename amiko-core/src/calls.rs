@@ -82,12 +82,21 @@ struct Class {
     /// Attempts at a time; none while nobody performs the class.
     at_once: usize,
     under_way: BTreeSet<u64>,
-    /// Those that may begin, by owner and number.
-    ready: HashMap<String, BTreeSet<u64>>,
-    /// The owners of those, each once: whoever had a turn goes to the end.
+    /// Those that are due, by owner.
+    ready: HashMap<String, Ready>,
+    /// Owners, each once: whoever had a turn goes to the end. One whose first effect can't begin leaves, and is back when that has
+    /// ended.
     turns: VecDeque<String>,
     /// For a class that is performed in order: all of each owner.
     in_order: HashMap<String, BTreeSet<u64>>,
+}
+
+/// The effects of an owner that are due.
+#[derive(Debug, Default)]
+struct Ready {
+    numbers: BTreeSet<u64>,
+    /// Whether the owner waits for its turn.
+    queued: bool,
 }
 
 impl Calls {
@@ -98,7 +107,12 @@ impl Calls {
 
     /// From now on somebody performs the effects of this class, at most so many at a time, at least one.
     pub fn serve(&mut self, class: &'static str, at_once: usize) {
-        self.classes.entry(class).or_default().at_once = at_once.max(1);
+        let class = self.classes.entry(class).or_default();
+        class.at_once = at_once.max(1);
+        let mut owners: Vec<_> =
+            class.ready.iter().map(|(owner, it)| (it.numbers.first().copied(), owner.clone())).collect();
+        owners.sort();
+        owners.iter().for_each(|(_, owner)| class.queue(owner));
     }
 
     /// Takes over what there is after a restart: [`Engine::effects`].
@@ -145,8 +159,20 @@ impl Calls {
             self.later.remove(&(at, number));
         }
         let Some(class) = self.classes.get_mut(class) else { return };
-        remove(&mut class.ready, &owner, number);
-        remove(&mut class.in_order, &owner, number);
+        if let Some(all) = class.in_order.get_mut(&owner) {
+            all.remove(&number);
+            if all.is_empty() {
+                class.in_order.remove(&owner);
+            }
+        }
+        if let Some(ready) = class.ready.get_mut(&owner) {
+            ready.numbers.remove(&number);
+            if ready.numbers.is_empty() && !ready.queued {
+                class.ready.remove(&owner);
+            } else {
+                class.queue(&owner);
+            }
+        }
     }
 
     /// What was to wait until now may begin.
@@ -156,11 +182,8 @@ impl Calls {
             let Some(known) = self.known.get_mut(&number) else { continue };
             known.state = State::Ready;
             let class = self.classes.entry(known.class).or_default();
-            let ready = class.ready.entry(known.owner.clone()).or_default();
-            if ready.is_empty() {
-                class.turns.push_back(known.owner.clone());
-            }
-            ready.insert(number);
+            class.ready.entry(known.owner.clone()).or_default().numbers.insert(number);
+            class.queue(&known.owner);
         }
     }
 
@@ -178,6 +201,11 @@ impl Calls {
     pub fn handle_ended(&mut self, number: u64) {
         for class in self.classes.values_mut() {
             class.under_way.remove(&number);
+        }
+        if let Some(Known { class, owner, .. }) = self.known.get(&number)
+            && let Some(class) = self.classes.get_mut(class)
+        {
+            class.queue(owner);
         }
     }
 
@@ -210,41 +238,41 @@ impl Calls {
 }
 
 impl Class {
+    /// Gives an owner a turn, if it has an effect that is due and somebody performs the class.
+    fn queue(&mut self, owner: &str) {
+        if self.at_once > 0
+            && let Some(ready) = self.ready.get_mut(owner).filter(|ready| !ready.queued)
+        {
+            ready.queued = true;
+            self.turns.push_back(owner.to_owned());
+        }
+    }
+
     /// The next one to begin, if there is room.
     fn next(&mut self) -> Option<u64> {
-        if self.under_way.len() >= self.at_once {
-            return None;
-        }
-        for _ in 0..self.turns.len() {
+        while self.under_way.len() < self.at_once {
             let owner = self.turns.pop_front()?;
-            let Some(ready) = self.ready.get_mut(&owner).filter(|ready| !ready.is_empty()) else { continue };
-            let first = ready.first().copied();
-            // In order, only the first of all may begin, and that may be waiting for its next attempt.
-            let held = self.in_order.get(&owner).is_some_and(|all| all.first().copied() != first);
-            let again = first.is_some_and(|first| self.under_way.contains(&first));
-            let Some(number) = first.filter(|_| !held && !again) else {
-                self.turns.push_back(owner);
+            let Some(ready) = self.ready.get_mut(&owner) else { continue };
+            ready.queued = false;
+            let Some(&first) = ready.numbers.first() else {
+                // Nothing of it is due any more.
+                self.ready.remove(&owner);
                 continue;
             };
-            ready.remove(&number);
-            if ready.is_empty() {
-                self.ready.remove(&owner);
-            } else {
-                self.turns.push_back(owner);
+            // In order, only the first of all may begin, and that may be waiting for its next attempt.
+            let held = self.in_order.get(&owner).is_some_and(|all| all.first() != Some(&first));
+            if held || self.under_way.contains(&first) {
+                continue;
             }
-            self.under_way.insert(number);
-            return Some(number);
+            ready.numbers.remove(&first);
+            if ready.numbers.is_empty() {
+                self.ready.remove(&owner);
+            }
+            self.queue(&owner);
+            self.under_way.insert(first);
+            return Some(first);
         }
         None
-    }
-}
-
-fn remove(sets: &mut HashMap<String, BTreeSet<u64>>, owner: &str, number: u64) {
-    if let Some(set) = sets.get_mut(owner) {
-        set.remove(&number);
-        if set.is_empty() {
-            sets.remove(owner);
-        }
     }
 }
 
