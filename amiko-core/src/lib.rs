@@ -24,6 +24,7 @@ pub mod serializable;
 mod time;
 
 pub mod effect;
+pub mod schedule;
 
 pub mod tree;
 
@@ -46,11 +47,12 @@ pub use effect::{Effect, Performed};
 pub use engine::Engine;
 pub use machine::{Context, Hosts, Node, Performs, Phases, StateMachine};
 pub use rejection::Rejection;
+pub use schedule::Schedule;
 pub use serializable::{
     Change, IntoKey, Key, Patch, Pointer, ReadError, Reader, Secret, Serializable, WriteError, Writer, apply_patch,
     from_json, to_json,
 };
-pub use time::{Time, secs};
+pub use time::{Time, hours, minutes, secs};
 pub use tree::{Envelope, Id, Keeps, Map, Object, Table};
 pub use version::Version;
 
@@ -60,8 +62,8 @@ pub mod prelude {
     pub use crate::event::Output;
     pub use crate::store::Directory;
     pub use crate::{
-        Connection, Context, Hosts, Id, Key, Map, Node, Phases, Rejection, Secret, Serializable, StateMachine, Table,
-        Time, amiko, from_json, secs, to_json,
+        Connection, Context, Hosts, Id, Key, Map, Node, Phases, Rejection, Schedule, Secret, Serializable,
+        StateMachine, Table, Time, amiko, from_json, hours, minutes, secs, to_json,
     };
 }
 

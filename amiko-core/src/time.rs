@@ -70,6 +70,16 @@ pub const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// So many minutes.
+pub const fn minutes(minutes: u64) -> Duration {
+    secs(minutes.saturating_mul(60))
+}
+
+/// So many hours.
+pub const fn hours(hours: u64) -> Duration {
+    minutes(hours.saturating_mul(60))
+}
+
 impl Serializable for Time {
     const EXACT: bool = true;
 

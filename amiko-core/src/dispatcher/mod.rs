@@ -7,6 +7,7 @@ mod answer;
 mod beside;
 mod connection;
 mod pending;
+mod repeat;
 mod resumption;
 mod timer;
 
@@ -21,6 +22,7 @@ pub use timer::Timer;
 use crate::effect::EffectSet;
 use crate::rejection::Rejection;
 use crate::sabotage::{Sabotage, sabotaged};
+use crate::schedule::Schedule;
 use crate::serializable::{Key, Patch, WriteError, each_escaped};
 use crate::time::Time;
 use crate::tree::{EngineOnly, EngineTable, Id, Object, Sliced, Table, Touched, Tree};
@@ -107,14 +109,43 @@ impl<N: Tree> Dispatcher<N> {
         envelope: N::Envelope,
         limit: usize,
     ) -> Result<(), Rejection> {
-        let id = timer_id(owner, name);
+        self.put_timer(timer_id(owner, name), Timer::once(at, envelope), limit)
+    }
+
+    pub(crate) fn repeat<M: Object>(
+        &mut self,
+        owner: &Id<M>,
+        name: &str,
+        schedule: Schedule,
+        envelope: N::Envelope,
+        now: Time,
+        limit: usize,
+    ) -> Result<(), Rejection> {
+        let Some(first) = schedule.next(now) else {
+            return Err(Rejection::new(format!("expected a schedule with a run after now, found none of {schedule}")));
+        };
+        self.put_timer(timer_id(owner, name), Timer::repeating(first, envelope, schedule), limit)
+    }
+
+    fn put_timer(&mut self, id: Id<Timer<N>>, timer: Timer<N>, limit: usize) -> Result<(), Rejection> {
         self.remove_timer(&id);
         if self.beside.timers.len() >= limit {
             return Err(Rejection::new(format!("expected at most {limit} timers, found more")));
         }
-        self.beside.timers.insert(&id, Timer { at, envelope });
+        let at = timer.at;
+        self.beside.timers.insert(&id, timer);
         self.due.insert((at, id));
         Ok(())
+    }
+
+    /// Sets a repeating timer to its next run; without one it is over. Its owner hasn't heard of `missed` runs.
+    pub(crate) fn set_again(&mut self, id: &Id<Timer<N>>, next: Option<Time>, missed: u64) {
+        let Some(next) = next else { return self.remove_timer(id) };
+        if let Some(timer) = self.beside.timers.get_mut(id) {
+            self.due.remove(&(timer.at, id.clone()));
+            timer.again(next, missed);
+            self.due.insert((next, id.clone()));
+        }
     }
 
     pub(crate) fn cancel_timer<M: Object>(&mut self, owner: &Id<M>, name: &str) {

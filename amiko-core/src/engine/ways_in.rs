@@ -4,7 +4,7 @@
 
 use super::cause::Cause;
 use super::{Engine, EventError};
-use crate::dispatcher::{Arrival, Connection, Due};
+use crate::dispatcher::{Arrival, Connection, Due, Timer};
 use crate::event::{Event, Output, Reply, Request};
 use crate::machine::{Hosts, Node, StateMachine};
 use crate::observe;
@@ -16,6 +16,7 @@ use crate::time::Time;
 use crate::tree::{Envelope, Id};
 use crate::version::Version;
 use sha2::{Digest, Sha256};
+use std::cell::Cell;
 
 impl<N: Node, S: Store> Engine<N, S> {
     /// Guards an input. Panics of handlers and checks are undone further in; any other panic, such as in the drop of
@@ -225,16 +226,7 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     fn fire(&mut self, due: Due<N>, now: Time) -> Result<Version, EventError> {
         match due {
-            Due::Timer(timer) => {
-                let cause = Cause::Timer { timer: timer.clone() };
-                observe::timer(|| now - self.event.dispatcher.timers().get(&timer).map_or(now, |timer| timer.at));
-                let begin = |event: &mut Event<N>| {
-                    let envelope = event.dispatcher.timers().get(&timer).map(|timer| timer.envelope.clone());
-                    envelope.into_iter().for_each(|envelope| event.deliver(envelope));
-                };
-                let remove = |event: &mut Event<N>| event.dispatcher.remove_timer(&timer);
-                self.run_or_use_up(now, &cause, &cause, begin, remove)
-            }
+            Due::Timer(timer) => self.fire_timer(&timer, now),
             Due::Connection(connection) => {
                 let cause = Cause::Lingered { connection: connection.clone() };
                 self.run(now, None, &cause, |event| {
@@ -243,6 +235,36 @@ impl<N: Node, S: Store> Engine<N, S> {
                 })
             }
         }
+    }
+
+    fn fire_timer(&mut self, id: &Id<Timer<N>>, now: Time) -> Result<Version, EventError> {
+        let cause = Cause::Timer { timer: id.clone() };
+        let timer = self.event.dispatcher.timers().get(id);
+        observe::timer(|| now - timer.map_or(now, |timer| timer.at));
+        let due = timer.and_then(|timer| timer.due(now, self.settings.limits.missed));
+        let begin = |event: &mut Event<N>| {
+            let envelope = event.dispatcher.timers().get(id).map(|timer| timer.envelope.clone());
+            envelope.into_iter().for_each(|envelope| event.deliver(envelope));
+        };
+        let Some(due) = due else {
+            let remove = |event: &mut Event<N>| event.dispatcher.remove_timer(id);
+            return self.run_or_use_up(now, &cause, &cause, begin, remove);
+        };
+        self.event.missed = due.missed;
+        // Whether this is the event in which the owner hears of the run, or the one that uses it up unheard.
+        let heard = Cell::new(false);
+        let begin = |event: &mut Event<N>| {
+            heard.set(true);
+            begin(event);
+        };
+        // Before the handler, which may replace or cancel the timer.
+        let set_again = |event: &mut Event<N>| {
+            let missed = if heard.take() { 0 } else { due.missed.saturating_add(1).min(event.limits.missed) };
+            event.dispatcher.set_again(id, due.next, missed);
+        };
+        let outcome = self.run_or_use_up(now, &cause, &cause, begin, set_again);
+        self.event.missed = 0;
+        outcome
     }
 
     /// Runs an event. If it is rejected, a second event only records the input as used up, so that a poison message

@@ -18,6 +18,9 @@ pub struct Limits {
     pub timers: usize,
     /// Due timers that fire before one input; the others wait for the next input. Default 1,000.
     pub due: usize,
+    /// Missed runs of a repeating timer that are counted; [`Context::missed`](crate::Context::missed) says no higher number.
+    /// Default 1,000.
+    pub missed: u64,
     /// Effects that aren't over, at one time. Default 100,000.
     pub effects: usize,
     /// Connections at one time. Default 100,000.
@@ -45,6 +48,7 @@ impl Default for Limits {
             outputs: 10_000,
             timers: 1_000_000,
             due: 1_000,
+            missed: 1_000,
             effects: 100_000,
             connections: 100_000,
             outbox: 32_768,

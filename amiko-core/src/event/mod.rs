@@ -15,6 +15,7 @@ pub use reply::Reply;
 use crate::dispatcher::{Answer, Connection, Dispatcher, owned_key};
 use crate::observe::{Delivered, Handling};
 use crate::rejection::{Chain, Rejection};
+use crate::schedule::Schedule;
 use crate::serializable::{Json, Key, Secret, Serializable};
 use crate::time::Time;
 use crate::tree::{Envelope, Id, Keeps, Object, Tree};
@@ -63,6 +64,8 @@ pub struct Event<N: Tree> {
     pub(crate) reply_type: Option<TypeId>,
     /// The key of the command, and the hash of its text, if it acts once.
     pub(crate) once: Option<(String, [u8; 16])>,
+    /// Runs that were missed before the one whose message began this event; zero unless a repeating timer did.
+    pub(crate) missed: u64,
     /// The first limit that was exceeded: methods of the context don't fail, so it is kept until the handler returns.
     pub(crate) fault: Option<Rejection>,
     created: usize,
@@ -90,6 +93,7 @@ impl<N: Tree> Event<N> {
             reply: None,
             reply_type: None,
             once: None,
+            missed: 0,
             fault: None,
             created: 0,
             own: None,
@@ -236,6 +240,19 @@ impl<N: Tree> Event<N> {
         if let Err(rejection) = self.dispatcher.set_timer(owner, name, at, envelope, self.limits.timers) {
             self.fail(rejection);
         }
+    }
+
+    pub(crate) fn repeat<M: Object>(&mut self, owner: &Id<M>, name: &str, schedule: Schedule, envelope: N::Envelope) {
+        let (now, limit) = (self.now, self.limits.timers);
+        if let Err(rejection) = self.dispatcher.repeat(owner, name, schedule, envelope, now, limit) {
+            self.fail(rejection);
+        }
+    }
+
+    /// Runs that were missed before this one, while the message of a repeating timer is handled: not those that follow
+    /// from it in the same event.
+    pub(crate) fn missed(&self) -> u64 {
+        if self.traces.len() == 1 { self.missed } else { 0 }
     }
 
     pub(crate) fn cancel_timer<M: Object>(&mut self, owner: &Id<M>, name: &str) {

@@ -7,6 +7,7 @@ use crate::dispatcher::{Connection, owned_key};
 use crate::effect::Effect;
 use crate::event::{Event, Output};
 use crate::rejection::Rejection;
+use crate::schedule::Schedule;
 use crate::time::Time;
 use crate::tree::{Id, Index, Keeps, Object, Tree};
 
@@ -79,6 +80,64 @@ impl<'a, M: StateMachine> Context<'a, M> {
     {
         let envelope = M::Node::envelope(self.id.clone(), message);
         self.event.set_timer(self.id, name, at, envelope);
+    }
+
+    /// Schedules a message to this object again and again: by a period, or by the calendar of a time zone. It replaces a
+    /// timer of the same name. Like a [`timer`](Self::timer) it survives a restart, and goes when it is
+    /// [cancelled](Self::cancel) or its object is removed; the handler of its message may do either.
+    ///
+    /// When a run is due, its message is delivered once, and the next run is the first one after now. So there is one
+    /// message for all runs that have been while the node was down, and [`missed`](Self::missed) counts the others. A
+    /// run whose message is rejected counts as missed, too; the timer goes on. A clock that is put back repeats no run.
+    ///
+    /// ```
+    /// use amiko_core::{Schedule, minutes, prelude::*, store::Memory};
+    ///
+    /// #[derive(Clone, Default, Serializable, Node)]
+    /// #[amiko(machine)]
+    /// struct Feed { polls: u64, missed: u64 }
+    ///
+    /// #[derive(Clone, Serializable)]
+    /// enum FeedMessage { Begin, Poll }
+    ///
+    /// impl StateMachine for Feed {
+    ///     type Node = Self;
+    ///     type Message = FeedMessage;
+    ///
+    ///     fn handle(&mut self, message: FeedMessage, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
+    ///         match message {
+    ///             FeedMessage::Begin => cx.repeat("poll", Schedule::every(minutes(15))?, FeedMessage::Poll),
+    ///             FeedMessage::Poll => {
+    ///                 self.polls += 1;
+    ///                 self.missed += cx.missed();
+    ///             }
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let begin = Time::from_secs(1_000);
+    /// let mut engine = Engine::<Feed, _>::open(Memory::new(), Settings::default())?;
+    /// engine.send(&Id::<Feed>::new(()), FeedMessage::Begin, begin)?;
+    /// engine.tick(begin + minutes(15))?;
+    /// engine.tick(begin + minutes(100))?;
+    /// assert_eq!((engine.node().polls, engine.node().missed), (2, 4));
+    /// assert_eq!(engine.next_due(), Some(begin + minutes(105)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn repeat(&mut self, name: &str, schedule: Schedule, message: M::Message)
+    where
+        M::Node: Hosts<M>,
+    {
+        let envelope = M::Node::envelope(self.id.clone(), message);
+        self.event.repeat(self.id, name, schedule, envelope);
+    }
+
+    /// How many runs of the repeating timer whose message this is were missed since the last one that was handled: while
+    /// the node was down or its clock stood still, or because they were rejected. Zero for every other message. At most
+    /// [`Limits::missed`](crate::event::Limits::missed).
+    pub fn missed(&self) -> u64 {
+        self.event.missed()
     }
 
     /// Cancels the timer of this name, if there is one.
