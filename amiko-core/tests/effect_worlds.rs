@@ -237,7 +237,7 @@ fn scenario(world: &mut World<NoPeers<Shop>>) -> Result<(), String> {
 
 #[test]
 fn owners_hear_once_and_services_at_least_once() {
-    let summary = Swarm::from_environment(15).run(NoPeers::new, scenario).unwrap_or_else(|failed| panic!("{failed}"));
+    let summary = Swarm::from_environment(5).run(NoPeers::new, scenario).unwrap_or_else(|failed| panic!("{failed}"));
     println!("{summary}");
     // One world alone may have nodes that are hardly ever up.
     assert!(summary.seeds < 10 || summary.events > summary.seeds * 1_000, "{summary}");

@@ -335,6 +335,66 @@ fn what_an_effect_refers_to_stays_while_it_is_there() {
 }
 
 #[test]
+fn effects_are_edited_by_hand() {
+    let mut engine = shop();
+    tell(&mut engine, "a", OrderMessage::Pay).unwrap();
+    let (effect, number) = pending(&engine);
+    leaves(&mut engine);
+    let edit = |engine: &mut Opened, from: &str, to: &str| {
+        let document = engine.document().unwrap();
+        assert!(document.contains(from), "{document}");
+        engine.edit(&document.replace(from, to), NOW, |_| true).map_err(|error| format!("{error:?}"))
+    };
+    edit(&mut engine, r#""effect":{"_class":"Charge","cents":500}"#, r#""effect":{"_class":"Charge","cents":400}"#)
+        .unwrap();
+    assert_eq!(leaves(&mut engine), [format!("Perform({effect})")]);
+    // Another one with the same number would be taken for it.
+    let text = engine.document().unwrap();
+    let begin = text.find(r#""order/a/charge":"#).unwrap();
+    let one = &text[begin..text.len() - 2];
+    let two = format!("{one},{}", one.replace("order/a/", "order/b/"));
+    let error = edit(&mut engine, one, &two).unwrap_err();
+    assert!(
+        error.contains("expected effects with different numbers, found a second 0: effect order/b/charge"),
+        "{error}"
+    );
+    edit(
+        &mut engine,
+        one,
+        &two.replace(
+            r#""order/b/charge":{"_class":"Pending","effect":{"_class":"Charge","cents":400},"number":0"#,
+            r#""order/b/charge":{"_class":"Pending","effect":{"_class":"Charge","cents":400},"number":5"#,
+        ),
+    )
+    .unwrap();
+    assert_eq!(engine.effects().map(|(_, pending)| pending.number).collect::<Vec<_>>(), [number, 5]);
+    leaves(&mut engine);
+    let document = engine.document().unwrap();
+    engine = Opened::open(engine.into_store().crash(), Settings::default()).unwrap();
+    assert_eq!(engine.document().unwrap(), document);
+    // Numbers go on after the highest.
+    tell(&mut engine, "a", OrderMessage::Mail { text: "x".into() }).unwrap();
+    assert_eq!(engine.effects().map(|(_, pending)| pending.number).max(), Some(6));
+    // All are taken out, and one is put in.
+    let place = |text: &str| {
+        let name = text.find(r#""effects""#).unwrap();
+        text[text[..name].rfind(',').unwrap()..text.trim_end().len() - 1].to_owned()
+    };
+    let all = place(&document);
+    tell(&mut engine, "a", OrderMessage::Cancel).unwrap();
+    let left = engine.document().unwrap();
+    let none = place(&left);
+    edit(&mut engine, &none, "").unwrap();
+    assert_eq!(engine.effects().count(), 0);
+    edit(&mut engine, r#""connections":{}"#, &format!(r#""connections":{{}}{all}"#)).unwrap();
+    assert_eq!(engine.effects().count(), 2);
+    leaves(&mut engine);
+    let document = engine.document().unwrap();
+    engine = Opened::open(engine.into_store().crash(), Settings::default()).unwrap();
+    assert_eq!(engine.document().unwrap(), document);
+}
+
+#[test]
 fn there_are_at_most_so_many() {
     let mut settings = Settings::default();
     settings.limits.effects = 2;

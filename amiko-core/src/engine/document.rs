@@ -13,8 +13,9 @@ use crate::serializable::{
 };
 use crate::store::{Recovery, Refused};
 use crate::time::Time;
-use crate::tree::{Object, StrongReferences, has_strong};
+use crate::tree::{Object, StrongReferences, Table, has_strong};
 use crate::version::Version;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The format of the files that this version writes.
@@ -118,13 +119,21 @@ impl<N: Node> Serializable for Document<N> {
         take_field(format, "format", CLASS, input)?;
         take_field(sequence, "seq", CLASS, input)?;
         take_field(schema, "schema", CLASS, input)?;
+        let effects: Table<Pending<N>> = effects.unwrap_or_default();
+        let mut numbers = BTreeSet::new();
+        if let Some((id, pending)) = effects.iter().find(|(_, pending)| !numbers.insert(pending.number)) {
+            let number = pending.number;
+            return Err(
+                input.invalid(format!("expected effects with different numbers, found a second {number}: {id}"))
+            );
+        }
         Ok(Self {
             state: take_field(state, "state", CLASS, input)?,
             beside: Beside {
                 timers: take_field(timers, "timers", CLASS, input)?,
                 connections: take_field(connections, "connections", CLASS, input)?,
                 answers: answers.unwrap_or_default(),
-                effects: effects.unwrap_or_default(),
+                effects,
             },
         })
     }

@@ -10,10 +10,12 @@ use super::transaction::panicked;
 use super::{Engine, EventError};
 use crate::machine::Node;
 use crate::panics::catch;
-use crate::serializable::{Patch, ReadError, Reader, Serializable, WriteError, apply_patch};
+use crate::serializable::{Json, Patch, ReadError, Reader, Serializable, WriteError, apply_patch};
 use crate::store::Store;
 use crate::time::Time;
+use crate::tree::{Object, Table};
 use crate::version::Version;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
 
@@ -133,7 +135,9 @@ impl<N: Node, S: Store> Engine<N, S> {
             self.try_to_renew_shadow();
             return Err(error);
         }
+        self.tell_effects(&undo);
         self.version = self.version.next();
+        self.seal();
         self.history.clear();
         Ok(Some(self.version))
     }
@@ -168,11 +172,12 @@ impl<N: Node, S: Store> Engine<N, S> {
         let (old, new) = (self.event.dispatcher.beside(), &edited.beside);
         patch.field("timers", &old.timers, &new.timers)?;
         patch.field("connections", &old.connections, &new.connections)?;
-        patch.field("answers", &old.answers, &new.answers)?;
+        late(&mut patch, "answers", &old.answers, &new.answers)?;
+        late(&mut patch, "effects", &old.effects, &new.effects)?;
         Ok(patch)
     }
 
-    /// Changes state, timers and connections, with undo logs as in any event.
+    /// Changes the state and what is beside it, with undo logs as in any event.
     fn apply_to_document(&mut self, patch: &str) -> Result<(), EditError> {
         let beside = self.event.dispatcher.take_tables();
         let mut document = Document { state: mem::take(&mut self.node), beside };
@@ -184,6 +189,19 @@ impl<N: Node, S: Store> Engine<N, S> {
             |applied| applied.map_err(EditError::Read),
         )
     }
+}
+
+/// The difference of a table that a document has no place for while it is empty.
+fn late<T: Object + Clone>(
+    patch: &mut Patch,
+    name: &'static str,
+    old: &Table<T>,
+    new: &Table<T>,
+) -> Result<(), WriteError> {
+    if old.is_empty() && !new.is_empty() {
+        patch.add(name, &BTreeMap::<String, Json>::new())?;
+    }
+    patch.field(name, old, new)
 }
 
 /// A field of a document, as it appears in the text.
