@@ -1,4 +1,5 @@
-//! A small shop as an HTTP service: orders are placed, paid and shipped, or expire after 15 minutes.
+//! A small shop as an HTTP service: orders are placed, paid and shipped, or expire after 15 minutes. With a card, an order is paid
+//! through a payment service.
 //!
 //! ```sh
 //! cargo run --bin orders -- shop/ 127.0.0.1:8080
@@ -8,25 +9,39 @@
 //! ```
 //!
 //! Each request is answered when what it did is on disk. With an `idempotency-key` it may be sent again.
+//!
+//! ```sh
+//! cargo run --bin payments -- charges.jsonl 127.0.0.1:8090 --lose 50    # charges, but half of its answers get lost
+//! cargo run --bin orders -- shop/ --payments http://127.0.0.1:8090
+//! curl --json '{"item":"nuts","count":2,"card":"4711"}' localhost:8080/orders
+//! ```
+//!
+//! A card is charged once, whichever of the two is killed meanwhile.
 
+use amiko_core::effect::{Effect, Failure, Performed, Policy};
 use amiko_core::prelude::*;
-use amiko_runtime::{Handle, Runtime, SendError, Stopped, stop_signal};
+use amiko_runtime::{Attempt, Handle, Performer, Runtime, SendError, Stopped, stop_signal};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use clap::Parser;
 use std::error::Error;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio_stream::{Stream, StreamExt};
 
 /// How long an order may stay unpaid.
 const EXPIRY: Duration = Duration::from_secs(15 * 60);
 
+/// What each piece costs, in cents.
+const PRICE: u64 = 250;
+
 #[derive(Clone, Default, Serializable, Node)]
-#[amiko(machine, reply = u64)]
+#[amiko(machine, reply = u64, effects(Charge))]
 struct Shop {
     #[amiko(machines)]
     items: Table<Item>,
@@ -47,22 +62,30 @@ struct Order {
     item: Id<Item>,
     count: u64,
     phase: Phase,
+    /// What the payment service said: the receipt, or why it refused.
+    answer: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serializable, Phases)]
 enum Phase {
-    #[amiko(next(Paid, Expired))]
+    #[amiko(next(Charging, Paid, Expired))]
     Placed,
+    /// Nobody else pays for it now, and it can't expire: the card may have been charged already.
+    #[amiko(next(Charged, Refused))]
+    Charging,
+    #[amiko(next(Shipped))]
+    Charged,
     #[amiko(next(Shipped))]
     Paid,
     Shipped,
     Expired,
+    Refused,
 }
 
 #[derive(Clone, Serializable)]
 enum ShopMessage {
     /// Replies the number of the order.
-    Place { item: Id<Item>, count: u64 },
+    Place { item: Id<Item>, count: u64, card: Option<String> },
 }
 
 #[derive(Clone, Serializable)]
@@ -73,10 +96,35 @@ enum ItemMessage {
 
 #[derive(Clone, Serializable)]
 enum OrderMessage {
-    Begin,
+    Begin {
+        charge: Option<Charge>,
+    },
     Pay,
+    #[amiko(performed)]
+    Charged {
+        performed: Performed<Charge>,
+    },
     Ship,
     Expire,
+}
+
+/// The money for an order, by the payment service's name of a card.
+#[derive(Clone, Serializable)]
+struct Charge {
+    order: u64,
+    card: String,
+    cents: u64,
+}
+
+impl Effect for Charge {
+    /// The receipt.
+    type Outcome = String;
+
+    /// Only a refusal ends it: whether a charge that wasn't answered has happened, nobody knows.
+    fn policy(&self) -> Policy {
+        let (first, limit) = (Duration::from_millis(50), secs(2));
+        Policy { first, limit, attempt: secs(2), total: Duration::MAX, ..Policy::default() }
+    }
 }
 
 /// Why an order is refused: the caller gets it back by its type.
@@ -102,15 +150,17 @@ impl StateMachine for Shop {
     type Message = ShopMessage;
 
     fn handle(&mut self, message: ShopMessage, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
-        let ShopMessage::Place { item, count } = message;
+        let ShopMessage::Place { item, count, card } = message;
         if !self.items.contains(&item) {
             return Err(Refusal::NoSuchItem.into());
         }
         self.placed += 1;
         let order = Id::<Order>::new(self.placed);
         cx.send(&item, ItemMessage::Take { count });
-        cx.create(&order, Order { item, count, phase: Phase::INITIAL });
-        cx.send(&order, OrderMessage::Begin);
+        cx.create(&order, Order { item, count, phase: Phase::INITIAL, answer: None });
+        let cents = count.saturating_mul(PRICE);
+        let charge = card.map(|card| Charge { order: self.placed, card, cents });
+        cx.send(&order, OrderMessage::Begin { charge });
         cx.reply(self.placed);
         Ok(())
     }
@@ -137,7 +187,23 @@ impl StateMachine for Order {
 
     fn handle(&mut self, message: OrderMessage, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
         match message {
-            OrderMessage::Begin => cx.timer("expiry", cx.now() + EXPIRY, OrderMessage::Expire),
+            // In the event that takes the stock: if there isn't enough, nothing is charged.
+            OrderMessage::Begin { charge: Some(charge) } => {
+                self.phase.enter(Phase::Charging)?;
+                cx.perform("charge", charge);
+            }
+            OrderMessage::Begin { charge: None } => cx.timer("expiry", cx.now() + EXPIRY, OrderMessage::Expire),
+            OrderMessage::Charged { performed } => match performed.into_result() {
+                Ok(receipt) => {
+                    self.phase.enter(Phase::Charged)?;
+                    self.answer = Some(receipt);
+                }
+                Err(refusal) => {
+                    self.phase.enter(Phase::Refused)?;
+                    self.answer = Some(refusal);
+                    cx.send(&self.item, ItemMessage::PutBack { count: self.count });
+                }
+            },
             OrderMessage::Pay => {
                 self.phase.enter(Phase::Paid)?;
                 cx.cancel("expiry");
@@ -157,17 +223,34 @@ fn stocked() -> Shop {
     Shop { items: [(Id::new("nuts"), Item { stock: 1_000_000 })].into_iter().collect(), ..Shop::default() }
 }
 
+/// The payment service, at this URL.
+struct Payments(reqwest::Client, String);
+
+impl Performer<Charge> for Payments {
+    async fn perform(&self, charge: Charge, attempt: &Attempt) -> Result<String, Failure> {
+        // By the key the service tells that it has seen this charge before, and answers as it did then.
+        let request = self.0.post(format!("{}/charges", self.1)).header("idempotency-key", attempt.key()).json(&charge);
+        let response = request.send().await?;
+        match response.status() {
+            StatusCode::OK => Ok(response.text().await?),
+            StatusCode::PAYMENT_REQUIRED => Err(Failure::fatal(response.text().await?)),
+            status => Err(Failure::retry(format!("expected a receipt, found status {status}"))),
+        }
+    }
+}
+
 type Node = State<Handle<Shop>>;
 
-struct Failure(SendError);
+/// Why a request is answered with an error.
+struct Refused(SendError);
 
-impl From<SendError> for Failure {
+impl From<SendError> for Refused {
     fn from(error: SendError) -> Self {
         Self(error)
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = match (self.0.downcast_ref(), &self.0) {
             (Some(Refusal::NoSuchItem), _) => StatusCode::NOT_FOUND,
@@ -183,10 +266,11 @@ impl IntoResponse for Failure {
 struct Wanted {
     item: String,
     count: u64,
+    card: Option<String>,
 }
 
-async fn place(State(shop): Node, headers: HeaderMap, Json(wanted): Json<Wanted>) -> Result<Response, Failure> {
-    let place = ShopMessage::Place { item: Id::new(wanted.item), count: wanted.count };
+async fn place(State(shop): Node, headers: HeaderMap, Json(wanted): Json<Wanted>) -> Result<Response, Refused> {
+    let place = ShopMessage::Place { item: Id::new(wanted.item), count: wanted.count, card: wanted.card };
     let sending = shop.send(&Id::<Shop>::node(), place);
     let number = match headers.get("idempotency-key").and_then(|key| key.to_str().ok()) {
         Some(key) => sending.key(key).await?,
@@ -195,7 +279,7 @@ async fn place(State(shop): Node, headers: HeaderMap, Json(wanted): Json<Wanted>
     Ok((StatusCode::CREATED, Json(number)).into_response())
 }
 
-async fn act(State(shop): Node, Path((number, action)): Path<(u64, String)>) -> Result<StatusCode, Failure> {
+async fn act(State(shop): Node, Path((number, action)): Path<(u64, String)>) -> Result<StatusCode, Refused> {
     let message = match action.as_str() {
         "pay" => OrderMessage::Pay,
         "ship" => OrderMessage::Ship,
@@ -205,13 +289,13 @@ async fn act(State(shop): Node, Path((number, action)): Path<(u64, String)>) -> 
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn one(State(shop): Node, Path(number): Path<u64>) -> Result<Response, Failure> {
+async fn one(State(shop): Node, Path(number): Path<u64>) -> Result<Response, Refused> {
     let order = shop.read(move |shop| shop.orders.get(&Id::new(number)).cloned()).await;
     let order = order.map_err(|Stopped| SendError::Stopped)?;
     Ok(order.map_or(StatusCode::NOT_FOUND.into_response(), |order| Json(order).into_response()))
 }
 
-async fn list(State(shop): Node) -> Result<Json<Vec<(u64, Order)>>, Failure> {
+async fn list(State(shop): Node) -> Result<Json<Vec<(u64, Order)>>, Refused> {
     let orders = shop.read(|shop| shop.orders.iter().map(|(id, order)| (*id.key(), order.clone())).collect()).await;
     Ok(Json(orders.map_err(|Stopped| SendError::Stopped)?))
 }
@@ -221,18 +305,33 @@ async fn watch(State(shop): Node, Path(number): Path<u64>) -> Sse<impl Stream<It
     Sse::new(order.into_stream().map(|order| Event::default().json_data(order)))
 }
 
+/// A small shop as an HTTP service.
+#[derive(Parser)]
+struct Arguments {
+    #[arg(default_value = "shop")]
+    directory: PathBuf,
+    #[arg(default_value = "127.0.0.1:8080")]
+    address: String,
+    /// The service that charges cards, as http://HOST:PORT. Without one, orders with a card wait for it.
+    #[arg(long)]
+    payments: Option<String>,
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let (directory, address) = (arguments.next().unwrap_or("shop".into()), arguments.next());
+    let Arguments { directory, address, payments } = Arguments::parse();
     let engine = Engine::open_with(Directory::open(directory)?, Settings::default(), stocked)?;
-    let (shop, running) = Runtime::new(engine).spawn();
+    let mut runtime = Runtime::new(engine);
+    if let Some(url) = payments {
+        runtime = runtime.with_performer(Payments(reqwest::Client::new(), url));
+    }
+    let (shop, running) = runtime.spawn();
     let routes = Router::new()
         .route("/orders", post(place).get(list))
         .route("/orders/{number}", get(one))
         .route("/orders/{number}/{action}", post(act))
         .route("/orders/{number}/watch", get(watch));
-    let listener = tokio::net::TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
+    let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
     let server = axum::serve(listener, routes.with_state(shop)).with_graceful_shutdown(stop_signal());
     let (served, stopped) = tokio::join!(server, running.until_signal());
