@@ -1,4 +1,5 @@
-//! The shop of `amiko-examples/src/bin/orders.rs` as one writes it on rusqlite: the same routes, statuses and promises.
+//! The shop of `amiko-examples/src/bin/orders.rs` as one writes it on rusqlite: the same routes, statuses and promises,
+//! but for cards.
 //!
 //! `orders_rusqlite shop/ 127.0.0.1:8080`; with `alone` as a third argument each request has a transaction of its own.
 //!
