@@ -185,6 +185,42 @@ async fn without_a_performer_an_effect_waits_and_is_performed_by_the_next_progra
     running.await.unwrap();
 }
 
+/// Tells that it was called.
+struct Signals(Arc<Notify>);
+
+impl Performer<Charge> for Signals {
+    async fn perform(&self, _: Charge, _: &Attempt) -> Result<String, Failure> {
+        self.0.notify_one();
+        Ok(String::new())
+    }
+}
+
+// In real time: time that stands still jumps whenever the node waits for its disk.
+#[tokio::test]
+async fn an_effect_is_performed_after_a_start_and_after_a_question_without_another_input() {
+    let (handle, running) = Runtime::with_settings(shop(1), settings()).spawn();
+    pay(&handle, 0, 7).await;
+    handle.stop();
+    let engine = running.await.unwrap();
+
+    let called = Arc::new(Notify::new());
+    let runtime = Runtime::with_settings(engine, settings()).with_performer(Signals(Arc::clone(&called)));
+    let (handle, running) = runtime.spawn();
+    let heard = || tokio::time::timeout(secs(30), called.notified());
+    heard().await.unwrap();
+
+    // The question has the commit released that it came with.
+    let cancel = handle.send(&Id::<Order>::new(0), OrderMessage::Cancel).into_future();
+    cancel.await.unwrap();
+    let again = handle.send(&Id::<Order>::new(0), OrderMessage::Pay { cents: 8 }).into_future();
+    let (again, orders) = tokio::join!(again, handle.read(|shop| shop.orders.len()));
+    again.unwrap();
+    assert_eq!(orders.unwrap(), 1);
+    heard().await.unwrap();
+    handle.stop();
+    running.await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn so_many_attempts_are_under_way_at_a_time() {
     const ORDERS: u64 = 500;

@@ -232,6 +232,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         self.performing.start(&self.engine, (self.settings.clock)());
         self.obey();
         loop {
+            // Before anything is waited for: whatever was released since, by a sync or for a question, and after a start what the
+            // state has.
+            self.performing.begin(&self.engine, (self.settings.clock)());
             match self.input().await? {
                 Input::Stop => return Ok(()),
                 Input::Done(done) => self.end_sync(done)?,
@@ -242,7 +245,6 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                 self.end_sync(done)?;
             }
             self.advance()?;
-            self.performing.begin(&self.engine, (self.settings.clock)());
             self.answer().await?;
             self.sockets.reap();
             // The sockets get their turn too, and more inputs gather for the next sync.
