@@ -3,7 +3,8 @@
 //! Invariant: `BENCHMARKS.md` of the project is written by a full run of all suites only.
 
 use crate::effort::Effort;
-use crate::report::{Report, Table, bound_heads};
+use crate::machine::Build;
+use crate::report::{Report, Table, WORKFLOWS, bound_heads};
 use crate::suites::{EVENT_WITHOUT_ROUTER, PAYMENTS_A_SECOND, SMALL_GROUP_OVER_SQLITE, Suite, Turn};
 use crate::{machine, workshop};
 use clap::Parser;
@@ -14,6 +15,25 @@ use std::time::Instant;
 
 /// Where plots are, below the folder of `BENCHMARKS.md`.
 const PLOTS: &str = "docs/plots";
+
+/// Whose versions are told.
+const PEERS: [&str; 15] = [
+    "actix",
+    "axum",
+    "fjall",
+    "foldhash",
+    "kameo",
+    "lmdb-rkv",
+    "ractor",
+    "redb",
+    "rusqlite",
+    "rust-fsm",
+    "serde_json",
+    "simd-json",
+    "sonic-rs",
+    "statig",
+    "tokio",
+];
 
 /// Measures Amiko beside what a user would take instead, and writes BENCHMARKS.md.
 #[derive(Parser)]
@@ -96,7 +116,10 @@ fn write(folder: &Path, text: &str, reports: &[(Suite, Report)]) -> PathBuf {
     for plot in reports.iter().flat_map(|(_, report)| &report.plots) {
         std::fs::write(plots.join(plot.file_name()), plot.svg()).expect("writes");
     }
-    std::fs::write(&file, text).expect("writes");
+    // The part of another program stays.
+    let before = std::fs::read_to_string(&file).unwrap_or_default();
+    let kept = before.split_once(WORKFLOWS).map_or(String::new(), |(_, kept)| format!("\n\n{WORKFLOWS}{kept}"));
+    std::fs::write(&file, format!("{text}{kept}")).expect("writes");
     file
 }
 
@@ -112,7 +135,9 @@ fn document(reports: &[(Suite, Report)], effort: Effort) -> String {
         ),
         Effort::Smoke => line("A smoke run: **these figures mean nothing.**\n"),
     }
-    line(&machine::table().markdown());
+    let sqlite = rusqlite::version().to_owned();
+    let build = Build { lock: include_str!("../Cargo.lock"), peers: &PEERS, sqlite_of: "rusqlite", sqlite };
+    line(&machine::table(&build).markdown());
     let bounds: Vec<_> = reports.iter().flat_map(|(_, report)| report.bounds.iter().map(|bound| bound.row())).collect();
     if !bounds.is_empty() {
         line("## What is asked, and what is reached\n");

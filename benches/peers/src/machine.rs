@@ -4,27 +4,20 @@ use crate::report::Table;
 use std::process::Command;
 use std::time::SystemTime;
 
-/// Whose versions are told.
-const PEERS: [&str; 15] = [
-    "actix",
-    "axum",
-    "fjall",
-    "foldhash",
-    "kameo",
-    "lmdb-rkv",
-    "ractor",
-    "redb",
-    "rusqlite",
-    "rust-fsm",
-    "serde_json",
-    "simd-json",
-    "sonic-rs",
-    "statig",
-    "tokio",
-];
+/// What a program was built with.
+pub struct Build {
+    /// Its lock file.
+    pub lock: &'static str,
+    /// Whose versions are told.
+    pub peers: &'static [&'static str],
+    /// Who brings a SQLite.
+    pub sqlite_of: &'static str,
+    /// And which one.
+    pub sqlite: String,
+}
 
 /// Everything that one has to know to make sense of the figures.
-pub fn table() -> Table {
+pub fn table(build: &Build) -> Table {
     let row = |name: &str, value: String| vec![name.to_owned(), value];
     let rows = vec![
         row("date", humantime::format_rfc3339_seconds(SystemTime::now()).to_string()),
@@ -37,8 +30,8 @@ pub fn table() -> Table {
         row("system", said("uname", &["-sr"])),
         row("disk", said("df", &["--output=source,fstype", &crate::workshop().to_string_lossy()])),
         row("compiler", said("rustc", &["--version"])),
-        row("SQLite in rusqlite", rusqlite::version().to_owned()),
-        row("versions", versions()),
+        row(&format!("SQLite in {}", build.sqlite_of), build.sqlite.clone()),
+        row("versions", versions(build)),
     ];
     Table { name: String::new(), heads: vec![String::new(); 2], rows }
 }
@@ -68,14 +61,14 @@ fn memory() -> String {
 }
 
 /// From the lock file that this program was built with.
-fn versions() -> String {
-    let packages = include_str!("../Cargo.lock").split("[[package]]").filter_map(|package| {
+fn versions(build: &Build) -> String {
+    let packages = build.lock.split("[[package]]").filter_map(|package| {
         let field = |name: &str| {
             let line = package.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "))?;
             Some(line.trim_matches('"'))
         };
         Some((field("name")?, field("version")?))
     });
-    let peers: Vec<_> = packages.filter(|(name, _)| PEERS.contains(name)).collect();
+    let peers: Vec<_> = packages.filter(|(name, _)| build.peers.contains(name)).collect();
     peers.iter().map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>().join(", ")
 }

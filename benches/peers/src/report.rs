@@ -7,6 +7,9 @@ use crate::spread::{Spread, figure};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
+/// Where, in `BENCHMARKS.md`, that begins which `benches/workflows` writes; what is before it is written by `benches/peers`.
+pub const WORKFLOWS: &str = "<!-- What follows is written by benches/workflows. -->";
+
 /// What one suite has found.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Report {

@@ -1,0 +1,5 @@
+//! Workflows beside their peer: see `amiko_workflows::command`.
+
+fn main() {
+    amiko_workflows::command::main();
+}
