@@ -24,6 +24,10 @@ bench:
 bench-peers:
     cargo run --release --manifest-path benches/peers/Cargo.toml
 
+# Effects beside durable execution, some fifteen minutes; writes its part of BENCHMARKS.md.
+bench-workflows:
+    cargo run --release --manifest-path benches/workflows/Cargo.toml
+
 # Crash tests, simulated worlds, and whether the tests notice each deliberate fault.
 sabotage:
     .ci/sabotage

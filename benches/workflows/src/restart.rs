@@ -19,7 +19,7 @@ and at the 1,000th step. All files are in the memory of the operating system.
   engine has left them.
 - **duroxide** reads a workflow when it has something to do, so whoever waits takes no memory; what there is, are SQLite's caches, up \
   to 64 MB for a connection, as its provider sets them. Its database has one workflow that has run until there, and 99,999 copies \
-  of its rows under other names: to run all of them would take an hour. The lock that the worker of the one had is taken off the \
+  of its rows under other names: to run all of them would take half an hour. The lock that the worker of the one had is taken off the \
   copies, as of all workflows but two it would be.";
 
 const ROUNDS: usize = 3;

@@ -24,7 +24,7 @@ that fails counts for no steps.
   whether it still is. And all but one of its five connections are kept from it: where they are not, transactions that first \
   read and then write collide, the provider says \"database is locked\", the runtime waits 200 ms or more, and it is less than half as \
   fast. Its documents don't advise that. `dispatcher_min_poll_interval` is 1 ms, by default 100 ms. Two dispatchers for \
-  orchestrations and two for activities, as by default; one, four and eight weren't faster. A step is four transactions: each \
+  orchestrations and two for activities, as by default; in a trial, one, four and eight were no faster. A step is four transactions: each \
   of two queues is read and locked, and its work is acknowledged.
 - **duroxide, not synced**: the same, with commits as its provider sets them.
 - **duroxide, as it comes**: five connections, and polling every 100 ms, but commits are synced. It is measured with fewer \
