@@ -170,6 +170,17 @@ impl Error for SendError {
     }
 }
 
+impl From<EventError> for SendError {
+    fn from(error: EventError) -> Self {
+        match error {
+            EventError::Rejected(rejection) => Self::Rejected(rejection),
+            EventError::KeyTooLong { limit, found } => Self::KeyTooLong { limit, found },
+            EventError::KeyUsed { key } => Self::KeyUsed { key },
+            error => Self::Failed(error),
+        }
+    }
+}
+
 impl SendError {
     /// The application's own error that the handler rejected the command with, if it is of this type.
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {

@@ -6,6 +6,7 @@ use crate::error::{SendError, Stopped};
 use crate::observe::Caller;
 use crate::performing::EffectState;
 use crate::watching::{Look, Notices, Watched, Watcher};
+use amiko_core::engine::DryRun;
 use amiko_core::event::Reply;
 use amiko_core::store::{Directory, Store};
 use amiko_core::{Engine, Hosts, Id, Keeps, Node, Object, StateMachine};
@@ -18,6 +19,12 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 /// A question about the state, with the channel for its answer inside.
 pub(crate) type Question<N, S> = Box<dyn FnOnce(&Engine<N, S>) + Send>;
+
+/// A command to be tried and undone, and who waits for what it would do.
+pub(crate) struct Rehearsal<N: Node> {
+    pub(crate) envelope: N::Envelope,
+    pub(crate) answer: oneshot::Sender<Result<DryRun<N>, SendError>>,
+}
 
 /// A command, and who waits for its outcome.
 pub(crate) struct Command<N: Node> {
@@ -36,6 +43,7 @@ pub(crate) enum Call<N: Node, S: Store> {
     Query(Question<N, S>),
     Connected(oneshot::Sender<Vec<String>>),
     Effects(usize, oneshot::Sender<Vec<EffectState>>),
+    DryRun(Rehearsal<N>),
     Notices(oneshot::Sender<broadcast::Receiver<Arc<N::Notice>>>),
     Watch(Box<dyn Watcher<N>>),
 }
@@ -145,6 +153,28 @@ impl<N: Node, S: Store> Handle<N, S> {
         let (question, answered) = question(look);
         self.call(Call::Query(question)).await?;
         given(answered.await)
+    }
+
+    /// What a message would do if it came now: nothing happens, and nothing leaves. Due timers don't fire first.
+    ///
+    /// # Errors
+    /// Those that [`Handle::send`] would have.
+    pub async fn dry_run<M>(&self, to: &Id<M>, message: M::Message) -> Result<DryRun<N>, SendError>
+    where
+        M: StateMachine<Node = N>,
+        N: Hosts<M>,
+    {
+        self.dry_run_command(N::envelope(to.clone(), message)).await
+    }
+
+    /// The same as [`Handle::dry_run`] for an envelope: for messages that came as text.
+    ///
+    /// # Errors
+    /// Those that [`Handle::command`] would have.
+    pub async fn dry_run_command(&self, envelope: N::Envelope) -> Result<DryRun<N>, SendError> {
+        let (answer, tried) = oneshot::channel();
+        self.call(Call::DryRun(Rehearsal { envelope, answer })).await.map_err(|Stopped| SendError::Stopped)?;
+        tried.await.unwrap_or(Err(SendError::Stopped))
     }
 
     /// The node's notices from now on. Who doesn't take them in time is told how many were missed, and goes on.

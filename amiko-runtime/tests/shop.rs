@@ -242,6 +242,23 @@ trait NowOrNever: Future + Sized {
 impl<F: Future> NowOrNever for F {}
 
 #[tokio::test]
+async fn a_dry_run_says_what_would_happen_and_nothing_does() {
+    let (shop, running) = Runtime::new(open(Memory::new())).spawn();
+    let version = shop.query(|engine| engine.version()).await.unwrap();
+    let tried = shop.dry_run(&nuts(), take(2)).await.unwrap();
+    let left = shop.send(&nuts(), take(0)).await.unwrap() - 2;
+    assert_eq!(tried.difference(), format!(r#"[{{"op":"replace","path":"/state/items/nuts/stock","value":{left}}}]"#));
+    let refused = shop.dry_run(&nuts(), take(u64::MAX)).await.unwrap_err();
+    assert!(refused.downcast_ref::<Shortage>().is_some(), "{refused}");
+    let panicked = shop.dry_run(&nuts(), ItemMessage::Panic).await.unwrap_err();
+    assert!(panicked.to_string().contains("panicked"), "{panicked}");
+    assert_eq!(shop.query(|engine| engine.version()).await.unwrap(), version);
+    shop.stop();
+    running.await.unwrap();
+    assert!(matches!(shop.dry_run(&nuts(), take(1)).await, Err(SendError::Stopped)));
+}
+
+#[tokio::test]
 async fn a_watcher_that_panics_ends_and_the_node_goes_on() {
     let (shop, _running) = Runtime::new(open(Memory::new())).spawn();
     let look = |shop: &Shop| {

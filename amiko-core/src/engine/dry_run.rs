@@ -1,4 +1,4 @@
-//! A dry run: the effects of an event, without the event.
+//! A dry run: what an event would do, without the event.
 //!
 //! Invariant: afterwards the engine is the same as before, except for the rejections that it remembers.
 
@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::time::Time;
 use std::fmt;
 
-/// The effects that an event would have.
+/// What an event would do.
 pub struct DryRun<N: Node> {
     difference: String,
     outputs: Vec<Output<N>>,
@@ -32,7 +32,7 @@ impl<N: Node> DryRun<N> {
         &self.difference
     }
 
-    /// The messages, replies and notices. Don't send them: nothing has happened.
+    /// The messages, replies, notices, and effects to be performed. Nothing has happened: hand none of them on.
     pub fn outputs(&self) -> impl Iterator<Item = &Output<N>> {
         self.outputs.iter()
     }
@@ -74,7 +74,10 @@ impl<N: Node, S: Store> Engine<N, S> {
         let outcome = self.handle(now, None, |event| event.deliver(envelope))?;
         let undo = self.take_undo();
         let tried = match outcome {
-            Ok(()) => self.try_difference(&undo),
+            Ok(()) => {
+                self.tell_effects(&undo);
+                self.try_difference(&undo)
+            }
             Err(rejection) => Err(EventError::Rejected(rejection)),
         };
         let outputs = std::mem::take(&mut self.event.outputs);

@@ -7,7 +7,7 @@ mod network;
 
 use crate::disk::{Disk, Gone};
 use crate::error::{BindError, RunError, SendError};
-use crate::handle::{Call, Command, Handle, Question};
+use crate::handle::{Call, Command, Handle, Question, Rehearsal};
 use crate::observe;
 use crate::offline::Offline;
 use crate::performing::{EffectState, Ended, Performer, Performing};
@@ -58,6 +58,7 @@ enum Asked<N: Node, S: Store> {
     State(Question<N, S>),
     Connected(oneshot::Sender<Vec<String>>),
     Effects(usize, oneshot::Sender<Vec<EffectState>>),
+    DryRun(Rehearsal<N>),
     /// Somebody begins to watch.
     Watch(Box<dyn Watcher<N>>),
 }
@@ -327,6 +328,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             Call::Query(question) => self.asked.push(Asked::State(question)),
             Call::Connected(answer) => self.asked.push(Asked::Connected(answer)),
             Call::Effects(most, answer) => self.asked.push(Asked::Effects(most, answer)),
+            Call::DryRun(rehearsal) => self.asked.push(Asked::DryRun(rehearsal)),
             // One that has stopped waiting needs none.
             Call::Notices(answer) => drop(answer.send(self.notices.subscribe())),
             Call::Watch(watcher) => self.asked.push(Asked::Watch(watcher)),
@@ -346,10 +348,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         };
         let (outcome, end) = match self.attempt(command).await {
             Ok(Ok(_)) => (Ok(None), Ok(())),
-            Ok(Err(EventError::Rejected(rejection))) => (Err(SendError::Rejected(rejection)), Ok(())),
-            Ok(Err(EventError::KeyTooLong { limit, found })) => (Err(SendError::KeyTooLong { limit, found }), Ok(())),
-            Ok(Err(EventError::KeyUsed { key })) => (Err(SendError::KeyUsed { key }), Ok(())),
-            Ok(Err(error)) => (Err(SendError::Failed(error)), Ok(())),
+            Ok(Err(error)) => (Err(error.into()), Ok(())),
             Err(error) => (Err(SendError::Unknown), Err(error)),
         };
         let version = self.engine.version();
@@ -520,6 +519,10 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                     }
                 }
                 Asked::Connected(answer) => drop(answer.send(self.conversations.connected())),
+                Asked::DryRun(Rehearsal { envelope, answer }) => {
+                    let outcome = self.engine.dry_run(envelope, (self.settings.clock)());
+                    drop(answer.send(outcome.map_err(SendError::from)));
+                }
                 Asked::Effects(most, answer) => drop(answer.send(self.performing.states(&self.engine, most))),
             }
         }
