@@ -8,7 +8,7 @@ mod script;
 use amiko_core::Version;
 use amiko_core::engine::{EngineOpenError, EventError};
 use amiko_core::prelude::*;
-use amiko_core::store::{Memory, OpenError, RecoverError};
+use amiko_core::store::{DirectorySettings, Memory, OpenError, RecoverError, Retention};
 use proptest::prelude::*;
 use script::*;
 use std::collections::BTreeMap;
@@ -310,7 +310,9 @@ fn a_directory_opened_again_has_the_same_document() {
         settings.snapshot_ratio = ratio;
         settings.snapshot_minimum = if ratio == 0 { 500 } else { 1 << 20 };
         let open = || {
-            let store = Directory::open(directory.path()).unwrap();
+            let mut disk = DirectorySettings::default();
+            disk.retention = Retention::Count(0);
+            let store = Directory::open_with(directory.path(), disk).unwrap();
             Engine::<World>::open_with(store, settings.clone(), three_things).unwrap()
         };
         let mut engine = open();

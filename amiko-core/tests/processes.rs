@@ -10,7 +10,7 @@
 use amiko_core::Version;
 use amiko_core::engine::EventError;
 use amiko_core::prelude::*;
-use amiko_core::store::DirectorySettings;
+use amiko_core::store::{DirectorySettings, Retention};
 use std::error::Error;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
@@ -143,6 +143,8 @@ impl Plan {
     fn open(&self) -> Result<Engine<Ledger>, Box<dyn Error>> {
         let mut settings = DirectorySettings::default();
         settings.segment_chunk = self.segment_chunk;
+        // Small disks are too small for what isn't needed.
+        settings.retention = Retention::Count(0);
         let store = Directory::open_with(&self.directory, settings)?;
         let mut settings = Settings::default();
         settings.snapshot_ratio = 1;

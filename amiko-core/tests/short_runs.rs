@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use amiko_core::prelude::*;
-use amiko_core::store::DirectorySettings;
+use amiko_core::store::{DirectorySettings, Retention};
 use std::fs;
 use std::path::Path;
 
@@ -42,7 +42,7 @@ const NOTES: u64 = 1_500;
 /// So many events, and then the process is gone, whatever it was writing.
 fn run(path: &Path, events: u64) {
     let (mut disk, mut settings) = (DirectorySettings::default(), Settings::default());
-    disk.segment_chunk = 64 << 10;
+    (disk.segment_chunk, disk.retention) = (64 << 10, Retention::Count(0));
     // The state is longer than what is written of it at once, and a run is shorter than what the rest takes.
     (settings.snapshot_ratio, settings.snapshot_minimum, settings.check_records) = (0, 64 << 10, false);
     let mut engine = Engine::<Notes>::open(Directory::open_with(path, disk).unwrap(), settings).unwrap();

@@ -33,13 +33,14 @@ pub struct DirectorySettings {
     pub segment_chunk: u64,
     /// Bytes of records, as they are written, that may wait for a sync, and as many of a snapshot. Default 64 MiB.
     pub buffer_limit: u64,
-    /// Which older snapshots are kept, with the journal that follows them. Default none: `Retention::Count(0)`.
+    /// Which older snapshots are kept, with the journal that follows them: the versions from there on can be opened, and each
+    /// event since then read. Default 256 MiB.
     pub retention: Retention,
 }
 
 impl Default for DirectorySettings {
     fn default() -> Self {
-        Self { segment_chunk: 1 << 20, buffer_limit: checks::BUFFER_LIMIT, retention: Retention::Count(0) }
+        Self { segment_chunk: 1 << 20, buffer_limit: checks::BUFFER_LIMIT, retention: Retention::Bytes(256 << 20) }
     }
 }
 

@@ -7,7 +7,7 @@ use amiko_core::engine::{EngineOpenError, Entropy, EventError, SyncError};
 use amiko_core::event::Request;
 use amiko_core::prelude::*;
 use amiko_core::sim::{Random, SimVfs};
-use amiko_core::store::{DirectorySettings, OpenError, RecoverError, StoreError};
+use amiko_core::store::{DirectorySettings, OpenError, RecoverError, Retention, StoreError};
 use std::time::Duration;
 
 pub type Store = Directory<SimVfs>;
@@ -150,7 +150,7 @@ fn open_store(disk: &SimVfs) -> Result<Store, OpenError> {
         "store",
         {
             let mut settings = DirectorySettings::default();
-            settings.segment_chunk = 256;
+            (settings.segment_chunk, settings.retention) = (256, Retention::Count(0));
             settings
         },
         disk.clone(),

@@ -9,12 +9,12 @@ use crate::event::Output;
 use crate::sim::Random;
 use crate::sim::trace::Happening;
 use crate::sim::{Fault, NodeIndex, SimVfs};
-use crate::store::{Directory, DirectorySettings, OpenError};
+use crate::store::{Directory, DirectorySettings, OpenError, Retention};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// How much a journal file of a world grows by: small, so that many nodes fit.
+/// How much a journal file of a world grows by: small, so that many nodes fit; nor is any history kept.
 const CHUNK: u64 = 8 << 10;
 
 /// What ends with a process when its disk fails.
@@ -54,7 +54,8 @@ impl Error for StartError {
 
 /// The store of a node, as it is on its disk.
 pub(super) fn open(disk: &SimVfs) -> Result<Directory<SimVfs>, StartError> {
-    let settings = DirectorySettings { segment_chunk: CHUNK, ..DirectorySettings::default() };
+    let retention = Retention::Count(0);
+    let settings = DirectorySettings { segment_chunk: CHUNK, retention, ..DirectorySettings::default() };
     Directory::open_with_vfs("state", settings, disk.clone()).map_err(StartError::Directory)
 }
 

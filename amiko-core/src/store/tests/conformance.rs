@@ -126,7 +126,7 @@ fn a_directory_conforms() {
 
 #[test]
 fn a_directory_on_a_simulated_disk_conforms() {
-    let retentions = [Retention::Count(0), Retention::Count(1), Retention::Forever, Retention::Age(Duration::ZERO)];
+    let retentions = [Retention::Count(0), Retention::Bytes(2_000), Retention::Forever, Retention::Age(Duration::ZERO)];
     for seed in 0..12 {
         for process_only in [false, true] {
             let settings = DirectorySettings { retention: retentions[seed as usize % 4], ..settings() };

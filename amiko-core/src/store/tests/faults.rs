@@ -62,7 +62,7 @@ fn crashes_lose_nothing_that_was_synced() {
         let disk = Disk::default();
         let mut known = Known::default();
         let age = Duration::from_secs(random.below(10));
-        let retention = [Retention::Count(0), Retention::Count(2), Retention::Forever, Retention::Age(age)];
+        let retention = [Retention::Count(0), Retention::Bytes(2_000), Retention::Forever, Retention::Age(age)];
         let settings = DirectorySettings { retention: retention[random.below(4) as usize], ..settings() };
         for life in 0..4 {
             disk.repair();

@@ -119,7 +119,7 @@ fn folder() -> tempfile::TempDir {
 
 /// Small chunks, so that files grow often.
 fn settings() -> DirectorySettings {
-    DirectorySettings { segment_chunk: 256, ..DirectorySettings::default() }
+    DirectorySettings { segment_chunk: 256, retention: Retention::Count(0), ..DirectorySettings::default() }
 }
 
 fn open(path: &Path) -> Directory {

@@ -43,6 +43,25 @@ fn a_number_of_snapshots_is_kept() {
 }
 
 #[test]
+fn as_many_snapshots_are_kept_as_there_is_room_for() {
+    let all = folder();
+    ten_records_and_two(all.path(), Retention::Forever);
+    let size = |name: String| fs::metadata(all.path().join(name)).unwrap().len();
+    let mut room = 0;
+    for oldest in [8, 6, 4, 2] {
+        room += size(format!("snapshot-{oldest}.json")) + size(format!("journal-{}.jsonl", oldest + 1));
+        for (bytes, oldest) in [(room - 1, oldest + 2), (room, oldest)] {
+            let folder = folder();
+            ten_records_and_two(folder.path(), Retention::Bytes(bytes));
+            let snapshots: Vec<u64> = (oldest..=10).step_by(2).collect();
+            let segments = snapshots.iter().map(|sequence| sequence + 1).collect();
+            assert_eq!(kept(folder.path()), (snapshots, segments), "{bytes} bytes");
+        }
+    }
+    assert_eq!(DirectorySettings::default().retention, Retention::Bytes(256 << 20));
+}
+
+#[test]
 fn all_snapshots_are_kept() {
     let folder = folder();
     ten_records_and_two(folder.path(), Retention::Forever);
