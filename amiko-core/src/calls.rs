@@ -65,6 +65,8 @@ struct Known {
     effect: String,
     class: &'static str,
     owner: String,
+    /// Attempts that had failed.
+    attempts: u32,
     state: State,
 }
 
@@ -89,6 +91,8 @@ struct Class {
     turns: VecDeque<String>,
     /// For a class that is performed in order: all of each owner.
     in_order: HashMap<String, BTreeSet<u64>>,
+    /// The owners of those that are over, or were cancelled, before their attempts have ended.
+    leaving: HashMap<u64, String>,
 }
 
 /// The effects of an owner that are due.
@@ -140,7 +144,12 @@ impl Calls {
     }
 
     fn take<N: Node>(&mut self, effect: &Id<Pending<N>>, pending: &Pending<N>, now: Time) {
-        let number = pending.number;
+        let (number, attempts) = (pending.number, pending.attempts);
+        // It may be told of more than once: after a start, and when its commit is on disk.
+        if self.known.get(&number).is_some_and(|known| known.state == State::Begun && known.attempts == attempts) {
+            return;
+        }
+        self.drop_entry(number);
         let class = pending.effect.class_name();
         let owner = owner(effect.key());
         if pending.effect.is_ordered() {
@@ -148,31 +157,37 @@ impl Calls {
             class.in_order.entry(owner.clone()).or_default().insert(number);
         }
         let state = State::Later(pending.next);
-        self.known.insert(number, Known { effect: effect.key().clone(), class, owner, state });
+        self.known.insert(number, Known { effect: effect.key().clone(), class, owner, attempts, state });
         self.later.insert((pending.next, number));
         self.wake(now);
     }
 
     fn forget(&mut self, number: u64) {
-        let Some(Known { class, owner, state, .. }) = self.known.remove(&number) else { return };
-        if let State::Later(at) = state {
+        let Some(Known { class, owner, .. }) = self.drop_entry(number) else { return };
+        let Some(class) = self.classes.get_mut(class) else { return };
+        if class.under_way.contains(&number) {
+            // Those after it wait for the end of its attempt.
+            class.leaving.insert(number, owner);
+        } else {
+            class.leave(&owner, number);
+        }
+    }
+
+    /// Takes it out of those that are due, now or later.
+    fn drop_entry(&mut self, number: u64) -> Option<Known> {
+        let known = self.known.remove(&number)?;
+        if let State::Later(at) = known.state {
             self.later.remove(&(at, number));
         }
-        let Some(class) = self.classes.get_mut(class) else { return };
-        if let Some(all) = class.in_order.get_mut(&owner) {
-            all.remove(&number);
-            if all.is_empty() {
-                class.in_order.remove(&owner);
-            }
-        }
-        if let Some(ready) = class.ready.get_mut(&owner) {
+        if let Some(class) = self.classes.get_mut(known.class)
+            && let Some(ready) = class.ready.get_mut(&known.owner)
+        {
             ready.numbers.remove(&number);
             if ready.numbers.is_empty() && !ready.queued {
-                class.ready.remove(&owner);
-            } else {
-                class.queue(&owner);
+                class.ready.remove(&known.owner);
             }
         }
+        Some(known)
     }
 
     /// What was to wait until now may begin.
@@ -201,6 +216,9 @@ impl Calls {
     pub fn handle_ended(&mut self, number: u64) {
         for class in self.classes.values_mut() {
             class.under_way.remove(&number);
+            if let Some(owner) = class.leaving.remove(&number) {
+                class.leave(&owner, number);
+            }
         }
         if let Some(Known { class, owner, .. }) = self.known.get(&number)
             && let Some(class) = self.classes.get_mut(class)
@@ -246,6 +264,17 @@ impl Class {
             ready.queued = true;
             self.turns.push_back(owner.to_owned());
         }
+    }
+
+    /// An effect is in nobody's way any more.
+    fn leave(&mut self, owner: &str, number: u64) {
+        if let Some(all) = self.in_order.get_mut(owner) {
+            all.remove(&number);
+            if all.is_empty() {
+                self.in_order.remove(owner);
+            }
+        }
+        self.queue(owner);
     }
 
     /// The next one to begin, if there is room.

@@ -194,10 +194,30 @@ fn in_order_an_owner_has_one_under_way_and_the_next_waits_for_its_last_attempt()
     assert_eq!(town.begins(), ["a/z"]);
     town.is_mailed("a/z");
     assert_eq!(town.begins(), ["a/m"]);
-    // One that is cancelled is in nobody's way.
+    // One that is cancelled is in nobody's way, once its attempt has ended.
+    let (_, number) = town.find("a/m");
     town.tell("a", HouseMessage::Cancel { name: "m".into() });
     town.sync();
+    assert_eq!(town.begins(), NONE);
+    town.calls.handle_ended(number);
     assert_eq!(town.begins(), ["a/a"]);
+}
+
+#[test]
+fn an_effect_that_is_told_of_twice_begins_once_and_waits_after_a_failure() {
+    let mut town = Town::new(8, 8);
+    town.rings("a", &["x"]);
+    // Taken over before its commit was on disk, and told of when it is.
+    town.calls.start(town.engine.effects(), NOW);
+    town.calls.start(town.engine.effects(), NOW);
+    assert_eq!(town.begins(), ["a/x"]);
+    town.sync();
+    assert_eq!(town.begins(), NONE);
+    town.fails("a/x");
+    assert_eq!(town.begins(), NONE);
+    town.now = NOW + secs(10);
+    assert_eq!(town.begins(), ["a/x"]);
+    assert_eq!(town.begins(), NONE);
 }
 
 #[test]

@@ -200,6 +200,20 @@ fn the_first_that_happens_is_enough_and_the_others_are_cancelled() {
 }
 
 #[test]
+fn an_effect_with_a_name_like_theirs_is_none_of_them() {
+    for all in [true, false] {
+        let mut trip = Trips::new();
+        let shops = vec!["a".to_owned()];
+        trip.tell(if all { TripMessage::AskAll { shops } } else { TripMessage::AskAny { shops } }).unwrap();
+        for what in ["price/refund", "price/00", "price/+1"] {
+            trip.tell(TripMessage::Book { what: what.into() }).unwrap();
+        }
+        assert_eq!(trip.happens::<Ask>("price/0", Ok(7)), r#"["0: Ok(7)"]"#);
+        assert_eq!(trip.effects(), ["price/refund", "price/00", "price/+1"]);
+    }
+}
+
+#[test]
 fn an_empty_list_is_refused() {
     let mut trip = Trips::new();
     let error = trip.tell(TripMessage::AskAll { shops: Vec::new() }).unwrap_err();

@@ -17,6 +17,7 @@ impl Effect for Charge {
     type Outcome = String;
 
     fn policy(&self) -> Policy {
+        assert!(self.cents != 666, "no policy for 666");
         Policy { attempts: 3, ..Policy::default() }
     }
 }
@@ -52,6 +53,7 @@ struct Order {
 enum OrderMessage {
     Pay,
     PayAndFail,
+    PayAndCancel,
     Mail {
         text: String,
     },
@@ -83,6 +85,10 @@ impl StateMachine for Order {
             OrderMessage::PayAndFail => {
                 cx.perform("charge", Charge { cents: self.cents });
                 return Err(Rejection::new("no"));
+            }
+            OrderMessage::PayAndCancel => {
+                cx.perform("charge", Charge { cents: self.cents });
+                cx.cancel_effect("charge");
             }
             OrderMessage::Mail { text } => cx.perform(&text.clone(), SendMail { text }),
             OrderMessage::Cancel => cx.cancel_effect("charge"),
@@ -139,7 +145,7 @@ const NOW: Time = Time::from_secs(1_000);
 /// Orders of these names, of which `x/y` tests escaping.
 fn shop() -> Opened {
     let order = |cents| Order { cents, heard: Vec::new() };
-    let orders = [("a", 500), ("b", 13), ("x/y", 7)].map(|(name, cents)| (Id::new(name), order(cents)));
+    let orders = [("a", 500), ("b", 13), ("c", 666), ("x/y", 7)].map(|(name, cents)| (Id::new(name), order(cents)));
     let clerks = [(Id::new(7), Clerk {})].into_iter().collect();
     let node = || Shop { orders: orders.into_iter().collect(), clerks };
     Engine::open_with(Memory::new(), Settings::default(), node).unwrap()
@@ -335,6 +341,61 @@ fn what_an_effect_refers_to_stays_while_it_is_there() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_kept_is_told_instead() {
+    let mut settings = Settings::default();
+    settings.limits.record = 4_096;
+    let node = shop().node().clone();
+    let mut engine = Engine::open_with(Memory::new(), settings, || node).unwrap();
+    tell(&mut engine, "a", OrderMessage::Pay).unwrap();
+    let (effect, number) = pending(&engine);
+    engine.performed::<Charge>(&effect, number, Ok("x".repeat(5_000)), NOW).unwrap();
+    let said = heard(&engine, "a");
+    assert!(said[0].starts_with("charge: Answer, ") && said[0].ends_with(" after 1"), "{said:?}");
+    assert_eq!(engine.effects().count(), 0);
+}
+
+#[test]
+fn a_policy_that_panics_rejects_the_event_that_asks() {
+    let mut engine = shop();
+    let error = tell(&mut engine, "c", OrderMessage::Pay).unwrap_err();
+    assert!(error.contains("no policy for 666"), "{error}");
+    assert_eq!(engine.effects().count(), 0);
+}
+
+#[test]
+fn the_text_of_a_failure_is_heard_whole_up_to_its_limit() {
+    for (length, kept) in [(4_096, 4_096), (4_097, 4_094)] {
+        let mut engine = shop();
+        tell(&mut engine, "a", OrderMessage::Pay).unwrap();
+        let (effect, number) = pending(&engine);
+        let text = format!("{}ä", "x".repeat(length - 2));
+        engine.effect_failed(&effect, number, Failure::fatal(text), NOW).unwrap();
+        let said = heard(&engine, "a").remove(0);
+        let error = said.strip_prefix("charge: Fatal, ").unwrap().strip_suffix(" after 1").unwrap();
+        let cut = error.strip_suffix('…').unwrap_or(error);
+        assert!(cut.len() <= kept && error.len() <= 4_096 && cut.len() > 4_000, "{}", error.len());
+        assert_eq!(cut != error, length > 4_096);
+    }
+}
+
+#[test]
+fn a_service_that_says_at_once_is_not_asked_without_a_pause() {
+    let mut engine = shop();
+    tell(&mut engine, "a", OrderMessage::Pay).unwrap();
+    let (effect, number) = pending(&engine);
+    engine.effect_failed(&effect, number, Failure::retry_after(Duration::ZERO, "busy"), NOW).unwrap();
+    assert_eq!(engine.effect(&effect).unwrap().next, NOW + secs(1));
+}
+
+#[test]
+fn an_effect_that_is_asked_for_and_cancelled_at_once_changes_nothing() {
+    let mut engine = shop();
+    let version = engine.version();
+    tell(&mut engine, "a", OrderMessage::PayAndCancel).unwrap();
+    assert_eq!((engine.version(), engine.effects().count()), (version, 0));
+}
+
+#[test]
 fn effects_are_edited_by_hand() {
     let mut engine = shop();
     tell(&mut engine, "a", OrderMessage::Pay).unwrap();
@@ -352,7 +413,11 @@ fn effects_are_edited_by_hand() {
     let text = engine.document().unwrap();
     let begin = text.find(r#""order/a/charge":"#).unwrap();
     let one = &text[begin..text.len() - 2];
-    let two = format!("{one},{}", one.replace("order/a/", "order/b/"));
+    // Its key is a text of hex digits.
+    let key = one.find(r#""key":"!x"#).unwrap() + 9;
+    let mut other = one.replace("order/a/", "order/b/");
+    other.replace_range(key..key + 1, if &one[key..=key] == "0" { "1" } else { "0" });
+    let two = format!("{one},{other}");
     let error = edit(&mut engine, one, &two).unwrap_err();
     assert!(
         error.contains("expected effects with different numbers, found a second 0: effect order/b/charge"),
@@ -368,6 +433,14 @@ fn effects_are_edited_by_hand() {
     )
     .unwrap();
     assert_eq!(engine.effects().map(|(_, pending)| pending.number).collect::<Vec<_>>(), [number, 5]);
+    for (from, to, expected) in [
+        (other.as_str(), one.replace("order/a/", "order/b/"), "expected effects with different keys"),
+        (r#""number":5"#, format!(r#""number":{}"#, u64::MAX), "with a number of at most"),
+    ] {
+        let from = from.replace(r#""number":0"#, r#""number":5"#);
+        let error = edit(&mut engine, &from, &to.replace(r#""number":0"#, r#""number":5"#)).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
     leaves(&mut engine);
     let document = engine.document().unwrap();
     engine = Opened::open(engine.into_store().crash(), Settings::default()).unwrap();

@@ -74,7 +74,7 @@ impl StateMachine for Subscription {
             SubscriptionMessage::Tell { body } => {
                 self.events += 1;
                 let url = cx.id().key().clone();
-                // A name of its own for each: another effect of the same name would take its place.
+                // A name of its own for each: two of the same name can't wait at once.
                 cx.perform(&format!("event {}", self.events), Post { url, body });
             }
             SubscriptionMessage::Told { performed } => match performed.into_result() {
@@ -97,8 +97,8 @@ impl Performer<Post> for Http {
         // The subscriber tells by the key what it has taken already: an answer that got lost, and it hears of it again.
         let request =
             self.0.post(url).header("idempotency-key", attempt.key()).header("content-type", "application/json");
-        // No answer, or no connection: tried again.
-        let response = request.body(body).send().await?;
+        // No answer, or no connection: tried again. The URL may hold a secret, which belongs in no log.
+        let response = request.body(body).send().await.map_err(reqwest::Error::without_url)?;
         let (status, pause) = (response.status(), pause(response.headers()));
         println!("attempt {}: {status}", attempt.number());
         let error = format!("expected a status of 200 to 299, found {status}");

@@ -70,12 +70,20 @@ pub(crate) fn network(_event: &Event) {
     metrics::counter!(NETWORK.name, "event" => _event.name()).increment(1);
 }
 
+/// Characters of a failure that are logged.
+#[cfg(feature = "tracing")]
+const LOGGED: usize = 200;
+
 /// An attempt to perform an effect of a class has ended: it has failed, if there is an error.
 #[inline]
 pub(crate) fn attempt(_class: &'static str, _failure: Option<&str>) {
     #[cfg(feature = "tracing")]
     match _failure {
-        Some(error) => tracing::warn!(target: "amiko", effect = _class, "an attempt has failed: {error}"),
+        // The text of somebody outside, perhaps: on one line, and not without end.
+        Some(error) => {
+            let error: String = error.chars().take(LOGGED).flat_map(char::escape_debug).collect();
+            tracing::warn!(target: "amiko", effect = _class, "an attempt has failed: {error}");
+        }
         None => tracing::debug!(target: "amiko", effect = _class, "an attempt has succeeded"),
     }
     #[cfg(feature = "metrics")]

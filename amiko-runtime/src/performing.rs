@@ -4,12 +4,13 @@
 //! takes too long.
 
 use amiko_core::calls::{Begin, Calls, Standing};
-use amiko_core::effect::{Effect, EffectSet, Failure, Policy};
+use amiko_core::effect::{Effect, EffectSet, Failure};
 use amiko_core::engine::EventError;
 use amiko_core::event::Output;
 use amiko_core::store::Store;
 use amiko_core::{Engine, Id, Node, Pending, Performs, Time, Version};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -44,7 +45,8 @@ use tokio::time::timeout;
 /// ```
 pub trait Performer<E: Effect>: Send + Sync + 'static {
     /// Makes one attempt. Any error becomes a [`Failure`] that is tried again, with `?`; so does a panic. An attempt that
-    /// takes longer than the effect's [policy](Effect::policy) allows is ended at its next `await`.
+    /// takes longer than the effect's [policy](Effect::policy) allows is ended at its next `await`, and the next one isn't made
+    /// before: what blocks a thread for long belongs on one of its own.
     ///
     /// It may be called again for an effect that has happened, if the process ended before that was on disk.
     fn perform(&self, effect: E, attempt: &Attempt) -> impl Future<Output = Result<E::Outcome, Failure>> + Send;
@@ -70,7 +72,8 @@ impl Attempt {
         self.number
     }
 
-    /// Waits until nobody needs this attempt any more: the effect was cancelled, or its owner is gone, or the node stops.
+    /// Waits until nobody needs this attempt any more: the effect was cancelled, or its owner is gone, or the node stops. A node that
+    /// stops makes another one after its next start: return [`Failure::retry`] then, and nothing final.
     pub async fn cancelled(&self) {
         // Whoever could cancel it is gone.
         drop(self.cancelled.clone().wait_for(|cancelled| *cancelled).await);
@@ -136,10 +139,9 @@ impl<N: Node, S: Store> Performing<N, S> {
         let (performer, ended) = (Arc::new(performer), self.ended.clone());
         let begins = move |pending: &Pending<N>, id: Id<Pending<N>>, attempt: Attempt| {
             let effect = N::as_effect(&pending.effect)?.clone();
-            let (performer, policy, number) = (Arc::clone(&performer), effect.policy(), pending.number);
-            let ended = ended.clone();
+            let (performer, ended, number) = (Arc::clone(&performer), ended.clone(), pending.number);
             Some(tokio::spawn(async move {
-                let outcome = one_attempt(performer, effect, attempt, &policy).await;
+                let outcome = one_attempt(performer, effect, attempt).await;
                 crate::observe::attempt(class, outcome.as_ref().err().map(|failure| failure.error.as_str()));
                 let end =
                     move |engine: &mut Engine<N, S>, now| engine.performed::<E>(&id, number, outcome.clone(), now);
@@ -253,8 +255,9 @@ async fn one_attempt<E: Effect>(
     performer: Arc<impl Performer<E>>,
     effect: E,
     attempt: Attempt,
-    policy: &Policy,
 ) -> Result<E::Outcome, Failure> {
+    // Code of the application: a policy that can't be computed is the default one.
+    let policy = catch_unwind(AssertUnwindSafe(|| effect.policy())).unwrap_or_default();
     let mut task = AbortOnDrop(tokio::spawn(async move { performer.perform(effect, &attempt).await }));
     match timeout(policy.attempt, &mut task.0).await {
         Ok(Ok(outcome)) => outcome,
@@ -262,7 +265,12 @@ async fn one_attempt<E: Effect>(
             Ok(panic) => format!("its performer panicked: {}", crate::running::text(&*panic)),
             Err(_) => "its performer was aborted".to_owned(),
         })),
-        Err(_) => Err(Failure::retry(format!("expected an answer within {:?}, found none", policy.attempt))),
+        Err(_) => {
+            // It ends at its next `await`: until then the next attempt would be under way beside it.
+            task.0.abort();
+            drop((&mut task.0).await);
+            Err(Failure::retry(format!("expected an answer within {:?}, found none", policy.attempt)))
+        }
     }
 }
 

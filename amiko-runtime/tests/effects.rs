@@ -2,15 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
+mod common;
+
 use amiko_core::Performed;
 use amiko_core::effect::{Effect, Failure, Outcome, Policy};
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
 use amiko_runtime::{Attempt, Handle, Performer, Runtime, RuntimeSettings, Standing};
+use common::Disk;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 #[derive(Debug, Clone, Serializable)]
 struct Charge {
@@ -22,6 +25,18 @@ impl Effect for Charge {
 
     fn policy(&self) -> Policy {
         Policy { attempts: 3, attempt: secs(30), ..Policy::default() }
+    }
+}
+
+#[derive(Debug, Clone, Serializable)]
+struct Block {}
+
+impl Effect for Block {
+    type Outcome = ();
+
+    fn policy(&self) -> Policy {
+        let (first, attempt) = (Duration::from_millis(1), Duration::from_millis(10));
+        Policy { first, limit: first, attempt, ..Policy::default() }
     }
 }
 
@@ -37,6 +52,11 @@ enum OrderMessage {
         cents: u64,
     },
     Cancel,
+    Block,
+    #[amiko(performed)]
+    Blocked {
+        performed: Performed<Block>,
+    },
     #[amiko(performed)]
     Charged {
         performed: Performed<Charge>,
@@ -50,6 +70,8 @@ impl StateMachine for Order {
     fn handle(&mut self, message: OrderMessage, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
         match message {
             OrderMessage::Pay { cents } => cx.perform("charge", Charge { cents }),
+            OrderMessage::Block => cx.perform("block", Block {}),
+            OrderMessage::Blocked { performed } => self.heard.push(performed.name),
             OrderMessage::Cancel => cx.cancel_effect("charge"),
             OrderMessage::Charged { performed } => self.heard.push(match performed.outcome {
                 Outcome::Done { value } => format!("{value} after {}", performed.attempts),
@@ -61,7 +83,7 @@ impl StateMachine for Order {
 }
 
 #[derive(Debug, Clone, Default, Serializable, Node)]
-#[amiko(effects(Charge))]
+#[amiko(effects(Charge, Block))]
 struct Shop {
     #[amiko(machines)]
     orders: Table<Order>,
@@ -193,6 +215,64 @@ impl Performer<Charge> for Signals {
         self.0.notify_one();
         Ok(String::new())
     }
+}
+
+/// Says how many effects were on disk when it was called.
+struct Looks(Disk, mpsc::UnboundedSender<usize>);
+
+impl Performer<Charge> for Looks {
+    async fn perform(&self, _: Charge, _: &Attempt) -> Result<String, Failure> {
+        let found = Engine::<Shop, Disk>::open(self.0.crash(), Settings::default()).unwrap().effects().count();
+        self.1.send(found).unwrap();
+        Ok(String::new())
+    }
+}
+
+// In real time: time that stands still jumps whenever the node waits for its disk.
+#[tokio::test]
+async fn what_an_engine_was_given_before_it_runs_is_on_disk_before_it_is_performed() {
+    let (node, disk) = (shop(1).node().clone(), Disk::default());
+    let mut engine = Engine::open_with(disk.clone(), Settings::default(), || node).unwrap();
+    engine.send(&Id::<Order>::new(0), OrderMessage::Pay { cents: 7 }, Time::from_secs(1_000)).unwrap();
+    let (called, mut calls) = mpsc::unbounded_channel();
+    let runtime = Runtime::with_settings(engine, settings()).with_performer(Looks(disk, called));
+    let (handle, running) = runtime.spawn();
+    assert_eq!(calls.recv().await, Some(1));
+    handle.stop();
+    running.await.unwrap();
+}
+
+/// How many attempts block a thread now, and how many did at a time.
+#[derive(Default)]
+struct Blocks(AtomicU64, AtomicU64, Notify);
+
+struct Blocker(Arc<Blocks>);
+
+impl Performer<Block> for Blocker {
+    async fn perform(&self, _: Block, attempt: &Attempt) -> Result<(), Failure> {
+        let Blocks(now, most, second) = &*self.0;
+        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        if attempt.number() == 1 {
+            // Ten times as long as it may take.
+            let (_open, never) = std::sync::mpsc::channel::<()>();
+            never.recv_timeout(Duration::from_millis(100)).unwrap_err();
+        } else {
+            second.notify_one();
+        }
+        now.fetch_sub(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_other_attempt_begins_while_one_that_is_too_long_blocks_its_thread() {
+    let (blocks, runtime) = (Arc::new(Blocks::default()), Runtime::with_settings(shop(1), settings()));
+    let (handle, running) = runtime.with_performer(Blocker(Arc::clone(&blocks))).spawn();
+    handle.send(&Id::<Order>::new(0), OrderMessage::Block).await.unwrap();
+    blocks.2.notified().await;
+    assert_eq!(blocks.1.load(Ordering::SeqCst), 1);
+    handle.stop();
+    running.await.unwrap();
 }
 
 // In real time: time that stands still jumps whenever the node waits for its disk.

@@ -96,7 +96,7 @@ fn difference_of_late<T: Object<Key = String> + Clone>(
         before += usize::from(old.is_some());
         before -= usize::from(table.contains(&Id::new(key.clone())));
     }
-    if before == 0 {
+    if before == 0 && !table.is_empty() {
         patch.add(name, &BTreeMap::<String, Json>::new())?;
     }
     table.difference_since(piece, undo, patch)

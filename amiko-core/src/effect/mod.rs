@@ -6,6 +6,7 @@ mod failure;
 mod performed;
 mod policy;
 
+pub(crate) use failure::kept;
 pub use failure::{Failure, Retry};
 pub use performed::{Outcome, Performed, WhyGivenUp};
 pub use policy::Policy;

@@ -42,6 +42,8 @@ pub enum WhyGivenUp {
     Attempts,
     /// Its time was over.
     Time,
+    /// It happened, but its answer can't be kept: it is too long for a record, or has no exact text.
+    Answer,
 }
 
 impl<E: Effect> Performed<E> {

@@ -24,7 +24,8 @@ pub struct Policy {
     pub limit: Duration,
     /// How long one attempt may take; then it counts as failed. Default 30 s.
     pub attempt: Duration,
-    /// How long after it was asked for the effect is given up. Default one day.
+    /// How long after it was asked for the effect is given up, also if it waited for others of its owner. A pause that would end
+    /// later gives it up at once. Default one day.
     pub total: Duration,
 }
 

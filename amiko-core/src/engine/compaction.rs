@@ -105,14 +105,20 @@ impl<N: Node, S: Store> Engine<N, S> {
     }
 
     fn begin_snapshot(&mut self) -> Result<(), SyncError> {
-        let tables = tables(&mut self.node, &mut self.event.dispatcher, &self.only);
-        tables.into_iter().enumerate().for_each(|(number, Sliced(table))| table.freeze(number));
+        let all = tables(&mut self.node, &mut self.event.dispatcher, &self.only);
+        all.into_iter().enumerate().for_each(|(number, Sliced(table))| table.freeze(number));
         let out = Writer::new().with_lines(Lines::PerEntry).with_holes();
         let beside = self.event.dispatcher.beside();
         let mut out = document::write_document(out, self.version, &self.node, beside).map_err(SyncError::Write)?;
         self.store.begin_snapshot(self.version.0, self.event.now).map_err(SyncError::Store)?;
+        let holes = out.take_holes();
+        // A table that is empty may have no place in the document.
+        let tables = tables(&mut self.node, &mut self.event.dispatcher, &self.only);
+        let without =
+            tables.into_iter().enumerate().filter(|(number, _)| holes.iter().all(|hole| hole.table != *number));
+        without.for_each(|(_, Sliced(table))| table.thaw());
         self.compaction = Compaction::Writing(Slicing {
-            holes: out.take_holes(),
+            holes,
             outline: out.into_string(),
             hole: 0,
             at: 0,

@@ -13,8 +13,9 @@ use crate::serializable::{
 };
 use crate::store::{Recovery, Refused};
 use crate::time::Time;
-use crate::tree::{Object, StrongReferences, Table, has_strong};
+use crate::tree::{Nothing, Object, StrongReferences, Table, has_strong};
 use crate::version::Version;
+use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -120,13 +121,7 @@ impl<N: Node> Serializable for Document<N> {
         take_field(sequence, "seq", CLASS, input)?;
         take_field(schema, "schema", CLASS, input)?;
         let effects: Table<Pending<N>> = effects.unwrap_or_default();
-        let mut numbers = BTreeSet::new();
-        if let Some((id, pending)) = effects.iter().find(|(_, pending)| !numbers.insert(pending.number)) {
-            let number = pending.number;
-            return Err(
-                input.invalid(format!("expected effects with different numbers, found a second {number}: {id}"))
-            );
-        }
+        tell_apart(&effects).map_err(|reason| input.invalid(reason))?;
         Ok(Self {
             state: take_field(state, "state", CLASS, input)?,
             beside: Beside {
@@ -155,9 +150,31 @@ impl<N: Node> Serializable for Document<N> {
     fn schema(schema: &mut Schema) -> String {
         N::schema(schema);
         Timer::<N>::schema(schema);
-        Pending::<N>::schema(schema);
+        // A node without effects has the shape that it had before there were any.
+        if TypeId::of::<N::Effects>() != TypeId::of::<Nothing>() {
+            Pending::<N>::schema(schema);
+        }
         Connection::<N>::schema(schema)
     }
+}
+
+/// Whether the numbers and keys of effects, which may have been edited by hand, tell them apart, now and later.
+fn tell_apart<N: Node>(effects: &Table<Pending<N>>) -> Result<(), String> {
+    // No process asks for so many.
+    const LARGEST: u64 = u64::MAX / 2;
+    let (mut numbers, mut keys) = (BTreeSet::new(), BTreeSet::new());
+    for (id, Pending { number, key, .. }) in effects.iter() {
+        if *number > LARGEST {
+            return Err(format!("expected an effect with a number of at most {LARGEST}, found {number}: {id}"));
+        }
+        if !numbers.insert(*number) {
+            return Err(format!("expected effects with different numbers, found a second {number}: {id}"));
+        }
+        if !keys.insert(*key) {
+            return Err(format!("expected effects with different keys, found one that another has: {id}"));
+        }
+    }
+    Ok(())
 }
 
 /// What has been read back so far.

@@ -6,11 +6,11 @@ use super::cause::Cause;
 use super::history::Undo;
 use super::{Engine, EventError};
 use crate::dispatcher::Pending;
-use crate::effect::{Effect, EffectSet, Failure, GivenUp, Outcome, Owner, Performed, Retry, WhyGivenUp};
+use crate::effect::{Effect, EffectSet, Failure, GivenUp, Outcome, Owner, Performed, Retry, WhyGivenUp, kept};
 use crate::event::{Event, Output};
 use crate::machine::{Node, Performs};
+use crate::panics::catch;
 use crate::sabotage::{Sabotage, sabotaged};
-use crate::serializable::shorten;
 use crate::store::Store;
 use crate::time::Time;
 use crate::tree::Id;
@@ -53,8 +53,25 @@ impl<N: Node, S: Store> Engine<N, S> {
             };
             let (owner, name) = owner_and_name(effect.key());
             let (attempts, outcome) = (pending.attempts.saturating_add(1), Outcome::Done { value });
-            let envelope = N::performed(owner.borrowed(), Performed { name, attempts, outcome });
-            engine.end_effect(effect, envelope, now)
+            let cause = Cause::Performed {
+                effect: effect.clone(),
+                envelope: N::performed(owner.borrowed(), Performed { name, attempts, outcome }),
+            };
+            let heard = engine.run(now, None, &cause, |event| {
+                super::ways_in::deliver(event, &cause);
+                end(event, effect);
+            });
+            match heard {
+                // The owner hears that, instead of nothing.
+                Err(error @ (EventError::Write(_) | EventError::TooLong { .. })) => {
+                    engine.give_effect_up(effect, attempts, WhyGivenUp::Answer, kept(&error.to_string()), now)
+                }
+                Err(error @ EventError::Rejected(_)) => {
+                    let used_up = Cause::Performed { effect: effect.clone(), envelope: None };
+                    engine.use_up(now, &used_up, error, |event| end(event, effect))
+                }
+                heard => heard,
+            }
         })
     }
 
@@ -74,11 +91,14 @@ impl<N: Node, S: Store> Engine<N, S> {
             let Some(pending) = engine.effect(effect).filter(|pending| pending.number == number) else {
                 return Ok(engine.version);
             };
-            let (policy, attempts) = (pending.effect.policy(), pending.attempts.saturating_add(1));
+            // Code of the application: a policy that can't be computed is the default one.
+            let policy = catch(|| pending.effect.policy()).unwrap_or_default();
+            let attempts = pending.attempts.saturating_add(1);
             let end = pending.since + policy.total;
-            let error = shorten(&failure.error);
+            let error = kept(&failure.error);
             let pause = match failure.retry {
-                Retry::After(pause) => pause,
+                // A service that says "at once" isn't asked without a pause.
+                Retry::After(pause) => pause.max(policy.first),
                 Retry::Later | Retry::Never => policy.pause(attempts, random),
             };
             let next = now + pause;
@@ -92,27 +112,26 @@ impl<N: Node, S: Store> Engine<N, S> {
                 let cause = Cause::Failure { effect: effect.clone() };
                 return engine.run(now, None, &cause, |event| event.dispatcher.note_failure(effect, &error, next));
             };
-            let (owner, name) = owner_and_name(effect.key());
-            let envelope = pending.effect.given_up(owner.borrowed(), GivenUp { name, attempts, why, error });
-            engine.end_effect(effect, envelope, now)
+            engine.give_effect_up(effect, attempts, why, error, now)
         })
     }
 
-    fn end_effect(
+    /// Tells the owner that an effect was given up.
+    fn give_effect_up(
         &mut self,
         effect: &Id<Pending<N>>,
-        envelope: Option<N::Envelope>,
+        attempts: u32,
+        why: WhyGivenUp,
+        error: String,
         now: Time,
     ) -> Result<Version, EventError> {
+        let (owner, name) = owner_and_name(effect.key());
+        let over = GivenUp { name, attempts, why, error };
+        let envelope = self.effect(effect).and_then(|pending| pending.effect.given_up(owner.borrowed(), over));
         let cause = |envelope| Cause::Performed { effect: effect.clone(), envelope };
         let (cause, used_up) = (cause(envelope), cause(None));
         let begin = |event: &mut Event<N>| super::ways_in::deliver(event, &cause);
-        let remove = |event: &mut Event<N>| {
-            if !sabotaged(Sabotage::OutcomeActsTwice) {
-                event.dispatcher.remove_effect(effect);
-            }
-        };
-        self.run_or_use_up(now, &cause, &used_up, begin, remove)
+        self.run_or_use_up(now, &cause, &used_up, begin, |event| end(event, effect))
     }
 
     /// The outputs of what an event did to effects.
@@ -127,6 +146,12 @@ impl<N: Node, S: Store> Engine<N, S> {
                 self.event.outputs.push(Output::Perform { effect, number });
             }
         }
+    }
+}
+
+fn end<N: Node>(event: &mut Event<N>, effect: &Id<Pending<N>>) {
+    if !sabotaged(Sabotage::OutcomeActsTwice) {
+        event.dispatcher.remove_effect(effect);
     }
 }
 

@@ -282,10 +282,22 @@ impl<N: Node, S: Store> Engine<N, S> {
             begin(event);
             take_note(event);
         });
-        let error = match outcome {
-            Err(error @ (EventError::Rejected(_) | EventError::Write(_) | EventError::TooLong { .. })) => error,
-            outcome => return outcome,
-        };
+        match outcome {
+            Err(error @ (EventError::Rejected(_) | EventError::Write(_) | EventError::TooLong { .. })) => {
+                self.use_up(now, used_up, error, take_note)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Records that an input was rejected, and is used up.
+    pub(super) fn use_up(
+        &mut self,
+        now: Time,
+        used_up: &Cause<N>,
+        error: EventError,
+        take_note: impl Fn(&mut Event<N>),
+    ) -> Result<Version, EventError> {
         self.event.begin(now, self.version.next(), None);
         take_note(&mut self.event);
         let reason = shorten(&error.to_string());

@@ -13,6 +13,7 @@ pub use output::{Output, Request};
 pub use reply::Reply;
 
 use crate::dispatcher::{Answer, Connection, Dispatcher, owned_key};
+use crate::effect::EffectSet;
 use crate::observe::{Delivered, Handling};
 use crate::rejection::{Chain, Rejection};
 use crate::schedule::Schedule;
@@ -260,6 +261,8 @@ impl<N: Tree> Event<N> {
     }
 
     pub(crate) fn perform<M: Object>(&mut self, owner: &Id<M>, name: &str, effect: N::Effects) {
+        // If it panics, it does so here, where that rejects the event.
+        effect.policy();
         let key = self.random();
         let (now, limit) = (self.now, self.limits.effects);
         if let Err(rejection) = self.dispatcher.perform(owner, name, effect, key, now, limit) {

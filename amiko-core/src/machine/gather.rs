@@ -9,7 +9,8 @@ use crate::rejection::Rejection;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Effects of a class that an object waits for together: a field of that object.
+/// Effects of a class that an object waits for together: a field of that object. If the machine rejects what it hears of one of
+/// them, or cancels the last one itself, it never hears that the wait is over.
 ///
 /// ```
 /// use amiko_core::effect::Effect;
@@ -126,17 +127,23 @@ impl<E: Effect> Gather<E> {
 
     /// Takes note of what came of an effect. Call it for each that its machine hears of.
     pub fn hear<M: StateMachine>(&mut self, performed: Performed<E>, cx: &mut Context<'_, M>) -> Gathered<E> {
-        let number = performed.name.strip_prefix(&self.name).and_then(|rest| rest.strip_prefix('/')?.parse().ok());
-        let Some(number) = number else { return Gathered::Other(performed) };
+        let Some(number) = self.number(&performed.name) else { return Gathered::Other(performed) };
         let happened = matches!(performed.outcome, Outcome::Done { .. });
         self.outcomes.insert(number, performed.outcome);
-        let others = format!("{}/", self.name);
+        let mut others = cx.performing(&format!("{}/", self.name));
+        others.retain(|name| self.number(name).is_some());
         if self.wait == Wait::Any && happened {
-            cx.cancel_effects(&others);
-        } else if !cx.performing(&others).is_empty() {
+            others.iter().for_each(|name| cx.cancel_effect(name));
+        } else if !others.is_empty() {
             return Gathered::Waiting;
         }
         Gathered::Over(std::mem::take(&mut self.outcomes))
+    }
+
+    /// The number in the name of one of these effects; none for the name of another one.
+    fn number(&self, name: &str) -> Option<u32> {
+        let number = name.strip_prefix(&self.name)?.strip_prefix('/')?;
+        number.parse().ok().filter(|found: &u32| found.to_string() == number)
     }
 }
 

@@ -28,7 +28,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 /// The longest time between two looks at the clock while a timer is set: the clock may be put forward in between.
 const RECHECK: Duration = Duration::from_secs(1);
@@ -230,6 +230,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         }
         let now = self.moment();
         self.conversations.start(&self.engine, now);
+        // What the engine was given before has to be on disk before anybody outside hears of it.
+        self.settle().await?;
         self.performing.start(&self.engine, (self.settings.clock)());
         self.obey();
         loop {
@@ -459,6 +461,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     /// The last settling: puts everything on disk, whatever the durability setting.
     async fn finish(&mut self) -> Result<(), RunError> {
         self.settings.durability = Durability::Always;
+        self.settle().await?;
         self.end_attempts().await?;
         while self.engine.unsynced() {
             self.wait_for_disk().await?;
@@ -474,9 +477,10 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     /// Gives the attempts that are under way a moment to end.
     async fn end_attempts(&mut self) -> Result<(), RunError> {
         self.performing.cancel_all();
-        let end = Instant::now() + self.settings.attempts_stop;
+        let begun = Instant::now();
         while !self.performing.is_idle() {
-            match timeout_at(end, self.performing.inbox.recv()).await {
+            let left = self.settings.attempts_stop.saturating_sub(begun.elapsed());
+            match timeout(left, self.performing.inbox.recv()).await {
                 Ok(Some(ended)) => self.ended(ended).await?,
                 Ok(None) | Err(_) => break,
             }

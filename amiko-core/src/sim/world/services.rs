@@ -71,6 +71,8 @@ struct Attempt<N: Node> {
     number: u64,
     key: String,
     attempt: u32,
+    /// Which attempt of the world this is.
+    serial: u64,
     call: N::Effects,
 }
 
@@ -129,6 +131,14 @@ pub(super) struct Calling {
     pub(super) due: bool,
     /// The keys of the attempts that it has begun, by the effects' numbers.
     keys: BTreeMap<u64, String>,
+    /// The attempts that are under way, by the effects' numbers.
+    under_way: BTreeMap<u64, u64>,
+}
+
+impl Calling {
+    fn is_under_way<N: Node>(&self, attempt: &Attempt<N>) -> bool {
+        self.process == attempt.process && self.under_way.get(&attempt.number) == Some(&attempt.serial)
+    }
 }
 
 /// How long a call takes to the service, and as long back, at the most.
@@ -187,7 +197,8 @@ impl<P: Protocol> World<P> {
         let host = self.host_mut(node);
         if let Some(engine) = &host.engine {
             calls.start(engine.effects(), now);
-            host.calling = Some(Calling { calls, process, due: true, keys: BTreeMap::new() });
+            host.calling =
+                Some(Calling { calls, process, due: true, keys: BTreeMap::new(), under_way: BTreeMap::new() });
         }
     }
 
@@ -273,7 +284,10 @@ impl<P: Protocol> World<P> {
             let (key, attempt, process) = (hex(&pending.key), pending.attempts.saturating_add(1), calling.process);
             let (call, time_out) = (pending.effect.clone(), pending.effect.policy().attempt);
             calling.keys.insert(number, key.clone());
-            let attempt = Rc::new(Attempt { node, process, effect, number, key, attempt, call });
+            self.services.number += 1;
+            let serial = self.services.number;
+            calling.under_way.insert(number, serial);
+            let attempt = Rc::new(Attempt { node, process, effect, number, key, attempt, serial, call });
             self.begin(attempt, time_out);
         }
     }
@@ -328,10 +342,7 @@ impl<P: Protocol> World<P> {
             Coming::Request => self.serve(&attempt),
             Coming::Answer(answer) => self.answer(&attempt, answer),
             Coming::TimeOut => {
-                let waits = self.host(attempt.node).calling.as_ref().is_some_and(|calling| {
-                    calling.process == attempt.process && calling.calls.is_under_way(attempt.number)
-                });
-                if waits {
+                if self.waits(&attempt) {
                     let failure = Failure::retry("expected an answer in time, found none");
                     let tell = move |engine: &mut SimEngine<_>, attempt: &Attempt<_>, now| {
                         engine.effect_failed(&attempt.effect, attempt.number, failure.clone(), now)
@@ -357,12 +368,18 @@ impl<P: Protocol> World<P> {
         }
     }
 
-    /// What came of an attempt arrives at its node, if the process that made it is still there.
+    fn waits(&self, attempt: &Attempt<P::Node>) -> bool {
+        self.host(attempt.node).calling.as_ref().is_some_and(|calling| calling.is_under_way(attempt))
+    }
+
+    /// What came of an attempt arrives at its node, if the process that made it is still there. That it happened is told even if
+    /// it is repeated, or came too late: an engine has to bear that.
     fn answer(&mut self, attempt: &Attempt<P::Node>, Answer { tell, happened, text }: Answer<P::Node>) {
         let node = attempt.node;
         let host = self.host(node);
         let (Some(engine), Some(calling)) = (&host.engine, &host.calling) else { return };
-        if calling.process != attempt.process {
+        let under_way = calling.is_under_way(attempt);
+        if calling.process != attempt.process || !(under_way || happened) {
             return;
         }
         let version = engine.version();
@@ -371,8 +388,9 @@ impl<P: Protocol> World<P> {
         // Rejections are noted by the engine.
         drop(self.input(node, |engine, now| tell(engine, attempt, now)));
         let host = self.host_mut(node);
-        if let Some(calling) = &mut host.calling {
+        if let Some(calling) = host.calling.as_mut().filter(|_| under_way) {
             calling.calls.handle_ended(attempt.number);
+            calling.under_way.remove(&attempt.number);
             calling.due = true;
         }
         let told = host.engine.as_ref().is_some_and(|engine| engine.version() > version);
