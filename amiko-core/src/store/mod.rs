@@ -59,6 +59,7 @@ mod retention;
 mod snapshot;
 mod verify;
 mod vfs;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -75,6 +76,7 @@ pub use repair::{Repair, RepairError, Repaired};
 pub use retention::Retention;
 pub use verify::{FileKind, FileReport, Finding, Inspection, Report, verify, verify_with_vfs};
 pub use vfs::{Access, LockError, OsVfs, Vfs, VfsFile};
+pub use walk::{Walked, walk, walk_with_vfs};
 
 /// Where an engine keeps its document: a snapshot, and the journal of what came after it.
 ///

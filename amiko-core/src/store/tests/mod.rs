@@ -14,6 +14,7 @@ mod retention;
 #[cfg(unix)]
 mod strangers;
 mod verify;
+mod walk;
 mod writes;
 
 use crate::time::Time;

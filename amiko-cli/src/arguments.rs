@@ -1,0 +1,156 @@
+//! The command line.
+//!
+//! Invariant: each command names the directory first, and changes nothing in it.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Looks into the state directory of any Amiko node, running or not. It changes nothing.
+///
+/// Values are shown as they are in the files: secrets, too.
+#[derive(Parser)]
+#[command(name = "amiko", version, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Prints one JSON document.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 the output can't be written, 2 wrong usage, 3 there is no such \
+                          directory, version or path, 4 the directory is damaged.";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Shows the state, or what stands at a path in it.
+    Show(Show),
+    /// Prints the whole document of a version, as JSON.
+    Export(Export),
+    /// Shows the events, one a line: version, time, cause, and what changed.
+    Log(Log),
+    /// Shows the events whose record contains a text.
+    Grep(Grep),
+    /// Shows what differs between two versions.
+    Diff(Diff),
+    /// Shows which event set the value at a path.
+    Blame(Blame),
+    /// Shows sizes, times, and the largest tables.
+    Stat(Stat),
+    /// Checks all files of a directory that isn't in use.
+    Verify(Verify),
+    /// Prints completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the man page.
+    Man,
+}
+
+/// A moment of the state.
+#[derive(Args)]
+pub(crate) struct At {
+    /// The version, or a time such as 2026-11-29T15:00:00Z. By default the newest.
+    #[arg(long)]
+    pub(crate) at: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Show {
+    /// The state directory.
+    pub(crate) directory: PathBuf,
+    /// Where to look, as /state/accounts/alice. By default the whole document.
+    #[arg(default_value = "")]
+    pub(crate) path: String,
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// Entries of a table that are shown; 0 shows all.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) entries: usize,
+}
+
+#[derive(Args)]
+pub(crate) struct Export {
+    /// The state directory.
+    pub(crate) directory: PathBuf,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+#[derive(Args)]
+pub(crate) struct Log {
+    /// The state directory.
+    pub(crate) directory: PathBuf,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    /// Shows the newest ones only, so many.
+    #[arg(long, short = 'n')]
+    pub(crate) last: Option<usize>,
+    /// Waits for new events, until it is stopped.
+    #[arg(long, short, conflicts_with = "json")]
+    pub(crate) follow: bool,
+    /// Shows the whole patch of each event.
+    #[arg(long, short)]
+    pub(crate) patch: bool,
+}
+
+/// Which events are shown.
+#[derive(Args, Default)]
+pub(crate) struct Filter {
+    /// Events of an object, as KIND/KEY, or TABLE/KEY for those that changed an entry.
+    #[arg(long)]
+    pub(crate) object: Option<String>,
+    /// Events that began with a message of this class.
+    #[arg(long)]
+    pub(crate) class: Option<String>,
+    /// Events since a version, or since a time such as 2026-11-29T15:00:00Z.
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    /// Events that were rejected, and only used up their input.
+    #[arg(long)]
+    pub(crate) rejected: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Grep {
+    /// What the record of the event contains.
+    pub(crate) text: String,
+    /// The state directory.
+    pub(crate) directory: PathBuf,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+}
+
+#[derive(Args)]
+pub(crate) struct Diff {
+    /// The state directory.
+    pub(crate) directory: PathBuf,
+    /// A version, or a time.
+    pub(crate) from: String,
+    /// A later one. By default the newest.
+    pub(crate) to: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Blame {
+    /// The state directory.
+    pub(crate) directory: PathBuf,
+    /// Where to look, as /state/accounts/alice/balance.
+    pub(crate) path: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Verify {
+    /// The state directory.
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct Stat {
+    /// The state directory.
+    pub(crate) directory: PathBuf,
+    /// Tables that are listed.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) tables: usize,
+}

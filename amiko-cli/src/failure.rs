@@ -1,0 +1,94 @@
+//! Why a command failed.
+//!
+//! Invariant: the text says what to do next, if there is anything to do.
+
+use crate::text::plain;
+use amiko_core::store::{OpenError, RecoverError};
+use std::path::Path;
+use std::{fmt, io};
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The output can't be written.
+    Output(io::Error),
+    /// What was asked for isn't there.
+    Missing(String),
+    /// The directory can't be read.
+    Unreadable(OpenError),
+    /// The files can't be read back.
+    Damaged(RecoverError),
+    /// A record of the journal isn't what a node writes.
+    Record { version: u64, reason: &'static str },
+    /// Files are damaged: what is wrong was said.
+    Findings { damage: usize },
+    /// The command line.
+    Usage(String),
+}
+
+impl Failure {
+    pub(crate) fn no_path(path: &str, at: u64) -> Self {
+        Self::Missing(format!("expected something at {:?} in version {at}, found nothing", plain(path)))
+    }
+
+    pub(crate) fn no_store(path: &Path) -> Self {
+        Self::Missing(format!(
+            "expected the state directory of a node, found none at {}",
+            plain(&path.to_string_lossy())
+        ))
+    }
+
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Output(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Missing(_) | Self::Unreadable(_) => 3,
+            Self::Damaged(RecoverError::NotKept { .. } | RecoverError::NotYet { .. } | RecoverError::Io { .. }) => 3,
+            Self::Damaged(_) | Self::Record { .. } | Self::Findings { .. } => 4,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Output(error) => write!(f, "the output can't be written: {error}"),
+            Self::Missing(text) | Self::Usage(text) => f.write_str(text),
+            Self::Unreadable(error) => with_sources(error, f),
+            Self::Damaged(error) => with_sources(error, f),
+            Self::Findings { damage: 1 } => f.write_str("one thing is damaged; nothing was changed"),
+            Self::Findings { damage } => write!(f, "{damage} things are damaged; nothing was changed"),
+            Self::Record { version, reason } => write!(f, "the record of version {version} can't be used: {reason}"),
+        }
+    }
+}
+
+fn with_sources(error: &dyn std::error::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(&plain(&error.to_string()))?;
+    error.source().map_or(Ok(()), |source| {
+        f.write_str(": ")?;
+        with_sources(source, f)
+    })
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl From<RecoverError> for Failure {
+    fn from(error: RecoverError) -> Self {
+        Self::Damaged(error)
+    }
+}

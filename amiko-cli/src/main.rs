@@ -1,0 +1,57 @@
+//! `amiko`: looks into the state directory of any node, running or not, without its classes. It changes nothing.
+//!
+//! Exit codes: 0 success, 1 the output can't be written, 2 wrong usage, 3 there is no such directory, version or path, 4 the
+//! directory is damaged.
+
+mod arguments;
+mod blame;
+mod directory;
+mod failure;
+mod log;
+mod output;
+mod progress;
+mod record;
+mod show;
+mod stat;
+mod text;
+mod tree;
+mod verify;
+
+use arguments::{Arguments, Command};
+use clap::{CommandFactory, Parser};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let Arguments { command, json } = Arguments::parse();
+    let mut output = output::Output::new(json);
+    let outcome = match command {
+        Command::Show(show) => show::show(&show, &mut output),
+        Command::Export(export) => show::export(&export, &mut output),
+        Command::Log(log) => log::log(&log, &mut output),
+        Command::Grep(grep) => log::grep(&grep, &mut output),
+        Command::Diff(diff) => show::diff(&diff, &mut output),
+        Command::Blame(blame) => blame::blame(&blame, &mut output),
+        Command::Stat(stat) => stat::stat(&stat, &mut output),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "amiko", &mut text);
+            output.bytes(&text)
+        }
+        Command::Man => {
+            let mut text = Vec::new();
+            let rendered = clap_mangen::Man::new(Arguments::command()).render(&mut text);
+            rendered.map_err(failure::Failure::from).and_then(|()| output.bytes(&text))
+        }
+        Command::Verify(verify) => verify::verify(&verify, &mut output),
+    };
+    // What there is to say of a failure stands behind what was shown before.
+    let flushed = output.flush();
+    match outcome.and(flushed) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("amiko: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

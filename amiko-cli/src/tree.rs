@@ -1,0 +1,216 @@
+//! A document without its classes, to which the patches of a journal are applied.
+//!
+//! Invariant: it is the JSON of the document at its version; a table of any size is changed in the time that its entry takes.
+
+use amiko_core::serializable::Json;
+use std::collections::HashMap;
+
+/// A value of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Tree {
+    Leaf(Json),
+    List(Vec<Tree>),
+    Map(Map),
+}
+
+/// An object, whose fields are found by name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Map {
+    fields: Vec<(String, Tree)>,
+    /// Where they are, if there are many.
+    places: HashMap<String, usize>,
+}
+
+/// From so many fields on they are found by a hash.
+const MANY: usize = 16;
+
+impl PartialEq for Map {
+    fn eq(&self, other: &Self) -> bool {
+        self.fields.len() == other.fields.len()
+            && self.fields.iter().all(|(name, value)| other.get(name) == Some(value))
+    }
+}
+
+impl Map {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Tree)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        if self.places.is_empty() {
+            self.fields.iter().position(|(field, _)| field == name)
+        } else {
+            self.places.get(name).copied()
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Tree> {
+        self.place(name).and_then(|place| self.fields.get(place)).map(|(_, value)| value)
+    }
+
+    fn get_mut(&mut self, name: &str) -> Option<&mut Tree> {
+        self.place(name).and_then(|place| self.fields.get_mut(place)).map(|(_, value)| value)
+    }
+
+    fn set(&mut self, name: &str, value: Tree) {
+        if let Some(old) = self.get_mut(name) {
+            *old = value;
+            return;
+        }
+        if !self.places.is_empty() {
+            self.places.insert(name.to_owned(), self.fields.len());
+        }
+        self.fields.push((name.to_owned(), value));
+        if self.places.is_empty() && self.fields.len() > MANY {
+            self.places = self.fields.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
+        }
+    }
+
+    fn remove(&mut self, name: &str) -> bool {
+        let Some(place) = self.place(name) else { return false };
+        if self.places.is_empty() {
+            self.fields.remove(place);
+            return true;
+        }
+        self.places.remove(name);
+        self.fields.swap_remove(place);
+        if let Some((moved, _)) = self.fields.get(place) {
+            self.places.insert(moved.clone(), place);
+        }
+        true
+    }
+}
+
+impl From<Json> for Tree {
+    fn from(json: Json) -> Self {
+        match json {
+            Json::Array(values) => Self::List(values.into_iter().map(Self::from).collect()),
+            Json::Object(fields) => {
+                let mut map = Map::default();
+                fields.into_iter().for_each(|(name, value)| map.set(&name, value.into()));
+                Self::Map(map)
+            }
+            leaf => Self::Leaf(leaf),
+        }
+    }
+}
+
+impl Tree {
+    /// The JSON of it.
+    pub(crate) fn to_json(&self) -> Json {
+        match self {
+            Self::Leaf(json) => json.clone(),
+            Self::List(values) => Json::Array(values.iter().map(Self::to_json).collect()),
+            Self::Map(map) => {
+                Json::Object(map.iter().map(|(name, value)| (name.to_owned(), value.to_json())).collect())
+            }
+        }
+    }
+
+    /// What stands at a path.
+    pub(crate) fn at(&self, path: &Path) -> Option<&Self> {
+        path.0.iter().try_fold(self, |tree, segment| tree.child(segment))
+    }
+
+    fn child(&self, segment: &str) -> Option<&Self> {
+        match self {
+            Self::Map(map) => map.get(segment),
+            Self::List(values) => values.get(segment.parse::<usize>().ok()?),
+            Self::Leaf(_) => None,
+        }
+    }
+
+    fn child_mut(&mut self, segment: &str) -> Option<&mut Self> {
+        match self {
+            Self::Map(map) => map.get_mut(segment),
+            Self::List(values) => values.get_mut(segment.parse::<usize>().ok()?),
+            Self::Leaf(_) => None,
+        }
+    }
+
+    /// Applies an operation of a patch. False if it doesn't fit.
+    pub(crate) fn apply(&mut self, operation: Operation) -> bool {
+        let Operation { path, change } = operation;
+        let Some((last, parents)) = path.0.split_last() else {
+            return match change {
+                Change::Add(value) | Change::Replace(value) => {
+                    *self = value;
+                    true
+                }
+                Change::Remove => false,
+            };
+        };
+        let parent = parents.iter().try_fold(self, |tree, segment| tree.child_mut(segment));
+        match (parent, change) {
+            (Some(Self::Map(map)), Change::Add(value)) => {
+                map.set(last, value);
+                true
+            }
+            (Some(Self::Map(map)), Change::Remove) => map.remove(last),
+            (Some(Self::List(values)), Change::Add(value)) => {
+                let at = if last == "-" { Some(values.len()) } else { last.parse().ok() };
+                at.filter(|at| *at <= values.len()).map(|at| values.insert(at, value)).is_some()
+            }
+            (Some(Self::List(values)), Change::Remove) => {
+                last.parse().ok().filter(|at| *at < values.len()).map(|at: usize| values.remove(at)).is_some()
+            }
+            (Some(tree), Change::Replace(value)) => tree.child_mut(last).map(|old| *old = value).is_some(),
+            (None | Some(Self::Leaf(_)), _) => false,
+        }
+    }
+}
+
+/// A path in a document, as a JSON Pointer (RFC 6901) says it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Path(pub(crate) Vec<String>);
+
+impl Path {
+    /// Reads a pointer; the slash at its beginning may be missing.
+    pub(crate) fn parse(text: &str) -> Self {
+        let text = text.strip_prefix('/').unwrap_or(text);
+        if text.is_empty() {
+            return Self::default();
+        }
+        Self(text.split('/').map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect())
+    }
+
+    /// Whether one of them leads through the other.
+    pub(crate) fn touches(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(one, other)| one == other)
+    }
+}
+
+impl std::fmt::Display for Path {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|segment| write!(f, "/{}", segment.replace('~', "~0").replace('/', "~1")))
+    }
+}
+
+/// One operation of a patch (RFC 6902).
+#[derive(Debug, Clone)]
+pub(crate) struct Operation {
+    pub(crate) path: Path,
+    pub(crate) change: Change,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    Add(Tree),
+    Replace(Tree),
+    Remove,
+}
+
+impl Operation {
+    /// Reads one.
+    pub(crate) fn of(json: &Json) -> Option<Self> {
+        let path = Path::parse(json.get("path")?.as_str()?);
+        let value = || json.get("value").map(|value| Tree::from(value.clone()));
+        let change = match json.get("op")?.as_str()? {
+            "add" => Change::Add(value()?),
+            "replace" => Change::Replace(value()?),
+            "remove" => Change::Remove,
+            _ => return None,
+        };
+        Some(Self { path, change })
+    }
+}
