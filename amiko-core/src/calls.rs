@@ -244,11 +244,6 @@ impl Calls {
         })
     }
 
-    /// Whether an attempt to perform the effect of this number is under way.
-    pub fn is_under_way(&self, number: u64) -> bool {
-        self.classes.values().any(|class| class.under_way.contains(&number))
-    }
-
     /// The attempts that are under way.
     pub fn under_way(&self) -> usize {
         self.classes.values().map(|class| class.under_way.len()).sum()

@@ -212,7 +212,7 @@ impl<N: Node, S: Store> Performing<N, S> {
     fn attempt(&mut self, engine: &Engine<N, S>, id: &Id<Pending<N>>, number: u64) -> Option<()> {
         let pending = engine.effect(id).filter(|pending| pending.number == number)?;
         let (cancel, cancelled) = watch::channel(false);
-        let key = pending.key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = pending.key_text();
         let attempt = Attempt { key, number: pending.attempts.saturating_add(1), cancelled };
         let task = self.performers.get(pending.effect.class_name())?(pending, id.clone(), attempt)?;
         self.under_way.insert(number, (cancel, task));

@@ -29,3 +29,10 @@ pub struct Pending<N: Tree> {
     #[amiko(default)]
     pub error: Option<String>,
 }
+
+impl<N: Tree> Pending<N> {
+    /// The key as it is given to the outside: 32 hex digits.
+    pub fn key_text(&self) -> String {
+        self.key.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

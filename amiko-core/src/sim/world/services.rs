@@ -208,7 +208,7 @@ impl<P: Protocol> World<P> {
         host.calling = None;
         // One that couldn't be started leaves what is expected of it as it was.
         let Some(engine) = &host.engine else { return };
-        let begun = engine.effects().map(|(id, pending)| (hex(&pending.key), id.to_string()));
+        let begun = engine.effects().map(|(id, pending)| (pending.key_text(), id.to_string()));
         let begun = begun.filter(|(key, _)| self.services.begun.contains_key(key)).collect();
         self.services.to_be_there.insert(node, begun);
     }
@@ -225,7 +225,7 @@ impl<P: Protocol> World<P> {
     fn see_that_all_are_there(&mut self, node: NodeIndex) {
         let services = &mut self.services;
         let Some(engine) = &self.hosts[node].engine else { return };
-        let there: BTreeSet<String> = engine.effects().map(|(_, pending)| hex(&pending.key)).collect();
+        let there: BTreeSet<String> = engine.effects().map(|(_, pending)| pending.key_text()).collect();
         for (key, effect) in services.to_be_there.remove(&node).unwrap_or_default() {
             if !there.contains(&key) && services.called.contains_key(&key) {
                 let text = format!(
@@ -281,7 +281,7 @@ impl<P: Protocol> World<P> {
                 calling.calls.handle_ended(number);
                 continue;
             };
-            let (key, attempt, process) = (hex(&pending.key), pending.attempts.saturating_add(1), calling.process);
+            let (key, attempt, process) = (pending.key_text(), pending.attempts.saturating_add(1), calling.process);
             let (call, time_out) = (pending.effect.clone(), pending.effect.policy().attempt);
             calling.keys.insert(number, key.clone());
             self.services.number += 1;
@@ -400,8 +400,4 @@ impl<P: Protocol> World<P> {
             self.services.broken.get_or_insert(text);
         }
     }
-}
-
-fn hex(key: &[u8; 16]) -> String {
-    key.iter().map(|byte| format!("{byte:02x}")).collect()
 }
