@@ -11,17 +11,17 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 const CLIENTS: usize = 16;
 
@@ -63,17 +63,32 @@ impl Drop for Running {
     }
 }
 
-/// Carries bytes to where the payment service listens at the time. The shop knows one address, and the port of a process that was
-/// killed may be somebody else's.
-async fn relay(listener: TcpListener, payments: watch::Receiver<String>) {
-    while let Ok((mut near, _)) = listener.accept().await {
-        let address = payments.borrow().clone();
+/// Carries bytes to where the payment service listens at the time, and counts how often some have passed: each call that is answered
+/// is at least two. The shop knows one address, and the port of a process that was killed may be somebody else's.
+async fn relay(listener: TcpListener, payments: watch::Receiver<String>, passed: watch::Sender<u64>) {
+    while let Ok((near, _)) = listener.accept().await {
+        let (address, passed) = (payments.borrow().clone(), passed.clone());
         tokio::spawn(async move {
             // Nobody may be there.
-            if let Ok(mut far) = TcpStream::connect(address).await {
-                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            if let Ok(far) = TcpStream::connect(address).await {
+                let ((mut near_in, mut near_out), (mut far_in, mut far_out)) = (near.into_split(), far.into_split());
+                // When one of them has gone, so has the other.
+                tokio::select! {
+                    () = carry(&mut near_in, &mut far_out, &passed) => {}
+                    () = carry(&mut far_in, &mut near_out, &passed) => {}
+                }
             }
         });
+    }
+}
+
+async fn carry(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, passed: &watch::Sender<u64>) {
+    let mut bytes = [0; 4096];
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        passed.send_modify(|passed| *passed += 1);
+        if to.write_all(&bytes[..count]).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -99,72 +114,42 @@ async fn get(http: &reqwest::Client, address: &str, path: &str) -> Value {
 
 /// All orders by their numbers, when none waits for the payment service any more.
 async fn settled(http: &reqwest::Client, shop: &str) -> BTreeMap<u64, Value> {
-    loop {
-        let orders: Vec<(u64, Value)> = serde_json::from_value(get(http, shop, "orders").await).unwrap();
-        if orders.iter().all(|(_, order)| order["phase"] != "Charging") {
-            return orders.into_iter().collect();
+    let orders: Vec<(u64, Value)> = serde_json::from_value(get(http, shop, "orders").await).unwrap();
+    for (number, _) in orders.iter().filter(|(_, order)| order["phase"] == "Charging") {
+        let mut seen = Vec::new();
+        let mut watched = http.get(format!("http://{shop}/orders/{number}/watch")).send().await.unwrap();
+        // One event a line: the order, whenever it has changed.
+        while !String::from_utf8_lossy(&seen).lines().any(|line| line.contains("phase") && !line.contains("Charging")) {
+            seen.extend(watched.chunk().await.unwrap().unwrap());
         }
-        sleep(Duration::from_millis(10)).await;
     }
+    let orders: Vec<(u64, Value)> = serde_json::from_value(get(http, shop, "orders").await).unwrap();
+    orders.into_iter().collect()
 }
 
-/// Opens the files of a journal while it is being written: they can still be read when a snapshot has replaced them.
-struct Journal {
-    stop: Arc<AtomicBool>,
-    /// Gives the files, by their inodes.
-    thread: thread::JoinHandle<BTreeMap<u64, File>>,
-}
-
-impl Journal {
-    fn follow(directory: PathBuf) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            let mut files = BTreeMap::new();
-            loop {
-                let last = stopped.load(Ordering::Relaxed);
-                // There may be no directory yet, and a file may be gone already.
-                for entry in fs::read_dir(&directory).into_iter().flatten().map_while(Result::ok) {
-                    if entry.path().extension().is_some_and(|extension| extension == "jsonl")
-                        && !files.contains_key(&entry.ino())
-                        && let Ok(file) = File::open(entry.path())
-                    {
-                        files.insert(file.metadata().unwrap().ino(), file);
-                    }
-                }
-                if last {
-                    return files;
-                }
-                thread::sleep(Duration::from_millis(1));
-            }
-        });
-        Self { stop, thread }
-    }
-
-    /// How often the state heard the outcome of each effect.
-    fn heard(self) -> BTreeMap<String, usize> {
-        self.stop.store(true, Ordering::Relaxed);
-        let files = self.thread.join().unwrap();
-        let mut records = BTreeMap::new();
-        for line in files.into_values().flat_map(|file| BufReader::new(file).lines().map_while(Result::ok)) {
-            let Ok(record) = serde_json::from_str::<Value>(&line) else { continue };
-            if let Some(sequence) = record["seq"].as_u64() {
-                assert!(records.get(&sequence).is_none_or(|other| *other == record), "two records {sequence}");
-                records.insert(sequence, record);
-            }
+/// How often the state heard the outcome of each effect, by its whole journal: a directory keeps so much history.
+fn heard(directory: &Path) -> BTreeMap<String, usize> {
+    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    let mut records = BTreeMap::new();
+    for line in files.flat_map(|file| BufReader::new(File::open(file).unwrap()).lines().map_while(Result::ok)) {
+        let Ok(record) = serde_json::from_str::<Value>(&line) else { continue };
+        if let Some(sequence) = record["seq"].as_u64() {
+            assert!(records.get(&sequence).is_none_or(|other| *other == record), "two records {sequence}");
+            records.insert(sequence, record);
         }
-        let gap = records.keys().zip(1..).find(|(found, expected)| *found != expected);
-        assert_eq!(gap, None, "a part of the journal wasn't seen");
-        let mut heard = BTreeMap::new();
-        for record in records.into_values().filter(|record| record["cause"]["_class"] == "Performed") {
-            let effect = record["cause"]["effect"].as_str().unwrap();
-            assert_eq!(record["cause"]["envelope"]["message"]["_class"], "Charged", "{record}");
-            let over = json!({ "op": "remove", "path": format!("/effects/{}", effect.replace('/', "~1")) });
-            assert!(record["patch"].as_array().unwrap().contains(&over), "it isn't over: {record}");
-            *heard.entry(effect.to_owned()).or_default() += 1;
-        }
-        heard
     }
+    let gap = records.keys().zip(1..).find(|(found, expected)| *found != expected);
+    assert_eq!(gap, None, "a part of the journal wasn't seen");
+    let mut heard = BTreeMap::new();
+    for record in records.into_values().filter(|record| record["cause"]["_class"] == "Performed") {
+        let effect = record["cause"]["effect"].as_str().unwrap();
+        assert_eq!(record["cause"]["envelope"]["message"]["_class"], "Charged", "{record}");
+        let over = json!({ "op": "remove", "path": format!("/effects/{}", effect.replace('/', "~1")) });
+        assert!(record["patch"].as_array().unwrap().contains(&over), "it isn't over: {record}");
+        *heard.entry(effect.to_owned()).or_default() += 1;
+    }
+    heard
 }
 
 /// Both processes, and what is known of them.
@@ -194,19 +179,16 @@ impl World {
         &self,
         shops: &watch::Sender<String>,
         services: &watch::Sender<String>,
-        relay: &str,
+        (relay, mut passed): (&str, watch::Receiver<u64>),
     ) -> [(Running, u64); 2] {
         let begin = |world: &Self| Running::payments(&world.charges, world.chances);
         let mut running = [(Running::shop(&self.directory, Some(relay)), 0), (begin(self), 0)];
         shops.send_replace(running[0].0.address.clone());
         services.send_replace(running[1].0.address.clone());
         for kill in 0..self.kills {
-            // Each call is a line of its file.
-            let from = (kill * 25 + self.draw("calls", kill, 25)) as usize;
-            while fs::read(&self.charges).unwrap().iter().filter(|byte| **byte == b'\n').count() < from {
-                sleep(Duration::from_millis(1)).await;
-            }
-            sleep(Duration::from_micros(self.draw("moment", kill, 10_000))).await;
+            // Two for each of 25 calls.
+            let moment = kill * 50 + self.draw("moment", kill, 50);
+            passed.wait_for(|passed| *passed >= moment).await.unwrap();
             let victim = self.draw("victim", kill, 2) as usize;
             let (process, kills) = &mut running[victim];
             process.process.kill().unwrap();
@@ -232,11 +214,11 @@ async fn each_card_is_charged_once_and_each_order_hears_once_whichever_process_i
 }
 
 async fn pay(world: &World) {
-    let journal = Journal::follow(world.directory.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let ((services, service), (shops, shop)) = (watch::channel(String::new()), watch::channel(String::new()));
-    tokio::spawn(relay(listener, service));
+    let (pass, passed) = watch::channel(0);
+    tokio::spawn(relay(listener, service, pass));
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let (effects, next) = (world.effects, Arc::new(AtomicU64::new(0)));
     let mut clients = JoinSet::new();
@@ -255,7 +237,7 @@ async fn pay(world: &World) {
             }
         });
     }
-    let [(shop, of_shop), (service, of_service)] = world.kill(&shops, &services, &address).await;
+    let [(shop, of_shop), (service, of_service)] = world.kill(&shops, &services, (&address, passed)).await;
     let placed: BTreeSet<u64> = clients.join_all().await.into_iter().flatten().collect();
     let orders = settled(&http, &shop.address).await;
     let charges = get(&http, &service.address, "charges").await;
@@ -276,7 +258,7 @@ async fn pay(world: &World) {
     assert!(text.starts_with(&format!("only {} are left", 1_000_000 - charged)), "{text}");
 
     drop(shop);
-    let heard = journal.heard();
+    let heard = heard(&world.directory);
     assert!(heard.len() as u64 == effects && heard.values().all(|times| *times == 1), "{heard:?}");
     println!(
         "{} effects, {} kills ({of_shop} of orders, {of_service} of payments): each key seen at least once ({} calls), each outcome \
