@@ -380,6 +380,24 @@ fn a_stranger_says_hello_in_time_or_goes() {
 }
 
 #[test]
+fn of_a_stranger_that_is_there_when_the_node_stops_it_is_said() {
+    let mut node = Node::new(None, ConversationSettings::default());
+    for peer in ["one", "another"] {
+        node.conversations.handle_accepted(peer.into(), node.now);
+    }
+    node.conversations.stop();
+    assert!(matches!(node.actions()[..], [Action::Abort { .. }, Action::Abort { .. }]));
+    let events = node.events();
+    assert_eq!(
+        events.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "one refused: lost before its hello: the node stops",
+            "another refused: lost before its hello: the node stops"
+        ]
+    );
+}
+
+#[test]
 fn a_peer_that_cant_be_reached_is_dialled_with_pauses_that_double() {
     let mut node = Node::new(Some("there"), ConversationSettings::default());
     let mut pauses = Vec::new();

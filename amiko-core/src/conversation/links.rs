@@ -133,6 +133,13 @@ impl Links {
         });
     }
 
+    /// Refuses all strangers.
+    pub(super) fn refuse_strangers(&mut self, reason: impl Fn() -> Refusal) {
+        while let Some((&socket, _)) = self.strangers.first_key_value() {
+            self.refuse(socket, reason(), None);
+        }
+    }
+
     /// Whether a socket is known.
     pub(super) fn knows(&self, socket: SocketId) -> bool {
         self.strangers.contains_key(&socket) || self.connections.contains_key(&socket)

@@ -241,8 +241,10 @@ impl Conversations {
         }
     }
 
-    /// Ends all conversations, confirming to each peer what it may drop from its outbox.
+    /// Ends all conversations, confirming to each peer what it may drop from its outbox. Strangers are refused, so that
+    /// of each one that was accepted it is said what became of it.
     pub fn stop(&mut self) {
+        self.links.refuse_strangers(|| Refusal::Lost(Disconnect::Stopped));
         for connection in self.links.connected() {
             self.close(&connection, Disconnect::Stopped);
         }
