@@ -422,12 +422,20 @@ fn node(root: &Root) -> TokenStream {
             }
 
             fn describe_messages(__schema: &mut ::amiko_core::serializable::Schema) {
-                #(<<#hosted as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema(__schema);)*
-                #(<<#machine as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema(__schema);)*
-                <#network as ::amiko_core::Serializable>::schema(__schema);
-                <#effects as ::amiko_core::Serializable>::schema(__schema);
-                #(<<#hosted as ::amiko_core::Object>::Reply as ::amiko_core::Serializable>::schema(__schema);)*
-                #(<<#machine as ::amiko_core::Object>::Reply as ::amiko_core::Serializable>::schema(__schema);)*
+                #(
+                    let __message = <<#hosted as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema(__schema);
+                    let __reply = <<#hosted as ::amiko_core::Object>::Reply as ::amiko_core::Serializable>::schema(__schema);
+                    __schema.machine(<#hosted as ::amiko_core::Object>::KIND, &__message, &__reply);
+                )*
+                #(
+                    let __message = <<#machine as ::amiko_core::StateMachine>::Message as ::amiko_core::Serializable>::schema(__schema);
+                    let __reply = <<#machine as ::amiko_core::Object>::Reply as ::amiko_core::Serializable>::schema(__schema);
+                    __schema.machine(<#machine as ::amiko_core::Object>::KIND, &__message, &__reply);
+                )*
+                let __network = <#network as ::amiko_core::Serializable>::schema(__schema);
+                __schema.beside("outbox", &__network);
+                let __effects = <#effects as ::amiko_core::Serializable>::schema(__schema);
+                __schema.beside("effect", &__effects);
                 <#notice as ::amiko_core::Serializable>::schema(__schema);
             }
 

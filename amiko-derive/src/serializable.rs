@@ -258,6 +258,17 @@ impl Generator<'_> {
         let expected = format!("one of {}", names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "));
         let (name, version) = (self.class.ident.unraw().to_string(), self.class.version);
         let aliases = shapes.iter().flat_map(|shape| &shape.aliases);
+        let phases = shapes.iter().any(|shape| shape.next.is_some());
+        let described = shapes.iter().map(|shape| {
+            let name = &shape.class;
+            if !phases {
+                return quote!(__fields.unit(#name););
+            }
+            let named = |phase| shapes.iter().find(|shape| shape.variant.as_ref() == Some(phase));
+            // One that lists none is final.
+            let next = shape.next.iter().flatten().filter_map(named).map(|shape| &shape.class);
+            quote!(__fields.phase(#name, &[#(#next),*]);)
+        });
         let current = quote! {
             let __before = ::core::clone::Clone::clone(&*__input);
             match &*::amiko_core::__private_0_1_0::read_name(__input)? {
@@ -313,7 +324,7 @@ impl Generator<'_> {
             }
 
             fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
-                __schema.class::<Self>(#name, #version, |__fields| { #(__fields.unit(#names);)* })
+                __schema.class::<Self>(#name, #version, |__fields| { #(#described)* })
             }
         }
     }

@@ -45,6 +45,11 @@ impl Field {
     pub(crate) fn needs_default(&self) -> bool {
         matches!((&self.missing, self.skip), (Missing::Default, _) | (Missing::Error, true))
     }
+
+    /// Whether it is a `Secret` that something else writes.
+    pub(crate) fn is_secret_of_a_codec(&self) -> bool {
+        self.with.is_some() && is_named(&self.ty, "Secret")
+    }
 }
 
 /// A struct, or one variant of an enum.
@@ -60,6 +65,8 @@ pub(crate) struct Shape {
     pub(crate) keep: Option<Field>,
     /// Whether it is a message that says what came of an effect.
     pub(crate) performed: bool,
+    /// The phases that may follow it, if it is a phase.
+    pub(crate) next: Option<Vec<Ident>>,
 }
 
 impl Shape {
@@ -171,6 +178,7 @@ impl Class {
                     transparent,
                     keep,
                     performed: false,
+                    next: None,
                 }))
             }
             Data::Enum(data) => variants(data, &attributes, &mut errors),
@@ -324,6 +332,7 @@ fn variants(data: &syn::DataEnum, attributes: &Attributes, errors: &mut Errors) 
             transparent,
             keep,
             performed,
+            next: own.next,
         });
     }
     let units = data.variants.iter().all(|variant| matches!(variant.fields, syn::Fields::Unit));

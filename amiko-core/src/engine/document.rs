@@ -8,12 +8,12 @@ use crate::dispatcher::{Beside, Connection, Pending, Timer};
 use crate::machine::Node;
 use crate::per_type::PerType;
 use crate::serializable::{
-    Change, Json, Patch, Pointer, Problem, ReadError, Reader, Schema, Serializable, WriteError, Writer, apply_patch,
-    from_json, read_field, schema, take_field,
+    Change, Classes, Json, Patch, Pointer, Problem, ReadError, Reader, Schema, Serializable, WriteError, Writer,
+    apply_patch, from_json, read_field, schema, take_field,
 };
 use crate::store::{Recovery, Refused};
 use crate::time::Time;
-use crate::tree::{Nothing, Object, StrongReferences, Table, has_strong};
+use crate::tree::{Nothing, Object, StrongReferences, Table, classes_of_node, has_strong};
 use crate::version::Version;
 use std::any::TypeId;
 use std::collections::BTreeSet;
@@ -37,6 +37,12 @@ impl<N: Node> Document<N> {
     pub fn new(state: N) -> Self {
         Self { state, beside: Beside::default() }
     }
+}
+
+/// The description of a node's classes. It is made once per type.
+pub(super) fn classes<N: Node>() -> Arc<Classes> {
+    static KNOWN: PerType<Arc<Classes>> = PerType::new();
+    KNOWN.of::<N>(|| Arc::new(classes_of_node::<N>()))
 }
 
 /// Writes the document as a snapshot.

@@ -17,6 +17,8 @@ pub enum EngineOpenError {
     Lift(ReadError),
     /// The first snapshot of a new state couldn't be written.
     Snapshot(SyncError),
+    /// What the program says of its classes couldn't be kept beside the state.
+    Describe(StoreError),
     /// The operating system gave no randomness.
     Entropy(String),
 }
@@ -107,6 +109,7 @@ impl fmt::Display for EngineOpenError {
                 }
             }
             Self::Snapshot(_) => f.write_str("the first snapshot can't be written"),
+            Self::Describe(_) => f.write_str("the description of the classes can't be written"),
             Self::Entropy(reason) => write!(f, "expected randomness from the operating system, found none: {reason}"),
         }
     }
@@ -117,6 +120,7 @@ impl std::error::Error for EngineOpenError {
         match self {
             Self::Recover(error) => Some(error),
             Self::Snapshot(error) => Some(error),
+            Self::Describe(error) => Some(error),
             Self::Lift(error) => Some(error),
             Self::Entropy(_) => None,
         }

@@ -5,6 +5,7 @@
 
 mod cause;
 mod compaction;
+mod deliveries;
 mod document;
 mod dry_run;
 mod edit;
@@ -30,7 +31,7 @@ pub use inspection::{repair, verify};
 pub use settings::{Entropy, Settings};
 
 use crate::dispatcher::{Answer, Connection, Dispatcher, Timer};
-use crate::event::Event;
+use crate::event::{CausedDelivery, Event};
 use crate::machine::Node;
 use crate::observe::{Recovery, Sampler};
 use crate::rejection::Rejection;
@@ -41,6 +42,7 @@ use crate::time::Time;
 use crate::tree::{EngineOnly, Id, Name, Object, Referrers, StrongReferences, Table};
 use crate::version::Version;
 use compaction::Compaction;
+use deliveries::Deliveries;
 
 use document::Restored;
 use history::History;
@@ -116,6 +118,7 @@ pub struct Engine<N: Node, S: Store = Directory> {
     history: History<N>,
     references: StrongReferences,
     rejections: VecDeque<Rejected>,
+    deliveries: Deliveries,
     /// The state that a restart would give, if that is checked.
     shadow: Option<Box<Shadow<N>>>,
     torn: Option<Torn>,
@@ -175,6 +178,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         // Data of another program is rewritten, so that no journal has records of two programs. A damaged snapshot
         // must not remain the only one.
         let rewrite = found.is_none() || foreign || !recovered.damaged.is_empty();
+        store.describe(&document::classes::<N>()).map_err(EngineOpenError::Describe)?;
         let document = found.unwrap_or_else(initial);
         let mut seed = [0; 32];
         match settings.entropy {
@@ -206,6 +210,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             history: History::new(settings.history, settings.history_bytes),
             references: StrongReferences::default(),
             rejections: VecDeque::new(),
+            deliveries: Deliveries::new(settings.deliveries),
             shadow: None,
             torn: recovered.torn,
             damaged: recovered.damaged,
@@ -216,6 +221,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             sampler: Sampler::default(),
             settings,
         };
+        engine.event.names_all = engine.settings.deliveries > 0;
         // Insertions into tables while the state was built aren't part of an event.
         drop(engine.take_undo());
         engine.references = document::references(&engine.node, engine.event.dispatcher.beside());
@@ -306,6 +312,12 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// The last rejections, oldest first.
     pub fn rejections(&self) -> impl DoubleEndedIterator<Item = &Rejected> {
         self.rejections.iter()
+    }
+
+    /// The messages that the event of a version delivered, in order: what it began with, and what its handlers sent to each
+    /// other. None if they aren't kept (any more); see [`Settings::deliveries`].
+    pub fn deliveries(&self, version: impl Into<Version>) -> Option<&[CausedDelivery]> {
+        self.deliveries.of(version.into())
     }
 
     /// All timers, by owner and name.

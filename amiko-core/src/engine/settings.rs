@@ -46,6 +46,12 @@ pub struct Settings {
     pub history_bytes: usize,
     /// Rejections that are kept in memory. Default 100.
     pub rejections: usize,
+    /// Deliveries that are kept in memory for [`Engine::deliveries`](super::Engine::deliveries), of the newest versions. An
+    /// event that delivers more messages than this has none. Default 0: they cost a key and some 64 bytes each.
+    pub deliveries: usize,
+    /// Whether a rejected command gets a record too, which says why, and makes a version without changing anything. Whoever
+    /// may send commands can make the journal grow then. Default: false.
+    pub journal_rejected: bool,
     /// Whether every record is read back into a second state before it is kept, and the result compared with the
     /// state: for tests, since it takes the memory of another state. Default: true in a build with debug assertions.
     pub check_records: bool,
@@ -66,6 +72,8 @@ impl Default for Settings {
             history: 1_000,
             history_bytes: 64 << 20,
             rejections: 100,
+            deliveries: 0,
+            journal_rejected: false,
             check_records: cfg!(debug_assertions),
             snapshot_ratio: 2,
             snapshot_minimum: 1 << 20,

@@ -52,8 +52,20 @@ impl<N: Node, S: Store> Engine<N, S> {
                 let undo = self.take_undo();
                 self.roll_back(&undo);
                 self.note(&rejection);
+                if self.settings.journal_rejected && matches!(cause, Cause::Command { .. }) {
+                    self.record_rejected(now, cause, &rejection)?;
+                }
                 Err(EventError::Rejected(rejection))
             }
+        }
+    }
+
+    /// Gives a rejected command a record, if there is room for it in one.
+    fn record_rejected(&mut self, now: Time, cause: &Cause<N>, rejection: &Rejection) -> Result<(), EventError> {
+        self.event.begin(now, self.version.next(), None);
+        match self.commit(cause, Some(&rejection.to_string())) {
+            Err(error @ (EventError::Store(_) | EventError::Poisoned { .. })) => Err(error),
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 
@@ -92,6 +104,9 @@ impl<N: Node, S: Store> Engine<N, S> {
             Ok(true) => {
                 self.tell_effects(&undo);
                 self.version = self.version.next();
+                if self.settings.deliveries > 0 {
+                    self.deliveries.push(self.version, self.event.deliveries());
+                }
                 self.history.push(undo, self.version, self.event.now, &mut self.patch);
             }
             Err(error) => {
@@ -136,10 +151,12 @@ impl<N: Node, S: Store> Engine<N, S> {
             engine.begin_record(cause, rejected)?;
             engine.find_difference(undo)
         })?;
-        if self.patch.operations() == 0 {
+        // The others change what they use up.
+        let is_command = matches!(cause, Cause::Command { .. });
+        if self.patch.operations() == 0 && !(rejected.is_some() && is_command) {
             return Ok(false);
         }
-        self.append(rejected.is_some(), undo)?;
+        self.append(rejected.is_some() && !is_command, undo)?;
         Ok(true)
     }
 
@@ -182,8 +199,9 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     /// Begins the record of the next version; the operations of its patch follow.
     pub(super) fn begin_record(&mut self, cause: &Cause<N>, rejected: Option<&str>) -> Result<(), EventError> {
-        // A record that only notes an input is small, and is always accepted.
-        let limit = if rejected.is_some() { usize::MAX } else { self.settings.limits.record };
+        // A record that only uses up an input is small, and is always accepted.
+        let is_command = matches!(cause, Cause::Command { .. });
+        let limit = if rejected.is_some() && !is_command { usize::MAX } else { self.settings.limits.record };
         document::begin_record(&mut self.patch, self.version.next(), self.event.now, cause, rejected, limit)
             .map_err(EventError::unwritten)
     }

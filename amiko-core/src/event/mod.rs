@@ -47,6 +47,20 @@ pub(crate) struct Trace {
     delivered: Delivered,
 }
 
+/// A message that an event has delivered, and the one that caused it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CausedDelivery {
+    /// The kind of the object that got it.
+    pub kind: &'static str,
+    /// The key of that object, as text; empty for the node itself.
+    pub key: String,
+    /// The class of the message, if it has one.
+    pub class: Option<&'static str>,
+    /// Which delivery's handler has sent it, by its place in the event; none for those that the event began with.
+    pub parent: Option<usize>,
+}
+
 /// The event in progress, and the dispatcher, whose changes are part of it.
 ///
 /// Handlers see it through their [`Context`](crate::machine::Context); it is public for the code that the derive writes.
@@ -60,6 +74,8 @@ pub struct Event<N: Tree> {
     pub(crate) traces: Vec<Trace>,
     /// Keys of objects that messages were delivered to, one after the other.
     keys: String,
+    /// Whether all of them are noted.
+    pub(crate) names_all: bool,
     /// The reply to the command, and the type that it has to have.
     reply: Option<Reply>,
     pub(crate) reply_type: Option<TypeId>,
@@ -91,6 +107,7 @@ impl<N: Tree> Event<N> {
             queue: VecDeque::new(),
             traces: Vec::new(),
             keys: String::new(),
+            names_all: false,
             reply: None,
             reply_type: None,
             once: None,
@@ -170,6 +187,17 @@ impl<N: Tree> Event<N> {
             id.key().with_text(|key| self.keys.push_str(key));
             trace.key = begin..self.keys.len();
         }
+    }
+
+    /// The messages that were delivered, if all of them are named.
+    pub(crate) fn deliveries(&self) -> Box<[CausedDelivery]> {
+        let deliveries = self.traces.iter().map(|trace| CausedDelivery {
+            kind: trace.kind,
+            key: self.keys.get(trace.key.clone()).unwrap_or_default().to_owned(),
+            class: trace.class,
+            parent: trace.parent,
+        });
+        deliveries.collect()
     }
 
     /// Replies to the command, if it expects a reply of this type. A later one replaces it.

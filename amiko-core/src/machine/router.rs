@@ -60,7 +60,7 @@ where
         let _handling = event.watch(id);
         machine.handle(message, &mut Context::new(event, Some(&*node), id))
     };
-    if outcome.is_err() || event.fault.is_some() {
+    if outcome.is_err() || event.fault.is_some() || event.names_all {
         event.name(id);
     }
     outcome?;

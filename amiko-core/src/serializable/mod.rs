@@ -6,6 +6,7 @@
 #[doc = include_str!("attributes.md")]
 pub mod attributes {}
 
+mod classes;
 pub(crate) mod codec;
 pub(crate) mod derived;
 mod error;
@@ -14,6 +15,7 @@ pub(crate) mod interior;
 pub(crate) mod json;
 pub(crate) mod key;
 mod maps;
+mod marks;
 pub(crate) mod migrate;
 mod names;
 mod patch;
@@ -31,11 +33,13 @@ mod values;
 mod weight;
 mod writer;
 
+pub use classes::{Classes, ClassesError};
 pub use codec::{Codec, Entries, Native, Serde};
 pub use error::{Place, Problem, ReadError, WriteError};
 pub use json::{Json, UnknownFields};
 pub(crate) use key::by;
 pub use key::{IntoKey, Key, with_hex};
+pub use marks::ClassField;
 pub use patch::{Patch, apply, apply_patch, diff};
 pub use pointer::{Change, Pointer, replace_whole};
 pub use polymorphic::{Polymorphic, PolymorphicError, check_classes};

@@ -3,6 +3,7 @@
 //! Invariant: two schemas have the same text exactly if each program can read the other's output.
 
 use super::Serializable;
+use super::marks::{ClassField, KIND, Marks, SECRET};
 use crate::per_type::PerType;
 use sha2::{Digest, Sha256};
 use std::any::TypeId;
@@ -16,6 +17,9 @@ pub struct Schema {
     classes: BTreeMap<String, Class>,
     /// One of the classes has a strong reference.
     strong: bool,
+    /// What people without the classes need, if that is wanted: then types say what is secret, and tables their kinds. None of
+    /// it makes a program unable to read another's output, so that the text without it is what programs compare.
+    marks: Option<Marks>,
 }
 
 #[derive(Debug)]
@@ -31,6 +35,7 @@ pub struct Fields<'s> {
     /// The schema, for the classes of the fields.
     pub schema: &'s mut Schema,
     lines: Vec<String>,
+    marked: Vec<ClassField>,
 }
 
 impl Fields<'_> {
@@ -39,11 +44,20 @@ impl Fields<'_> {
         // A table may always be missing: then it is empty.
         let missing = if optional && !is_table(ty) { ", may be missing" } else { "" };
         self.lines.push(format!("  {}: {ty}{missing}", quoted(name)));
+        self.marked.push(ClassField { name: name.to_owned(), ty: Some(ty.to_owned()), next: None });
     }
 
     /// A variant without fields.
     pub fn unit(&mut self, name: &str) {
         self.lines.push(format!("  {}", quoted(name)));
+        self.marked.push(ClassField { name: name.to_owned(), ty: None, next: None });
+    }
+
+    /// A phase, and those that may follow it.
+    pub fn phase(&mut self, name: &str, next: &[&str]) {
+        self.lines.push(format!("  {}", quoted(name)));
+        let next = next.iter().map(|&next| next.to_owned()).collect();
+        self.marked.push(ClassField { name: name.to_owned(), ty: None, next: Some(next) });
     }
 }
 
@@ -59,9 +73,13 @@ impl Schema {
             return called;
         }
         class.types.push(id);
-        let mut fields = Fields { schema: self, lines: vec![format!("{called}, version {version}")] };
+        let lines = vec![format!("{called}, version {version}")];
+        let mut fields = Fields { schema: self, lines, marked: Vec::new() };
         describe(&mut fields);
-        let lines = fields.lines;
+        let Fields { lines, marked, .. } = fields;
+        if let Some(marks) = &mut self.marks {
+            marks.class(name, marked);
+        }
         // Another type of the same name, such as the class with other parameters, is described next to the first.
         if let Some(class) = self.classes.get_mut(name).filter(|class| class.lines != lines) {
             class.lines.extend(lines);
@@ -73,6 +91,41 @@ impl Schema {
     /// aren't checked.
     pub fn strong(&mut self) {
         self.strong = true;
+    }
+
+    /// A schema that collects what people without the classes need.
+    pub(crate) fn with_marks() -> Self {
+        Self { marks: Some(Marks::default()), ..Self::default() }
+    }
+
+    /// What was collected.
+    pub(crate) fn into_marks(self) -> Marks {
+        self.marks.unwrap_or_default()
+    }
+
+    /// The name of a type, as that of a secret.
+    #[must_use]
+    pub fn secret(&self, called: String) -> String {
+        if self.marks.is_some() { format!("{SECRET}{called}") } else { called }
+    }
+
+    /// The name of a table, with the kind of its objects.
+    pub(crate) fn kind(&self, table: String, kind: &str) -> String {
+        if self.marks.is_some() { format!("{table}{KIND}{kind}") } else { table }
+    }
+
+    /// Notes what messages the machines of a kind take, and what they reply: for the code that the derive writes.
+    pub fn machine(&mut self, kind: &str, message: &str, reply: &str) {
+        if let Some(marks) = &mut self.marks {
+            marks.machine(kind, message, reply);
+        }
+    }
+
+    /// Notes the type of what stands under a name beside the state: for the code that the derive writes.
+    pub fn beside(&mut self, name: &str, called: &str) {
+        if let Some(marks) = &mut self.marks {
+            marks.beside(name, called);
+        }
     }
 
     /// Whether one of the classes has a strong reference.

@@ -85,6 +85,7 @@ impl<T: Serializable> Serializable for Secret<T> {
     }
 
     fn schema(schema: &mut Schema) -> String {
-        T::schema(schema)
+        let called = T::schema(schema);
+        schema.secret(called)
     }
 }

@@ -16,6 +16,7 @@ use super::journal::Segment;
 use super::retention::Retention;
 use super::vfs::{Access, OsVfs, Vfs};
 use super::{Recovered, Recovery, Store, Usage, checks, format, recovery};
+use crate::serializable::Classes;
 use crate::time::Time;
 
 /// Disk and memory settings of a [`Directory`].
@@ -372,6 +373,11 @@ impl<V: Vfs> Store for Directory<V> {
     fn append(&mut self, sequence: u64, record: &str) -> Result<(), StoreError> {
         let limit = self.settings.buffer_limit;
         self.ready()?.append(sequence, record, limit)
+    }
+
+    fn describe(&mut self, classes: &Classes) -> Result<(), StoreError> {
+        let disk = self.ready()?.disk.as_ref().ok_or(StoreError::UnderWay)?;
+        Ok(disk.files.write_classes(classes)?)
     }
 
     fn begin_sync(&mut self) -> Result<Option<DirectoryWork<V>>, StoreError> {

@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 
 const TEMPORARY: &str = ".tmp";
 
+/// What programs have said of their classes.
+pub(super) const CLASSES: &str = "classes.json";
+
 /// The directory of one store.
 #[derive(Debug)]
 pub(super) struct Files<V> {
@@ -101,7 +104,7 @@ impl<V: Vfs> Files<V> {
         let (mut inventory, mut strays) = (Inventory::default(), Vec::new());
         let mut found: BTreeMap<Kind, Vec<String>> = BTreeMap::new();
         for name in names {
-            if name.strip_suffix(TEMPORARY).and_then(kind).is_some() {
+            if name.strip_suffix(TEMPORARY).is_some_and(|name| name == CLASSES || kind(name).is_some()) {
                 inventory.temporary.push(name);
             } else if let Some(kind) = kind(&name) {
                 found.entry(kind).or_default().push(name);

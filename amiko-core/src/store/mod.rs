@@ -45,6 +45,7 @@
 
 mod archive;
 mod checks;
+mod classes;
 pub mod conformance;
 mod directory;
 mod disk;
@@ -64,10 +65,12 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use crate::serializable::Classes;
 use crate::time::Time;
 use std::path::PathBuf;
 
 pub use archive::{Archive, NoWork};
+pub use classes::{classes, classes_with_vfs};
 pub use directory::{Directory, DirectorySettings};
 pub use disk::{DirectoryDone, DirectoryWork};
 pub use error::{OpenError, RecoverError, StoreError};
@@ -188,6 +191,18 @@ pub trait Store {
     /// [`StoreError::Document`] if the pieces aren't a JSON object, the snapshot is given up
     /// then.
     fn finish_snapshot(&mut self) -> Result<(), StoreError>;
+
+    /// Keeps what the program says of its classes ([`Classes::to_text`]), for those who read the store without having them. It
+    /// comes after [`recover`](Store::recover), and isn't needed to read anything back. What was kept before, and isn't said
+    /// any more, still counts: old records are full of it. A store that nobody reads in this way ignores it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`]; the store goes on.
+    fn describe(&mut self, classes: &Classes) -> Result<(), StoreError> {
+        let _ = classes;
+        Ok(())
+    }
 
     /// The numbers for deciding on compaction. Meaningless for a store that isn't recovered, or is poisoned.
     fn usage(&self) -> Usage;

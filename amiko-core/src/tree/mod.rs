@@ -13,7 +13,7 @@ pub(crate) mod touched;
 pub(crate) use engine_only::EngineOnly;
 pub use id::{Id, Object};
 pub use map::Map;
-pub use node::{Envelope, Keeps, Nothing, Tree, check_node, describe_node};
+pub use node::{Envelope, Keeps, Nothing, Tree, check_node, classes_of_node, describe_node};
 pub use references::referrers;
 pub(crate) use references::{ReferenceChanges, Referrers, StrongReferences};
 pub(crate) use table::{EngineTable, Sliced};

@@ -7,7 +7,9 @@ use super::id::Object;
 use super::table::{Sliced, Table};
 use super::touched::Touched;
 use crate::effect::{EffectSet, GivenUp, Owner, Policy};
-use crate::serializable::{Patch, ReadError, Reader, Reference, Schema, Serializable, WriteError, Writer, schema};
+use crate::serializable::{
+    Classes, Patch, ReadError, Reader, Reference, Schema, Serializable, WriteError, Writer, schema,
+};
 use std::any::TypeId;
 use std::path::Path;
 
@@ -146,6 +148,14 @@ pub fn describe_node<N: Tree>() -> String {
 /// As [`schema::check`].
 pub fn check_node<N: Tree>(lock: impl AsRef<Path>) -> Result<(), String> {
     schema::compare(&schema_of::<N>(), lock.as_ref())
+}
+
+/// What those need to know of a node, its messages and its effects who look into its files without having its classes.
+pub fn classes_of_node<N: Tree>() -> Classes {
+    let mut schema = Schema::with_marks();
+    N::schema(&mut schema);
+    N::describe_messages(&mut schema);
+    Classes::new(schema.into_marks())
 }
 
 fn schema_of<N: Tree>() -> Schema {

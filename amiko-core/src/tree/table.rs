@@ -471,7 +471,8 @@ impl<T: Keyed + Clone> Serializable for Table<T> {
     }
 
     fn schema(schema: &mut Schema) -> String {
-        format!("table of {}{}", T::schema(schema), by::<T::Key>())
+        let called = format!("table of {}{}", T::schema(schema), by::<T::Key>());
+        schema.kind(called, T::KIND)
     }
 
     fn weight(&self, kept: Kept) -> usize {

@@ -191,6 +191,7 @@ pub fn open(disk: &SimVfs, settings: Settings) -> Result<Bank, Refusal> {
     })?;
     Engine::open_with(store, settings, initial).map_err(|error| match error {
         EngineOpenError::Recover(RecoverError::Io { .. })
+        | EngineOpenError::Describe(StoreError::Io { .. })
         | EngineOpenError::Snapshot(SyncError::Store(StoreError::Io { .. })) => Refusal::Io,
         EngineOpenError::Recover(error) => Refusal::Typed(error),
         other => Refusal::Wrong(format!("{other:?}")),

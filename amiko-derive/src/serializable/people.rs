@@ -139,9 +139,12 @@ impl Generator<'_> {
                 _ => quote!(true),
             };
             let strong = field.strong.then(|| quote!(__fields.schema.strong();));
+            // What writes it says nothing of it.
+            let secret = field.is_secret_of_a_codec().then(|| quote!(let __ty = __fields.schema.secret(__ty);));
             quote! {
                 #strong
                 let __ty = #schema;
+                #secret
                 __fields.field(#name, &__ty, #optional);
             }
         });

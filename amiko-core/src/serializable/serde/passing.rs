@@ -2,6 +2,7 @@
 //!
 //! Invariant: no other format sees anything of it but the value itself.
 
+use super::super::marks::is_secret;
 use super::super::{Schema, Serializable, Unknown};
 use serde_core::de::{self, Deserializer, Visitor};
 use std::any::type_name;
@@ -86,6 +87,8 @@ pub(super) struct Passed {
     pub(super) called: String,
     /// Whether there is a strong reference in it.
     pub(super) strong: bool,
+    /// Whether there is a secret in it.
+    pub(super) secret: bool,
     /// It and the classes in it, as a schema has them.
     pub(super) text: String,
 }
@@ -94,7 +97,9 @@ pub(super) struct Passed {
 pub(super) fn to_pass_on<T: Serializable>() -> String {
     let mut schema = Schema::default();
     let called = T::schema(&mut schema);
-    format!("{MARK}{}\n{}\n{called}\n{}", type_name::<T>(), schema.has_strong(), schema.text())
+    let mut marked = Schema::with_marks();
+    let secret = is_secret(&T::schema(&mut marked)) || !marked.into_marks().secrets.is_empty();
+    format!("{MARK}{}\n{}\n{secret}\n{called}\n{}", type_name::<T>(), schema.has_strong(), schema.text())
 }
 
 /// The other side of [`to_pass_on`].
@@ -103,9 +108,16 @@ pub(super) fn passed(error: &str) -> Option<Passed> {
     let (_, said) = error.split_once(MARK)?;
     let (type_name, rest) = said.split_once('\n')?;
     let (strong, rest) = rest.split_once('\n')?;
+    let (secret, rest) = rest.split_once('\n')?;
     let (called, text) = rest.split_once('\n')?;
     let owned = str::to_owned;
-    Some(Passed { type_name: owned(type_name), called: owned(called), strong: strong == "true", text: owned(text) })
+    Some(Passed {
+        type_name: owned(type_name),
+        called: owned(called),
+        strong: strong == "true",
+        secret: secret == "true",
+        text: owned(text),
+    })
 }
 
 thread_local! {

@@ -49,5 +49,7 @@ pub(in super::super) fn schema<T: DeserializeOwned + 'static>(schema: &mut Schem
             schema.strong();
         }
     }
-    traced.called.clone()
+    let called = traced.called.clone();
+    // Where in it the secret is isn't known.
+    if traced.classes.iter().any(|class| class.secret) { schema.secret(called) } else { called }
 }

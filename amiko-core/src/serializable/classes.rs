@@ -1,0 +1,242 @@
+//! What a program says of its classes, for those who look into its files without having them: what is secret, which phases
+//! follow which, and what a machine may be sent.
+//!
+//! Invariant: a name that is secret in one class is hidden in all of them, so that nothing has to be known of a value but where
+//! it stands, and what was secret once stays so.
+
+use super::marks::{ClassField, KIND, Marks};
+use super::{Json, ReadError};
+use std::fmt;
+
+/// What stands in the place of a secret.
+const HIDDEN: &str = "(secret)";
+
+/// The classes of a node, as far as those need to know them who haven't got them.
+///
+/// A [`Directory`](crate::store::Directory) keeps it in the file `classes.json`.
+///
+/// ```
+/// use amiko_core::serializable::Json;
+/// use amiko_core::prelude::*;
+///
+/// #[derive(Clone, Default, Serializable, Node)]
+/// #[amiko(machine)]
+/// struct Safe { code: Secret<u32>, owner: String }
+///
+/// #[derive(Clone, Serializable)]
+/// struct Lock { code: Secret<u32> }
+///
+/// impl StateMachine for Safe {
+///     type Node = Self;
+///     type Message = Lock;
+///     fn handle(&mut self, lock: Lock, _: &mut Context<'_, Self>) -> Result<(), Rejection> {
+///         self.code = lock.code;
+///         Ok(())
+///     }
+/// }
+///
+/// let classes = amiko_core::tree::classes_of_node::<Safe>();
+/// let mut record = Json::parse(r#"{"seq":1,"cause":{"message":{"_class":"Lock","code":1234}},
+///     "patch":[{"op":"replace","path":"/state/code","value":1234}]}"#)?;
+/// classes.hide(&mut record);
+/// assert!(!record.to_string().contains("1234"));
+/// # Ok::<(), amiko_core::ReadError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Classes(Marks);
+
+/// Why a text isn't a description of classes.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClassesError {
+    /// It isn't JSON.
+    Read(ReadError),
+    /// It is JSON of another form.
+    Form {
+        /// What was expected.
+        expected: &'static str,
+    },
+}
+
+impl fmt::Display for ClassesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(error) => error.fmt(f),
+            Self::Form { expected } => {
+                write!(
+                    f,
+                    "expected {expected}, found something else: remove the file, and the next start writes it anew"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for ClassesError {}
+
+impl Classes {
+    pub(crate) fn new(marks: Marks) -> Self {
+        Self(marks)
+    }
+
+    /// Whether anything is secret.
+    pub fn has_secrets(&self) -> bool {
+        !self.0.secrets.is_empty()
+    }
+
+    /// The fields, or the variants, of a class; none if there is no such class.
+    pub fn class_named(&self, name: &str) -> Option<&[ClassField]> {
+        self.0.classes.get(name).map(Vec::as_slice)
+    }
+
+    /// All classes by name.
+    pub fn classes(&self) -> impl Iterator<Item = (&str, &[ClassField])> {
+        self.0.classes.iter().map(|(name, fields)| (name.as_str(), fields.as_slice()))
+    }
+
+    /// The kinds of machines, and the types of what each may be sent.
+    pub fn machines(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.machines.iter().map(|(kind, message)| (kind.as_str(), message.as_str()))
+    }
+
+    /// The kind of the objects in the tables of this name; none if there is no such table.
+    pub fn kind_of(&self, table: &str) -> Option<&str> {
+        self.tables().find(|(name, _)| *name == table).map(|(_, kind)| kind)
+    }
+
+    /// All tables, and the kinds of their objects.
+    pub fn tables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fields = self.0.classes.values().flatten();
+        fields.filter_map(|field| {
+            let (table, kind) = field.ty.as_deref()?.rsplit_once(KIND)?;
+            table.starts_with("table of ").then_some((field.name.as_str(), kind))
+        })
+    }
+
+    /// Whether what has this name is secret.
+    pub fn is_secret(&self, name: &str) -> bool {
+        self.0.secrets.contains(name)
+    }
+
+    /// Hides each secret in a document, in a record, or in a part of either.
+    pub fn hide(&self, json: &mut Json) {
+        if self.0.secrets.is_empty() {
+            return;
+        }
+        self.hide_below(json);
+        if let Some(Json::Array(patch)) = json.get_mut("patch") {
+            self.hide_patch(patch);
+        }
+    }
+
+    /// Hides each secret in the operations of a patch (RFC 6902).
+    pub fn hide_patch(&self, patch: &mut [Json]) {
+        for operation in patch {
+            let is_inside = operation.get("path").and_then(Json::as_str).is_some_and(|path| {
+                path.split('/').any(|segment| self.is_secret(&segment.replace("~1", "/").replace("~0", "~")))
+            });
+            match operation.get_mut("value") {
+                Some(value) if is_inside => *value = Json::text(HIDDEN),
+                Some(value) => self.hide_below(value),
+                None => {}
+            }
+        }
+    }
+
+    /// A JSON that was read isn't nested deeper than a reader allows.
+    fn hide_below(&self, json: &mut Json) {
+        match json {
+            Json::Object(fields) => {
+                for (name, value) in fields {
+                    if self.is_secret(name) {
+                        *value = Json::text(HIDDEN);
+                    } else {
+                        self.hide_below(value);
+                    }
+                }
+            }
+            Json::Array(values) => values.iter_mut().for_each(|value| self.hide_below(value)),
+            _ => {}
+        }
+    }
+
+    /// Adds what another program, or an earlier version of this one, says of classes that this one doesn't have. Its secrets
+    /// are hidden too.
+    pub fn merge(&mut self, other: Self) {
+        for (name, fields) in other.0.classes {
+            self.0.classes.entry(name).or_insert(fields);
+        }
+        for (kind, message) in other.0.machines {
+            self.0.machines.entry(kind).or_insert(message);
+        }
+        self.0.secrets.extend(other.0.secrets);
+    }
+
+    /// Reads what [`Classes::to_text`] has written.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn parse(text: &str) -> Result<Self, ClassesError> {
+        let json = Json::parse(text).map_err(ClassesError::Read)?;
+        let members = |name: &'static str| match json.get(name) {
+            Some(Json::Object(fields)) => Ok(fields.as_slice()),
+            _ => Err(ClassesError::Form { expected: "an object with `secrets`, `machines` and `classes`" }),
+        };
+        let mut classes = Self::default();
+        for (name, fields) in members("classes")? {
+            let Json::Object(fields) = fields else { return Err(ClassesError::Form { expected: "a class" }) };
+            let fields: Option<_> = fields.iter().map(|(name, said)| ClassField::parse(name, said)).collect();
+            classes.0.class(name, fields.ok_or(ClassesError::Form { expected: "a field" })?);
+        }
+        for (kind, message) in members("machines")? {
+            let message = message.as_str().ok_or(ClassesError::Form { expected: "the type of a message" })?;
+            classes.0.machine(kind, message, "");
+        }
+        let Some(Json::Array(secrets)) = json.get("secrets") else {
+            return Err(ClassesError::Form { expected: "an array `secrets`" });
+        };
+        for secret in secrets {
+            let name = secret.as_str().ok_or(ClassesError::Form { expected: "the name of a secret" })?;
+            classes.0.secrets.insert(name.to_owned());
+        }
+        Ok(classes)
+    }
+
+    /// The text for people and programs: one JSON document.
+    pub fn to_text(&self) -> String {
+        let object = |fields: Vec<(String, Json)>| Json::Object(fields);
+        let classes = self.0.classes.iter().map(|(name, fields)| {
+            (name.clone(), object(fields.iter().map(|field| (field.name.clone(), field.to_json())).collect()))
+        });
+        let machines = self.0.machines.iter().map(|(kind, message)| (kind.clone(), Json::text(message)));
+        let json = object(vec![
+            ("secrets".to_owned(), Json::Array(self.0.secrets.iter().map(|name| Json::text(name)).collect())),
+            ("machines".to_owned(), object(machines.collect())),
+            ("classes".to_owned(), object(classes.collect())),
+        ]);
+        json.to_pretty().unwrap_or_else(|_| json.to_string()) + "\n"
+    }
+}
+
+impl ClassField {
+    fn to_json(&self) -> Json {
+        match (&self.ty, &self.next) {
+            (Some(ty), _) => Json::text(ty),
+            (None, Some(next)) => Json::Array(next.iter().map(|next| Json::text(next)).collect()),
+            (None, None) => Json::Null,
+        }
+    }
+
+    fn parse(name: &str, said: &Json) -> Option<Self> {
+        let field = Self { name: name.to_owned(), ty: None, next: None };
+        match said {
+            Json::String(_) => Some(Self { ty: said.as_str().map(str::to_owned), ..field }),
+            Json::Array(next) => {
+                let next: Option<_> = next.iter().map(|next| next.as_str().map(str::to_owned)).collect();
+                Some(Self { next: Some(next?), ..field })
+            }
+            Json::Null => Some(field),
+            _ => None,
+        }
+    }
+}

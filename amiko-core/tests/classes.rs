@@ -1,0 +1,200 @@
+//! What is said of the classes beside a state: nothing secret is seen by whoever hides by it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
+
+use amiko_core::prelude::*;
+use amiko_core::serializable::{Classes, Json};
+use amiko_core::store::{self, Directory};
+use amiko_core::tree::classes_of_node;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+/// Begins each secret: none of them is seen.
+const SEEN: &str = "hush";
+
+fn hush(place: &str) -> Secret<String> {
+    Secret::new(format!("{SEEN}-{place}"))
+}
+
+#[derive(Clone, Serializable)]
+struct Token(Secret<String>);
+
+#[derive(Clone, Serializable)]
+struct Card {
+    owner: String,
+    number: Secret<String>,
+}
+
+/// A foreign type, with a secret deep in it.
+#[derive(Clone, Serialize, Deserialize)]
+struct Foreign {
+    inside: Vec<Secret<String>>,
+}
+
+#[derive(Clone, Serializable)]
+struct Flat {
+    flat: Secret<String>,
+}
+
+#[amiko(polymorphic)]
+trait Vault: Serializable + Send {}
+
+#[derive(Clone, Serializable)]
+#[amiko(implements(Vault))]
+struct Box2 {
+    kept: Secret<String>,
+}
+
+impl Vault for Box2 {}
+
+#[derive(Clone, Copy, Debug, PartialEq, Default, Serializable, Phases)]
+enum SafePhase {
+    #[default]
+    #[amiko(next(Shut, Gone))]
+    Open,
+    #[amiko(next(Open), rename = "closed")]
+    Shut,
+    Gone,
+}
+
+#[derive(Clone, Serializable)]
+#[amiko(key = String)]
+struct Safe {
+    phase: SafePhase,
+    shown: String,
+    direct: Secret<String>,
+    listed: Vec<Secret<String>>,
+    maybe: Option<Secret<String>>,
+    mapped: BTreeMap<String, Secret<String>>,
+    token: Token,
+    card: Card,
+    foreign: Foreign,
+    #[amiko(flatten)]
+    flattened: Flat,
+    vault: Box<dyn Vault>,
+    last: Option<SafeMessage>,
+}
+
+#[derive(Clone, Serializable)]
+enum SafeMessage {
+    Put { code: Secret<String> },
+    Pin(Secret<String>),
+    Shut,
+}
+
+impl StateMachine for Safe {
+    type Node = Bank;
+    type Message = SafeMessage;
+
+    fn handle(&mut self, message: SafeMessage, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
+        match &message {
+            SafeMessage::Put { code } | SafeMessage::Pin(code) => {
+                self.direct = code.clone();
+                self.listed.push(code.clone());
+                self.token = Token(code.clone());
+                self.card.number = code.clone();
+                self.foreign.inside.push(code.clone());
+                self.flattened.flat = code.clone();
+                self.mapped.insert("a".into(), code.clone());
+                self.vault = Box::new(Box2 { kept: code.clone() });
+                cx.timer("later", Time::from_secs(9), message.clone());
+            }
+            SafeMessage::Shut => self.phase.enter(SafePhase::Shut)?,
+        }
+        self.last = Some(message);
+        Ok(())
+    }
+}
+
+#[derive(Clone, Default, Serializable, Node)]
+struct Bank {
+    #[amiko(machines)]
+    safes: Table<Safe>,
+}
+
+fn bank() -> Bank {
+    let safe = Safe {
+        phase: SafePhase::Open,
+        shown: "everybody sees this".into(),
+        direct: hush("direct"),
+        listed: vec![hush("listed")],
+        maybe: Some(hush("maybe")),
+        mapped: [("key".into(), hush("mapped"))].into(),
+        token: Token(hush("token")),
+        card: Card { owner: "alice".into(), number: hush("card") },
+        foreign: Foreign { inside: vec![hush("foreign")] },
+        flattened: Flat { flat: hush("flat") },
+        vault: Box::new(Box2 { kept: hush("vault") }),
+        last: None,
+    };
+    Bank { safes: [(Id::new("one"), safe)].into_iter().collect() }
+}
+
+#[test]
+fn no_secret_of_a_directory_is_seen_by_whoever_hides_by_its_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings::default();
+    let mut engine = Engine::open_with(Directory::open(folder.path()).unwrap(), settings, bank).unwrap();
+    let one = Id::<Safe>::new("one");
+    for message in [SafeMessage::Put { code: hush("put") }, SafeMessage::Pin(hush("pin")), SafeMessage::Shut] {
+        engine.send(&one, message, Time::from_secs(1)).unwrap();
+    }
+    engine.sync().unwrap();
+    let classes = store::classes(folder.path()).unwrap().unwrap();
+    assert_eq!(classes, classes_of_node::<Bank>());
+
+    let mut document = Json::parse(&engine.document().unwrap()).unwrap();
+    assert!(document.to_string().matches(SEEN).count() > 10, "{document}");
+    classes.hide(&mut document);
+    assert!(!document.to_string().contains(SEEN), "{}", document.to_pretty().unwrap());
+    assert!(document.to_string().contains("everybody sees this"));
+
+    let mut records = 0;
+    store::walk(folder.path(), 0, |_, text| {
+        let mut record = Json::parse(text).unwrap();
+        records += 1;
+        classes.hide(&mut record);
+        assert!(!record.to_string().contains(SEEN), "{}", record.to_pretty().unwrap());
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(records, 3);
+}
+
+#[test]
+fn phases_machines_and_tables_are_described() {
+    let classes = classes_of_node::<Bank>();
+    let phases = classes.class_named("SafePhase").unwrap();
+    let next: Vec<_> = phases.iter().map(|phase| (&*phase.name, phase.next.clone().unwrap())).collect();
+    assert_eq!(
+        next,
+        [("Open", vec!["closed".to_owned(), "Gone".into()]), ("closed", vec!["Open".into()]), ("Gone", vec![])]
+    );
+    assert_eq!(classes.machines().collect::<Vec<_>>(), [("safe", "class SafeMessage")]);
+    assert_eq!(classes.tables().collect::<Vec<_>>(), [("safes", "safe")]);
+    assert_eq!(classes.kind_of("safes"), Some("safe"));
+    assert_eq!(Classes::parse(&classes.to_text()).unwrap(), classes);
+}
+
+#[test]
+fn what_was_secret_once_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("classes.json");
+    drop(Engine::open_with(Directory::open(folder.path()).unwrap(), Settings::default(), bank).unwrap());
+    let said = std::fs::read_to_string(&path).unwrap();
+    // An earlier version of the program had another class, with another secret.
+    let earlier = said.replace("\"direct\"", "\"formerly\"").replace("\"Safe\"", "\"Strongbox\"");
+    std::fs::write(&path, earlier).unwrap();
+    drop(Engine::<Bank>::open(Directory::open(folder.path()).unwrap(), Settings::default()).unwrap());
+    let classes = store::classes(folder.path()).unwrap().unwrap();
+    assert!(classes.is_secret("direct") && classes.is_secret("formerly"));
+    assert!(classes.class_named("Strongbox").is_some() && classes.class_named("Safe").is_some());
+    // What isn't a description is written anew, and never keeps a node from starting.
+    for nonsense in ["", "{", "[]", "{\"classes\":1}", "\u{fffd}"] {
+        std::fs::write(&path, nonsense).unwrap();
+        assert!(store::classes(folder.path()).is_err(), "{nonsense}");
+        drop(Engine::<Bank>::open(Directory::open(folder.path()).unwrap(), Settings::default()).unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), said);
+    }
+}
