@@ -6,10 +6,10 @@ use crate::arguments::Blame;
 use crate::directory::{load, records};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::record::Record;
-use crate::text::{json, plain};
-use crate::tree::Path;
 use amiko_core::serializable::Json;
+use amiko_inspector::reading::Path;
+use amiko_inspector::reading::Record;
+use amiko_inspector::reading::{json, plain};
 use std::ops::ControlFlow;
 
 /// `amiko blame`.

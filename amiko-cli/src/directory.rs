@@ -4,10 +4,10 @@
 
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::record::Record;
-use crate::tree::{Change, Operation, Path, Tree};
 use amiko_core::serializable::Json;
 use amiko_core::store::{Archive, OsVfs, Recovery, Refused, Store, walk};
+use amiko_inspector::reading::Record;
+use amiko_inspector::reading::{Change, Operation, Path, Tree};
 use std::ops::ControlFlow;
 use std::path::Path as Directory;
 use std::time::SystemTime;

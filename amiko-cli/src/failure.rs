@@ -2,8 +2,8 @@
 //!
 //! Invariant: the text says what to do next, if there is anything to do.
 
-use crate::text::plain;
 use amiko_core::store::{OpenError, RecoverError};
+use amiko_inspector::reading::plain;
 use std::path::Path;
 use std::{fmt, io};
 

@@ -6,8 +6,8 @@ use crate::arguments::{Filter, Grep, Log};
 use crate::directory::{Moment, records};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::record::Record;
-use crate::text::{json, plain};
+use amiko_inspector::reading::Record;
+use amiko_inspector::reading::{json, plain};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::thread;
@@ -120,7 +120,7 @@ impl<'o> Shown<'o> {
         self.output.line(&record.line())?;
         if self.patch {
             for operation in &record.patch {
-                let line = format!("            {}", plain(&crate::record::long(operation)));
+                let line = format!("            {}", plain(&amiko_inspector::reading::long(operation)));
                 let line = self.output.dim(&line);
                 self.output.line(&line)?;
             }

@@ -10,11 +10,8 @@ mod failure;
 mod log;
 mod output;
 mod progress;
-mod record;
 mod show;
 mod stat;
-mod text;
-mod tree;
 mod verify;
 
 use arguments::{Arguments, Command};

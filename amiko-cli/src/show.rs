@@ -6,9 +6,9 @@ use crate::arguments::{Diff, Export, Show};
 use crate::directory::{load, records, version_at};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::text::{json, plain};
-use crate::tree::{Path, Tree};
 use amiko_core::serializable::Json;
+use amiko_inspector::reading::{Path, Tree};
+use amiko_inspector::reading::{json, plain};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 

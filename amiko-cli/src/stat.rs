@@ -6,9 +6,9 @@ use crate::arguments::Stat;
 use crate::directory::{load, records};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::text::{json, plain, time};
-use crate::tree::Tree;
 use amiko_core::serializable::Json;
+use amiko_inspector::reading::Tree;
+use amiko_inspector::reading::{json, plain, time};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 

@@ -7,10 +7,10 @@ use crate::arguments::Verify;
 use crate::directory::Replay;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::text::plain;
-use crate::tree::{Path, Tree};
 use amiko_core::serializable::Json;
 use amiko_core::store::{Inspection, Refused, verify as check};
+use amiko_inspector::reading::plain;
+use amiko_inspector::reading::{Path, Tree};
 
 impl Inspection for Replay {
     fn check(&mut self) -> Result<(), String> {
@@ -27,7 +27,9 @@ impl Inspection for Replay {
             return Ok(());
         }
         // Where a document has no place for a table, the table is empty.
-        let part = |tree: &Tree, name: &str| at(tree, name).unwrap_or_else(|| Tree::Map(crate::tree::Map::default()));
+        let part = |tree: &Tree, name: &str| {
+            at(tree, name).unwrap_or_else(|| Tree::Map(amiko_inspector::reading::Map::default()))
+        };
         let differs = ["state", "timers", "connections", "answers", "effects"]
             .iter()
             .find(|name| part(tree, name) != part(&found, name));

@@ -255,6 +255,10 @@ pub(crate) struct Run {
     /// How the log on standard error is written: for people, or one JSON object a line
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     pub(crate) log: Format,
+    /// Show this node in a browser, at an address of this machine; with port 0, at any that is free. The address is printed, with
+    /// a token that a browser needs
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) inspect: Option<Address>,
     /// How long this node has to pass on a token.
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=604_800))]

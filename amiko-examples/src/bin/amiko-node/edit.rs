@@ -25,7 +25,8 @@ const SHOWN: usize = 120;
 
 pub(crate) fn edit(arguments: &Edit, directory: &Path, json: bool) -> Result<ExitCode, Failure> {
     owner::check_directory(directory)?;
-    let mut engine = run::open_store(Directory::open_existing(directory), directory, Network::default())?;
+    let mut engine =
+        run::open_store(Directory::open_existing(directory), directory, Network::default(), Settings::default())?;
     expect_somebody(arguments)?;
     let present = Json::parse(&engine.document().map_err(Failure::refused)?).map_err(Failure::refused)?;
     let mut draft = Draft::new(directory, arguments.from.as_deref(), &present)?;

@@ -9,6 +9,7 @@ mod control;
 mod demo;
 mod edit;
 mod failure;
+mod inspect;
 mod key;
 mod log;
 mod owner;

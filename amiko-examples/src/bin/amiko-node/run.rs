@@ -5,6 +5,7 @@
 use crate::arguments::Run;
 use crate::control::{self, Answer, Conversation, MAX_QUESTION, Question};
 use crate::failure::{Failure, chain};
+use crate::inspect;
 use crate::key;
 use crate::log::{self, Level};
 use crate::owner;
@@ -49,9 +50,9 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub(crate) type Node = Handle<PaymentNode, Directory>;
 
 /// Opens the state of a node on a network; makes the directory if it doesn't exist.
-fn open(directory: &Path, network: Network) -> Result<Engine<PaymentNode>, Failure> {
+fn open(directory: &Path, network: Network, settings: Settings) -> Result<Engine<PaymentNode>, Failure> {
     owner::check_directory(directory)?;
-    let engine = open_store(Directory::open(directory), directory, network)?;
+    let engine = open_store(Directory::open(directory), directory, network, settings)?;
     let found = engine.node().network;
     if found == network {
         return Ok(engine);
@@ -68,9 +69,10 @@ pub(crate) fn open_store(
     store: Result<Directory, OpenError>,
     directory: &Path,
     network: Network,
+    settings: Settings,
 ) -> Result<Engine<PaymentNode>, Failure> {
     let store = store.map_err(|error| Failure::open(&error))?;
-    let engine = Engine::open_with(store, Settings::default(), || PaymentNode { network, ..PaymentNode::default() })
+    let engine = Engine::open_with(store, settings, || PaymentNode { network, ..PaymentNode::default() })
         .map_err(|error| Failure::engine(&error, directory))?;
     if let Some(torn) = engine.torn() {
         let text = format!(
@@ -102,7 +104,11 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
         std::net::TcpListener::bind(place)
             .map_err(|source| Failure::Refused(chain(&BindError::Listen { address: place, source })))?,
     );
-    let engine = open(directory, arguments.network)?;
+    let mut kept = Settings::default();
+    if arguments.inspect.is_some() {
+        kept.deliveries = inspect::DELIVERIES;
+    }
+    let engine = open(directory, arguments.network, kept)?;
     let mut settings = RuntimeSettings::default();
     settings.listen = Some(place);
     let (ear, troubles) = trouble::listen();
@@ -160,14 +166,21 @@ async fn attend<T: Transport>(
     let begin = begin(&handle, arguments, address.clone(), key, limits);
     let serve = async {
         begin.await?;
+        let shown = match &arguments.inspect {
+            Some(address) => Some(inspect::begin(address, handle.clone(), directory).await?),
+            None => None,
+        };
         if json {
             let (directory, address) = (directory.display().to_string(), address.to_string());
             let (network, key) = (arguments.network, key.map(|key| key.to_string()));
-            let started = Started { directory, network, address, key, listen: local.to_string() };
+            let started = Started { directory, network, address, key, listen: local.to_string(), inspect: shown };
             screen::document(&started)?;
         } else {
             let directory = screen::plain(&directory.display().to_string());
             screen::say(format_args!("node {directory} listens on {local}, as {address}"));
+            if let Some(url) = shown {
+                screen::say(format_args!("inspect it at {url}"));
+            }
         }
         screen::written()?;
         serve(&listener, &handle, &places).await
@@ -207,6 +220,8 @@ struct Started {
     address: String,
     key: Option<String>,
     listen: String,
+    /// Where a browser can look into it, if that was asked for.
+    inspect: Option<String>,
 }
 
 async fn begin(

@@ -2,26 +2,34 @@
 //!
 //! Invariant: it shows what is in the record, whichever classes wrote it.
 
-use crate::text::{json, plain, time};
-use crate::tree::{Change, Operation, Path};
+use super::text::{json, plain, time};
+use super::tree::{Change, Operation, Path};
 use amiko_core::serializable::Json;
 
 /// A record of a journal.
-pub(crate) struct Record {
-    pub(crate) version: u64,
+pub struct Record {
+    /// The version that it made.
+    pub version: u64,
     /// In milliseconds since 1970.
-    pub(crate) time: u64,
-    pub(crate) cause: Json,
-    pub(crate) rejected: Option<String>,
-    pub(crate) patch: Vec<Operation>,
+    pub time: u64,
+    /// What caused it.
+    pub cause: Json,
+    /// Why it was rejected, if it only used up its input.
+    pub rejected: Option<String>,
+    /// What it changed.
+    pub patch: Vec<Operation>,
     /// The whole of it.
-    pub(crate) json: Json,
+    pub json: Json,
 }
 
 impl Record {
     /// Reads one; none if it isn't one.
-    pub(crate) fn read(version: u64, text: &str) -> Option<Self> {
-        let json = Json::parse(text).ok()?;
+    pub fn read(version: u64, text: &str) -> Option<Self> {
+        Self::of(version, Json::parse(text).ok()?)
+    }
+
+    /// The same of one that is JSON already.
+    pub fn of(version: u64, json: Json) -> Option<Self> {
         let time = json.get("time")?.as_u64()?;
         let cause = json.get("cause")?.clone();
         let rejected = json.get("rejected").and_then(Json::as_str).map(str::to_owned);
@@ -31,25 +39,25 @@ impl Record {
     }
 
     /// The class of the cause, as `Command`.
-    fn cause_class(&self) -> &str {
+    pub fn cause_class(&self) -> &str {
         self.cause.get("_class").and_then(Json::as_str).or_else(|| self.cause.as_str()).unwrap_or("event")
     }
 
     /// The class of the message that it began with.
-    pub(crate) fn class(&self) -> Option<&str> {
+    pub fn class(&self) -> Option<&str> {
         let message = self.cause.get("envelope")?.get("message")?;
         message.get("_class").and_then(Json::as_str).or_else(|| message.as_str())
     }
 
     /// The kind and the key of the object that the message was for.
-    pub(crate) fn object(&self) -> Option<String> {
+    pub fn object(&self) -> Option<String> {
         let envelope = self.cause.get("envelope")?;
         let (kind, id) = (envelope.get("kind")?.as_str()?, envelope.get("id")?);
         Some(format!("{kind}/{}", id.as_str().map_or_else(|| json(id), str::to_owned)))
     }
 
     /// Whether it is about an object: its message was for it, or it changed it. An object is `KIND/KEY`, or `TABLE/KEY`.
-    pub(crate) fn is_about(&self, object: &str) -> bool {
+    pub fn is_about(&self, object: &str) -> bool {
         if self.object().as_deref() == Some(object) {
             return true;
         }
@@ -62,7 +70,7 @@ impl Record {
     }
 
     /// Why it happened, in a few words.
-    pub(crate) fn why(&self) -> String {
+    pub fn why(&self) -> String {
         let mut why = self.cause_class().to_owned();
         for field in ["connection", "timer", "effect"] {
             if let Some(id) = self.cause.get(field).and_then(Json::as_str) {
@@ -74,13 +82,14 @@ impl Record {
             why.push_str(&format!(" {}", plain(class)));
         }
         if let Some(object) = self.object() {
-            why.push_str(&format!(" → {}", plain(&object)));
+            // The node itself has no key.
+            why.push_str(&format!(" → {}", plain(object.trim_end_matches('/'))));
         }
         why
     }
 
     /// What it changed, in a few words.
-    pub(crate) fn what(&self) -> String {
+    pub fn what(&self) -> String {
         /// Changes that are shown; the others are counted.
         const SHOWN: usize = 3;
         let mut changes: Vec<String> = self.patch.iter().take(SHOWN).map(short).collect();
@@ -94,12 +103,12 @@ impl Record {
     }
 
     /// One line for people.
-    pub(crate) fn line(&self) -> String {
+    pub fn line(&self) -> String {
         format!("{:>8}  {}  {}  {}", self.version, time(self.time), self.why(), self.what())
     }
 
     /// The paths that it changed.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.patch.iter().map(|operation| &operation.path)
     }
 }
@@ -108,7 +117,7 @@ fn short(operation: &Operation) -> String {
     /// Characters of a value that are shown.
     const SHOWN: usize = 40;
     let path = plain(operation.path.to_string().trim_start_matches("/state/").trim_start_matches('/'));
-    let value = |tree: &crate::tree::Tree| {
+    let value = |tree: &super::tree::Tree| {
         let text = plain(&json(&tree.to_json()));
         if text.chars().count() <= SHOWN { text } else { text.chars().take(SHOWN).chain(['…']).collect() }
     };
@@ -120,7 +129,7 @@ fn short(operation: &Operation) -> String {
 }
 
 /// An operation with its whole value.
-pub(crate) fn long(operation: &Operation) -> String {
+pub fn long(operation: &Operation) -> String {
     match &operation.change {
         Change::Add(tree) => format!("add     {} {}", operation.path, json(&tree.to_json())),
         Change::Replace(tree) => format!("replace {} {}", operation.path, json(&tree.to_json())),

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 /// A text in one line, with everything escaped that isn't printable.
-pub(crate) fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
         let hidden = character.general_category_group() == GeneralCategoryGroup::Other
@@ -26,12 +26,12 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 /// The text of a value in one line.
-pub(crate) fn json(json: &Json) -> String {
+pub fn json(json: &Json) -> String {
     json.to_string()
 }
 
 /// A moment, in UTC; in milliseconds since 1970 if its year has more than four digits.
-pub(crate) fn time(millis: u64) -> String {
+pub fn time(millis: u64) -> String {
     let moment = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis));
     let mut text = String::new();
     match moment.map(|moment| write!(text, "{}", humantime::format_rfc3339_millis(moment))) {

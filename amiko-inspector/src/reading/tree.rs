@@ -7,15 +7,18 @@ use std::collections::HashMap;
 
 /// A value of a document.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Tree {
+pub enum Tree {
+    /// Neither an array nor an object.
     Leaf(Json),
+    /// An array.
     List(Vec<Tree>),
+    /// An object.
     Map(Map),
 }
 
 /// An object, whose fields are found by name.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Map {
+pub struct Map {
     fields: Vec<(String, Tree)>,
     /// Where they are, if there are many.
     places: HashMap<String, usize>,
@@ -32,7 +35,8 @@ impl PartialEq for Map {
 }
 
 impl Map {
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Tree)> {
+    /// The fields, in their order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Tree)> {
         self.fields.iter().map(|(name, value)| (name.as_str(), value))
     }
 
@@ -44,7 +48,8 @@ impl Map {
         }
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Tree> {
+    /// The value of a field.
+    pub fn get(&self, name: &str) -> Option<&Tree> {
         self.place(name).and_then(|place| self.fields.get(place)).map(|(_, value)| value)
     }
 
@@ -97,7 +102,7 @@ impl From<Json> for Tree {
 
 impl Tree {
     /// The JSON of it.
-    pub(crate) fn to_json(&self) -> Json {
+    pub fn to_json(&self) -> Json {
         match self {
             Self::Leaf(json) => json.clone(),
             Self::List(values) => Json::Array(values.iter().map(Self::to_json).collect()),
@@ -108,7 +113,7 @@ impl Tree {
     }
 
     /// What stands at a path.
-    pub(crate) fn at(&self, path: &Path) -> Option<&Self> {
+    pub fn at(&self, path: &Path) -> Option<&Self> {
         path.0.iter().try_fold(self, |tree, segment| tree.child(segment))
     }
 
@@ -129,7 +134,7 @@ impl Tree {
     }
 
     /// Applies an operation of a patch. False if it doesn't fit.
-    pub(crate) fn apply(&mut self, operation: Operation) -> bool {
+    pub fn apply(&mut self, operation: Operation) -> bool {
         let Operation { path, change } = operation;
         let Some((last, parents)) = path.0.split_last() else {
             return match change {
@@ -162,11 +167,14 @@ impl Tree {
 
 /// A path in a document, as a JSON Pointer (RFC 6901) says it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct Path(pub(crate) Vec<String>);
+pub struct Path(
+    /// Its segments, without escapes.
+    pub Vec<String>,
+);
 
 impl Path {
     /// Reads a pointer; the slash at its beginning may be missing.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let text = text.strip_prefix('/').unwrap_or(text);
         if text.is_empty() {
             return Self::default();
@@ -175,7 +183,7 @@ impl Path {
     }
 
     /// Whether one of them leads through the other.
-    pub(crate) fn touches(&self, other: &Self) -> bool {
+    pub fn touches(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).all(|(one, other)| one == other)
     }
 }
@@ -188,21 +196,27 @@ impl std::fmt::Display for Path {
 
 /// One operation of a patch (RFC 6902).
 #[derive(Debug, Clone)]
-pub(crate) struct Operation {
-    pub(crate) path: Path,
-    pub(crate) change: Change,
+pub struct Operation {
+    /// Where.
+    pub path: Path,
+    /// What.
+    pub change: Change,
 }
 
+/// What an operation does.
 #[derive(Debug, Clone)]
-pub(crate) enum Change {
+pub enum Change {
+    /// It adds this value.
     Add(Tree),
+    /// It puts this value in the place of another.
     Replace(Tree),
+    /// It removes a value.
     Remove,
 }
 
 impl Operation {
     /// Reads one.
-    pub(crate) fn of(json: &Json) -> Option<Self> {
+    pub fn of(json: &Json) -> Option<Self> {
         let path = Path::parse(json.get("path")?.as_str()?);
         let value = || json.get("value").map(|value| Tree::from(value.clone()));
         let change = match json.get("op")?.as_str()? {

@@ -1,0 +1,442 @@
+//! A document at every version that is kept.
+//!
+//! Each entry of a table is kept as text, at its newest version. Each event is kept with what it changed as that was before. So
+//! what an entry was at a version is what the first event after that version found there: no version is built, however far back
+//! it is.
+//!
+//! Invariant: nothing secret comes in; and what is kept of the past takes no more memory than its limit.
+
+mod records;
+mod section;
+
+use crate::reading::{Change, Operation, Path, Record, Tree};
+use amiko_core::serializable::{Classes, Json};
+use records::{Records, Stored};
+use section::{Section, Then};
+use std::fmt;
+
+/// The parts of a document that have entries, besides the tables of the state.
+const BESIDE: [&str; 4] = ["timers", "connections", "answers", "effects"];
+
+/// What stands in the place of a secret.
+const HIDDEN: &str = "(secret)";
+
+/// An entry that an event changed, as it was before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Before {
+    section: usize,
+    key: String,
+    value: Option<String>,
+}
+
+impl Before {
+    fn bytes(&self) -> usize {
+        self.key.len() + self.value.as_ref().map_or(0, String::len)
+    }
+}
+
+/// Why a text can't be taken into a timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TimelineError {
+    /// The document isn't one.
+    Document,
+    /// The record isn't one.
+    Record {
+        /// Its version.
+        version: u64,
+    },
+    /// A record that doesn't follow the last one.
+    Gap {
+        /// The version that was expected.
+        expected: u64,
+        /// The version that was found.
+        found: u64,
+    },
+    /// The patch of a record doesn't fit the document before it.
+    Patch {
+        /// Its version.
+        version: u64,
+        /// Where.
+        path: String,
+    },
+}
+
+impl fmt::Display for TimelineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Document => f.write_str("expected the document of a node, found something else"),
+            Self::Record { version } => write!(f, "expected a record of version {version}, found something else"),
+            Self::Gap { expected, found } => write!(f, "expected the record of version {expected}, found {found}"),
+            Self::Patch { version, path } => {
+                write!(f, "the record of version {version} doesn't fit the document before it, at {path}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for TimelineError {}
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Place {
+    /// Places that stand side by side: their names, and how many entries each table has.
+    Parts(Vec<(String, Part)>),
+    /// A table with so many entries.
+    Table(usize),
+    /// A value.
+    Value(Tree),
+}
+
+/// One of several places.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    /// A table with so many entries.
+    Table(usize),
+    /// A value.
+    Value(Tree),
+}
+
+/// Some entries of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// Their keys and values.
+    pub entries: Vec<(String, Tree)>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// What an event changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changed {
+    /// Where.
+    pub path: Path,
+    /// What was there before it.
+    pub before: Option<Tree>,
+    /// What was there after it.
+    pub after: Option<Tree>,
+}
+
+/// A document at every version that is kept.
+pub struct Timeline {
+    classes: Classes,
+    /// The oldest version that can be shown.
+    base: u64,
+    newest: u64,
+    /// Touches of entries are counted from here.
+    origin: u64,
+    sections: Vec<Section>,
+    records: Records,
+}
+
+impl Timeline {
+    /// Begins with a document, and what is known of its classes. What is kept of events takes so many bytes at most.
+    ///
+    /// # Errors
+    /// It isn't a document.
+    pub fn new(classes: Classes, version: u64, document: &str, limit: usize) -> Result<Self, TimelineError> {
+        let mut json = Json::parse(document).map_err(|_| TimelineError::Document)?;
+        classes.hide(&mut json);
+        let Json::Object(members) = json else { return Err(TimelineError::Document) };
+        let mut sections = vec![Section::new(&["state"])];
+        sections.extend(BESIDE.iter().map(|part| Section::new(&[part])));
+        let tables: Vec<&str> = classes.tables().map(|(table, _)| table).collect();
+        for (name, value) in members {
+            match value {
+                Json::Object(fields) if name == "state" => {
+                    for (field, value) in fields {
+                        match value {
+                            Json::Object(entries) if tables.contains(&&*field) || is_table(&entries) => {
+                                let mut section = Section::new(&["state", &field]);
+                                entries.into_iter().for_each(|(key, value)| section.fill(&key, value.to_string()));
+                                sections.push(section);
+                            }
+                            value => sections[0].fill(&field, value.to_string()),
+                        }
+                    }
+                }
+                Json::Object(entries) => {
+                    if let Some(section) = sections.iter_mut().find(|section| section.path == [&*name]) {
+                        entries.into_iter().for_each(|(key, value)| section.fill(&key, value.to_string()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let records = Records::new(version + 1, limit);
+        Ok(Self { classes, base: version, newest: version, origin: version, sections, records })
+    }
+
+    /// What is known of the classes.
+    pub fn classes(&self) -> &Classes {
+        &self.classes
+    }
+
+    /// The oldest version that can be shown, and the newest.
+    pub fn versions(&self) -> (u64, u64) {
+        (self.base, self.newest)
+    }
+
+    /// Memory of what is kept of events, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.records.bytes()
+    }
+
+    /// Takes in the next record.
+    ///
+    /// # Errors
+    /// It isn't the next one, or doesn't fit.
+    pub fn push(&mut self, version: u64, text: &str) -> Result<(), TimelineError> {
+        let expected = self.newest + 1;
+        if version != expected {
+            return Err(TimelineError::Gap { expected, found: version });
+        }
+        let wrong = || TimelineError::Record { version };
+        let mut json = Json::parse(text).map_err(|_| wrong())?;
+        self.classes.hide(&mut json);
+        let record = Record::of(version, json).ok_or_else(wrong)?;
+        let mut before = Vec::new();
+        for operation in record.patch {
+            let path = operation.path.clone();
+            let visible = self.visible(operation);
+            if visible.is_some_and(|operation| !self.apply(operation, version, &mut before)) {
+                return Err(TimelineError::Patch { version, path: path.to_string() });
+            }
+        }
+        let stored = Stored { text: record.json.to_string(), before };
+        self.newest = version;
+        if let Some((first, gone)) = self.records.push(stored, record.time) {
+            self.base = first + gone.len() as u64 - 1;
+            for (at, stored) in gone.iter().enumerate() {
+                for Before { section, key, .. } in &stored.before {
+                    if let Some(section) = self.sections.get_mut(*section) {
+                        section.forget(key, self.origin, first + at as u64);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The part of an operation that isn't inside a secret; none if nothing of it can be seen.
+    fn visible(&self, operation: Operation) -> Option<Operation> {
+        let secret = operation.path.0.iter().position(|segment| self.classes.is_secret(segment));
+        match secret {
+            None => Some(operation),
+            Some(at) if at + 1 == operation.path.0.len() => Some(operation),
+            Some(_) => None,
+        }
+    }
+
+    /// Where a path leads: the section, the key in it, and the rest.
+    fn locate<'p>(&self, path: &'p [String]) -> Option<(usize, Option<&'p str>, &'p [String])> {
+        let (root, rest) = path.split_first()?;
+        if root == "state" {
+            let Some((field, rest)) = rest.split_first() else { return Some((0, None, &[])) };
+            let table = self.sections.iter().position(|section| section.path.get(1) == Some(field));
+            return match (table, rest.split_first()) {
+                (None, _) => Some((0, Some(field), rest)),
+                (Some(table), None) => Some((table, None, &[])),
+                (Some(table), Some((key, rest))) => Some((table, Some(key), rest)),
+            };
+        }
+        let section = self.sections.iter().position(|section| section.path == [root.as_str()])?;
+        match rest.split_first() {
+            None => Some((section, None, &[])),
+            Some((key, rest)) => Some((section, Some(key), rest)),
+        }
+    }
+
+    fn apply(&mut self, Operation { path, change }: Operation, version: u64, before: &mut Vec<Before>) -> bool {
+        match self.locate(&path.0) {
+            None => false,
+            Some((section, Some(key), [])) => {
+                let text = match change {
+                    Change::Add(value) | Change::Replace(value) => Some(value.to_json().to_string()),
+                    Change::Remove => None,
+                };
+                self.set(section, key, text, version, before);
+                true
+            }
+            Some((section, Some(key), rest)) => {
+                let now = self.sections[section].entries.get(key).and_then(|entry| entry.now.as_deref());
+                let Some(json) = now.and_then(|text| Json::parse(text).ok()) else { return false };
+                let mut tree = Tree::from(json);
+                let fits = tree.apply(Operation { path: Path(rest.to_vec()), change });
+                self.set(section, key, Some(tree.to_json().to_string()), version, before);
+                fits
+            }
+            Some((section, None, _)) => self.replace(section, &path, change, version, before),
+        }
+    }
+
+    /// Puts other entries in the place of those of a section.
+    fn replace(&mut self, section: usize, path: &Path, change: Change, version: u64, before: &mut Vec<Before>) -> bool {
+        let (Change::Add(Tree::Map(map)) | Change::Replace(Tree::Map(map))) = change else {
+            // A table that is no more.
+            let keys: Vec<Box<str>> = self.sections[section].entries.keys().cloned().collect();
+            keys.iter().for_each(|key| self.set(section, key, None, version, before));
+            return true;
+        };
+        let keys: Vec<Box<str>> = self.sections[section].entries.keys().cloned().collect();
+        for key in keys.iter().filter(|key| map.get(key).is_none()) {
+            self.set(section, key, None, version, before);
+        }
+        map.iter().all(|(key, value)| {
+            let mut path = path.clone();
+            path.0.push(key.to_owned());
+            self.apply(Operation { path, change: Change::Add(value.clone()) }, version, before)
+        })
+    }
+
+    fn set(&mut self, section: usize, key: &str, text: Option<String>, version: u64, before: &mut Vec<Before>) {
+        let value = self.sections[section].set(key, text, self.origin, version);
+        if !before.iter().any(|known| known.section == section && known.key == key) {
+            before.push(Before { section, key: key.to_owned(), value });
+        }
+    }
+
+    /// The record of a version.
+    pub fn record(&self, version: u64) -> Option<Record> {
+        Record::read(version, &self.records.get(version)?.text)
+    }
+
+    /// What an event changed.
+    pub fn changes(&self, version: u64) -> Vec<Changed> {
+        let Some(record) = self.record(version) else { return Vec::new() };
+        let changed = record.patch.into_iter().map(|operation| {
+            let path = operation.path;
+            let before = self.value(&path, version.saturating_sub(1));
+            Changed { before, after: self.value(&path, version), path }
+        });
+        changed.collect()
+    }
+
+    /// Looks at the events from a version back, newest first, until it is told to stop. Of at most so many the text is looked at.
+    pub fn back(&self, from: u64, mut visit: impl FnMut(u64, &str) -> bool) {
+        self.records.back(from, |version, stored| visit(version, &stored.text));
+    }
+
+    /// Versions and the times of their events, in milliseconds since 1970, some hundred events apart.
+    pub fn times(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.records.times()
+    }
+
+    /// What stands at a path, at a version.
+    pub fn look(&self, path: &Path, version: u64) -> Option<Place> {
+        if path.0.is_empty() {
+            let mut parts = vec![("state".to_owned(), Part::Table(self.fields(version).count()))];
+            parts.extend(
+                self.sections
+                    .iter()
+                    .filter(|section| section.path[0] != "state")
+                    .map(|section| (section.path[0].clone(), Part::Table(section.count(version)))),
+            );
+            return Some(Place::Parts(parts));
+        }
+        match self.locate(&path.0)? {
+            (0, None, _) => Some(Place::Parts(self.fields(version).collect())),
+            (section, None, _) => Some(Place::Table(self.sections[section].count(version))),
+            _ => self.value(path, version).map(Place::Value),
+        }
+    }
+
+    /// The fields of the state: its tables, and the others.
+    fn fields(&self, version: u64) -> impl Iterator<Item = (String, Part)> {
+        let tables = self.sections.iter().filter(|section| section.path.len() > 1);
+        let tables = tables.map(move |section| (section.path[1].clone(), Part::Table(section.count(version))));
+        let fields = self.sections[0].after(None).filter(|(name, _)| !name.starts_with('_'));
+        let fields =
+            fields.filter_map(move |(name, _)| Some((name.to_owned(), Part::Value(self.entry(0, name, version)?))));
+        tables.chain(fields)
+    }
+
+    /// The value at a path, at a version; none if there is none, or if it is a table.
+    pub fn value(&self, path: &Path, version: u64) -> Option<Tree> {
+        let (section, key, rest) = self.locate(&path.0)?;
+        let entry = self.entry(section, key?, version)?;
+        entry.at(&Path(rest.to_vec())).cloned()
+    }
+
+    fn text(&self, section: usize, key: &str, version: u64) -> Option<String> {
+        match self.sections.get(section)?.entries.get(key)?.then(self.origin, version) {
+            Then::Same(text) => text.map(str::to_owned),
+            Then::Absent => None,
+            Then::Before(event) => {
+                let stored = self.records.get(event)?;
+                stored.before.into_iter().find(|before| before.section == section && before.key == key)?.value
+            }
+        }
+    }
+
+    fn entry(&self, section: usize, key: &str, version: u64) -> Option<Tree> {
+        Json::parse(&self.text(section, key, version)?).ok().map(Tree::from)
+    }
+
+    /// The entries of a table after a key whose key or text contains what is looked for.
+    pub fn page(&self, path: &Path, version: u64, after: Option<&str>, find: &str, most: usize) -> Option<Page> {
+        let (section, None, _) = self.locate(&path.0)? else { return None };
+        let mut page = Page { entries: Vec::new(), more: false };
+        for (key, entry) in self.sections[section].after(after) {
+            if matches!(entry.then(self.origin, version), Then::Absent | Then::Same(None)) {
+                continue;
+            }
+            let known = find.is_empty() || key.contains(find);
+            let Some(text) = self.text(section, key, version).filter(|text| known || text.contains(find)) else {
+                continue;
+            };
+            if page.entries.len() == most {
+                page.more = true;
+                break;
+            }
+            page.entries.extend(Json::parse(&text).ok().map(|json| (key.to_owned(), Tree::from(json))));
+        }
+        Some(page)
+    }
+
+    /// The events that changed an entry, newest first.
+    pub fn history(&self, path: &Path) -> Vec<u64> {
+        let Some((section, Some(key), _)) = self.locate(&path.0) else { return Vec::new() };
+        let entry = self.sections[section].entries.get(key);
+        entry.map(|entry| entry.touched(self.origin).rev().collect()).unwrap_or_default()
+    }
+
+    /// Where a text stands as a whole string, but for an entry itself: at most so many places.
+    pub fn mentions(&self, text: &str, version: u64, most: usize) -> Vec<Path> {
+        let quoted = Json::text(text).to_string();
+        let mut found = Vec::new();
+        for (number, section) in self.sections.iter().enumerate() {
+            for (key, entry) in section.after(None) {
+                let then = match entry.then(self.origin, version) {
+                    Then::Same(now) => now.is_some_and(|now| now.contains(&quoted)),
+                    Then::Absent => false,
+                    Then::Before(_) => self.text(number, key, version).is_some_and(|text| text.contains(&quoted)),
+                };
+                if then {
+                    let mut path = section.path.clone();
+                    path.push(key.to_owned());
+                    found.push(Path(path));
+                    if found.len() == most {
+                        return found;
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// The table in which objects of a kind are.
+    pub fn table_of(&self, kind: &str) -> Option<&str> {
+        self.classes.tables().find(|(_, known)| *known == kind).map(|(table, _)| table)
+    }
+}
+
+/// Whether these are the entries of a table, rather than the fields of an object.
+fn is_table(fields: &[(String, Json)]) -> bool {
+    fields.first().is_none_or(|(name, _)| name != "_class")
+}
+
+/// Whether a value is hidden.
+pub fn is_hidden(tree: &Tree) -> bool {
+    matches!(tree, Tree::Leaf(Json::String(_))) && matches!(tree, Tree::Leaf(leaf) if leaf.as_str() == Some(HIDDEN))
+}
