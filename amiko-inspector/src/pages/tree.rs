@@ -43,7 +43,7 @@ pub(super) fn tree(timeline: &Timeline, ask: &Ask, path: &Path, at: u64) -> Mark
             },
             Place::Table(count) => (table(timeline, ask, path, at, count, &changed)),
             Place::Value(tree) => {
-                h2 { (path.0.last().map_or("", String::as_str)) " " @if let Some(class) = class(&tree) { span.class { (short(class, 80)) } } }
+                h2 { (short(path.0.last().map_or("", String::as_str), 200)) " " @if let Some(class) = class(&tree) { span.class { (short(class, 80)) } } }
                 (value(ask, path, &tree))
                 (changes(ask, path, &changed))
             },
@@ -88,7 +88,7 @@ fn table(timeline: &Timeline, ask: &Ask, path: &Path, at: u64, count: usize, cha
         None => ask.tree(join(path, key)),
     };
     html! {
-        h2 { (path.0.last().map_or("", String::as_str)) " " span.about { (count) " entries" } }
+        h2 { (short(path.0.last().map_or("", String::as_str), 200)) " " span.about { (count) " entries" } }
         form #find role="search" aria-label="entries" {
             label { "Find " input name="find" value=(ask.find) type="search"; }
             button { "Find" }
