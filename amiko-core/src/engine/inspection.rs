@@ -81,6 +81,7 @@ pub fn verify<N: Node>(path: impl AsRef<Path>) -> Result<Report, OpenError> {
 /// // The second of three records is damaged.
 /// let repair = engine::repair::<Counter>(path)?;
 /// assert_eq!((repair.version(), repair.report().newest), (1, 3));
+/// assert_eq!(repair.destination()?, Some(path.join("damaged-1")));
 /// let repaired = repair.run()?;
 /// assert_eq!(repaired.aside, Some(path.join("damaged-1")));
 /// let counter = Engine::<Counter>::open(Directory::open(path)?, Settings::default())?;

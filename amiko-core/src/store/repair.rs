@@ -196,6 +196,21 @@ impl<V: Vfs> Repair<V> {
         &self.aside
     }
 
+    /// The directory that they will be moved to; none if there is nothing to move.
+    ///
+    /// # Errors
+    ///
+    /// [`RepairError::Io`]: the directory can't be listed.
+    pub fn destination(&self) -> Result<Option<PathBuf>, RepairError> {
+        if self.report.is_healthy() || self.aside.is_empty() {
+            return Ok(None);
+        }
+        let names = self.files.vfs.list(&self.files.directory).trying("list", &self.files.directory)?;
+        let numbers = names.iter().filter_map(|name| name.strip_prefix("damaged-")?.parse::<u64>().ok());
+        let number = numbers.max().unwrap_or(0).saturating_add(1);
+        Ok(Some(self.files.directory.join(format!("damaged-{number}"))))
+    }
+
     /// Moves every other file into a new directory `damaged-<n>` beside a snapshot of the version that can be salvaged,
     /// and begins a new journal. Does nothing where nothing is damaged.
     ///
@@ -206,7 +221,10 @@ impl<V: Vfs> Repair<V> {
         if self.report.is_healthy() {
             return Ok(Repaired { version: self.version, aside: None });
         }
-        let directory = if self.aside.is_empty() { None } else { Some(self.create_aside()?) };
+        let directory = self.destination()?;
+        if let Some(path) = &directory {
+            self.files.vfs.create_dir(path).trying("create the directory", path)?;
+        }
         let target = self.files.snapshot(self.version);
         // What would be written over goes first: it isn't what the version comes from.
         let (first, rest): (Vec<&PathBuf>, Vec<&PathBuf>) = self
@@ -223,16 +241,6 @@ impl<V: Vfs> Repair<V> {
         // Only now can the store be opened. By how much the journal grows is for its settings to say.
         Segment::create(&self.files, self.version.saturating_add(1), None, self.time, 1)?;
         Ok(Repaired { version: self.version, aside: directory })
-    }
-
-    /// The first directory of its name that isn't there.
-    fn create_aside(&self) -> Result<PathBuf, RepairError> {
-        let names = self.files.vfs.list(&self.files.directory).trying("list", &self.files.directory)?;
-        let numbers = names.iter().filter_map(|name| name.strip_prefix("damaged-")?.parse::<u64>().ok());
-        let number = numbers.max().unwrap_or(0).saturating_add(1);
-        let path = self.files.directory.join(format!("damaged-{number}"));
-        self.files.vfs.create_dir(&path).trying("create the directory", &path)?;
-        Ok(path)
     }
 
     fn move_aside(&self, paths: &[&PathBuf], directory: Option<&Path>) -> Result<(), RepairError> {
