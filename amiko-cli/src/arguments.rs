@@ -1,11 +1,11 @@
 //! The command line.
 //!
-//! Invariant: each command names the directory first, and changes nothing in it.
+//! Invariant: each command names the directory first, and changes nothing in it; only `repair --yes` does.
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-/// Looks into the state directory of any Amiko node, running or not. It changes nothing.
+/// Looks into the state directory of any Amiko node, running or not. It changes nothing but for `repair --yes`.
 ///
 /// Values are shown as they are in the files: secrets, too.
 #[derive(Parser)]
@@ -39,6 +39,12 @@ pub(crate) enum Command {
     Stat(Stat),
     /// Checks all files of a directory that isn't in use.
     Verify(Verify),
+    /// Salvages a damaged directory that isn't in use: shows what it would do, and does it with --yes.
+    ///
+    /// Only what doesn't take the classes of the node is checked: checksums, numbers, that each patch fits, and that the journal
+    /// leads to each snapshot. Strong references and the rules of the node aren't; its program checks them with
+    /// `amiko_core::engine::repair`. Nothing is removed: what was there before is put aside.
+    Repair(Repair),
     /// Prints completions for a shell.
     Completions {
         /// Which shell.
@@ -144,6 +150,15 @@ pub(crate) struct Blame {
 pub(crate) struct Verify {
     /// The state directory.
     pub(crate) directory: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct Repair {
+    /// The state directory.
+    pub(crate) directory: PathBuf,
+    /// Does it.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Args)]

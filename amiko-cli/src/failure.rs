@@ -2,8 +2,8 @@
 //!
 //! Invariant: the text says what to do next, if there is anything to do.
 
-use amiko_core::store::{OpenError, RecoverError};
 use amiko_inspector::reading::plain;
+use amiko_core::store::{OpenError, RecoverError, RepairError};
 use std::path::Path;
 use std::{fmt, io};
 
@@ -22,6 +22,10 @@ pub(crate) enum Failure {
     Record { version: u64, reason: &'static str },
     /// Files are damaged: what is wrong was said.
     Findings { damage: usize },
+    /// A directory can't be repaired.
+    Beyond(RepairError),
+    /// It could be repaired, and nobody said so.
+    Unrepaired,
     /// The command line.
     Usage(String),
 }
@@ -48,7 +52,9 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Missing(_) | Self::Unreadable(_) => 3,
             Self::Damaged(RecoverError::NotKept { .. } | RecoverError::NotYet { .. } | RecoverError::Io { .. }) => 3,
-            Self::Damaged(_) | Self::Record { .. } | Self::Findings { .. } => 4,
+            Self::Beyond(RepairError::Open(_) | RepairError::Io { .. }) => 3,
+            Self::Beyond(RepairError::Undecided(RecoverError::Io { .. })) => 3,
+            Self::Damaged(_) | Self::Record { .. } | Self::Findings { .. } | Self::Beyond(_) | Self::Unrepaired => 4,
         }
     }
 }
@@ -60,8 +66,15 @@ impl fmt::Display for Failure {
             Self::Missing(text) | Self::Usage(text) => f.write_str(text),
             Self::Unreadable(error) => with_sources(error, f),
             Self::Damaged(error) => with_sources(error, f),
-            Self::Findings { damage: 1 } => f.write_str("one thing is damaged; nothing was changed"),
-            Self::Findings { damage } => write!(f, "{damage} things are damaged; nothing was changed"),
+            Self::Findings { damage } => {
+                match damage {
+                    1 => f.write_str("one thing is damaged")?,
+                    damage => write!(f, "{damage} things are damaged")?,
+                }
+                f.write_str("; nothing was changed: `amiko repair` shows what can be salvaged")
+            }
+            Self::Beyond(error) => with_sources(error, f),
+            Self::Unrepaired => f.write_str("nothing was changed: --yes does it"),
             Self::Record { version, reason } => write!(f, "the record of version {version} can't be used: {reason}"),
         }
     }
@@ -84,6 +97,12 @@ impl From<io::Error> for Failure {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         Self::Unreadable(error)
+    }
+}
+
+impl From<RepairError> for Failure {
+    fn from(error: RepairError) -> Self {
+        Self::Beyond(error)
     }
 }
 

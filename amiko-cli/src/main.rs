@@ -1,4 +1,5 @@
-//! `amiko`: looks into the state directory of any node, running or not, without its classes. It changes nothing.
+//! `amiko`: looks into the state directory of any node, running or not, without its classes. It changes
+//! nothing but for `repair --yes`.
 //!
 //! Exit codes: 0 success, 1 the output can't be written, 2 wrong usage, 3 there is no such directory, version or path, 4 the
 //! directory is damaged.
@@ -10,6 +11,7 @@ mod failure;
 mod log;
 mod output;
 mod progress;
+mod repair;
 mod show;
 mod stat;
 mod verify;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
             rendered.map_err(failure::Failure::from).and_then(|()| output.bytes(&text))
         }
         Command::Verify(verify) => verify::verify(&verify, &mut output),
+        Command::Repair(repair) => repair::repair(&repair, &mut output),
     };
     // What there is to say of a failure stands behind what was shown before.
     let flushed = output.flush();

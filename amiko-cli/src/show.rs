@@ -76,7 +76,7 @@ fn about(tree: &Tree) -> String {
         Tree::List(values) => format!("[{}]", values.len()),
         Tree::Map(map) => match map.get("_class") {
             Some(Tree::Leaf(Json::String(class))) => plain(class),
-            _ => format!("({})", map.iter().len()),
+            _ => format!("({})", map.len()),
         },
     }
 }

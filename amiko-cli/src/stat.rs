@@ -77,7 +77,7 @@ fn tables(tree: &Tree) -> Vec<(String, usize, usize)> {
         let Tree::Map(map) = tree else { return Vec::new() };
         let tables = map.iter().filter_map(|(name, value)| match value {
             Tree::Map(table) if table.get("_class").is_none() => {
-                Some((format!("{prefix}{name}"), table.iter().len(), json(&value.to_json()).len()))
+                Some((format!("{prefix}{name}"), table.len(), json(&value.to_json()).len()))
             }
             _ => None,
         });

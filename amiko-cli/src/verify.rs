@@ -7,10 +7,11 @@ use crate::arguments::Verify;
 use crate::directory::Replay;
 use crate::failure::Failure;
 use crate::output::Output;
-use amiko_core::serializable::Json;
-use amiko_core::store::{Inspection, Refused, verify as check};
+use crate::repair;
 use amiko_inspector::reading::plain;
 use amiko_inspector::reading::{Path, Tree};
+use amiko_core::serializable::Json;
+use amiko_core::store::{Finding, Inspection, Refused, Report, verify as check};
 
 impl Inspection for Replay {
     fn check(&mut self) -> Result<(), String> {
@@ -27,9 +28,7 @@ impl Inspection for Replay {
             return Ok(());
         }
         // Where a document has no place for a table, the table is empty.
-        let part = |tree: &Tree, name: &str| {
-            at(tree, name).unwrap_or_else(|| Tree::Map(amiko_inspector::reading::Map::default()))
-        };
+        let part = |tree: &Tree, name: &str| at(tree, name).unwrap_or_else(|| Tree::Map(amiko_inspector::reading::Map::default()));
         let differs = ["state", "timers", "connections", "answers", "effects"]
             .iter()
             .find(|name| part(tree, name) != part(&found, name));
@@ -38,8 +37,9 @@ impl Inspection for Replay {
         })
     }
 
-    fn document(&self, _: u64) -> Result<String, String> {
-        Err("it takes the classes of the node: use its own command".into())
+    fn document(&self, version: u64) -> Result<String, String> {
+        let tree = self.tree.as_ref().ok_or("expected a snapshot, found none")?;
+        repair::document(tree, version).map_err(|error| error.to_string())
     }
 }
 
@@ -48,36 +48,47 @@ pub(crate) fn verify(verify: &Verify, output: &mut Output) -> Result<(), Failure
     let report = check(&verify.directory, Replay::default)?;
     let damage = report.findings.iter().filter(|finding| !finding.is_harmless()).count();
     if output.json {
-        let finding = |finding: &amiko_core::store::Finding| {
-            Json::Object(vec![
-                ("text".into(), Json::text(&finding.to_string())),
-                ("harmless".into(), Json::Bool(finding.is_harmless())),
-            ])
-        };
         output.document(&Json::Object(vec![
             ("newest".into(), Json::integer(report.newest)),
             ("healthy".into(), Json::Bool(report.is_healthy())),
-            ("findings".into(), Json::Array(report.findings.iter().map(finding).collect())),
+            ("findings".into(), findings(&report)),
         ]))?;
     } else {
-        for file in &report.files {
-            let versions =
-                file.versions.map_or("no version".into(), |(first, last)| format!("versions {first} to {last}"));
-            let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            output.line(&format!("{:>12} bytes  {}: {versions}", file.bytes, plain(&name)))?;
-        }
-        for finding in &report.findings {
-            let text = plain(&finding.to_string());
-            let text = if finding.is_harmless() {
-                output.dim(&format!("left by a crash: {text}"))
-            } else {
-                output.bold(&text)
-            };
-            output.line(&text)?;
-        }
+        show(&report, output)?;
         if damage == 0 {
             output.line(&format!("no file is damaged; it opens at version {}", report.newest))?;
         }
     }
     if damage == 0 { Ok(()) } else { Err(Failure::Findings { damage }) }
+}
+
+/// What was found, for programs.
+pub(crate) fn findings(report: &Report) -> Json {
+    let finding = |finding: &Finding| {
+        Json::Object(vec![
+            ("text".into(), Json::text(&finding.to_string())),
+            ("harmless".into(), Json::Bool(finding.is_harmless())),
+        ])
+    };
+    Json::Array(report.findings.iter().map(finding).collect())
+}
+
+/// The files, and what was found in them.
+pub(crate) fn show(report: &Report, output: &mut Output) -> Result<(), Failure> {
+    for file in &report.files {
+        let versions = file.versions.map_or("no version".into(), |(first, last)| format!("versions {first} to {last}"));
+        output.line(&format!("{:>12} bytes  {}: {versions}", file.bytes, name(&file.path)))?;
+    }
+    for finding in &report.findings {
+        let text = plain(&finding.to_string());
+        let text =
+            if finding.is_harmless() { output.dim(&format!("left by a crash: {text}")) } else { output.bold(&text) };
+        output.line(&text)?;
+    }
+    Ok(())
+}
+
+/// The name of a file in the directory.
+pub(crate) fn name(path: &std::path::Path) -> String {
+    plain(&path.file_name().unwrap_or_default().to_string_lossy())
 }

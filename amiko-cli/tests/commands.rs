@@ -4,32 +4,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
+mod common;
+
 use amiko_core::prelude::*;
+use common::{amiko, fixture, said};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-fn amiko(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_amiko")).args(arguments).output().unwrap()
-}
-
-fn said(arguments: &[&str]) -> String {
-    let output = amiko(arguments);
-    let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
-    format!("{text}exit {}\n", output.status.code().unwrap())
-}
-
-/// A copy of the fixture, which was written by the first version of the format.
-fn fixture() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let from = concat!(env!("CARGO_MANIFEST_DIR"), "/../amiko-core/tests/fixtures/format-1/directory");
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
-    }
-    folder
-}
+use std::process::{Command, Stdio};
 
 #[test]
 fn each_command_shows_what_it_always_did() {
@@ -63,6 +45,8 @@ fn each_command_shows_what_it_always_did() {
         &["export", "DIR", "--at", "0"],
         &["verify", "DIR"],
         &["verify", "DIR", "--json"],
+        &["repair", "DIR"],
+        &["repair", "DIR", "--yes", "--json"],
     ];
     let mut text = String::new();
     for case in cases {

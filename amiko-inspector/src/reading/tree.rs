@@ -16,10 +16,12 @@ pub enum Tree {
     Map(Map),
 }
 
-/// An object, whose fields are found by name.
+/// An object, whose fields are found by name and keep their order: for some classes it is a part of the value.
 #[derive(Debug, Clone, Default)]
 pub struct Map {
-    fields: Vec<(String, Tree)>,
+    /// Holes stand where fields were.
+    fields: Vec<Option<(String, Tree)>>,
+    holes: usize,
     /// Where they are, if there are many.
     places: HashMap<String, usize>,
 }
@@ -29,20 +31,24 @@ const MANY: usize = 16;
 
 impl PartialEq for Map {
     fn eq(&self, other: &Self) -> bool {
-        self.fields.len() == other.fields.len()
-            && self.fields.iter().all(|(name, value)| other.get(name) == Some(value))
+        self.len() == other.len() && self.iter().all(|(name, value)| other.get(name) == Some(value))
     }
 }
 
 impl Map {
     /// The fields, in their order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Tree)> {
-        self.fields.iter().map(|(name, value)| (name.as_str(), value))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tree)> {
+        self.fields.iter().flatten().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// How many fields there are.
+    pub fn len(&self) -> usize {
+        self.fields.len() - self.holes
     }
 
     fn place(&self, name: &str) -> Option<usize> {
         if self.places.is_empty() {
-            self.fields.iter().position(|(field, _)| field == name)
+            self.fields.iter().position(|field| field.as_ref().is_some_and(|(field, _)| field == name))
         } else {
             self.places.get(name).copied()
         }
@@ -50,11 +56,11 @@ impl Map {
 
     /// The value of a field.
     pub fn get(&self, name: &str) -> Option<&Tree> {
-        self.place(name).and_then(|place| self.fields.get(place)).map(|(_, value)| value)
+        self.place(name).and_then(|place| self.fields.get(place)?.as_ref()).map(|(_, value)| value)
     }
 
     fn get_mut(&mut self, name: &str) -> Option<&mut Tree> {
-        self.place(name).and_then(|place| self.fields.get_mut(place)).map(|(_, value)| value)
+        self.place(name).and_then(|place| self.fields.get_mut(place)?.as_mut()).map(|(_, value)| value)
     }
 
     fn set(&mut self, name: &str, value: Tree) {
@@ -65,24 +71,34 @@ impl Map {
         if !self.places.is_empty() {
             self.places.insert(name.to_owned(), self.fields.len());
         }
-        self.fields.push((name.to_owned(), value));
-        if self.places.is_empty() && self.fields.len() > MANY {
-            self.places = self.fields.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
+        self.fields.push(Some((name.to_owned(), value)));
+        if self.places.is_empty() {
+            self.find_places();
         }
     }
 
     fn remove(&mut self, name: &str) -> bool {
         let Some(place) = self.place(name) else { return false };
-        if self.places.is_empty() {
-            self.fields.remove(place);
-            return true;
-        }
         self.places.remove(name);
-        self.fields.swap_remove(place);
-        if let Some((moved, _)) = self.fields.get(place) {
-            self.places.insert(moved.clone(), place);
+        if let Some(field) = self.fields.get_mut(place) {
+            *field = None;
+            self.holes += 1;
+        }
+        // Closing the holes takes as long as all fields, so it waits until it is worth it.
+        if self.holes * 2 > self.fields.len() || self.fields.len() <= MANY {
+            self.fields.retain(Option::is_some);
+            self.holes = 0;
+            self.find_places();
         }
         true
+    }
+
+    fn find_places(&mut self) {
+        self.places.clear();
+        if self.fields.len() > MANY {
+            let named = self.fields.iter().enumerate();
+            self.places = named.filter_map(|(place, field)| Some((field.as_ref()?.0.clone(), place))).collect();
+        }
     }
 }
 
