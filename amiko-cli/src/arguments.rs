@@ -19,7 +19,8 @@ pub(crate) struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 the output can't be written, 2 wrong usage, 3 there is no such \
-                          directory, version or path, 4 the directory is damaged.";
+                          directory, version or path, 4 the directory is damaged.\n\nOn a terminal, NO_COLOR=1 leaves colours \
+                          out, and what is longer than the screen goes through PAGER, by default `less -FRX`; through none if it is empty.";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {

@@ -39,7 +39,7 @@ pub(crate) fn blame(blame: &Blame, output: &mut Output) -> Result<(), Failure> {
     }
     output.line(&format!("{} = {}", plain(&path.to_string()), plain(&json(&found.to_json()))))?;
     match (last, first) {
-        (Some(record), _) => output.line(&record.line()),
+        (Some(record), _) => output.record(&record),
         (None, Some(first)) => output.line(&format!("set before version {first}, the first whose record is kept")),
         (None, None) => output.line("set in the snapshot: no record is kept"),
     }

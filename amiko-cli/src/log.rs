@@ -5,9 +5,10 @@
 use crate::arguments::{Filter, Grep, Log};
 use crate::directory::{Moment, records};
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, Style};
 use amiko_inspector::reading::Record;
 use amiko_inspector::reading::{json, plain};
+use amiko_inspector::reading::Change;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::thread;
@@ -117,12 +118,16 @@ impl<'o> Shown<'o> {
             self.output.raw(if first { "\n" } else { ",\n" })?;
             return self.output.raw(&json(&record.json));
         }
-        self.output.line(&record.line())?;
+        self.output.record(record)?;
         if self.patch {
             for operation in &record.patch {
-                let line = format!("            {}", plain(&amiko_inspector::reading::long(operation)));
-                let line = self.output.dim(&line);
-                self.output.line(&line)?;
+                let style = match &operation.change {
+                    Change::Add(_) => Style::Added,
+                    Change::Remove => Style::Removed,
+                    Change::Replace(_) => Style::Dim,
+                };
+                let line = self.output.styled(&plain(&amiko_inspector::reading::long(operation)), style);
+                self.output.line(&format!("            {line}"))?;
             }
         }
         Ok(())

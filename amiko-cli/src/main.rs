@@ -10,6 +10,7 @@ mod directory;
 mod failure;
 mod log;
 mod output;
+mod pager;
 mod progress;
 mod repair;
 mod show;
@@ -22,7 +23,12 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let Arguments { command, json } = Arguments::parse();
-    let mut output = output::Output::new(json);
+    let paged = match &command {
+        Command::Log(log) => !log.follow,
+        Command::Repair(_) | Command::Completions { .. } | Command::Man => false,
+        _ => true,
+    };
+    let mut output = output::Output::new(json, paged);
     let outcome = match command {
         Command::Show(show) => show::show(&show, &mut output),
         Command::Export(export) => show::export(&export, &mut output),
@@ -45,8 +51,8 @@ fn main() -> ExitCode {
         Command::Repair(repair) => repair::repair(&repair, &mut output),
     };
     // What there is to say of a failure stands behind what was shown before.
-    let flushed = output.flush();
-    match outcome.and(flushed) {
+    let shown = output.end();
+    match outcome.and(shown) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
         Err(failure) => {

@@ -3,20 +3,61 @@
 //! Invariant: what can't be written is an error, and not silence; colours go to terminals alone, and not if `NO_COLOR` is set.
 
 use crate::failure::Failure;
+use crate::pager::Sink;
+use amiko_inspector::reading::{Mark, Record};
+use amiko_inspector::reading::{json, plain};
 use amiko_core::serializable::Json;
-use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::io::{self, IsTerminal, Write};
+
+/// How a text looks.
+#[derive(Clone, Copy)]
+pub(crate) enum Style {
+    /// It stands out.
+    Bold,
+    /// It stands back.
+    Dim,
+    /// A name of a field, or a key of a table.
+    Key,
+    /// A string.
+    Text,
+    /// A number, `true`, `false` or `null`.
+    Number,
+    Added,
+    Removed,
+    Rejected,
+}
+
+impl Style {
+    /// As "Select Graphic Rendition" says it, of the eight colours that every theme of a terminal makes readable.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Bold => "1",
+            Self::Dim => "2",
+            Self::Key => "36",
+            Self::Text => "33",
+            Self::Number => "35",
+            Self::Added => "32",
+            Self::Removed => "31",
+            Self::Rejected => "1;31",
+        }
+    }
+}
 
 /// Where a command writes.
 pub(crate) struct Output {
-    out: BufWriter<StdoutLock<'static>>,
+    out: Sink,
     pub(crate) json: bool,
     coloured: bool,
 }
 
 impl Output {
-    pub(crate) fn new(json: bool) -> Self {
-        let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { out: BufWriter::new(io::stdout().lock()), json, coloured }
+    /// `paged`: what is longer than the screen goes through a pager.
+    pub(crate) fn new(json: bool, paged: bool) -> Self {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|kind| kind == "dumb");
+        let coloured = io::stdout().is_terminal() && !set("NO_COLOR") && !dumb;
+        let out = if paged && !json { Sink::paged() } else { Sink::straight() };
+        Self { out, json, coloured }
     }
 
     /// One line.
@@ -42,20 +83,41 @@ impl Output {
 
     /// A text that stands out.
     pub(crate) fn bold(&self, text: &str) -> String {
-        self.styled(text, "1")
+        self.styled(text, Style::Bold)
     }
 
     /// A text that stands back.
     pub(crate) fn dim(&self, text: &str) -> String {
-        self.styled(text, "2")
+        self.styled(text, Style::Dim)
     }
 
-    fn styled(&self, text: &str, style: &str) -> String {
-        if self.coloured { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
+    pub(crate) fn styled(&self, text: &str, style: Style) -> String {
+        if self.coloured { format!("\u{1b}[{}m{text}\u{1b}[0m", style.code()) } else { text.to_owned() }
+    }
+
+    /// A value without parts.
+    pub(crate) fn leaf(&self, leaf: &Json) -> String {
+        let style = if matches!(leaf, Json::String(_)) { Style::Text } else { Style::Number };
+        self.styled(&plain(&json(leaf)), style)
+    }
+
+    /// The line of an event.
+    pub(crate) fn record(&mut self, record: &Record) -> Result<(), Failure> {
+        let line = record.line(&|mark, text| match mark {
+            Mark::Added => self.styled(text, Style::Added),
+            Mark::Removed => self.styled(text, Style::Removed),
+            Mark::Rejected => self.styled(text, Style::Rejected),
+        });
+        self.line(&line)
     }
 
     /// Everything so far is written, or it is known why not.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         self.out.flush().map_err(Failure::from)
+    }
+
+    /// The same, and no more follows: it waits for the pager, if there is one.
+    pub(crate) fn end(&mut self) -> Result<(), Failure> {
+        self.out.end().map_err(Failure::from)
     }
 }

@@ -5,10 +5,10 @@
 use crate::arguments::{Diff, Export, Show};
 use crate::directory::{load, records, version_at};
 use crate::failure::Failure;
-use crate::output::Output;
-use amiko_core::serializable::Json;
-use amiko_inspector::reading::{Path, Tree};
+use crate::output::{Output, Style};
 use amiko_inspector::reading::{json, plain};
+use amiko_inspector::reading::{Path, Tree};
+use amiko_core::serializable::Json;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -31,6 +31,7 @@ pub(crate) fn show(show: &Show, output: &mut Output) -> Result<(), Failure> {
     for part in ["state", "timers", "connections", "answers", "effects"] {
         if let Some(tree) = found.at(&Path::parse(part)) {
             let about = output.dim(&about(tree));
+            let part = output.styled(part, Style::Key);
             output.line(&format!("  {part} {about}"))?;
             lines(tree, 2, show.entries, output)?;
         }
@@ -42,7 +43,10 @@ pub(crate) fn show(show: &Show, output: &mut Output) -> Result<(), Failure> {
 fn lines(tree: &Tree, depth: usize, most: usize, output: &mut Output) -> Result<(), Failure> {
     let indent = "  ".repeat(depth);
     let named: Vec<(String, &Tree)> = match tree {
-        Tree::Leaf(leaf) => return output.line(&format!("{indent}{}", plain(&json(leaf)))),
+        Tree::Leaf(leaf) => {
+            let leaf = output.leaf(leaf);
+            return output.line(&format!("{indent}{leaf}"));
+        }
         Tree::List(values) => values.iter().enumerate().map(|(number, value)| (number.to_string(), value)).collect(),
         Tree::Map(map) => {
             map.iter().filter(|(name, _)| *name != "_class").map(|(name, tree)| (name.to_owned(), tree)).collect()
@@ -52,9 +56,12 @@ fn lines(tree: &Tree, depth: usize, most: usize, output: &mut Output) -> Result<
     let whole = most == 0 || matches!(tree, Tree::Map(map) if map.get("_class").is_some());
     let shown = if whole { named.len() } else { most };
     for (name, value) in named.iter().take(shown) {
-        let name = plain(name);
+        let name = output.styled(&plain(name), Style::Key);
         match value {
-            Tree::Leaf(leaf) => output.line(&format!("{indent}{name}: {}", plain(&json(leaf))))?,
+            Tree::Leaf(leaf) => {
+                let leaf = output.leaf(leaf);
+                output.line(&format!("{indent}{name}: {leaf}"))?;
+            }
             inner => {
                 let about = output.dim(&about(inner));
                 output.line(&format!("{indent}{name} {about}"))?;
@@ -133,13 +140,18 @@ fn print(changes: &[Changed], from: u64, to: u64, output: &mut Output) -> Result
     output.line(&title)?;
     for (path, before, after) in changes {
         let path = plain(&path.to_string());
-        let value = |json_value: &Json| plain(&json(json_value));
-        output.line(&match (before, after) {
-            (Some(before), Some(after)) => format!("  {path}: {} → {}", value(before), value(after)),
-            (None, Some(after)) => format!("+ {path}: {}", value(after)),
-            (Some(before), None) => format!("- {path}: {}", value(before)),
+        let value = |value: &Json| plain(&json(value));
+        let line = match (before, after) {
+            (Some(before), Some(after)) => {
+                let before = output.styled(&value(before), Style::Removed);
+                let after = output.styled(&value(after), Style::Added);
+                format!("  {}: {before} → {after}", output.styled(&path, Style::Key))
+            }
+            (None, Some(after)) => output.styled(&format!("+ {path}: {}", value(after)), Style::Added),
+            (Some(before), None) => output.styled(&format!("- {path}: {}", value(before)), Style::Removed),
             (None, None) => continue,
-        })?;
+        };
+        output.line(&line)?;
     }
     Ok(())
 }

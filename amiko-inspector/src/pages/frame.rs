@@ -182,7 +182,7 @@ fn row(ask: &Ask, record: &Record, at: u64) -> Markup {
                 span.version { (record.version) } " "
                 span.time { (time(record.time).get(11..23).unwrap_or_default()) } " "
                 span.why { (short(&record.why(), 90)) }
-                span.what { (short(&plain(&record.what()), 90)) }
+                span.what { (short(&record.what(&|_, text| text.to_owned()), 90)) }
             }
         }
     }

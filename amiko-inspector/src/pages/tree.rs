@@ -204,7 +204,7 @@ fn history(timeline: &Timeline, ask: &Ask, path: &Path, at: u64) -> Markup {
                 @if let Some(record) = timeline.record(*version) {
                     li {
                         a href=(ask.event(*version)) aria-current=[(*version == at).then_some("true")] { "version " (version) }
-                        " " (short(&record.why(), 120)) " — " (short(&record.what(), 200))
+                        " " (short(&record.why(), 120)) " — " (short(&record.what(&|_, text| text.to_owned()), 200))
                     }
                 }
             }

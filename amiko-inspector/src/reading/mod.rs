@@ -6,6 +6,6 @@ mod record;
 mod text;
 mod tree;
 
-pub use record::{Record, long};
+pub use record::{Mark, Record, long};
 pub use text::{json, plain, time};
 pub use tree::{Change, Map, Operation, Path, Tree};

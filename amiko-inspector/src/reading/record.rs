@@ -22,6 +22,17 @@ pub struct Record {
     pub json: Json,
 }
 
+/// What a part of a line says.
+#[derive(Clone, Copy)]
+pub enum Mark {
+    /// Something is new.
+    Added,
+    /// Something is gone.
+    Removed,
+    /// It was rejected.
+    Rejected,
+}
+
 impl Record {
     /// Reads one; none if it isn't one.
     pub fn read(version: u64, text: &str) -> Option<Self> {
@@ -89,22 +100,27 @@ impl Record {
     }
 
     /// What it changed, in a few words.
-    pub fn what(&self) -> String {
+    pub fn what(&self, mark: &dyn Fn(Mark, &str) -> String) -> String {
         /// Changes that are shown; the others are counted.
         const SHOWN: usize = 3;
-        let mut changes: Vec<String> = self.patch.iter().take(SHOWN).map(short).collect();
+        let changed = |operation: &Operation| match &operation.change {
+            Change::Add(_) => mark(Mark::Added, &short(operation)),
+            Change::Remove => mark(Mark::Removed, &short(operation)),
+            Change::Replace(_) => short(operation),
+        };
+        let mut changes: Vec<String> = self.patch.iter().take(SHOWN).map(changed).collect();
         if self.patch.len() > SHOWN {
             changes.push(format!("and {} more", self.patch.len() - SHOWN));
         }
         match &self.rejected {
-            Some(reason) => format!("rejected: {}", plain(reason)),
+            Some(reason) => mark(Mark::Rejected, &format!("rejected: {}", plain(reason))),
             None => changes.join(", "),
         }
     }
 
-    /// One line for people.
-    pub fn line(&self) -> String {
-        format!("{:>8}  {}  {}  {}", self.version, time(self.time), self.why(), self.what())
+    /// One line for people, in which `mark` makes some parts look as they do.
+    pub fn line(&self, mark: &dyn Fn(Mark, &str) -> String) -> String {
+        format!("{:>8}  {}  {}  {}", self.version, time(self.time), self.why(), self.what(mark))
     }
 
     /// The paths that it changed.
