@@ -36,7 +36,7 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Shows which event set the value at a path.
     Blame(Blame),
-    /// Shows sizes, times, and the largest tables.
+    /// Shows sizes, times, rates, the largest tables and the biggest objects.
     Stat(Stat),
     /// Checks all files of a directory that isn't in use.
     Verify(Verify),
@@ -169,4 +169,7 @@ pub(crate) struct Stat {
     /// Tables that are listed.
     #[arg(long, default_value_t = 10)]
     pub(crate) tables: usize,
+    /// Objects that are listed, the biggest ones.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) objects: usize,
 }

@@ -42,6 +42,7 @@ fn each_command_shows_what_it_always_did() {
         &["blame", "DIR", "/state/things/~0a~1b/maybe", "--json"],
         &["stat", "DIR"],
         &["stat", "DIR", "--json"],
+        &["stat", "DIR", "--tables", "0", "--objects", "1"],
         &["export", "DIR", "--at", "0"],
         &["verify", "DIR"],
         &["verify", "DIR", "--json"],

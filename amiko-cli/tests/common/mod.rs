@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::process::{Command, Output};
+use std::time::{Duration, SystemTime};
 
 pub(crate) fn amiko(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_amiko")).args(arguments).output().unwrap()
@@ -21,7 +22,11 @@ pub(crate) fn fixture() -> tempfile::TempDir {
     let from = concat!(env!("CARGO_MANIFEST_DIR"), "/../amiko-core/tests/fixtures/format-1/directory");
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        let copy = folder.path().join(entry.file_name());
+        fs::copy(entry.path(), &copy).unwrap();
+        // So that what is said about it is always the same.
+        let written = SystemTime::UNIX_EPOCH + Duration::from_secs(20);
+        fs::File::options().write(true).open(copy).unwrap().set_modified(written).unwrap();
     }
     folder
 }
