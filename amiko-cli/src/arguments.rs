@@ -75,6 +75,9 @@ pub(crate) struct Show {
     /// Entries of a table that are shown; 0 shows all.
     #[arg(long, default_value_t = 20)]
     pub(crate) entries: usize,
+    /// Shows the entries after this one, of the table or list at the path.
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true, requires = "path")]
+    pub(crate) from: Option<String>,
 }
 
 #[derive(Args)]

@@ -1,4 +1,4 @@
-//! `stat` of states that a node has written.
+//! `show`, page by page, and `stat`, of states that a node has written.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
@@ -6,6 +6,8 @@ mod common;
 
 use amiko_core::prelude::*;
 use common::said;
+use std::path::Path;
+use std::process::Command;
 
 #[derive(Clone, Default, Serializable, Node)]
 #[amiko(machine)]
@@ -46,6 +48,41 @@ fn shelf(books: impl IntoIterator<Item = (String, usize, u64)>) -> tempfile::Tem
     }
     engine.sync().unwrap();
     folder
+}
+
+/// What a shell makes of a command of `amiko`.
+fn typed(command: &str) -> String {
+    let folder = Path::new(env!("CARGO_BIN_EXE_amiko")).parent().unwrap();
+    let output = Command::new("/bin/sh").args(["-c", command]).env("PATH", folder).output().unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn the_pages_of_a_table_follow_each_other_to_its_end_whatever_its_keys_are() {
+    let titles = ["", "plain", "two words", "it's", "-dash", "--at=3", "$HOME", "`id`", "a/b~c", "é", "\"", "*", "~"];
+    let folder = shelf(titles.iter().map(|title| ((*title).to_owned(), 1, 1)));
+    let directory = folder.path().to_str().unwrap();
+    let mut found = Vec::new();
+    let mut page = said(&["show", directory, "/state/books", "--entries", "2"]).replace("exit 0\n", "");
+    for _ in &titles {
+        let keys = page.lines().filter(|line| line.ends_with(" Book")).map(|line| line.trim_end_matches(" Book"));
+        let keys: Vec<String> = keys.map(|key| key.strip_prefix("  ").unwrap().to_owned()).collect();
+        assert!((1..=2).contains(&keys.len()), "{page}");
+        found.extend(keys);
+        let Some((_, next)) = page.split_once(" more: ") else { break };
+        page = typed(next.trim_end());
+    }
+    found.sort();
+    let mut expected = titles.to_vec();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    // A key that a line can't show is in no command.
+    let folder = shelf([("a\nb".to_owned(), 1, 1), ("c".to_owned(), 1, 1)]);
+    let page = said(&["show", folder.path().to_str().unwrap(), "/state/books", "--entries", "1"]);
+    assert!(page.contains("… 1 more: --entries 0 shows all\n"), "{page}");
+    assert!(said(&["show", folder.path().to_str().unwrap(), "/state/books", "--from=a\nb"]).contains("  c Book\n"));
 }
 
 #[test]
