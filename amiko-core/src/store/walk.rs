@@ -1,7 +1,8 @@
 //! The records of a directory, one after the other, without the document.
 //!
-//! Invariant: it never writes, needs no lock, and holds one record at a time.
+//! Invariant: it never writes, needs no lock, and holds one record and a few open files at a time.
 
+use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -12,6 +13,9 @@ use super::journal::{self, Opened};
 use super::recovery::gap;
 use super::vfs::{OsVfs, Vfs};
 use super::{Recovery, Refused, Torn};
+
+/// So many files are open at a time, at the most: a process may open about a thousand.
+const OPEN: usize = 64;
 
 /// What [`walk`] has seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +33,8 @@ pub struct Walked {
 /// off. Another process may be using the directory.
 ///
 /// # Errors
-/// There is no such directory; or a file can't be read, is damaged, or is missing.
+/// There is no such directory; or a file can't be read, is damaged, or is missing. A file is missing, too, if it was
+/// removed because its age was up, and the visitor was that slow: then what is left can be walked.
 pub fn walk(
     path: impl AsRef<Path>,
     from: u64,
@@ -49,12 +54,13 @@ pub fn walk_with_vfs<V: Vfs>(
     vfs: V,
 ) -> Result<Walked, RecoverError> {
     let files = Files { vfs, directory: path.as_ref().to_owned() };
-    let (segments, newest) = open_all(&files, from)?;
-    let first = segments.first().map(|segment| segment.first);
+    let Segments { mut opened, later, newest } = open_first(&files, from)?;
+    let mut later = later.into_iter();
+    let first = opened.front().map(|segment| segment.first);
     let mut visitor = Visitor { from, visit, stopped: false };
     let mut walked = Walked { first, last: first.map_or(0, |first| first.saturating_sub(1)), torn: None };
     let mut before = None;
-    for segment in segments {
+    while let Some(segment) = opened.pop_front() {
         let number = segment.first;
         if before.is_some() && number != walked.last.saturating_add(1) {
             return Err(gap(&files, first, walked.last, before, Some(number)));
@@ -65,13 +71,23 @@ pub fn walk_with_vfs<V: Vfs>(
             Err(error) => return Err(error),
         }
         before = Some(number);
+        if let Some(next) = later.next() {
+            opened.push_back(Opened::new(&files, next)?);
+        }
     }
     Ok(walked)
 }
 
-/// All segments that are needed, open before anything is handed over: what is open stays there to be read. And the newest one.
-#[expect(clippy::type_complexity, reason = "the files, and a number")]
-fn open_all<V: Vfs>(files: &Files<V>, from: u64) -> Result<(Vec<Opened<V::File>>, Option<u64>), RecoverError> {
+/// The segments that are needed.
+struct Segments<F> {
+    /// The first ones.
+    opened: VecDeque<Opened<F>>,
+    later: Vec<u64>,
+    newest: Option<u64>,
+}
+
+/// Opens the first ones before anything is handed over: what is open stays there to be read.
+fn open_first<V: Vfs>(files: &Files<V>, from: u64) -> Result<Segments<V::File>, RecoverError> {
     /// A newer snapshot may take the place of files after they were listed: so often they are listed anew at the most.
     const ATTEMPTS: usize = 10;
     let mut attempts = 1;
@@ -79,12 +95,14 @@ fn open_all<V: Vfs>(files: &Files<V>, from: u64) -> Result<(Vec<Opened<V::File>>
         let inventory = files.inventory()?;
         let newest = inventory.segments.last().copied();
         let begin = inventory.segments.partition_point(|first| *first <= from).saturating_sub(1);
-        let opened = inventory.segments.iter().skip(begin).map(|&first| Opened::new(files, first));
-        match opened.collect::<Result<Vec<_>, _>>().map_err(RecoverError::from) {
+        let needed = inventory.segments.get(begin..).unwrap_or_default();
+        let (first, later) = needed.split_at(needed.len().min(OPEN));
+        let opened = first.iter().map(|&first| Opened::new(files, first)).collect::<Result<_, _>>();
+        match opened.map_err(RecoverError::from) {
             Err(RecoverError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound && attempts < ATTEMPTS => {
                 attempts += 1;
             }
-            outcome => return Ok((outcome?, newest)),
+            outcome => return Ok(Segments { opened: outcome?, later: later.to_vec(), newest }),
         }
     }
 }
