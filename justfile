@@ -63,3 +63,7 @@ long-wire:
 # A minute of strangers that dial while payments go on.
 long-flood:
     AMIKO_FLOOD=60 cargo test -p amiko-examples --test logs flood -- --nocapture
+
+# A million records, walked by `amiko` within 60 MB of addresses.
+long-walk:
+    AMIKO_RECORDS=1000000 cargo test --release -p amiko-cli --test commands -- --nocapture any_number

@@ -7,11 +7,13 @@
 mod common;
 
 use amiko_core::prelude::*;
+use amiko_core::store::{DirectorySettings, Retention};
 use common::{amiko, fixture, said};
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 #[test]
 fn each_command_shows_what_it_always_did() {
@@ -199,14 +201,51 @@ fn an_output_that_cannot_be_written_is_an_error_and_a_closed_pipe_is_none() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+#[cfg(unix)]
+#[test]
+fn more_files_than_a_process_may_open_are_walked() {
+    const FILES: usize = 100;
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, mut settings) = (DirectorySettings::default(), Settings::default());
+    (store.retention, store.segment_chunk) = (Retention::Forever, 1_024);
+    // A snapshot after each event, and a journal after each snapshot.
+    (settings.snapshot_minimum, settings.snapshot_ratio) = (1, 0);
+    let store = Directory::open_with(folder.path(), store).unwrap();
+    let mut engine = Engine::<Notes>::open(store, settings).unwrap();
+    let journals = || {
+        let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_str().unwrap().starts_with("journal-")).count()
+    };
+    let mut events = 0;
+    while journals() < FILES {
+        events += 1;
+        engine.send(&Id::node(), Write { text: format!("event {events}") }, Time::from_secs(1)).unwrap();
+        engine.sync().unwrap();
+        assert!(events < 10 * FILES);
+    }
+    drop(engine);
+    let limited = Command::new("sh")
+        .args(["-c", "ulimit -n 80; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_amiko"), "log"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(limited.stdout).unwrap();
+    assert_eq!(said.lines().count(), events, "{}", String::from_utf8_lossy(&limited.stderr));
+}
+
 /// `AMIKO_RECORDS` says how many.
+#[cfg(unix)]
 #[test]
 fn any_number_of_records_is_walked_within_bounded_memory() {
     /// In KiB, of addresses: far less than there is to read.
     const MEMORY: u64 = 60_000;
     let records: u64 = std::env::var("AMIKO_RECORDS").map_or(10_000, |records| records.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
-    let mut engine = Engine::<Notes>::open(Directory::open(folder.path()).unwrap(), Settings::default()).unwrap();
+    let mut store = DirectorySettings::default();
+    // Each of them is there to be read.
+    store.retention = Retention::Forever;
+    let store = Directory::open_with(folder.path(), store).unwrap();
+    let mut engine = Engine::<Notes>::open(store, Settings::default()).unwrap();
     let text = "x".repeat(5_000.min(200_000_000 / records as usize));
     for number in 0..records {
         let text = format!("{number} {text}");
@@ -219,13 +258,38 @@ fn any_number_of_records_is_walked_within_bounded_memory() {
     drop(engine);
     let size: u64 = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
     assert!(size > MEMORY * 1_024 * 3 / 2, "{size}");
-    let begun = std::time::Instant::now();
-    let limited = Command::new("sh")
-        .args(["-c", &format!("ulimit -v {MEMORY}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_amiko")])
-        .args(["log", folder.path().to_str().unwrap(), "--last", "1"])
-        .output()
-        .unwrap();
-    let said = [limited.stdout, limited.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
-    assert!(said.trim_start().starts_with(&format!("{records}  ")), "{}", said.get(..500).unwrap_or(&said));
-    println!("{records} records, {} MB, in {:?}", size / 1_000_000, begun.elapsed());
+    for arguments in [vec!["log", "--last", "1"], vec!["log", "--rejected"], vec!["stat"]] {
+        let begun = std::time::Instant::now();
+        let (mut screen, stderr) = common::terminal(24);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -v {MEMORY}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_amiko")]);
+        limited.args(&arguments).arg(folder.path()).stdout(Stdio::piped()).stderr(stderr);
+        let mut running = limited.spawn().unwrap();
+        drop(limited);
+        let told = std::thread::spawn(move || {
+            let (mut told, mut some) = (Vec::new(), [0; 4096]);
+            // The other end of a terminal that is closed is an error.
+            while let Ok(length @ 1..) = screen.read(&mut some) {
+                told.extend_from_slice(&some[..length]);
+            }
+            String::from_utf8(told).unwrap()
+        });
+        let mut said = String::new();
+        running.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        let (status, told, took) = (running.wait().unwrap(), told.join().unwrap(), begun.elapsed());
+        assert!(status.success(), "{arguments:?}: {told}");
+        match arguments.as_slice() {
+            ["log", "--last", ..] => assert!(said.trim_start().starts_with(&format!("{records}  ")), "{}", said.len()),
+            ["log", ..] => assert_eq!(said, ""),
+            _ => assert!(
+                said.contains(&format!("{records} events since version 1,"))
+                    && said.contains(&format!("{records} events began with Write\n")),
+                "{said}"
+            ),
+        }
+        // Who waits for long is told how far it is, and nothing of that stays.
+        assert!(took < Duration::from_secs(2) || told.contains(" events read"), "{took:?}: {told:?}");
+        assert!(told.is_empty() || told.ends_with("\r\u{1b}[K"), "{told:?}");
+        println!("{arguments:?}: {records} records, {} MB, in {took:?}", size / 1_000_000);
+    }
 }

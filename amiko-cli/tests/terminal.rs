@@ -5,12 +5,9 @@
 
 mod common;
 
-use common::{fixture, said};
-use rustix::pty::{self, OpenptFlags};
-use rustix::termios::{Winsize, tcsetwinsize};
+use common::{fixture, said, terminal};
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
 use std::process::{Child, Command, Stdio};
 
 const BEGINS: &str = "sed s/^/|/";
@@ -32,17 +29,11 @@ impl Drop for Shown {
 impl Shown {
     /// On a screen of so many rows.
     fn begin(rows: u16, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let terminal = pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        pty::grantpt(&terminal).unwrap();
-        pty::unlockpt(&terminal).unwrap();
-        tcsetwinsize(&terminal, Winsize { ws_row: rows, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-        let name = pty::ptsname(&terminal, Vec::new()).unwrap();
-        let name = std::path::Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()));
-        let screen = File::options().read(true).write(true).open(name).unwrap();
+        let (terminal, screen) = terminal(rows);
         let mut command = Command::new(env!("CARGO_BIN_EXE_amiko"));
         command.args(arguments).env("TERM", "xterm").env_remove("NO_COLOR").envs(variables.iter().copied());
-        let process = command.stdin(Stdio::null()).stdout(Stdio::from(screen)).stderr(Stdio::null()).spawn().unwrap();
-        Self { terminal: File::from(terminal), process, text: String::new() }
+        let process = command.stdin(Stdio::null()).stdout(screen).stderr(Stdio::null()).spawn().unwrap();
+        Self { terminal, process, text: String::new() }
     }
 
     /// Reads until the terminal shows this, or until nobody writes any more.

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
 
 pub(crate) fn amiko(arguments: &[&str]) -> Output {
@@ -29,4 +29,21 @@ pub(crate) fn fixture() -> tempfile::TempDir {
         fs::File::options().write(true).open(copy).unwrap().set_modified(written).unwrap();
     }
     folder
+}
+
+/// A terminal of so many rows: the end of who looks at it, and the one that a command writes to.
+#[cfg(unix)]
+pub(crate) fn terminal(rows: u16) -> (fs::File, Stdio) {
+    use rustix::pty::{self, OpenptFlags};
+    use rustix::termios::{Winsize, tcsetwinsize};
+    use std::os::unix::ffi::OsStrExt;
+
+    let terminal = pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    pty::grantpt(&terminal).unwrap();
+    pty::unlockpt(&terminal).unwrap();
+    tcsetwinsize(&terminal, Winsize { ws_row: rows, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+    let name = pty::ptsname(&terminal, Vec::new()).unwrap();
+    let name = std::path::Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()));
+    let screen = fs::File::options().read(true).write(true).open(name).unwrap();
+    (fs::File::from(terminal), Stdio::from(screen))
 }
