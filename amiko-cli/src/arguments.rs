@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// Looks into the state directory of any Amiko node, running or not. It changes nothing but for `repair --yes`.
 ///
-/// Values are shown as they are in the files: secrets, too.
+/// What a class has as `Secret` is hidden, as far as `classes.json` in the directory says so.
 #[derive(Parser)]
 #[command(name = "amiko", version, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
@@ -16,6 +16,9 @@ pub(crate) struct Arguments {
     /// Prints one JSON document.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Shows secrets, too.
+    #[arg(long, global = true)]
+    pub(crate) secrets: bool,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 the output can't be written, 2 wrong usage, 3 there is no such \
@@ -46,6 +49,8 @@ pub(crate) enum Command {
     /// leads to each snapshot. Strong references and the rules of the node aren't; its program checks them with
     /// `amiko_core::engine::repair`. Nothing is removed: what was there before is put aside.
     Repair(Repair),
+    /// Shows a directory in a browser, until it is stopped; prints the address.
+    Inspect(Inspect),
     /// Prints completions for a shell.
     Completions {
         /// Which shell.
@@ -53,6 +58,15 @@ pub(crate) enum Command {
     },
     /// Prints the man page.
     Man,
+}
+
+#[derive(Args)]
+pub(crate) struct Inspect {
+    /// The state directory.
+    pub(crate) directory: PathBuf,
+    /// Where to listen, on the loopback; with port 0, at any that is free.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "HOST:PORT")]
+    pub(crate) listen: String,
 }
 
 /// A moment of the state.

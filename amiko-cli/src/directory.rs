@@ -4,13 +4,20 @@
 
 use crate::failure::Failure;
 use crate::progress::Progress;
-use amiko_core::serializable::Json;
-use amiko_core::store::{Archive, OsVfs, Recovery, Refused, Store, walk};
+use amiko_core::serializable::{Classes, Json};
+use amiko_core::store::{Archive, OsVfs, Recovery, Refused, Store, classes, walk};
 use amiko_inspector::reading::Record;
 use amiko_inspector::reading::{Change, Operation, Path, Tree};
 use std::ops::ControlFlow;
 use std::path::Path as Directory;
 use std::time::SystemTime;
+
+/// A directory, and what is hidden of it.
+pub(crate) struct Source<'d> {
+    path: &'d Directory,
+    /// None if everything is shown.
+    classes: Option<Classes>,
+}
 
 /// A document, and the version that it is.
 pub(crate) struct State {
@@ -38,41 +45,106 @@ impl Moment {
     }
 }
 
-/// The version at a moment: the last one that isn't later.
-pub(crate) fn version_at(directory: &Directory, moment: Option<&str>) -> Result<Option<u64>, Failure> {
-    match moment.map(Moment::parse).transpose()? {
-        None => Ok(None),
-        Some(Moment::Version(version)) => Ok(Some(version)),
-        Some(Moment::Time(time)) => {
-            let mut found = None;
-            records(directory, 0, |record| {
-                if record.time > time {
-                    return Ok(ControlFlow::Break(()));
-                }
-                found = Some(record.version);
-                Ok(ControlFlow::Continue(()))
-            })?;
-            found.map(Some).ok_or_else(|| {
-                Failure::Missing("expected an event before that time, found none: it is from before the journal".into())
-            })
+impl<'d> Source<'d> {
+    /// A directory, with or without its secrets. Somebody has to know what is secret in it.
+    pub(crate) fn open(path: &'d Directory, secrets: bool) -> Result<Self, Failure> {
+        if secrets {
+            return Ok(Self { path, classes: None });
+        }
+        let classes = classes(path)?;
+        if classes.is_none() && path.is_dir() {
+            eprintln!(
+                "amiko: nothing is hidden: expected `classes.json`, which says what is secret, found none; the next start of \
+                 its program writes it"
+            );
+        }
+        Ok(Self { path, classes })
+    }
+
+    /// What may be shown of what stands at a path.
+    pub(crate) fn shown(&self, path: &Path, tree: &Tree) -> Json {
+        let mut json = tree.to_json();
+        if let Some(classes) = &self.classes {
+            classes.hide_at(&path.to_string(), &mut json);
+        }
+        json
+    }
+
+    /// The version at a moment: the last one that isn't later.
+    pub(crate) fn version_at(&self, moment: Option<&str>) -> Result<Option<u64>, Failure> {
+        match moment.map(Moment::parse).transpose()? {
+            None => Ok(None),
+            Some(Moment::Version(version)) => Ok(Some(version)),
+            Some(Moment::Time(time)) => {
+                let mut found = None;
+                self.records(0, |record| {
+                    if record.time > time {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                    found = Some(record.version);
+                    Ok(ControlFlow::Continue(()))
+                })?;
+                found.map(Some).ok_or_else(|| {
+                    Failure::Missing(
+                        "expected an event before that time, found none: it is from before the journal".into(),
+                    )
+                })
+            }
         }
     }
-}
 
-/// The document at a version.
-pub(crate) fn load(directory: &Directory, version: Option<u64>) -> Result<State, Failure> {
-    let mut archive = Archive::open_with_vfs(directory, version, OsVfs)?;
-    let mut replay = Replay::default();
-    let recovered = archive.recover(&mut replay);
-    if let Some((version, reason)) = replay.wrong {
-        return Err(Failure::Record { version, reason });
+    /// The document at a version, with its secrets.
+    pub(crate) fn load(&self, version: Option<u64>) -> Result<State, Failure> {
+        let mut archive = Archive::open_with_vfs(self.path, version, OsVfs)?;
+        let mut replay = Replay::default();
+        let recovered = archive.recover(&mut replay);
+        if let Some((version, reason)) = replay.wrong {
+            return Err(Failure::Record { version, reason });
+        }
+        let version = recovered?.sequence;
+        let mut tree = replay.tree.ok_or_else(|| Failure::no_store(self.path))?;
+        // So that it is the document of this version, and not of the snapshot that it began with.
+        let number = Change::Replace(Tree::Leaf(Json::integer(version)));
+        tree.apply(Operation { path: Path::parse("/seq"), change: number });
+        Ok(State { version, tree })
     }
-    let version = recovered?.sequence;
-    let mut tree = replay.tree.ok_or_else(|| Failure::no_store(directory))?;
-    // So that it is the document of this version, and not of the snapshot that it began with.
-    let number = Change::Replace(Tree::Leaf(Json::integer(version)));
-    tree.apply(Operation { path: Path::parse("/seq"), change: number });
-    Ok(State { version, tree })
+
+    /// Hands over the records from a version on, as far back as they are kept. Gives the last version that was seen.
+    pub(crate) fn records(
+        &self,
+        from: u64,
+        mut visit: impl FnMut(Record) -> Result<ControlFlow<()>, Failure>,
+    ) -> Result<u64, Failure> {
+        let mut failure = None;
+        let mut last = from.saturating_sub(1);
+        let mut progress = Progress::begin();
+        let walked = walk(self.path, from, |version, text| {
+            last = version;
+            progress.event();
+            let outcome = match self.read(version, text) {
+                Some(record) => visit(record),
+                None => Err(Failure::Record { version, reason: "it isn't a record" }),
+            };
+            outcome.unwrap_or_else(|error| {
+                failure = Some(error);
+                ControlFlow::Break(())
+            })
+        });
+        match (failure, walked?) {
+            (Some(failure), _) => Err(failure),
+            // Not even an empty journal.
+            (None, walked) if walked.first.is_none() => Err(Failure::no_store(self.path)),
+            (None, _) => Ok(last),
+        }
+    }
+
+    fn read(&self, version: u64, text: &str) -> Option<Record> {
+        let mut json = Json::parse(text).ok()?;
+        if let Some(classes) = &self.classes {
+            classes.hide(&mut json);
+        }
+        Record::of(version, json)
+    }
 }
 
 /// The document that the files lead to.
@@ -112,34 +184,5 @@ impl Recovery for Replay {
         } else {
             Err(self.refuse(sequence, "its patch doesn't fit the document before it"))
         }
-    }
-}
-
-/// Hands over the records from a version on, as far back as they are kept. Gives the last version that was seen.
-pub(crate) fn records(
-    directory: &Directory,
-    from: u64,
-    mut visit: impl FnMut(Record) -> Result<ControlFlow<()>, Failure>,
-) -> Result<u64, Failure> {
-    let mut failure = None;
-    let mut last = from.saturating_sub(1);
-    let mut progress = Progress::begin();
-    let walked = walk(directory, from, |version, text| {
-        last = version;
-        progress.event();
-        let outcome = match Record::read(version, text) {
-            Some(record) => visit(record),
-            None => Err(Failure::Record { version, reason: "it isn't a record" }),
-        };
-        outcome.unwrap_or_else(|error| {
-            failure = Some(error);
-            ControlFlow::Break(())
-        })
-    });
-    match (failure, walked?) {
-        (Some(failure), _) => Err(failure),
-        // Not even an empty journal.
-        (None, walked) if walked.first.is_none() => Err(Failure::no_store(directory)),
-        (None, _) => Ok(last),
     }
 }

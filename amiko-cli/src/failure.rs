@@ -2,8 +2,8 @@
 //!
 //! Invariant: the text says what to do next, if there is anything to do.
 
+use amiko_core::store::{OpenError, RecoverError, RepairError, StoreError};
 use amiko_inspector::reading::plain;
-use amiko_core::store::{OpenError, RecoverError, RepairError};
 use std::path::Path;
 use std::{fmt, io};
 
@@ -26,6 +26,10 @@ pub(crate) enum Failure {
     Beyond(RepairError),
     /// It could be repaired, and nobody said so.
     Unrepaired,
+    /// What is secret isn't known.
+    Classes(StoreError),
+    /// It can't be shown in a browser.
+    Listen(String),
     /// The command line.
     Usage(String),
 }
@@ -49,12 +53,17 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Output(_) => 1,
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Listen(_) => 2,
             Self::Missing(_) | Self::Unreadable(_) => 3,
             Self::Damaged(RecoverError::NotKept { .. } | RecoverError::NotYet { .. } | RecoverError::Io { .. }) => 3,
             Self::Beyond(RepairError::Open(_) | RepairError::Io { .. }) => 3,
             Self::Beyond(RepairError::Undecided(RecoverError::Io { .. })) => 3,
-            Self::Damaged(_) | Self::Record { .. } | Self::Findings { .. } | Self::Beyond(_) | Self::Unrepaired => 4,
+            Self::Damaged(_)
+            | Self::Classes(_)
+            | Self::Record { .. }
+            | Self::Findings { .. }
+            | Self::Beyond(_)
+            | Self::Unrepaired => 4,
         }
     }
 }
@@ -63,9 +72,15 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Output(error) => write!(f, "the output can't be written: {error}"),
-            Self::Missing(text) | Self::Usage(text) => f.write_str(text),
+            Self::Missing(text) | Self::Usage(text) | Self::Listen(text) => f.write_str(text),
             Self::Unreadable(error) => with_sources(error, f),
             Self::Damaged(error) => with_sources(error, f),
+            Self::Classes(error) => {
+                with_sources(error, f)?;
+                f.write_str(
+                    "; --secrets shows everything, and so does the next start of the program once it is removed",
+                )
+            }
             Self::Findings { damage } => {
                 match damage {
                     1 => f.write_str("one thing is damaged")?,
@@ -103,6 +118,12 @@ impl From<OpenError> for Failure {
 impl From<RepairError> for Failure {
     fn from(error: RepairError) -> Self {
         Self::Beyond(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Classes(error)
     }
 }
 

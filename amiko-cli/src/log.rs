@@ -3,12 +3,12 @@
 //! Invariant: of any number of events a few are in memory at a time.
 
 use crate::arguments::{Filter, Grep, Log};
-use crate::directory::{Moment, records};
+use crate::directory::{Moment, Source};
 use crate::failure::Failure;
 use crate::output::{Output, Style};
+use amiko_inspector::reading::Change;
 use amiko_inspector::reading::Record;
 use amiko_inspector::reading::{json, plain};
-use amiko_inspector::reading::Change;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::thread;
@@ -45,13 +45,14 @@ impl<'f> Wanted<'f> {
 }
 
 /// `amiko log`.
-pub(crate) fn log(log: &Log, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn log(log: &Log, secrets: bool, output: &mut Output) -> Result<(), Failure> {
+    let source = Source::open(&log.directory, secrets)?;
     let wanted = Wanted::new(&log.filter, None)?;
     let mut shown = Shown::new(log.patch, output)?;
     let mut next = wanted.version;
     if let Some(last) = log.last {
         let mut newest = VecDeque::new();
-        next = records(&log.directory, next, |record| {
+        next = source.records(next, |record| {
             if wanted.is(&record) {
                 newest.push_back(record);
             }
@@ -62,7 +63,7 @@ pub(crate) fn log(log: &Log, output: &mut Output) -> Result<(), Failure> {
         })?;
         newest.iter().try_for_each(|record| shown.show(record))?;
     } else {
-        next = follow(log, next, &wanted, &mut shown)?;
+        next = follow(&source, next, &wanted, &mut shown)?;
     }
     if !log.follow {
         return shown.end();
@@ -70,12 +71,12 @@ pub(crate) fn log(log: &Log, output: &mut Output) -> Result<(), Failure> {
     loop {
         shown.output.flush()?;
         thread::sleep(LOOK);
-        next = follow(log, next + 1, &wanted, &mut shown)?;
+        next = follow(&source, next + 1, &wanted, &mut shown)?;
     }
 }
 
-fn follow(log: &Log, from: u64, wanted: &Wanted<'_>, shown: &mut Shown<'_>) -> Result<u64, Failure> {
-    records(&log.directory, from, |record| {
+fn follow(source: &Source<'_>, from: u64, wanted: &Wanted<'_>, shown: &mut Shown<'_>) -> Result<u64, Failure> {
+    source.records(from, |record| {
         if wanted.is(&record) {
             shown.show(&record)?;
         }
@@ -84,10 +85,11 @@ fn follow(log: &Log, from: u64, wanted: &Wanted<'_>, shown: &mut Shown<'_>) -> R
 }
 
 /// `amiko grep`.
-pub(crate) fn grep(grep: &Grep, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn grep(grep: &Grep, secrets: bool, output: &mut Output) -> Result<(), Failure> {
+    let source = Source::open(&grep.directory, secrets)?;
     let wanted = Wanted::new(&grep.filter, Some(&grep.text))?;
     let mut shown = Shown::new(false, output)?;
-    records(&grep.directory, wanted.version, |record| {
+    source.records(wanted.version, |record| {
         if wanted.is(&record) {
             shown.show(&record)?;
         }

@@ -8,6 +8,7 @@ mod arguments;
 mod blame;
 mod directory;
 mod failure;
+mod inspect;
 mod log;
 mod output;
 mod pager;
@@ -22,21 +23,22 @@ use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let Arguments { command, json } = Arguments::parse();
+    let Arguments { command, json, secrets } = Arguments::parse();
     let paged = match &command {
         Command::Log(log) => !log.follow,
-        Command::Repair(_) | Command::Completions { .. } | Command::Man => false,
+        Command::Repair(_) | Command::Inspect(_) | Command::Completions { .. } | Command::Man => false,
         _ => true,
     };
     let mut output = output::Output::new(json, paged);
     let outcome = match command {
-        Command::Show(show) => show::show(&show, &mut output),
-        Command::Export(export) => show::export(&export, &mut output),
-        Command::Log(log) => log::log(&log, &mut output),
-        Command::Grep(grep) => log::grep(&grep, &mut output),
-        Command::Diff(diff) => show::diff(&diff, &mut output),
-        Command::Blame(blame) => blame::blame(&blame, &mut output),
+        Command::Show(show) => show::show(&show, secrets, &mut output),
+        Command::Export(export) => show::export(&export, secrets, &mut output),
+        Command::Log(log) => log::log(&log, secrets, &mut output),
+        Command::Grep(grep) => log::grep(&grep, secrets, &mut output),
+        Command::Diff(diff) => show::diff(&diff, secrets, &mut output),
+        Command::Blame(blame) => blame::blame(&blame, secrets, &mut output),
         Command::Stat(stat) => stat::stat(&stat, &mut output),
+        Command::Inspect(inspect) => inspect::inspect(&inspect, &mut output),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "amiko", &mut text);

@@ -4,9 +4,9 @@
 
 use crate::failure::Failure;
 use crate::pager::Sink;
+use amiko_core::serializable::Json;
 use amiko_inspector::reading::{Mark, Record};
 use amiko_inspector::reading::{json, plain};
-use amiko_core::serializable::Json;
 use std::io::{self, IsTerminal, Write};
 
 /// How a text looks.

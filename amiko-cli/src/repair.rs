@@ -7,12 +7,12 @@ use crate::arguments::Repair;
 use crate::directory::Replay;
 use crate::failure::Failure;
 use crate::output::Output;
-use amiko_inspector::reading::plain;
-use amiko_inspector::reading::Tree;
 use crate::verify::{findings, name, show};
 use amiko_core::WriteError;
 use amiko_core::serializable::{Json, Lines, Serializable, Writer};
 use amiko_core::store::Repair as Plan;
+use amiko_inspector::reading::Tree;
+use amiko_inspector::reading::plain;
 
 /// `amiko repair`.
 pub(crate) fn repair(repair: &Repair, output: &mut Output) -> Result<(), Failure> {

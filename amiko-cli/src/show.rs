@@ -3,20 +3,21 @@
 //! Invariant: what is left out is counted.
 
 use crate::arguments::{Diff, Export, Show};
-use crate::directory::{load, records, version_at};
+use crate::directory::Source;
 use crate::failure::Failure;
 use crate::output::{Output, Style};
-use amiko_inspector::reading::{json, plain};
-use amiko_inspector::reading::{Path, Tree};
 use amiko_core::serializable::Json;
+use amiko_inspector::reading::{Path, Tree, json, plain};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 /// `amiko show`.
-pub(crate) fn show(show: &Show, output: &mut Output) -> Result<(), Failure> {
-    let state = load(&show.directory, version_at(&show.directory, show.at.at.as_deref())?)?;
+pub(crate) fn show(show: &Show, secrets: bool, output: &mut Output) -> Result<(), Failure> {
+    let source = Source::open(&show.directory, secrets)?;
+    let state = source.load(source.version_at(show.at.at.as_deref())?)?;
     let path = Path::parse(&show.path);
     let found = state.tree.at(&path).ok_or_else(|| Failure::no_path(&show.path, state.version))?;
+    let found = &Tree::from(source.shown(&path, found));
     let page = match &show.from {
         Some(key) => Some(page_after(found, key, show)?),
         None => None,
@@ -183,19 +184,21 @@ fn about(tree: &Tree) -> String {
 }
 
 /// `amiko export`.
-pub(crate) fn export(export: &Export, output: &mut Output) -> Result<(), Failure> {
-    let state = load(&export.directory, version_at(&export.directory, export.at.at.as_deref())?)?;
-    output.document(&state.tree.to_json())
+pub(crate) fn export(export: &Export, secrets: bool, output: &mut Output) -> Result<(), Failure> {
+    let source = Source::open(&export.directory, secrets)?;
+    let state = source.load(source.version_at(export.at.at.as_deref())?)?;
+    output.document(&source.shown(&Path::default(), &state.tree))
 }
 
 /// `amiko diff`: of the paths that events between them have changed, those that differ.
-pub(crate) fn diff(diff: &Diff, output: &mut Output) -> Result<(), Failure> {
-    let from = version_at(&diff.directory, Some(&diff.from))?;
-    let to = version_at(&diff.directory, diff.to.as_deref())?;
-    let (old, new) = (load(&diff.directory, from)?, load(&diff.directory, to)?);
+pub(crate) fn diff(diff: &Diff, secrets: bool, output: &mut Output) -> Result<(), Failure> {
+    let source = Source::open(&diff.directory, secrets)?;
+    let from = source.version_at(Some(&diff.from))?;
+    let to = source.version_at(diff.to.as_deref())?;
+    let (old, new) = (source.load(from)?, source.load(to)?);
     let mut paths = BTreeSet::new();
     let (low, high) = (old.version.min(new.version), old.version.max(new.version));
-    records(&diff.directory, low + 1, |record| {
+    source.records(low + 1, |record| {
         if record.version > high {
             return Ok(ControlFlow::Break(()));
         }
@@ -211,7 +214,8 @@ pub(crate) fn diff(diff: &Diff, output: &mut Output) -> Result<(), Failure> {
         }
         let (before, after) = (old.tree.at(&path), new.tree.at(&path));
         if before != after {
-            changes.push((path.clone(), before.map(Tree::to_json), after.map(Tree::to_json)));
+            let shown = |tree: Option<&Tree>| tree.map(|tree| source.shown(&path, tree));
+            changes.push((path.clone(), shown(before), shown(after)));
         }
         covered = Some(path);
     }

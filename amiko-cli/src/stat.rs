@@ -4,13 +4,13 @@
 //! what is listed.
 
 use crate::arguments::Stat;
-use crate::directory::{load, records};
+use crate::directory::Source;
 use crate::failure::Failure;
 use crate::output::Output;
-use amiko_inspector::reading::Record;
-use amiko_inspector::reading::{json, plain, time};
-use amiko_inspector::reading::{Map, Path, Tree};
 use amiko_core::serializable::Json;
+use amiko_inspector::reading::Record;
+use amiko_inspector::reading::{Map, Path, Tree};
+use amiko_inspector::reading::{json, plain, time};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::ops::ControlFlow;
@@ -18,9 +18,11 @@ use std::time::SystemTime;
 
 /// `amiko stat`.
 pub(crate) fn stat(stat: &Stat, output: &mut Output) -> Result<(), Failure> {
-    let state = load(&stat.directory, None)?;
+    // No value is shown.
+    let source = Source::open(&stat.directory, true)?;
+    let state = source.load(None)?;
     let mut journal = Journal::default();
-    records(&stat.directory, 0, |record| {
+    source.records(0, |record| {
         journal.count(&record);
         Ok(ControlFlow::Continue(()))
     })?;

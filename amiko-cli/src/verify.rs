@@ -8,10 +8,10 @@ use crate::directory::Replay;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::repair;
-use amiko_inspector::reading::plain;
-use amiko_inspector::reading::{Path, Tree};
 use amiko_core::serializable::Json;
 use amiko_core::store::{Finding, Inspection, Refused, Report, verify as check};
+use amiko_inspector::reading::plain;
+use amiko_inspector::reading::{Path, Tree};
 
 impl Inspection for Replay {
     fn check(&mut self) -> Result<(), String> {
@@ -28,7 +28,9 @@ impl Inspection for Replay {
             return Ok(());
         }
         // Where a document has no place for a table, the table is empty.
-        let part = |tree: &Tree, name: &str| at(tree, name).unwrap_or_else(|| Tree::Map(amiko_inspector::reading::Map::default()));
+        let part = |tree: &Tree, name: &str| {
+            at(tree, name).unwrap_or_else(|| Tree::Map(amiko_inspector::reading::Map::default()))
+        };
         let differs = ["state", "timers", "connections", "answers", "effects"]
             .iter()
             .find(|name| part(tree, name) != part(&found, name));

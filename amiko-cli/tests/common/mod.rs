@@ -28,6 +28,8 @@ pub(crate) fn fixture() -> tempfile::TempDir {
         let written = SystemTime::UNIX_EPOCH + Duration::from_secs(20);
         fs::File::options().write(true).open(copy).unwrap().set_modified(written).unwrap();
     }
+    // That first version didn't say what is secret. Nothing is.
+    fs::write(folder.path().join("classes.json"), r#"{"secrets":[],"machines":{},"classes":{}}"#).unwrap();
     folder
 }
 

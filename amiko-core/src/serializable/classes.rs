@@ -132,14 +132,20 @@ impl Classes {
     /// Hides each secret in the operations of a patch (RFC 6902).
     pub fn hide_patch(&self, patch: &mut [Json]) {
         for operation in patch {
-            let is_inside = operation.get("path").and_then(Json::as_str).is_some_and(|path| {
-                path.split('/').any(|segment| self.is_secret(&segment.replace("~1", "/").replace("~0", "~")))
-            });
-            match operation.get_mut("value") {
-                Some(value) if is_inside => *value = Json::text(HIDDEN),
-                Some(value) => self.hide_below(value),
-                None => {}
+            let path = operation.get("path").and_then(Json::as_str).unwrap_or_default().to_owned();
+            if let Some(value) = operation.get_mut("value") {
+                self.hide_at(&path, value);
             }
+        }
+    }
+
+    /// Hides each secret in what stands at a path (a JSON Pointer, RFC 6901) of a document; all of it, if it is inside one.
+    pub fn hide_at(&self, path: &str, value: &mut Json) {
+        let is_inside = path.split('/').any(|segment| self.is_secret(&segment.replace("~1", "/").replace("~0", "~")));
+        if is_inside {
+            *value = Json::text(HIDDEN);
+        } else {
+            self.hide_below(value);
         }
     }
 

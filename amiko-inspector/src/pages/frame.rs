@@ -4,7 +4,7 @@
 
 use super::{Answers, event, health, outside, rehearsal, rejections, tree, values::short};
 use crate::ask::{Ask, Page};
-use crate::reading::{Path, Record, plain, time};
+use crate::reading::{Path, Record, time};
 use crate::timeline::Timeline;
 use maud::{DOCTYPE, Markup, html};
 

@@ -57,7 +57,7 @@ fn more(ask: &Ask, path: &Path, is: bool) -> Markup {
 fn connections(timeline: &Timeline, ask: &Ask, at: u64, answers: &Answers) -> Markup {
     let (path, entries, rest) = rows(timeline, "connections", at);
     let outbox = |tree: &Tree| match field(tree, "outbox") {
-        Some(Tree::Map(map)) => map.iter().len(),
+        Some(Tree::Map(map)) => map.len(),
         Some(Tree::List(values)) => values.len(),
         _ => 0,
     };

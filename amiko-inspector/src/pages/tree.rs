@@ -119,7 +119,7 @@ fn summary(tree: &Tree) -> Markup {
         @for (name, value) in map.iter().filter(|(name, _)| *name != "_class").take(FIELDS) {
             span.field { span.name { (short(name, 30)) } " " (line(value)) } " "
         }
-        @if map.iter().len() > FIELDS + 1 { "…" }
+        @if map.len() > FIELDS + 1 { "…" }
     }
 }
 

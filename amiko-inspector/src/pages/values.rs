@@ -35,7 +35,7 @@ pub(super) fn line(tree: &Tree) -> Markup {
         Tree::List(values) => html! { span.about { "list of " (values.len()) } },
         Tree::Map(map) => match class(tree) {
             Some(class) => html! { span.class { (short(class, LINE)) } },
-            None => html! { span.about { (map.iter().len()) " entries" } },
+            None => html! { span.about { (map.len()) " entries" } },
         },
     }
 }
@@ -113,7 +113,7 @@ fn is_empty(tree: &Tree) -> bool {
     match tree {
         Tree::Leaf(_) => true,
         Tree::List(values) => values.is_empty(),
-        Tree::Map(map) => map.iter().len() == 0,
+        Tree::Map(map) => map.is_empty(),
     }
 }
 

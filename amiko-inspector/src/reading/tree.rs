@@ -46,6 +46,11 @@ impl Map {
         self.fields.len() - self.holes
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn place(&self, name: &str) -> Option<usize> {
         if self.places.is_empty() {
             self.fields.iter().position(|field| field.as_ref().is_some_and(|(field, _)| field == name))
