@@ -113,6 +113,11 @@ impl Classes {
         })
     }
 
+    /// The names that are secret.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.0.secrets.iter().map(String::as_str)
+    }
+
     /// Whether what has this name is secret.
     pub fn is_secret(&self, name: &str) -> bool {
         self.0.secrets.contains(name)

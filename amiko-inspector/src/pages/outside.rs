@@ -25,7 +25,7 @@ pub(super) fn outside(timeline: &Timeline, ask: &Ask, at: u64, answers: &Answers
 fn rows(timeline: &Timeline, part: &str, at: u64) -> (Path, Vec<(String, Tree)>, bool) {
     let path = Path(vec![part.to_owned()]);
     let page = timeline.page(&path, at, None, "", ROWS);
-    let (entries, more) = page.map_or((Vec::new(), false), |page| (page.entries, page.more));
+    let (entries, more) = page.map_or((Vec::new(), false), |page| (page.entries, page.more.is_some()));
     (path, entries, more)
 }
 

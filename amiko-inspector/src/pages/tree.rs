@@ -81,7 +81,7 @@ fn parts_of(ask: &Ask, path: &Path, parts: &[(String, Part)], changed: &[Path]) 
 
 fn table(timeline: &Timeline, ask: &Ask, path: &Path, at: u64, count: usize, changed: &[Path]) -> Markup {
     let page = timeline.page(path, at, ask.after.as_deref(), &ask.find, ENTRIES);
-    let (entries, more) = page.map_or((Vec::new(), false), |page| (page.entries, page.more));
+    let (entries, more) = page.map_or((Vec::new(), None), |page| (page.entries, page.more));
     let objects = path.0.first().is_some_and(|root| root == "state");
     let to = |key: &str| match path.0.get(1).filter(|_| objects) {
         Some(table) => ask.to(Page::Object(Path(vec![table.clone(), key.to_owned()]))),
@@ -105,8 +105,8 @@ fn table(timeline: &Timeline, ask: &Ask, path: &Path, at: u64, count: usize, cha
             }
         }
         @if entries.is_empty() { p { "No entry." } }
-        @if let Some((last, _)) = entries.last().filter(|_| more) {
-            p { a rel="next" href=(Ask { after: Some(last.clone()), ..ask.clone() }.address()) { "More entries" } }
+        @if let Some(last) = more {
+            p { a rel="next" href=(Ask { after: Some(last), ..ask.clone() }.address()) { "More entries" } }
         }
     }
 }
@@ -152,7 +152,7 @@ pub(super) fn object(timeline: &Timeline, ask: &Ask, path: &Path, at: u64) -> Ma
         }
         (timers(timeline, ask, kind, key, at))
         (history(timeline, ask, &full, at))
-        (mentioned(timeline, ask, key, &full, at))
+        (mentioned(timeline, ask, key, &full))
     }
 }
 
@@ -212,10 +212,10 @@ fn history(timeline: &Timeline, ask: &Ask, path: &Path, at: u64) -> Markup {
     }
 }
 
-fn mentioned(timeline: &Timeline, ask: &Ask, key: &str, own: &Path, at: u64) -> Markup {
-    let places = timeline.mentions(key, at, SHOWN + 1);
+fn mentioned(timeline: &Timeline, ask: &Ask, key: &str, own: &Path) -> Markup {
+    let places = timeline.mentions(key, SHOWN + 1);
     html! {
-        h3 { "Who refers to it" }
+        h3 { "Who refers to it, in the newest version" }
         ul {
             @for path in places.iter().filter(|path| *path != own).take(SHOWN) {
                 @let to = match path.0.as_slice() {

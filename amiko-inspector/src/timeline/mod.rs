@@ -102,9 +102,12 @@ pub enum Part {
 pub struct Page {
     /// Their keys and values.
     pub entries: Vec<(String, Tree)>,
-    /// Whether there are more.
-    pub more: bool,
+    /// The key behind which there may be more.
+    pub more: Option<String>,
 }
+
+/// Older texts that are looked through for one page of a table: each may have to be decompressed.
+const OLDER: usize = 2_000;
 
 /// What an event changed.
 #[derive(Debug, Clone, PartialEq)]
@@ -193,7 +196,13 @@ impl Timeline {
         }
         let wrong = || TimelineError::Record { version };
         let mut json = Json::parse(text).map_err(|_| wrong())?;
-        self.classes.hide(&mut json);
+        let mut kept = None;
+        // Most records have nothing to hide, and are kept as they are. An unusual name may be written with escapes.
+        let is_usual = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if self.classes.secrets().any(|name| !is_usual(name) || text.contains(name)) {
+            self.classes.hide(&mut json);
+            kept = Some(json.to_string());
+        }
         let record = Record::of(version, json).ok_or_else(wrong)?;
         let mut before = Vec::new();
         for operation in record.patch {
@@ -203,7 +212,7 @@ impl Timeline {
                 return Err(TimelineError::Patch { version, path: path.to_string() });
             }
         }
-        let stored = Stored { text: record.json.to_string(), before };
+        let stored = Stored { text: kept.unwrap_or_else(|| text.to_owned()), before };
         self.newest = version;
         if let Some((first, gone)) = self.records.push(stored, record.time) {
             self.base = first + gone.len() as u64 - 1;
@@ -362,11 +371,14 @@ impl Timeline {
         match self.sections.get(section)?.entries.get(key)?.then(self.origin, version) {
             Then::Same(text) => text.map(str::to_owned),
             Then::Absent => None,
-            Then::Before(event) => {
-                let stored = self.records.get(event)?;
-                stored.before.into_iter().find(|before| before.section == section && before.key == key)?.value
-            }
+            Then::Before(event) => self.before(section, key, event),
         }
+    }
+
+    /// What an entry was before an event that changed it.
+    fn before(&self, section: usize, key: &str, event: u64) -> Option<String> {
+        let stored = self.records.get(event)?;
+        stored.before.into_iter().find(|before| before.section == section && before.key == key)?.value
     }
 
     fn entry(&self, section: usize, key: &str, version: u64) -> Option<Tree> {
@@ -376,20 +388,29 @@ impl Timeline {
     /// The entries of a table after a key whose key or text contains what is looked for.
     pub fn page(&self, path: &Path, version: u64, after: Option<&str>, find: &str, most: usize) -> Option<Page> {
         let (section, None, _) = self.locate(&path.0)? else { return None };
-        let mut page = Page { entries: Vec::new(), more: false };
+        let mut page = Page { entries: Vec::new(), more: None };
+        let (mut last, mut older) = (None, 0);
         for (key, entry) in self.sections[section].after(after) {
-            if matches!(entry.then(self.origin, version), Then::Absent | Then::Same(None)) {
-                continue;
-            }
             let known = find.is_empty() || key.contains(find);
-            let Some(text) = self.text(section, key, version).filter(|text| known || text.contains(find)) else {
-                continue;
+            let before;
+            let text = match entry.then(self.origin, version) {
+                Then::Absent | Then::Same(None) => continue,
+                Then::Same(Some(now)) => now,
+                Then::Before(event) => {
+                    older += usize::from(!known);
+                    before = self.before(section, key, event);
+                    before.as_deref().unwrap_or_default()
+                }
             };
-            if page.entries.len() == most {
-                page.more = true;
+            let wanted = known || text.contains(find);
+            if (wanted && page.entries.len() == most) || older > OLDER {
+                page.more = last.map(str::to_owned);
                 break;
             }
-            page.entries.extend(Json::parse(&text).ok().map(|json| (key.to_owned(), Tree::from(json))));
+            last = Some(key);
+            if wanted {
+                page.entries.extend(Json::parse(text).ok().map(|json| (key.to_owned(), Tree::from(json))));
+            }
         }
         Some(page)
     }
@@ -401,18 +422,13 @@ impl Timeline {
         entry.map(|entry| entry.touched(self.origin).rev().collect()).unwrap_or_default()
     }
 
-    /// Where a text stands as a whole string, but for an entry itself: at most so many places.
-    pub fn mentions(&self, text: &str, version: u64, most: usize) -> Vec<Path> {
+    /// Where a text stands as a whole string in the newest version: at most so many places.
+    pub fn mentions(&self, text: &str, most: usize) -> Vec<Path> {
         let quoted = Json::text(text).to_string();
         let mut found = Vec::new();
-        for (number, section) in self.sections.iter().enumerate() {
+        for section in &self.sections {
             for (key, entry) in section.after(None) {
-                let then = match entry.then(self.origin, version) {
-                    Then::Same(now) => now.is_some_and(|now| now.contains(&quoted)),
-                    Then::Absent => false,
-                    Then::Before(_) => self.text(number, key, version).is_some_and(|text| text.contains(&quoted)),
-                };
-                if then {
+                if entry.now.as_deref().is_some_and(|now| now.contains(&quoted)) {
                     let mut path = section.path.clone();
                     path.push(key.to_owned());
                     found.push(Path(path));
