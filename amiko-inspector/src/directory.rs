@@ -96,12 +96,13 @@ fn begin(path: &Path, version: Option<u64>, classes: &Classes, limit: usize) -> 
 /// Takes in what has been written since.
 pub(crate) fn follow(path: &Path, timeline: &mut Timeline, progress: impl Fn(u64)) -> Result<(), LoadError> {
     let mut outcome = Ok(());
-    walk(path, timeline.versions().1 + 1, |version, record| {
+    let walked = walk(path, timeline.versions().1 + 1, |version, record| {
         progress(version);
-        outcome = timeline.push(version, record);
+        outcome = timeline.take(version, record);
         if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })
-    .map_err(LoadError::Recover)?;
+    });
+    timeline.settle();
+    walked.map_err(LoadError::Recover)?;
     outcome.map_err(LoadError::Timeline)
 }
 

@@ -172,7 +172,7 @@ async fn follow_node(shared: &Arc<Shared>, live: &dyn Live, directory: Option<&P
     let last = records.last().map_or(newest, |(version, _)| *version);
     let shared = Arc::clone(shared);
     blocking(move || {
-        shared.change(|timeline| records.iter().try_for_each(|(version, record)| timeline.push(*version, record)))
+        shared.change(|timeline| timeline.push_all(records.iter().map(|(version, record)| (*version, record.as_str()))))
     })
     .await?
     .unwrap_or(Ok(()))

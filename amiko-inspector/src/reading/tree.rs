@@ -154,6 +154,31 @@ impl Tree {
         }
     }
 
+    /// The operation that leads back to this value after another one; none if that one doesn't fit.
+    pub fn undo(&self, Operation { path, change }: &Operation) -> Option<Operation> {
+        let Some((last, parents)) = path.0.split_last() else {
+            return Some(Operation { path: path.clone(), change: Change::Replace(self.clone()) });
+        };
+        let parent = self.at(&Path(parents.to_vec()))?;
+        let old = parent.child(last).cloned();
+        let mut path = path.clone();
+        let undo = match (parent, change, old) {
+            (Self::Leaf(_), ..) => return None,
+            (Self::List(values), Change::Add(_), _) => {
+                if last == "-"
+                    && let Some(last) = path.0.last_mut()
+                {
+                    *last = values.len().to_string();
+                }
+                Change::Remove
+            }
+            (Self::Map(_), Change::Add(_), None) => Change::Remove,
+            (_, Change::Remove, old) => Change::Add(old?),
+            (_, Change::Add(_) | Change::Replace(_), old) => Change::Replace(old?),
+        };
+        Some(Operation { path, change: undo })
+    }
+
     /// Applies an operation of a patch. False if it doesn't fit.
     pub fn apply(&mut self, operation: Operation) -> bool {
         let Operation { path, change } = operation;
@@ -236,6 +261,19 @@ pub enum Change {
 }
 
 impl Operation {
+    /// The JSON of it.
+    pub fn to_json(&self) -> Json {
+        let (op, value) = match &self.change {
+            Change::Add(value) => ("add", Some(value)),
+            Change::Replace(value) => ("replace", Some(value)),
+            Change::Remove => ("remove", None),
+        };
+        let mut fields =
+            vec![("op".to_owned(), Json::text(op)), ("path".to_owned(), Json::text(&self.path.to_string()))];
+        fields.extend(value.map(|value| ("value".to_owned(), value.to_json())));
+        Json::Object(fields)
+    }
+
     /// Reads one.
     pub fn of(json: &Json) -> Option<Self> {
         let path = Path::parse(json.get("path")?.as_str()?);

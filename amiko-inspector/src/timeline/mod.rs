@@ -2,7 +2,7 @@
 //!
 //! Each entry of a table is kept as text, at its newest version. Each event is kept with what it changed as that was before. So
 //! what an entry was at a version is what the first event after that version found there: no version is built, however far back
-//! it is.
+//! it is. An entry that is changed all the time is kept as a whole now and then, and in between as what undoes each change.
 //!
 //! Invariant: nothing secret comes in; and what is kept of the past takes no more memory than its limit.
 
@@ -11,8 +11,10 @@ mod section;
 
 use crate::reading::{Change, Operation, Path, Record, Tree};
 use amiko_core::serializable::{Classes, Json};
+use amiko_core::{ReadError, Reader};
 use records::{Records, Stored};
 use section::{Section, Then};
+use std::collections::HashMap;
 use std::fmt;
 
 /// The parts of a document that have entries, besides the tables of the state.
@@ -21,17 +23,34 @@ const BESIDE: [&str; 4] = ["timers", "connections", "answers", "effects"];
 /// What stands in the place of a secret.
 const HIDDEN: &str = "(secret)";
 
-/// An entry that an event changed, as it was before.
+/// An entry that an event changed, and what it found there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Before {
     section: usize,
     key: String,
-    value: Option<String>,
+    was: Was,
 }
+
+/// What an event found under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Was {
+    Nothing,
+    Text(String),
+    /// What leads back to it from what the event left: a patch. An entry that is changed all the time is written as a whole once
+    /// for [`TOGETHER`] events at the most.
+    Undo(String),
+}
+
+/// After so many events all entries are texts again.
+const TOGETHER: u64 = 128;
 
 impl Before {
     fn bytes(&self) -> usize {
-        self.key.len() + self.value.as_ref().map_or(0, String::len)
+        self.key.len()
+            + match &self.was {
+                Was::Nothing => 0,
+                Was::Text(text) | Was::Undo(text) => text.len(),
+            }
     }
 }
 
@@ -130,6 +149,8 @@ pub struct Timeline {
     origin: u64,
     sections: Vec<Section>,
     records: Records,
+    /// Entries inside of which something was changed lately: their texts aren't up to date. Empty between two calls.
+    open: HashMap<(usize, String), Tree>,
 }
 
 impl Timeline {
@@ -138,36 +159,12 @@ impl Timeline {
     /// # Errors
     /// It isn't a document.
     pub fn new(classes: Classes, version: u64, document: &str, limit: usize) -> Result<Self, TimelineError> {
-        let mut json = Json::parse(document).map_err(|_| TimelineError::Document)?;
-        classes.hide(&mut json);
-        let Json::Object(members) = json else { return Err(TimelineError::Document) };
         let mut sections = vec![Section::new(&["state"])];
         sections.extend(BESIDE.iter().map(|part| Section::new(&[part])));
-        let tables: Vec<&str> = classes.tables().map(|(table, _)| table).collect();
-        for (name, value) in members {
-            match value {
-                Json::Object(fields) if name == "state" => {
-                    for (field, value) in fields {
-                        match value {
-                            Json::Object(entries) if tables.contains(&&*field) || is_table(&entries) => {
-                                let mut section = Section::new(&["state", &field]);
-                                entries.into_iter().for_each(|(key, value)| section.fill(&key, value.to_string()));
-                                sections.push(section);
-                            }
-                            value => sections[0].fill(&field, value.to_string()),
-                        }
-                    }
-                }
-                Json::Object(entries) => {
-                    if let Some(section) = sections.iter_mut().find(|section| section.path == [&*name]) {
-                        entries.into_iter().for_each(|(key, value)| section.fill(&key, value.to_string()));
-                    }
-                }
-                _ => {}
-            }
-        }
+        fill(&classes, &mut Reader::new(document), &mut sections).map_err(|_| TimelineError::Document)?;
         let records = Records::new(version + 1, limit);
-        Ok(Self { classes, base: version, newest: version, origin: version, sections, records })
+        let open = HashMap::new();
+        Ok(Self { classes, base: version, newest: version, origin: version, sections, records, open })
     }
 
     /// What is known of the classes.
@@ -190,6 +187,21 @@ impl Timeline {
     /// # Errors
     /// It isn't the next one, or doesn't fit.
     pub fn push(&mut self, version: u64, text: &str) -> Result<(), TimelineError> {
+        self.push_all([(version, text)])
+    }
+
+    /// Takes in the next records. It is faster than one at a time.
+    ///
+    /// # Errors
+    /// As [`Timeline::push`]; those before the one that is wrong are taken.
+    pub fn push_all<'r>(&mut self, records: impl IntoIterator<Item = (u64, &'r str)>) -> Result<(), TimelineError> {
+        let outcome = records.into_iter().try_for_each(|(version, text)| self.take(version, text));
+        self.settle();
+        outcome
+    }
+
+    /// The same, of several: [`Timeline::settle`] has to follow before anybody looks.
+    pub(crate) fn take(&mut self, version: u64, text: &str) -> Result<(), TimelineError> {
         let expected = self.newest + 1;
         if version != expected {
             return Err(TimelineError::Gap { expected, found: version });
@@ -197,9 +209,8 @@ impl Timeline {
         let wrong = || TimelineError::Record { version };
         let mut json = Json::parse(text).map_err(|_| wrong())?;
         let mut kept = None;
-        // Most records have nothing to hide, and are kept as they are. An unusual name may be written with escapes.
-        let is_usual = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if self.classes.secrets().any(|name| !is_usual(name) || text.contains(name)) {
+        // Most records have nothing to hide, and are kept as they are.
+        if may_have_secrets(&self.classes, text) {
             self.classes.hide(&mut json);
             kept = Some(json.to_string());
         }
@@ -215,16 +226,32 @@ impl Timeline {
         let stored = Stored { text: kept.unwrap_or_else(|| text.to_owned()), before };
         self.newest = version;
         if let Some((first, gone)) = self.records.push(stored, record.time) {
-            self.base = first + gone.len() as u64 - 1;
-            for (at, stored) in gone.iter().enumerate() {
-                for Before { section, key, .. } in &stored.before {
-                    if let Some(section) = self.sections.get_mut(*section) {
-                        section.forget(key, self.origin, first + at as u64);
-                    }
+            self.forget(first, &gone);
+        }
+        if version.is_multiple_of(TOGETHER) {
+            self.settle();
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, first: u64, gone: &[Stored]) {
+        self.base = first + gone.len() as u64 - 1;
+        for (at, stored) in gone.iter().enumerate() {
+            for Before { section, key, .. } in &stored.before {
+                if let Some(section) = self.sections.get_mut(*section) {
+                    section.forget(key, self.origin, first + at as u64);
                 }
             }
         }
-        Ok(())
+    }
+
+    /// Writes the entries anew that were changed inside.
+    pub(crate) fn settle(&mut self) {
+        for ((section, key), tree) in self.open.drain() {
+            if let Some(entry) = self.sections.get_mut(section).and_then(|section| section.entries.get_mut(&*key)) {
+                entry.now = Some(tree.to_json().to_string().into());
+            }
+        }
     }
 
     /// The part of an operation that isn't inside a secret; none if nothing of it can be seen.
@@ -268,12 +295,8 @@ impl Timeline {
                 true
             }
             Some((section, Some(key), rest)) => {
-                let now = self.sections[section].entries.get(key).and_then(|entry| entry.now.as_deref());
-                let Some(json) = now.and_then(|text| Json::parse(text).ok()) else { return false };
-                let mut tree = Tree::from(json);
-                let fits = tree.apply(Operation { path: Path(rest.to_vec()), change });
-                self.set(section, key, Some(tree.to_json().to_string()), version, before);
-                fits
+                let operation = Operation { path: Path(rest.to_vec()), change };
+                self.change(section, key, operation, version, before)
             }
             Some((section, None, _)) => self.replace(section, &path, change, version, before),
         }
@@ -298,11 +321,52 @@ impl Timeline {
         })
     }
 
-    fn set(&mut self, section: usize, key: &str, text: Option<String>, version: u64, before: &mut Vec<Before>) {
-        let value = self.sections[section].set(key, text, self.origin, version);
-        if !before.iter().any(|known| known.section == section && known.key == key) {
-            before.push(Before { section, key: key.to_owned(), value });
+    /// Changes something inside of an entry.
+    fn change(
+        &mut self,
+        section: usize,
+        key: &str,
+        operation: Operation,
+        version: u64,
+        before: &mut Vec<Before>,
+    ) -> bool {
+        let place = (section, key.to_owned());
+        if !self.open.contains_key(&place) {
+            let now = self.sections[section].entries.get(key).and_then(|entry| entry.now.as_deref());
+            let Some((text, json)) = now.and_then(|now| Some((now.to_owned(), Json::parse(now).ok()?))) else {
+                return false;
+            };
+            note(before, section, key, || Was::Text(text));
+            self.open.insert(place.clone(), Tree::from(json));
         }
+        let Some(tree) = self.open.get_mut(&place) else { return false };
+        note(before, section, key, || Was::Undo("[]".into()));
+        let known = before.iter_mut().find(|known| known.section == section && known.key == key);
+        if let Some(Before { was: Was::Undo(patch), .. }) = known {
+            let Some(undo) = tree.undo(&operation) else { return false };
+            let end = if patch.len() > 2 { "," } else { "" };
+            // What comes last is undone first.
+            patch.replace_range(0..1, &format!("[{}{end}", undo.to_json()));
+        }
+        self.sections[section].touch(key, self.origin, version);
+        tree.apply(operation)
+    }
+
+    /// Puts an entry in the place of another, or removes it.
+    fn set(&mut self, section: usize, key: &str, text: Option<String>, version: u64, before: &mut Vec<Before>) {
+        if let Some(tree) = self.open.remove(&(section, key.to_owned())) {
+            let known = before.iter_mut().find(|known| known.section == section && known.key == key);
+            if let Some(Before { was, .. }) = known
+                && let Was::Undo(patch) = was
+            {
+                *was = Was::Text(undone(tree.clone(), patch).to_json().to_string());
+            }
+            if let Some(entry) = self.sections[section].entries.get_mut(key) {
+                entry.now = Some(tree.to_json().to_string().into());
+            }
+        }
+        let value = self.sections[section].set(key, text, self.origin, version);
+        note(before, section, key, || value.map_or(Was::Nothing, Was::Text));
     }
 
     /// The record of a version.
@@ -377,8 +441,26 @@ impl Timeline {
 
     /// What an entry was before an event that changed it.
     fn before(&self, section: usize, key: &str, event: u64) -> Option<String> {
-        let stored = self.records.get(event)?;
-        stored.before.into_iter().find(|before| before.section == section && before.key == key)?.value
+        let entry = self.sections.get(section)?.entries.get(key)?;
+        let mut undos = Vec::new();
+        let mut text = None;
+        for touch in entry.touched(self.origin).filter(|touch| *touch >= event) {
+            match self.records.was(touch, section, key)? {
+                Was::Nothing => return None,
+                Was::Text(found) => {
+                    text = Some(found);
+                    break;
+                }
+                Was::Undo(patch) => undos.push(patch),
+            }
+        }
+        let text = text.or_else(|| entry.now.as_deref().map(str::to_owned))?;
+        if undos.is_empty() {
+            return Some(text);
+        }
+        let tree = Tree::from(Json::parse(&text).ok()?);
+        let tree = undos.iter().rev().fold(tree, |tree, patch| undone(tree, patch));
+        Some(tree.to_json().to_string())
     }
 
     fn entry(&self, section: usize, key: &str, version: u64) -> Option<Tree> {
@@ -447,9 +529,85 @@ impl Timeline {
     }
 }
 
-/// Whether these are the entries of a table, rather than the fields of an object.
-fn is_table(fields: &[(String, Json)]) -> bool {
-    fields.first().is_none_or(|(name, _)| name != "_class")
+/// Notes what an event found under a key, unless that is known.
+fn note(before: &mut Vec<Before>, section: usize, key: &str, was: impl FnOnce() -> Was) {
+    if !before.iter().any(|known| known.section == section && known.key == key) {
+        before.push(Before { section, key: key.to_owned(), was: was() });
+    }
+}
+
+/// A value after a patch that was made here.
+fn undone(mut tree: Tree, patch: &str) -> Tree {
+    let Ok(Json::Array(operations)) = Json::parse(patch) else { return tree };
+    for operation in operations.iter().filter_map(Operation::of) {
+        tree.apply(operation);
+    }
+    tree
+}
+
+/// Whether a text may have something secret in it. An unusual name may be written with escapes.
+fn may_have_secrets(classes: &Classes, text: &str) -> bool {
+    let is_usual = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    classes.secrets().any(|name| !is_usual(name) || text.contains(name))
+}
+
+/// The text of a value, without secrets.
+fn visible_text(classes: &Classes, text: &str) -> Result<String, ReadError> {
+    if !may_have_secrets(classes, text) {
+        return Ok(text.to_owned());
+    }
+    let mut json = Json::parse(text)?;
+    classes.hide(&mut json);
+    Ok(json.to_string())
+}
+
+/// Fills sections with a document, entry by entry: it may be large.
+fn fill(classes: &Classes, input: &mut Reader<'_>, sections: &mut Vec<Section>) -> Result<(), ReadError> {
+    input.begin_object()?;
+    while let Some(member) = input.key()? {
+        if member == "state" {
+            fill_state(classes, input, sections)?;
+        } else if let Some(section) = sections.iter_mut().find(|section| section.path == [&*member]) {
+            fill_table(classes, input, section)?;
+        } else {
+            input.skip()?;
+        }
+    }
+    input.end()
+}
+
+fn fill_state(classes: &Classes, input: &mut Reader<'_>, sections: &mut Vec<Section>) -> Result<(), ReadError> {
+    input.begin_object()?;
+    while let Some(field) = input.key()? {
+        let text = input.skip()?;
+        if classes.is_secret(&field) {
+            sections[0].fill(&field, Json::text(HIDDEN).to_string());
+        } else if is_table(text) {
+            let mut section = Section::new(&["state", &field]);
+            fill_table(classes, &mut Reader::new(text), &mut section)?;
+            sections.push(section);
+        } else {
+            let text = visible_text(classes, text)?;
+            sections[0].fill(&field, text);
+        }
+    }
+    Ok(())
+}
+
+fn fill_table(classes: &Classes, input: &mut Reader<'_>, section: &mut Section) -> Result<(), ReadError> {
+    input.begin_object()?;
+    while let Some(key) = input.key()? {
+        let text = input.skip()?;
+        let text = if classes.is_secret(&key) { Json::text(HIDDEN).to_string() } else { visible_text(classes, text)? };
+        section.fill(&key, text);
+    }
+    Ok(())
+}
+
+/// Whether a value has entries, rather than being an object with fields or something else.
+fn is_table(text: &str) -> bool {
+    let mut input = Reader::new(text);
+    input.begin_object().is_ok() && !matches!(input.key(), Ok(Some(name)) if name == "_class")
 }
 
 /// Whether a value is hidden.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: they are numbered without a gap, and together take no more memory than the limit, but for the newest block.
 
-use super::Before;
+use super::{Before, Was};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -98,6 +98,17 @@ impl Records {
         block.get(usize::try_from(version - first).ok()?).cloned()
     }
 
+    /// What an event found under a key.
+    pub(super) fn was(&self, version: u64, section: usize, key: &str) -> Option<Was> {
+        let is = |before: &&Before| before.section == section && before.key == key;
+        let of = |stored: &Stored| stored.before.iter().find(is).map(|before| before.was.clone());
+        if let Some(at) = version.checked_sub(self.next - self.open.len() as u64) {
+            return of(self.open.get(usize::try_from(at).ok()?)?);
+        }
+        let (first, block) = self.block(version)?;
+        of(block.get(usize::try_from(version - first).ok()?)?)
+    }
+
     /// Looks at each from a version back, newest first, until it is told to stop.
     pub(super) fn back(&self, from: u64, mut visit: impl FnMut(u64, &Stored) -> bool) {
         let mut version = from.min(self.next.saturating_sub(1));
@@ -150,13 +161,10 @@ impl Records {
     }
 }
 
-/// Stands for a value that wasn't there.
-const NOTHING: u32 = u32::MAX;
-
 fn encode(block: &[Stored]) -> Vec<u8> {
     let mut data = Vec::new();
     let number = |data: &mut Vec<u8>, number: usize| {
-        data.extend(u32::try_from(number).unwrap_or(NOTHING - 1).to_le_bytes());
+        data.extend(u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
     };
     let text = |data: &mut Vec<u8>, text: &str| {
         number(data, text.len());
@@ -165,13 +173,16 @@ fn encode(block: &[Stored]) -> Vec<u8> {
     for Stored { text: record, before } in block {
         text(&mut data, record);
         number(&mut data, before.len());
-        for Before { section, key, value } in before {
+        for Before { section, key, was } in before {
             number(&mut data, *section);
             text(&mut data, key);
-            match value {
-                Some(value) => text(&mut data, value),
-                None => data.extend(NOTHING.to_le_bytes()),
-            }
+            let (kind, value) = match was {
+                Was::Nothing => (0, ""),
+                Was::Text(value) => (1, value.as_str()),
+                Was::Undo(patch) => (2, patch.as_str()),
+            };
+            number(&mut data, kind);
+            text(&mut data, value);
         }
     }
     data
@@ -187,25 +198,27 @@ fn decode(data: &[u8]) -> Option<Vec<Stored>> {
             Some(u32::from_le_bytes(*number))
         }
 
-        fn text(&mut self) -> Option<Option<String>> {
+        fn text(&mut self) -> Option<String> {
             let length = self.number()?;
-            if length == NOTHING {
-                return Some(None);
-            }
             let (text, rest) = self.0.split_at_checked(length as usize)?;
             self.0 = rest;
-            Some(Some(String::from_utf8(text.to_vec()).ok()?))
+            String::from_utf8(text.to_vec()).ok()
         }
     }
     let mut input = Input(data);
     let mut block = Vec::with_capacity(BLOCK);
     while !input.0.is_empty() {
-        let text = input.text()??;
+        let text = input.text()?;
         let count = input.number()?;
         let mut before = Vec::new();
         for _ in 0..count {
-            let section = input.number()? as usize;
-            before.push(Before { section, key: input.text()??, value: input.text()? });
+            let (section, key, kind, value) = (input.number()? as usize, input.text()?, input.number()?, input.text()?);
+            let was = match kind {
+                0 => Was::Nothing,
+                1 => Was::Text(value),
+                _ => Was::Undo(value),
+            };
+            before.push(Before { section, key, was });
         }
         block.push(Stored { text, before });
     }
@@ -220,10 +233,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn stored() -> impl Strategy<Value = Stored> {
-        let before = (0_usize..9, "\\PC{0,9}", proptest::option::of("\\PC{0,9}"));
+        let was = prop_oneof![Just(Was::Nothing), "\\PC{0,9}".prop_map(Was::Text), "\\PC{0,9}".prop_map(Was::Undo)];
+        let before = (0_usize..9, "\\PC{0,9}", was);
         ("\\PC{0,30}", proptest::collection::vec(before, 0..4)).prop_map(|(text, before)| Stored {
             text,
-            before: before.into_iter().map(|(section, key, value)| Before { section, key, value }).collect(),
+            before: before.into_iter().map(|(section, key, was)| Before { section, key, was }).collect(),
         })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: an entry that wasn't touched costs nothing but its text; one that was knows when, and whether it was there before.
 
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -14,7 +15,7 @@ pub(super) struct Entry {
     /// Its text at the newest version.
     pub(super) now: Option<Box<str>>,
     /// The events that changed it, counted from the origin of the timeline.
-    touches: Vec<u32>,
+    touches: SmallVec<[u32; 4]>,
 }
 
 /// What an entry was at a version.
@@ -45,14 +46,13 @@ impl Section {
 
     /// Puts an entry into a section that is being filled for the first time.
     pub(super) fn fill(&mut self, key: &str, text: String) {
-        self.entries.insert(key.into(), Entry { now: Some(text.into()), touches: Vec::new() });
+        self.entries.insert(key.into(), Entry { now: Some(text.into()), touches: SmallVec::new() });
         self.counts = vec![(0, self.entries.len())];
     }
 
     /// Changes an entry; gives what it was.
     pub(super) fn set(&mut self, key: &str, text: Option<String>, origin: u64, version: u64) -> Option<String> {
-        // Nobody keeps two thousand million events in memory.
-        let number = u32::try_from(version - origin).unwrap_or(u32::MAX) & !ABSENT;
+        let number = number(origin, version);
         let entry = self.entries.entry(key.into()).or_default();
         let was = std::mem::replace(&mut entry.now, text.map(Into::into));
         let (before, after) = (was.is_some(), entry.now.is_some());
@@ -67,6 +67,16 @@ impl Section {
             self.counts.push((version, if after { count + 1 } else { count.saturating_sub(1) }));
         }
         was.map(Into::into)
+    }
+
+    /// Notes that an event changes an entry that is there, and stays.
+    pub(super) fn touch(&mut self, key: &str, origin: u64, version: u64) {
+        let number = number(origin, version);
+        if let Some(entry) = self.entries.get_mut(key)
+            && entry.touches.last().is_none_or(|last| last & !ABSENT != number)
+        {
+            entry.touches.push(number);
+        }
     }
 
     /// The number of entries at a version.
@@ -84,7 +94,7 @@ impl Section {
     /// Forgets what an event has done that isn't kept any more.
     pub(super) fn forget(&mut self, key: &str, origin: u64, version: u64) {
         let Some(entry) = self.entries.get_mut(key) else { return };
-        entry.touches.retain(|touch| origin + u64::from(touch & !ABSENT) > version);
+        entry.touches.retain(|touch| origin + u64::from(*touch & !ABSENT) > version);
         if entry.now.is_none() && entry.touches.is_empty() {
             self.entries.remove(key);
         }
@@ -92,6 +102,11 @@ impl Section {
         // The last of them says how many there are up to the next.
         self.counts.drain(..known.saturating_sub(1));
     }
+}
+
+/// The number of an event. Nobody keeps two thousand million of them in memory.
+fn number(origin: u64, version: u64) -> u32 {
+    u32::try_from(version - origin).unwrap_or(u32::MAX) & !ABSENT
 }
 
 impl Entry {
