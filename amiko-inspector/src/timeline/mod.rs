@@ -577,30 +577,33 @@ fn fill(classes: &Classes, input: &mut Reader<'_>, sections: &mut Vec<Section>) 
 }
 
 fn fill_state(classes: &Classes, input: &mut Reader<'_>, sections: &mut Vec<Section>) -> Result<(), ReadError> {
+    let mut fields = Vec::new();
     input.begin_object()?;
     while let Some(field) = input.key()? {
         let text = input.skip()?;
         if classes.is_secret(&field) {
-            sections[0].fill(&field, Json::text(HIDDEN).to_string());
+            fields.push((field.into(), Json::text(HIDDEN).to_string()));
         } else if is_table(text) {
             let mut section = Section::new(&["state", &field]);
             fill_table(classes, &mut Reader::new(text), &mut section)?;
             sections.push(section);
         } else {
-            let text = visible_text(classes, text)?;
-            sections[0].fill(&field, text);
+            fields.push((field.into(), visible_text(classes, text)?));
         }
     }
+    sections[0].fill(fields);
     Ok(())
 }
 
 fn fill_table(classes: &Classes, input: &mut Reader<'_>, section: &mut Section) -> Result<(), ReadError> {
+    let mut entries = Vec::new();
     input.begin_object()?;
     while let Some(key) = input.key()? {
         let text = input.skip()?;
         let text = if classes.is_secret(&key) { Json::text(HIDDEN).to_string() } else { visible_text(classes, text)? };
-        section.fill(&key, text);
+        entries.push((key.into(), text));
     }
+    section.fill(entries);
     Ok(())
 }
 

@@ -44,9 +44,11 @@ impl Section {
         Self { path, entries: BTreeMap::new(), counts: vec![(0, 0)] }
     }
 
-    /// Puts an entry into a section that is being filled for the first time.
-    pub(super) fn fill(&mut self, key: &str, text: String) {
-        self.entries.insert(key.into(), Entry { now: Some(text.into()), touches: SmallVec::new() });
+    /// Fills a section for the first time.
+    pub(super) fn fill(&mut self, entries: Vec<(Box<str>, String)>) {
+        let entry = |(key, text): (Box<str>, String)| (key, Entry { now: Some(text.into()), touches: SmallVec::new() });
+        // Made of all entries at once, a map has no room that isn't used.
+        self.entries = entries.into_iter().map(entry).collect();
         self.counts = vec![(0, self.entries.len())];
     }
 
