@@ -127,6 +127,7 @@ fn page(timeline: &Timeline, ask: &Ask, at: u64, answers: &Answers) -> Markup {
 pub(super) fn found(timeline: &Timeline, ask: &Ask, from: u64, most: usize) -> (Vec<Record>, Option<u64>) {
     let filter = &ask.filter;
     let key = filter.object.split_once('/').map_or("", |(_, key)| key);
+    let names = timeline.names_of(&filter.object);
     let (mut found, mut looked_at, mut end) = (Vec::new(), 0, None);
     timeline.back(from, |version, text| {
         looked_at += 1;
@@ -142,7 +143,7 @@ pub(super) fn found(timeline: &Timeline, ask: &Ask, from: u64, most: usize) -> (
         if may_be
             && let Some(record) = Record::read(version, text)
             && (filter.class.is_empty() || record.class() == Some(&filter.class))
-            && (filter.object.is_empty() || record.is_about(&filter.object))
+            && (filter.object.is_empty() || names.iter().any(|name| record.is_about(name)))
             && (!filter.rejected || record.rejected.is_some())
         {
             found.push(record);

@@ -523,6 +523,16 @@ impl Timeline {
         found
     }
 
+    /// What an object is called that is given as `KIND/KEY` or as `TABLE/KEY`: both.
+    pub fn names_of(&self, object: &str) -> Vec<String> {
+        let mut names = vec![object.to_owned()];
+        if let Some((name, key)) = object.split_once('/') {
+            let other = self.table_of(name).or_else(|| self.classes.kind_of(name));
+            names.extend(other.map(|other| format!("{other}/{key}")));
+        }
+        names
+    }
+
     /// The table in which objects of a kind are.
     pub fn table_of(&self, kind: &str) -> Option<&str> {
         self.classes.tables().find(|(_, known)| *known == kind).map(|(table, _)| table)
