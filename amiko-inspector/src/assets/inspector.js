@@ -51,8 +51,9 @@ async function show(options = {}) {
   const typing = document.activeElement?.matches("input[type=search], textarea, select");
   for (const part of page.querySelectorAll("[data-part]")) {
     const name = part.dataset.part;
-    // Nobody's typing is disturbed by what happens in the node.
+    // Nobody's typing is disturbed by what happens in the node, nor is what a dry run has shown.
     if (options.following && typing && place(name).contains(document.activeElement)) continue;
+    if (options.following && name === "main" && place("dry-run")) continue;
     place(name).replaceChildren(...part.childNodes);
   }
   if (focus && focus !== "main") place(focus)?.focus();
