@@ -57,7 +57,10 @@ async function show(options = {}) {
     place(name).replaceChildren(...part.childNodes);
   }
   if (focus && focus !== "main") place(focus)?.focus();
-  if (options.moved) place("main").focus({ preventScroll: true });
+  if (options.moved) {
+    place("main").scrollTop = 0;
+    place("main").focus({ preventScroll: true });
+  }
   const heading = document.querySelector("#main h2");
   document.title = heading ? `${heading.textContent.trim()} – Amiko` : "Amiko";
   shown = Number(place("slider")?.max ?? 0);
