@@ -113,16 +113,24 @@ fn diagram(record: &Record, changes: &[Changed], answers: &Answers) -> Markup {
         let label = record.class().unwrap_or("message").to_owned();
         arrows.push(Arrow { from: outside.clone(), to: object.replacen('/', " ", 1), label });
     }
-    let sender = arrows.last().map_or_else(|| "node".to_owned(), |arrow| arrow.to.clone());
-    arrows.extend(changes.iter().filter_map(|change| {
+    let last = arrows.last().map_or_else(|| "node".to_owned(), |arrow| arrow.to.clone());
+    // A record doesn't say who sent a message. An object that has a connection mostly has its name too.
+    let owner = |connection: &str| {
+        let named = arrows.iter().rev().map(|arrow| &arrow.to);
+        let mut named = named.filter(|to| to.split_once(' ').is_some_and(|(_, key)| key == connection));
+        named.next().unwrap_or(&last).clone()
+    };
+    let sent = changes.iter().filter_map(|change| {
         let label = change.after.as_ref().map(|tree| class(tree).unwrap_or("message").to_owned())?;
         match change.path.0.as_slice() {
             [part, connection, outbox, _] if part == "connections" && outbox == "outbox" => {
-                Some(Arrow { from: sender.clone(), to: format!("peer {connection}"), label })
+                Some(Arrow { from: owner(connection), to: format!("peer {connection}"), label })
             }
             _ => None,
         }
-    }));
+    });
+    let sent: Vec<Arrow> = sent.collect();
+    arrows.extend(sent);
     html! {
         @if arrows.is_empty() { p { "None." } } @else { (sequence(&arrows)) }
         p.about {
