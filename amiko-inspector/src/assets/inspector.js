@@ -120,8 +120,9 @@ document.addEventListener("click", (event) => {
 document.addEventListener("submit", (event) => {
   event.preventDefault();
   const form = event.target;
-  if (form.id === "dry-run") tryCommand(form);
-  else if (form.id === "token") {
+  // A form's own id is hidden by a field of that name.
+  if (form.matches("#dry-run")) tryCommand(form);
+  else if (form.matches("#token")) {
     token = form.elements.token.value.trim().replace(/^.*#/, "");
     sessionStorage.setItem("amiko-token", token);
     show();
