@@ -4,7 +4,9 @@
 
 use amiko_core::engine::{Engine, Settings};
 use amiko_core::prelude::*;
+use amiko_core::serializable::Json;
 use amiko_core::store::Memory;
+use amiko_core::tree::classes_of_node;
 use amiko_examples::payment::{
     Address, LinkUrl, Notice, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
     PaymentProtocol, Reply,
@@ -190,4 +192,14 @@ async fn payment() {
     for word in ["Connected", "Refused", "expected the secret of the invitation", "Secret(…)", "(secret)"] {
         assert!(seen.contains(word), "{word}");
     }
+}
+
+#[test]
+fn the_address_of_a_link_is_hidden_in_the_command_that_has_it() {
+    let text = "amikolink://shop:4321/tea?invitation=00112233445566778899aabbccddeeff";
+    let add = PaymentNodeMessage::AddLink { name: Id::new("tea"), to: Some(text.parse().unwrap()) };
+    let mut json = Json::parse(&to_json(&add).unwrap()).unwrap();
+    assert!(json.to_string().contains("00112233"), "its journal keeps it");
+    classes_of_node::<PaymentNode>().hide(&mut json);
+    assert!(!json.to_string().contains("00112233") && json.to_string().contains("(secret)"), "{json}");
 }

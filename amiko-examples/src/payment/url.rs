@@ -205,6 +205,23 @@ impl FromStr for PaymentUrl {
     }
 }
 
+/// In JSON it is its text, and secret as a whole: it ends in the secret of the invitation.
+impl Serializable for LinkUrl {
+    fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
+        Secret::new(self.to_string()).write(out)
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
+        let before = input.clone();
+        input.text()?.parse::<Self>().map_err(|error| before.invalid(error.to_string()))
+    }
+
+    // It contains no reference to an object.
+    fn schema(schema: &mut Schema) -> String {
+        schema.secret("custom".into())
+    }
+}
+
 /// In JSON each of them is its text.
 macro_rules! as_text {
     ($($type:ty),*) => {$(
@@ -229,4 +246,4 @@ macro_rules! as_text {
 
 pub(super) use as_text;
 
-as_text!(Address, LinkUrl, PaymentUrl);
+as_text!(Address, PaymentUrl);
