@@ -96,7 +96,7 @@ async function tryCommand(form) {
     return;
   }
   // The message goes as it was typed: a number of 64 bits doesn't fit into one of JavaScript's.
-  const whom = { kind: kind.value, ...(id.value && { id: id.value }) };
+  const whom = { kind: kind.value, id: id.value };
   const body = `${JSON.stringify(whom).slice(0, -1)},"message":${message.value}}`;
   const headers = { "content-type": "application/json" };
   const answer = await ask("/-/dry-run", { method: "POST", headers, body });
