@@ -280,7 +280,8 @@ async fn shows_no_secret(browser: &mut Browser, network: &Network, token: &str) 
     assert!(secrets.len() > 10, "a key, invitations and tokens: {}", secrets.len());
     for (address, source) in &browser.sources {
         for secret in &secrets {
-            assert!(!source.contains(secret.as_str()), "{secret} is in the source of {address}");
+            // Also not the beginning, which is what a page has of a long text; ten digits aren't there by chance.
+            assert!(!source.contains(&secret[..10]), "{secret} is in the source of {address}");
         }
     }
     assert!(browser.sources.iter().any(|(_, source)| source.contains("(secret)")));
