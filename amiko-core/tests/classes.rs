@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
 use amiko_core::prelude::*;
-use amiko_core::serializable::{Classes, Json};
+use amiko_core::serializable::{Classes, Codec, Json};
 use amiko_core::store::{self, Directory};
 use amiko_core::tree::classes_of_node;
+use amiko_core::{ReadError, Reader, WriteError, Writer};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -19,6 +20,39 @@ fn hush(place: &str) -> Secret<String> {
 
 #[derive(Clone, Serializable)]
 struct Token(Secret<String>);
+
+/// Two fields without names.
+#[derive(Clone, Serializable)]
+struct Pair(u64, Secret<String>);
+
+/// Written by something that knows no secrets.
+#[derive(Clone, Serializable)]
+#[amiko(transparent)]
+struct Coded(#[amiko(with = Reversed)] Secret<String>);
+
+struct Reversed;
+
+impl Codec<Secret<String>> for Reversed {
+    fn write(&self, value: &Secret<String>, out: &mut Writer) -> Result<(), WriteError> {
+        out.string(value.expose());
+        Ok(())
+    }
+
+    fn read(&self, input: &mut Reader<'_>) -> Result<Secret<String>, ReadError> {
+        Ok(Secret::new(input.string()?.into_owned()))
+    }
+}
+
+impl Codec<Option<Secret<String>>> for Reversed {
+    fn write(&self, value: &Option<Secret<String>>, out: &mut Writer) -> Result<(), WriteError> {
+        out.string(value.as_ref().map_or("", |value| value.expose()));
+        Ok(())
+    }
+
+    fn read(&self, input: &mut Reader<'_>) -> Result<Option<Secret<String>>, ReadError> {
+        Ok(Some(Secret::new(input.string()?.into_owned())))
+    }
+}
 
 #[derive(Clone, Serializable)]
 struct Card {
@@ -67,6 +101,13 @@ struct Safe {
     listed: Vec<Secret<String>>,
     maybe: Option<Secret<String>>,
     mapped: BTreeMap<String, Secret<String>>,
+    whole: Secret<BTreeMap<String, u64>>,
+    pair: Pair,
+    coded: Coded,
+    #[amiko(with = Reversed)]
+    perhaps: Option<Secret<String>>,
+    /// A name that a record has, too.
+    value: Secret<String>,
     token: Token,
     card: Card,
     foreign: Foreign,
@@ -97,6 +138,13 @@ impl StateMachine for Safe {
                 self.foreign.inside.push(code.clone());
                 self.flattened.flat = code.clone();
                 self.mapped.insert("a".into(), code.clone());
+                self.value = code.clone();
+                let mut whole = self.whole.expose().clone();
+                whole.insert(code.expose().clone(), 1);
+                self.whole = Secret::new(whole);
+                self.pair = Pair(1, code.clone());
+                self.coded = Coded(code.clone());
+                self.perhaps = Some(code.clone());
                 self.vault = Box::new(Box2 { kept: code.clone() });
                 cx.timer("later", Time::from_secs(9), message.clone());
             }
@@ -121,6 +169,11 @@ fn bank() -> Bank {
         listed: vec![hush("listed")],
         maybe: Some(hush("maybe")),
         mapped: [("key".into(), hush("mapped"))].into(),
+        whole: Secret::new([(format!("{SEEN}-key"), 1)].into()),
+        pair: Pair(0, hush("pair")),
+        coded: Coded(hush("coded")),
+        perhaps: Some(hush("perhaps")),
+        value: hush("value"),
         token: Token(hush("token")),
         card: Card { owner: "alice".into(), number: hush("card") },
         foreign: Foreign { inside: vec![hush("foreign")] },
@@ -160,6 +213,21 @@ fn no_secret_of_a_directory_is_seen_by_whoever_hides_by_its_classes() {
     })
     .unwrap();
     assert_eq!(records, 3);
+    // The rest of a record is there, and a number is no name.
+    let mut record = Json::parse(
+        r#"{"seq":1,"time":7,"cause":"Edit","patch":[{"op":"add","path":"/value/0/1","value":"shown"},
+            {"op":"add","path":"/state/safes/one/whole/hush","value":2},{"op":"remove","path":"/state/safes/one/whole"}]}"#,
+    )
+    .unwrap();
+    classes.hide(&mut record);
+    assert_eq!(
+        record.get("patch").unwrap().to_string(),
+        r#"[{"op":"add","path":"/value/0/1","value":"shown"},{"op":"replace","path":"/state/safes/one/whole","value":"(secret)"},{"op":"remove","path":"/state/safes/one/whole"}]"#
+    );
+    assert_eq!(classes.shown_path("/state/safes/one/whole/hush"), "/state/safes/one/whole");
+    let mut answer = Json::parse(r#"{"_class":"Answer","at":1,"reply":["hush"]}"#).unwrap();
+    classes.hide_at("/answers/key", &mut answer);
+    assert_eq!(answer.get("reply").unwrap().as_str(), Some("(secret)"));
 }
 
 #[test]

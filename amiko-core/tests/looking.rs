@@ -21,6 +21,11 @@ enum AccountMessage {
     Note { text: String },
 }
 
+fn check(bank: &Bank, _: &<Bank as amiko_core::tree::Tree>::Undo) -> Result<(), Rejection> {
+    let rich = bank.accounts.iter().any(|(_, account)| account.balance > 1_000);
+    if rich { Err(Rejection::new("too rich")) } else { Ok(()) }
+}
+
 impl StateMachine for Account {
     type Node = Bank;
     type Message = AccountMessage;
@@ -40,6 +45,7 @@ impl StateMachine for Account {
 }
 
 #[derive(Clone, Default, Serializable, Node)]
+#[amiko(check = check)]
 struct Bank {
     #[amiko(machines)]
     accounts: Table<Account>,
@@ -83,15 +89,20 @@ fn a_rejected_command_has_a_record_on_request() {
     let mut settings = Settings::default();
     settings.journal_rejected = true;
     settings.limits.record = 500;
+    settings.deliveries = 100;
     let mut engine = Engine::open_with(Directory::open(folder.path()).unwrap(), settings.clone(), bank).unwrap();
     let a = Id::<Account>::new("a");
     let rejected = engine.send(&a, move_to_b(11), Time::from_secs(1)).unwrap_err();
     assert_eq!((rejected.to_string(), engine.version()), ("too little (in Move to account a)".into(), Version(1)));
     engine.send(&a, move_to_b(10), Time::from_secs(2)).unwrap();
+    // Also one that isn't rejected by a handler. It has no deliveries: none of them counts.
+    assert!(engine.send(&a, AccountMessage::Add { amount: 2_000 }, Time::from_secs(3)).is_err());
+    assert_eq!((engine.version(), engine.deliveries(3)), (Version(3), None));
+    assert!(engine.deliveries(2).is_some());
     // One that wouldn't fit isn't cut off, and doesn't grow the journal.
     let huge = AccountMessage::Note { text: "x".repeat(1_000) };
     assert!(engine.send(&Id::<Account>::new("nobody"), huge, Time::from_secs(3)).is_err());
-    assert_eq!(engine.version(), Version(2));
+    assert_eq!((engine.version(), engine.rejections().count()), (Version(3), 3));
     engine.sync().unwrap();
     drop(engine);
 
@@ -107,5 +118,5 @@ fn a_rejected_command_has_a_record_on_request() {
     assert_eq!(amount.unwrap().as_u64(), Some(11));
     assert!(amiko_core::engine::verify::<Bank>(folder.path()).unwrap().is_healthy());
     let engine = Engine::<Bank>::open(Directory::open(folder.path()).unwrap(), settings).unwrap();
-    assert_eq!((engine.version(), engine.node().accounts.get(&a).unwrap().balance), (Version(2), 0));
+    assert_eq!((engine.version(), engine.node().accounts.get(&a).unwrap().balance), (Version(3), 0));
 }

@@ -4,7 +4,7 @@
 
 use crate::attributes::{Attributes, Case, Errors, Place, Unknown};
 use crate::index::{self, Indexed};
-use crate::types::{bare, is_named, null_in_some};
+use crate::types::{bare, is_named, names, null_in_some};
 use proc_macro2::Span;
 use quote::format_ident;
 use std::collections::HashSet;
@@ -46,9 +46,9 @@ impl Field {
         matches!((&self.missing, self.skip), (Missing::Default, _) | (Missing::Error, true))
     }
 
-    /// Whether it is a `Secret` that something else writes.
+    /// Whether there is a `Secret` in it that something else writes.
     pub(crate) fn is_secret_of_a_codec(&self) -> bool {
-        self.with.is_some() && is_named(&self.ty, "Secret")
+        self.with.is_some() && names(&self.ty, "Secret")
     }
 }
 

@@ -16,6 +16,18 @@ pub(crate) fn is_named(ty: &Type, name: &str) -> bool {
     last(ty).is_some_and(|segment| segment.ident == name)
 }
 
+/// Whether this name stands anywhere in a type.
+pub(crate) fn names(ty: &Type, name: &str) -> bool {
+    fn inside(tokens: proc_macro2::TokenStream, name: &str) -> bool {
+        tokens.into_iter().any(|token| match token {
+            proc_macro2::TokenTree::Ident(ident) => ident == name,
+            proc_macro2::TokenTree::Group(group) => inside(group.stream(), name),
+            _ => false,
+        })
+    }
+    inside(quote::ToTokens::to_token_stream(ty), name)
+}
+
 pub(crate) fn last(ty: &Type) -> Option<&PathSegment> {
     match bare(ty) {
         Type::Path(path) => path.path.segments.last(),

@@ -46,23 +46,26 @@ impl<N: Node, S: Store> Engine<N, S> {
         cause: &Cause<N>,
         begin: impl FnOnce(&mut Event<N>),
     ) -> Result<Version, EventError> {
-        match self.handle(now, request, begin)? {
+        let outcome = match self.handle(now, request, begin)? {
             Ok(()) => self.commit(cause, None),
             Err(rejection) => {
                 let undo = self.take_undo();
                 self.roll_back(&undo);
                 self.note(&rejection);
-                if self.settings.journal_rejected && matches!(cause, Cause::Command { .. }) {
-                    self.record_rejected(now, cause, &rejection)?;
-                }
                 Err(EventError::Rejected(rejection))
             }
+        };
+        if let Err(EventError::Rejected(rejection)) = &outcome
+            && self.settings.journal_rejected
+            && matches!(cause, Cause::Command { .. })
+        {
+            self.record_rejected(cause, rejection)?;
         }
+        outcome
     }
 
-    /// Gives a rejected command a record, if there is room for it in one.
-    fn record_rejected(&mut self, now: Time, cause: &Cause<N>, rejection: &Rejection) -> Result<(), EventError> {
-        self.event.begin(now, self.version.next(), None);
+    /// Gives a rejected command, which was undone, a record, if there is room for it in one.
+    fn record_rejected(&mut self, cause: &Cause<N>, rejection: &Rejection) -> Result<(), EventError> {
         match self.commit(cause, Some(&rejection.to_string())) {
             Err(error @ (EventError::Store(_) | EventError::Poisoned { .. })) => Err(error),
             Ok(_) | Err(_) => Ok(()),
@@ -104,7 +107,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             Ok(true) => {
                 self.tell_effects(&undo);
                 self.version = self.version.next();
-                if self.settings.deliveries > 0 {
+                if self.settings.deliveries > 0 && rejected.is_none() {
                     self.deliveries.push(self.version, self.event.deliveries());
                 }
                 self.history.push(undo, self.version, self.event.now, &mut self.patch);
@@ -112,6 +115,8 @@ impl<N: Node, S: Store> Engine<N, S> {
             Err(error) => {
                 self.roll_back(&undo);
                 match &error {
+                    // It was noted already.
+                    _ if rejected.is_some() => {}
                     EventError::Rejected(rejection) => self.note(rejection),
                     EventError::Store(_) => {}
                     other => self.note(&Rejection::new(other.to_string())),

@@ -4,8 +4,9 @@
 //! Invariant: a name that is secret in one class is hidden in all of them, so that nothing has to be known of a value but where
 //! it stands, and what was secret once stays so.
 
-use super::marks::{ClassField, KIND, Marks};
+use super::marks::{ClassField, KIND, Marks, is_secret};
 use super::{Json, ReadError};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// What stands in the place of a secret.
@@ -74,9 +75,49 @@ impl fmt::Display for ClassesError {
 
 impl std::error::Error for ClassesError {}
 
+/// The class of what is remembered of a command that acts once. Its reply is secret, whatever it is.
+const ANSWER: &str = "Answer";
+
+/// Whether a name is that of a position.
+fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether the name of a class ends here.
+fn ends(ty: &str, at: usize) -> bool {
+    ty.get(at..).is_none_or(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_' || next == ':'))
+}
+
 impl Classes {
     pub(crate) fn new(marks: Marks) -> Self {
-        Self(marks)
+        let mut classes = Self(marks);
+        classes.hide_positions();
+        classes
+    }
+
+    /// A number is no name: a class with a secret at a position is hidden as a whole wherever it is a field.
+    fn hide_positions(&mut self) {
+        let is_position = |field: &ClassField| is_number(&field.name) && field.ty.as_deref().is_some_and(is_secret);
+        let mut hidden: BTreeSet<&str> = BTreeSet::new();
+        for (name, fields) in &self.0.classes {
+            if fields.iter().any(is_position) {
+                hidden.insert(name);
+                // The class of a variant is that of the enum, where it is a field.
+                hidden.extend(name.rsplit_once("::").map(|(of, _)| of));
+            }
+        }
+        let called: Vec<String> = hidden.iter().map(|name| format!("class {name}")).collect();
+        let has =
+            |ty: &str| called.iter().any(|called| ty.match_indices(called).any(|(at, _)| ends(ty, at + called.len())));
+        let mut found = BTreeSet::new();
+        for (name, fields) in &self.0.classes {
+            let of = format!("class {name}::");
+            let fields = fields.iter().filter(|field| {
+                field.ty.as_deref().is_some_and(|ty| !ty.starts_with(&of) && has(ty)) && !is_number(&field.name)
+            });
+            found.extend(fields.map(|field| field.name.clone()));
+        }
+        self.0.secrets.extend(found);
     }
 
     /// Whether anything is secret.
@@ -104,6 +145,12 @@ impl Classes {
         self.tables().find(|(name, _)| *name == table).map(|(_, kind)| kind)
     }
 
+    /// The types of all fields of a name.
+    pub fn types_of(&self, name: &str) -> impl Iterator<Item = &str> {
+        let fields = self.0.classes.values().flatten().filter(move |field| field.name == name);
+        fields.filter_map(|field| field.ty.as_deref())
+    }
+
     /// All tables, and the kinds of their objects.
     pub fn tables(&self) -> impl Iterator<Item = (&str, &str)> {
         let fields = self.0.classes.values().flatten();
@@ -120,35 +167,64 @@ impl Classes {
 
     /// Whether what has this name is secret.
     pub fn is_secret(&self, name: &str) -> bool {
-        self.0.secrets.contains(name)
+        !is_number(name) && self.0.secrets.contains(name)
     }
 
     /// Hides each secret in a document, in a record, or in a part of either.
     pub fn hide(&self, json: &mut Json) {
-        if self.0.secrets.is_empty() {
-            return;
-        }
-        self.hide_below(json);
-        if let Some(Json::Array(patch)) = json.get_mut("patch") {
-            self.hide_patch(patch);
+        let is_record = matches!(json.get("patch"), Some(Json::Array(_))) && json.get("cause").is_some();
+        let is_document = json.get("state").is_some() && json.get("timers").is_some();
+        match json {
+            // What frames a record or a document has names of its own.
+            Json::Object(members) if is_record || is_document => {
+                for (name, value) in members {
+                    match value {
+                        Json::Array(patch) if is_record && name == "patch" => self.hide_patch(patch),
+                        value => self.hide_below(value),
+                    }
+                }
+            }
+            other => self.hide_below(other),
         }
     }
 
-    /// Hides each secret in the operations of a patch (RFC 6902).
+    /// Hides each secret in the operations of a patch (RFC 6902). One that changes something inside of a secret becomes one that
+    /// replaces it.
     pub fn hide_patch(&self, patch: &mut [Json]) {
         for operation in patch {
             let path = operation.get("path").and_then(Json::as_str).unwrap_or_default().to_owned();
-            if let Some(value) = operation.get_mut("value") {
+            let shown = self.shown_path(&path);
+            if shown.len() < path.len() {
+                let fields = [("op", "replace"), ("path", shown), ("value", HIDDEN)];
+                let fields = fields.map(|(name, value)| (name.to_owned(), Json::text(value)));
+                *operation = Json::Object(fields.to_vec());
+            } else if let Some(value) = operation.get_mut("value") {
                 self.hide_at(&path, value);
             }
         }
     }
 
+    /// As much of a path (a JSON Pointer, RFC 6901) of a document as isn't inside of a secret.
+    pub fn shown_path<'p>(&self, path: &'p str) -> &'p str {
+        let mut end = 0;
+        for (at, segment) in path.split('/').enumerate() {
+            end += segment.len() + usize::from(at > 0);
+            // The first one is empty, and the second a part of the document, which has a name of its own.
+            if at > 1 && self.is_secret(&segment.replace("~1", "/").replace("~0", "~")) {
+                break;
+            }
+        }
+        path.get(..end).unwrap_or(path)
+    }
+
     /// Hides each secret in what stands at a path (a JSON Pointer, RFC 6901) of a document; all of it, if it is inside one.
     pub fn hide_at(&self, path: &str, value: &mut Json) {
-        let is_inside = path.split('/').any(|segment| self.is_secret(&segment.replace("~1", "/").replace("~0", "~")));
+        let is_inside =
+            path.split('/').skip(2).any(|segment| self.is_secret(&segment.replace("~1", "/").replace("~0", "~")));
         if is_inside {
             *value = Json::text(HIDDEN);
+        } else if path.is_empty() {
+            self.hide(value);
         } else {
             self.hide_below(value);
         }
@@ -158,8 +234,11 @@ impl Classes {
     fn hide_below(&self, json: &mut Json) {
         match json {
             Json::Object(fields) => {
+                let class = fields.first().filter(|(name, _)| name == "_class").and_then(|(_, class)| class.as_str());
+                let (is_object, is_answer) = (class.is_some(), class == Some(ANSWER));
                 for (name, value) in fields {
-                    if self.is_secret(name) {
+                    let at_position = is_object && is_number(name) && self.0.secrets.contains(name);
+                    if self.is_secret(name) || at_position || (is_answer && name == "reply") {
                         *value = Json::text(HIDDEN);
                     } else {
                         self.hide_below(value);
@@ -210,6 +289,7 @@ impl Classes {
             let name = secret.as_str().ok_or(ClassesError::Form { expected: "the name of a secret" })?;
             classes.0.secrets.insert(name.to_owned());
         }
+        classes.hide_positions();
         Ok(classes)
     }
 

@@ -47,6 +47,15 @@ impl Fields<'_> {
         self.marked.push(ClassField { name: name.to_owned(), ty: Some(ty.to_owned()), next: None });
     }
 
+    /// Other names that the field which was added last may have in old files: they are as secret as it is.
+    pub fn aliases(&mut self, names: &[&str]) {
+        if let (Some(marks), Some(last)) = (&mut self.schema.marks, self.marked.last()) {
+            for name in names {
+                marks.beside(name, last.ty.as_deref().unwrap_or_default());
+            }
+        }
+    }
+
     /// A variant without fields.
     pub fn unit(&mut self, name: &str) {
         self.lines.push(format!("  {}", quoted(name)));

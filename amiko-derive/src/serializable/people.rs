@@ -89,10 +89,13 @@ impl Generator<'_> {
             };
             let schema = self.call(field, "schema", &quote!(__schema));
             let strong = field.strong.then(|| quote!(__schema.strong();));
+            let secret = field.is_secret_of_a_codec().then(|| quote!(let __ty = __schema.secret(__ty);));
             return quote! {
                 fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
                     #strong
-                    #schema
+                    let __ty = #schema;
+                    #secret
+                    __ty
                 }
             };
         }
@@ -139,6 +142,8 @@ impl Generator<'_> {
                 _ => quote!(true),
             };
             let strong = field.strong.then(|| quote!(__fields.schema.strong();));
+            let aliases = &field.aliases;
+            let aliases = (!aliases.is_empty()).then(|| quote!(__fields.aliases(&[#(#aliases),*]);));
             // What writes it says nothing of it.
             let secret = field.is_secret_of_a_codec().then(|| quote!(let __ty = __fields.schema.secret(__ty);));
             quote! {
@@ -146,6 +151,7 @@ impl Generator<'_> {
                 let __ty = #schema;
                 #secret
                 __fields.field(#name, &__ty, #optional);
+                #aliases
             }
         });
         quote!(#(#fields)*)
