@@ -3,6 +3,7 @@
 //! Invariant: it listens on the loopback alone.
 
 use crate::arguments::Inspect;
+use crate::directory::Source;
 use crate::failure::Failure;
 use crate::output::Output;
 use amiko_core::serializable::Json;
@@ -13,6 +14,8 @@ pub(crate) fn inspect(inspect: &Inspect, output: &mut Output) -> Result<(), Fail
     if !inspect.directory.is_dir() {
         return Err(Failure::no_store(&inspect.directory));
     }
+    // Says so, if nothing is hidden.
+    Source::open(&inspect.directory, false)?;
     let address: SocketAddr = inspect.listen.replacen("localhost", "127.0.0.1", 1).parse().map_err(|_| {
         Failure::Usage(format!("expected an address and a port, as 127.0.0.1:8080, found {:?}", inspect.listen))
     })?;

@@ -26,7 +26,9 @@ fn main() -> ExitCode {
     let Arguments { command, json, secrets } = Arguments::parse();
     let paged = match &command {
         Command::Log(log) => !log.follow,
-        Command::Repair(_) | Command::Inspect(_) | Command::Completions { .. } | Command::Man => false,
+        Command::Repair(_) | Command::Verify(_) | Command::Inspect(_) | Command::Completions { .. } | Command::Man => {
+            false
+        }
         _ => true,
     };
     let mut output = output::Output::new(json, paged);
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
         Command::Grep(grep) => log::grep(&grep, secrets, &mut output),
         Command::Diff(diff) => show::diff(&diff, secrets, &mut output),
         Command::Blame(blame) => blame::blame(&blame, secrets, &mut output),
-        Command::Stat(stat) => stat::stat(&stat, &mut output),
+        Command::Stat(stat) => stat::stat(&stat, secrets, &mut output),
         Command::Inspect(inspect) => inspect::inspect(&inspect, &mut output),
         Command::Completions { shell } => {
             let mut text = Vec::new();

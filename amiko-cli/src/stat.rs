@@ -17,10 +17,11 @@ use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 /// `amiko stat`.
-pub(crate) fn stat(stat: &Stat, output: &mut Output) -> Result<(), Failure> {
-    // No value is shown.
-    let source = Source::open(&stat.directory, true)?;
-    let state = source.load(None)?;
+pub(crate) fn stat(stat: &Stat, secrets: bool, output: &mut Output) -> Result<(), Failure> {
+    let source = Source::open(&stat.directory, secrets)?;
+    let mut state = source.load(None)?;
+    // A key may be inside of a secret.
+    state.tree = Tree::from(source.shown(&Path::default(), &state.tree));
     let mut journal = Journal::default();
     source.records(0, |record| {
         journal.count(&record);

@@ -26,6 +26,9 @@ const ESCAPED: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
+/// Segments of an address; nothing is nested deeper.
+const DEEPEST: usize = 256;
+
 /// Longer addresses aren't answered.
 pub(crate) const LONGEST: usize = 8 << 10;
 
@@ -79,6 +82,7 @@ impl Ask {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let rest = |from: usize| Path(segments[from..].iter().map(|&segment| segment.to_owned()).collect());
         let page = match segments.as_slice() {
+            segments if segments.len() > DEEPEST => Page::Unknown,
             [] => Page::Tree(Path::default()),
             ["tree", ..] => Page::Tree(rest(1)),
             ["object", _, _] => Page::Object(rest(1)),

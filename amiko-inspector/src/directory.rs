@@ -66,14 +66,32 @@ impl Recovery for Base {
     }
 }
 
-/// Reads a directory, as far back as it is kept; `progress` hears of each event.
-pub(crate) fn load(path: &Path, limit: usize, progress: impl Fn(u64)) -> Result<Timeline, LoadError> {
-    let classes = store::classes(path).map_err(LoadError::Classes)?.unwrap_or_default();
+/// What programs have said of their classes.
+pub(crate) const CLASSES: &str = "classes.json";
+
+/// Files with their sizes and times.
+pub(crate) type Files = Vec<(String, u64, Option<SystemTime>)>;
+
+/// Reads a directory, as far back as it is kept; `progress` hears of each event. What the program itself says of its classes
+/// counts as well as what is said in the directory.
+pub(crate) fn load(
+    path: &Path,
+    program: Option<Classes>,
+    limit: usize,
+    progress: impl Fn(u64),
+) -> Result<Timeline, LoadError> {
+    let said = store::classes(path).map_err(LoadError::Classes)?;
+    let mut classes = program.unwrap_or_default();
+    classes.merge(said.unwrap_or_default());
     let walked = walk(path, 0, |_, _| ControlFlow::Break(())).map_err(LoadError::Recover)?;
     let oldest = walked.first.map(|first| first.saturating_sub(1));
     match oldest.map(|oldest| begin(path, Some(oldest), &classes, limit)) {
         Some(Ok(mut timeline)) => {
-            follow(path, &mut timeline, progress)?;
+            let from = timeline.versions().1 + 1;
+            records(path, from, |records| {
+                records.iter().for_each(|(version, _)| progress(*version));
+                timeline.push_all(records.iter().map(|(version, record)| (*version, record.as_str())))
+            })?;
             Ok(timeline)
         }
         // The snapshot before the oldest record isn't there, so that only the newest version can be shown.
@@ -93,26 +111,33 @@ fn begin(path: &Path, version: Option<u64>, classes: &Classes, limit: usize) -> 
     Ok(timeline)
 }
 
-/// Takes in what has been written since.
-pub(crate) fn follow(path: &Path, timeline: &mut Timeline, progress: impl Fn(u64)) -> Result<(), LoadError> {
-    let mut outcome = Ok(());
-    let walked = walk(path, timeline.versions().1 + 1, |version, record| {
-        progress(version);
-        outcome = timeline.take(version, record);
+/// Hands over the records from a version on, some hundred at a time.
+pub(crate) fn records(
+    path: &Path,
+    from: u64,
+    mut take: impl FnMut(&[(u64, String)]) -> Result<(), TimelineError>,
+) -> Result<(), LoadError> {
+    const TOGETHER: usize = 256;
+    let (mut records, mut outcome) = (Vec::new(), Ok(()));
+    walk(path, from, |version, record| {
+        records.push((version, record.to_owned()));
+        if records.len() == TOGETHER {
+            outcome = take(&records);
+            records.clear();
+        }
         if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    });
-    timeline.settle();
-    walked.map_err(LoadError::Recover)?;
-    outcome.map_err(LoadError::Timeline)
+    })
+    .map_err(LoadError::Recover)?;
+    outcome.and_then(|()| take(&records)).map_err(LoadError::Timeline)
 }
 
-/// The sizes and times of a directory's files: it is only read again if they have changed.
-pub(crate) fn signature(path: &Path) -> Vec<(String, u64, Option<SystemTime>)> {
+/// The files that say what there is: they are only read again if they have changed.
+pub(crate) fn signature(path: &Path) -> Files {
     let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
     let sized = entries.filter_map(|entry| {
         let entry = entry.ok()?;
         let (name, data) = (entry.file_name().into_string().ok()?, entry.metadata().ok()?);
-        name.ends_with(".jsonl").then(|| (name, data.len(), data.modified().ok()))
+        (name.ends_with(".jsonl") || name == CLASSES).then(|| (name, data.len(), data.modified().ok()))
     });
     let mut sized: Vec<_> = sized.collect();
     sized.sort();

@@ -139,12 +139,14 @@ async fn frame(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
     let path = path.strip_prefix(shared.settings.base.as_str()).unwrap_or(path);
     let ask = Ask::parse(&shared.settings.base, path, query);
-    let answers = answers(&shared, &ask).await;
-    let Ok(Ok(_turn)) = timeout(TURN, shared.pages.acquire()).await else {
+    let Ok(Ok(turn)) = timeout(TURN, Arc::clone(&shared.pages).acquire_owned()).await else {
         return refused(StatusCode::SERVICE_UNAVAILABLE, "too many pages at once: try again");
     };
+    let answers = answers(&shared, &ask).await;
     let looked = Arc::clone(&shared);
     let page = tokio::task::spawn_blocking(move || {
+        // A browser that has given up frees no place: the page is still being made.
+        let _turn = turn;
         looked.look(|timeline| pages::frame(timeline, &ask, &answers)).unwrap_or_else(|reason| pages::notice(&reason))
     });
     match page.await {
@@ -196,12 +198,16 @@ async fn dry_run(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
     let Some(live) = &shared.live else {
         return refused(StatusCode::CONFLICT, "a directory can't try a command: that takes the program");
     };
+    let Ok(Ok(_turn)) = timeout(TURN, shared.pages.acquire()).await else {
+        return refused(StatusCode::SERVICE_UNAVAILABLE, "too many pages at once: try again");
+    };
     let text = String::from_utf8_lossy(&body).into_owned();
     let outcome = match Json::parse(&text) {
         Ok(_) => live.dry_run(text).await,
         Err(error) => Err(error.to_string()),
     };
-    let classes = shared.look(|timeline| timeline.classes().clone()).unwrap_or_default();
+    // A node that runs says itself what is secret.
+    let classes = shared.classes.clone().unwrap_or_default();
     let page = pages::outcome(&classes, &outcome).into_string();
     let mut response = Response::new(Body::from(page));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

@@ -25,13 +25,13 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) live: Option<Box<dyn Live>>,
     /// What the program itself says of its classes, if it is a node that runs.
-    classes: Option<Classes>,
+    pub(crate) classes: Option<Classes>,
     timeline: RwLock<Option<Timeline>>,
     trouble: RwLock<Option<String>>,
     /// Events that were read so far while the timeline is being made.
     read: AtomicU64,
     pub(crate) newest: watch::Sender<u64>,
-    pub(crate) pages: Semaphore,
+    pub(crate) pages: Arc<Semaphore>,
     pub(crate) followers: Arc<Semaphore>,
 }
 
@@ -44,7 +44,7 @@ impl Shared {
             trouble: RwLock::new(None),
             read: AtomicU64::new(0),
             newest: watch::Sender::new(0),
-            pages: Semaphore::new(settings.pages.max(1)),
+            pages: Arc::new(Semaphore::new(settings.pages.max(1))),
             followers: Arc::new(Semaphore::new(settings.followers)),
             settings,
         })
@@ -111,7 +111,7 @@ async fn begin(shared: &Arc<Shared>) -> Result<(), String> {
         (Some(path), _) => {
             let (path, limit, counted) = (path.clone(), shared.settings.history, Arc::clone(shared));
             blocking(move || {
-                directory::load(&path, limit, |_| {
+                directory::load(&path, counted.classes.clone(), limit, |_| {
                     counted.read.fetch_add(1, Ordering::Relaxed);
                 })
             })
@@ -141,11 +141,15 @@ async fn follow(shared: &Weak<Shared>) -> String {
             (Some(live), directory) => follow_node(&strong, &**live, directory.as_ref()).await,
             (None, Some(path)) => {
                 let now = directory::signature(path);
+                let said =
+                    |files: &directory::Files| files.iter().find(|(name, ..)| name == directory::CLASSES).cloned();
                 if now == signature {
                     Ok(false)
+                } else if !signature.is_empty() && said(&now) != said(&signature) {
+                    Err("its program says something else of its classes: it begins anew".into())
                 } else {
                     signature = now;
-                    follow_directory(&strong, path.clone()).await.map(|()| false)
+                    follow_directory(&strong, path.clone()).await.map(|_| false)
                 }
             }
             (None, None) => Ok(false),
@@ -161,11 +165,12 @@ async fn follow(shared: &Weak<Shared>) -> String {
 }
 
 async fn follow_node(shared: &Arc<Shared>, live: &dyn Live, directory: Option<&PathBuf>) -> Result<bool, String> {
-    let newest = shared.look(|timeline| timeline.versions().1)?;
+    let newest = *shared.newest.borrow();
     let More { records, gap, newest: now } = live.after(newest).await.ok_or("the node has stopped")?;
     if gap {
         return match directory {
-            Some(path) => follow_directory(shared, path.clone()).await.map(|()| true),
+            // What isn't in the file yet will be.
+            Some(path) => follow_directory(shared, path.clone()).await,
             None => Err("the node was faster than this page: it begins anew".into()),
         };
     }
@@ -180,10 +185,18 @@ async fn follow_node(shared: &Arc<Shared>, live: &dyn Live, directory: Option<&P
     Ok(last < now)
 }
 
-async fn follow_directory(shared: &Arc<Shared>, path: PathBuf) -> Result<(), String> {
+/// Takes in what the files have more, some hundred records at a time; whether there was any.
+async fn follow_directory(shared: &Arc<Shared>, path: PathBuf) -> Result<bool, String> {
     let shared = Arc::clone(shared);
-    let outcome = blocking(move || shared.change(|timeline| directory::follow(&path, timeline, |_| {}))).await?;
-    outcome.unwrap_or(Ok(())).map_err(|error: LoadError| chain(&error))
+    let outcome = blocking(move || {
+        let before = *shared.newest.borrow();
+        directory::records(&path, before + 1, |records| {
+            let records = records.iter().map(|(version, record)| (*version, record.as_str()));
+            shared.change(|timeline| timeline.push_all(records)).unwrap_or(Ok(()))
+        })?;
+        Ok(*shared.newest.borrow() > before)
+    });
+    outcome.await?.map_err(|error: LoadError| chain(&error))
 }
 
 async fn blocking<R: Send + 'static>(act: impl FnOnce() -> R + Send + 'static) -> Result<R, String> {

@@ -32,6 +32,7 @@ enum StoreroomMessage {
     Remind { name: String, at: u64 },
     Forget { name: String },
     Pin { key: String, pin: String },
+    Many { count: u64 },
 }
 
 #[derive(Clone, Default, Serializable, Node)]
@@ -70,6 +71,11 @@ impl StateMachine for Storeroom {
             }),
             Message::Pin { key, pin } => change(&key, &|thing| thing.pin = Secret::new(format!("hush {pin}"))),
             Message::Remove { key } => drop(self.things.remove(&Id::new(key))),
+            Message::Many { count } => {
+                for value in 0..count {
+                    self.notes.insert(format!("{value:03}"), count);
+                }
+            }
             Message::Count { value } => self.counted = value,
             Message::Note { name, value } => match value {
                 Some(value) => _ = self.notes.insert(name, value),
@@ -224,6 +230,23 @@ fn what_is_forgotten_isnt_shown_and_the_rest_is() {
         assert_eq!(shown(&timeline, version).to_string(), documents[usize::try_from(version).unwrap()].to_string());
     }
     assert!(timeline.record(oldest).is_none() && timeline.record(oldest + 1).is_some());
+}
+
+#[test]
+fn an_event_may_change_many_entries() {
+    let mut engine = Engine::<Storeroom, _>::open(Memory::new(), Settings::default()).unwrap();
+    let classes = classes_of_node::<Storeroom>();
+    let mut timeline = Timeline::new(classes, 0, &engine.document().unwrap(), usize::MAX).unwrap();
+    let mut documents = vec![expected(&engine)];
+    for count in [40, 100, 99] {
+        engine.send(&Id::new(()), StoreroomMessage::Many { count }, Time::from_secs(count)).unwrap();
+        documents.push(expected(&engine));
+    }
+    let records: Vec<_> = engine.history().map(|entry| (entry.version.0, entry.record.as_str())).collect();
+    timeline.push_all(records).unwrap();
+    for (version, document) in documents.iter().enumerate() {
+        assert_eq!(shown(&timeline, version as u64).to_string(), document.to_string(), "version {version}");
+    }
 }
 
 #[test]

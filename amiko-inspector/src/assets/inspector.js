@@ -9,11 +9,13 @@ let shown = 0;
 
 // The token is taken out of the address, so that nobody copies it along.
 function takeToken() {
-  if (location.hash.length > 1) {
-    token = decodeURIComponent(location.hash.slice(1));
+  if (/^#[0-9a-f]{32}$/.test(location.hash)) {
+    token = location.hash.slice(1);
     sessionStorage.setItem("amiko-token", token);
     history.replaceState(null, "", location.pathname + location.search);
+    return true;
   }
+  return false;
 }
 
 const address = () => location.pathname + location.search;
@@ -156,8 +158,10 @@ document.addEventListener("keydown", (event) => {
 addEventListener("popstate", () => show());
 
 // Follows the node. Whoever looks at an old version is told only that there is a newer one.
+let following = 0;
 async function follow() {
-  while (token) {
+  const mine = ++following;
+  while (token && mine === following) {
     try {
       const answer = await ask("/-/live");
       if (answer.status === 401) return;
@@ -165,6 +169,7 @@ async function follow() {
       for (let text = ""; ; ) {
         const { done, value } = await reader.read();
         if (done) break;
+        if (mine !== following) return reader.cancel();
         text += value;
         const lines = text.split("\n");
         text = lines.pop();
@@ -182,7 +187,7 @@ async function follow() {
 
 takeToken();
 addEventListener("hashchange", () => {
-  takeToken();
+  if (!takeToken()) return;
   show();
   follow();
 });

@@ -19,13 +19,13 @@ pub(super) fn event(timeline: &Timeline, ask: &Ask, version: u64, answers: &Answ
     let Some(record) = timeline.record(version) else {
         return html! { h2 { "Version " (version) } p { "The event that made it isn't kept." } };
     };
-    let changes = timeline.changes(version);
+    let changes = timeline.changes(version, CHANGES);
     html! {
         h2 { "Version " (version) @if record.rejected.is_some() { " " span.rejected { "rejected" } } }
         p { (time(record.time)) ", " (short(&record.why(), 300)) }
         @if let Some(reason) = &record.rejected { p.rejected { "Rejected: " (short(reason, 2_000)) } }
         (cause(timeline, ask, &record))
-        (difference(ask, &changes))
+        (difference(ask, &changes, record.patch.len()))
         h3 { "Messages" }
         (diagram(&record, &changes, answers))
         (left(ask, &changes))
@@ -58,7 +58,7 @@ fn earlier(timeline: &Timeline, record: &Record) -> Option<u64> {
     timeline.history(&path).into_iter().find(|version| *version < record.version)
 }
 
-fn difference(ask: &Ask, changes: &[Changed]) -> Markup {
+fn difference(ask: &Ask, changes: &[Changed], all: usize) -> Markup {
     let side =
         |tree: &Option<Tree>| html! { @match tree { Some(tree) => (line(tree)), None => span.null { "nothing" } } };
     html! {
@@ -77,7 +77,7 @@ fn difference(ask: &Ask, changes: &[Changed]) -> Markup {
                     }
                 }
             }
-            @if changes.len() > CHANGES { p.about { (changes.len() - CHANGES) " more" } }
+            @if all > changes.len() { p.about { (all - changes.len()) " more" } }
         }
     }
 }

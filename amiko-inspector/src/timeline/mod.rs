@@ -6,15 +6,17 @@
 //!
 //! Invariant: nothing secret comes in; and what is kept of the past takes no more memory than its limit.
 
+mod fill;
 mod records;
 mod section;
 
 use crate::reading::{Change, Operation, Path, Record, Tree};
+use amiko_core::Reader;
 use amiko_core::serializable::{Classes, Json};
-use amiko_core::{ReadError, Reader};
+use fill::{fill, may_have_secrets};
 use records::{Records, Stored};
 use section::{Section, Then};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// The parts of a document that have entries, besides the tables of the state.
@@ -215,15 +217,14 @@ impl Timeline {
             kept = Some(json.to_string());
         }
         let record = Record::of(version, json).ok_or_else(wrong)?;
-        let mut before = Vec::new();
+        let mut before = Found::default();
         for operation in record.patch {
             let path = operation.path.clone();
-            let visible = self.visible(operation);
-            if visible.is_some_and(|operation| !self.apply(operation, version, &mut before)) {
+            if !self.apply(operation, version, &mut before) {
                 return Err(TimelineError::Patch { version, path: path.to_string() });
             }
         }
-        let stored = Stored { text: kept.unwrap_or_else(|| text.to_owned()), before };
+        let stored = Stored { text: kept.unwrap_or_else(|| text.to_owned()), before: before.list };
         self.newest = version;
         if let Some((first, gone)) = self.records.push(stored, record.time) {
             self.forget(first, &gone);
@@ -236,11 +237,10 @@ impl Timeline {
 
     fn forget(&mut self, first: u64, gone: &[Stored]) {
         self.base = first + gone.len() as u64 - 1;
-        for (at, stored) in gone.iter().enumerate() {
-            for Before { section, key, .. } in &stored.before {
-                if let Some(section) = self.sections.get_mut(*section) {
-                    section.forget(key, self.origin, first + at as u64);
-                }
+        let touched = gone.iter().flat_map(|stored| &stored.before).map(|before| (before.section, before.key.as_str()));
+        for (section, key) in touched.collect::<HashSet<_>>() {
+            if let Some(section) = self.sections.get_mut(section) {
+                section.forget(key, self.origin, self.base);
             }
         }
     }
@@ -251,16 +251,6 @@ impl Timeline {
             if let Some(entry) = self.sections.get_mut(section).and_then(|section| section.entries.get_mut(&*key)) {
                 entry.now = Some(tree.to_json().to_string().into());
             }
-        }
-    }
-
-    /// The part of an operation that isn't inside a secret; none if nothing of it can be seen.
-    fn visible(&self, operation: Operation) -> Option<Operation> {
-        let secret = operation.path.0.iter().position(|segment| self.classes.is_secret(segment));
-        match secret {
-            None => Some(operation),
-            Some(at) if at + 1 == operation.path.0.len() => Some(operation),
-            Some(_) => None,
         }
     }
 
@@ -283,7 +273,7 @@ impl Timeline {
         }
     }
 
-    fn apply(&mut self, Operation { path, change }: Operation, version: u64, before: &mut Vec<Before>) -> bool {
+    fn apply(&mut self, Operation { path, change }: Operation, version: u64, before: &mut Found) -> bool {
         match self.locate(&path.0) {
             None => false,
             Some((section, Some(key), [])) => {
@@ -303,7 +293,7 @@ impl Timeline {
     }
 
     /// Puts other entries in the place of those of a section.
-    fn replace(&mut self, section: usize, path: &Path, change: Change, version: u64, before: &mut Vec<Before>) -> bool {
+    fn replace(&mut self, section: usize, path: &Path, change: Change, version: u64, before: &mut Found) -> bool {
         let (Change::Add(Tree::Map(map)) | Change::Replace(Tree::Map(map))) = change else {
             // A table that is no more.
             let keys: Vec<Box<str>> = self.sections[section].entries.keys().cloned().collect();
@@ -322,26 +312,19 @@ impl Timeline {
     }
 
     /// Changes something inside of an entry.
-    fn change(
-        &mut self,
-        section: usize,
-        key: &str,
-        operation: Operation,
-        version: u64,
-        before: &mut Vec<Before>,
-    ) -> bool {
+    fn change(&mut self, section: usize, key: &str, operation: Operation, version: u64, before: &mut Found) -> bool {
         let place = (section, key.to_owned());
         if !self.open.contains_key(&place) {
             let now = self.sections[section].entries.get(key).and_then(|entry| entry.now.as_deref());
             let Some((text, json)) = now.and_then(|now| Some((now.to_owned(), Json::parse(now).ok()?))) else {
                 return false;
             };
-            note(before, section, key, || Was::Text(text));
+            before.note(section, key, || Was::Text(text));
             self.open.insert(place.clone(), Tree::from(json));
         }
         let Some(tree) = self.open.get_mut(&place) else { return false };
-        note(before, section, key, || Was::Undo("[]".into()));
-        let known = before.iter_mut().find(|known| known.section == section && known.key == key);
+        before.note(section, key, || Was::Undo("[]".into()));
+        let known = before.get_mut(section, key);
         if let Some(Before { was: Was::Undo(patch), .. }) = known {
             let Some(undo) = tree.undo(&operation) else { return false };
             let end = if patch.len() > 2 { "," } else { "" };
@@ -353,9 +336,9 @@ impl Timeline {
     }
 
     /// Puts an entry in the place of another, or removes it.
-    fn set(&mut self, section: usize, key: &str, text: Option<String>, version: u64, before: &mut Vec<Before>) {
+    fn set(&mut self, section: usize, key: &str, text: Option<String>, version: u64, before: &mut Found) {
         if let Some(tree) = self.open.remove(&(section, key.to_owned())) {
-            let known = before.iter_mut().find(|known| known.section == section && known.key == key);
+            let known = before.get_mut(section, key);
             if let Some(Before { was, .. }) = known
                 && let Was::Undo(patch) = was
             {
@@ -366,7 +349,7 @@ impl Timeline {
             }
         }
         let value = self.sections[section].set(key, text, self.origin, version);
-        note(before, section, key, || value.map_or(Was::Nothing, Was::Text));
+        before.note(section, key, || value.map_or(Was::Nothing, Was::Text));
     }
 
     /// The record of a version.
@@ -374,10 +357,10 @@ impl Timeline {
         Record::read(version, &self.records.get(version)?.text)
     }
 
-    /// What an event changed.
-    pub fn changes(&self, version: u64) -> Vec<Changed> {
+    /// What an event changed first; at most so much of it.
+    pub fn changes(&self, version: u64, most: usize) -> Vec<Changed> {
         let Some(record) = self.record(version) else { return Vec::new() };
-        let changed = record.patch.into_iter().map(|operation| {
+        let changed = record.patch.into_iter().take(most).map(|operation| {
             let path = operation.path;
             let before = self.value(&path, version.saturating_sub(1));
             Changed { before, after: self.value(&path, version), path }
@@ -539,10 +522,40 @@ impl Timeline {
     }
 }
 
-/// Notes what an event found under a key, unless that is known.
-fn note(before: &mut Vec<Before>, section: usize, key: &str, was: impl FnOnce() -> Was) {
-    if !before.iter().any(|known| known.section == section && known.key == key) {
-        before.push(Before { section, key: key.to_owned(), was: was() });
+/// What one event has found so far.
+#[derive(Default)]
+struct Found {
+    list: Vec<Before>,
+    /// Where in the list, if it is long.
+    places: HashMap<(usize, String), usize>,
+}
+
+impl Found {
+    /// A list shorter than this is looked through.
+    const MANY: usize = 32;
+
+    fn place(&self, section: usize, key: &str) -> Option<usize> {
+        if self.list.len() < Self::MANY {
+            return self.list.iter().position(|known| known.section == section && known.key == key);
+        }
+        self.places.get(&(section, key.to_owned())).copied()
+    }
+
+    fn get_mut(&mut self, section: usize, key: &str) -> Option<&mut Before> {
+        self.place(section, key).and_then(|place| self.list.get_mut(place))
+    }
+
+    /// Notes what was found under a key, unless that is known.
+    fn note(&mut self, section: usize, key: &str, was: impl FnOnce() -> Was) {
+        if self.place(section, key).is_some() {
+            return;
+        }
+        self.list.push(Before { section, key: key.to_owned(), was: was() });
+        if self.list.len() >= Self::MANY {
+            let new = self.places.len();
+            let places = self.list.iter().enumerate().skip(new);
+            self.places.extend(places.map(|(place, known)| ((known.section, known.key.clone()), place)));
+        }
     }
 }
 
@@ -553,74 +566,6 @@ fn undone(mut tree: Tree, patch: &str) -> Tree {
         tree.apply(operation);
     }
     tree
-}
-
-/// Whether a text may have something secret in it. An unusual name may be written with escapes.
-fn may_have_secrets(classes: &Classes, text: &str) -> bool {
-    let is_usual = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    classes.secrets().any(|name| !is_usual(name) || text.contains(name))
-}
-
-/// The text of a value, without secrets.
-fn visible_text(classes: &Classes, text: &str) -> Result<String, ReadError> {
-    if !may_have_secrets(classes, text) {
-        return Ok(text.to_owned());
-    }
-    let mut json = Json::parse(text)?;
-    classes.hide(&mut json);
-    Ok(json.to_string())
-}
-
-/// Fills sections with a document, entry by entry: it may be large.
-fn fill(classes: &Classes, input: &mut Reader<'_>, sections: &mut Vec<Section>) -> Result<(), ReadError> {
-    input.begin_object()?;
-    while let Some(member) = input.key()? {
-        if member == "state" {
-            fill_state(classes, input, sections)?;
-        } else if let Some(section) = sections.iter_mut().find(|section| section.path == [&*member]) {
-            fill_table(classes, input, section)?;
-        } else {
-            input.skip()?;
-        }
-    }
-    input.end()
-}
-
-fn fill_state(classes: &Classes, input: &mut Reader<'_>, sections: &mut Vec<Section>) -> Result<(), ReadError> {
-    let mut fields = Vec::new();
-    input.begin_object()?;
-    while let Some(field) = input.key()? {
-        let text = input.skip()?;
-        if classes.is_secret(&field) {
-            fields.push((field.into(), Json::text(HIDDEN).to_string()));
-        } else if is_table(text) {
-            let mut section = Section::new(&["state", &field]);
-            fill_table(classes, &mut Reader::new(text), &mut section)?;
-            sections.push(section);
-        } else {
-            fields.push((field.into(), visible_text(classes, text)?));
-        }
-    }
-    sections[0].fill(fields);
-    Ok(())
-}
-
-fn fill_table(classes: &Classes, input: &mut Reader<'_>, section: &mut Section) -> Result<(), ReadError> {
-    let mut entries = Vec::new();
-    input.begin_object()?;
-    while let Some(key) = input.key()? {
-        let text = input.skip()?;
-        let text = if classes.is_secret(&key) { Json::text(HIDDEN).to_string() } else { visible_text(classes, text)? };
-        entries.push((key.into(), text));
-    }
-    section.fill(entries);
-    Ok(())
-}
-
-/// Whether a value has entries, rather than being an object with fields or something else.
-fn is_table(text: &str) -> bool {
-    let mut input = Reader::new(text);
-    input.begin_object().is_ok() && !matches!(input.key(), Ok(Some(name)) if name == "_class")
 }
 
 /// Whether a value is hidden.

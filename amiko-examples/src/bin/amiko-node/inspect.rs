@@ -19,6 +19,11 @@ pub(crate) async fn begin(address: &Address, handle: Node, directory: &Path) -> 
     let refused = |error: std::io::Error| {
         Failure::Refused(format!("the inspector can't listen on {}:{}: {error}", address.host, address.port))
     };
+    if address.host.parse::<IpAddr>().is_ok_and(|host| host.is_unspecified()) {
+        let expected =
+            "expected an address of this machine by which browsers come, found one that stands for all of them";
+        return Err(Failure::Usage(format!("{expected}: {}", address.host)));
+    }
     let listener = TcpListener::bind((address.host.as_str(), address.port)).await.map_err(refused)?;
     let local = listener.local_addr().map_err(refused)?;
     let mut settings = amiko_inspector::Settings::new().map_err(refused)?;
