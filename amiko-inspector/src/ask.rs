@@ -78,7 +78,7 @@ pub(crate) struct Ask {
 impl Ask {
     /// Reads the address of a page: its path, without that of the router, and its query.
     pub(crate) fn parse(base: &str, path: &str, query: &str) -> Self {
-        let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
+        let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(named).collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let rest = |from: usize| Path(segments[from..].iter().map(|&segment| segment.to_owned()).collect());
         let page = match segments.as_slice() {
@@ -142,7 +142,7 @@ impl Ask {
     /// The address.
     pub(crate) fn address(&self) -> String {
         let path = |name: &str, path: &Path| {
-            path.0.iter().fold(name.to_owned(), |address, segment| format!("{address}/{}", encode(segment)))
+            path.0.iter().fold(name.to_owned(), |address, segment| format!("{address}/{}", segment_of(segment)))
         };
         let page = match &self.page {
             Page::Tree(at) if at.0.is_empty() => String::new(),
@@ -175,6 +175,18 @@ fn encode(text: &str) -> String {
     utf8_percent_encode(text, ESCAPED).to_string()
 }
 
+/// A segment of an address. Browsers take those away that are empty or made of dots, however they are escaped.
+fn segment_of(text: &str) -> String {
+    let is_taken = matches!(text, "" | "." | "..") || text.starts_with('~');
+    format!("{}{}", if is_taken { "~" } else { "" }, encode(text))
+}
+
+/// What a segment of an address stands for.
+fn named(segment: &str) -> String {
+    let text = decode(segment);
+    text.strip_prefix('~').map_or_else(|| text.clone(), str::to_owned)
+}
+
 fn decode(text: &str) -> String {
     percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
@@ -186,7 +198,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_address_says_all_of_it(key in "\\PC{1,12}", find in "\\PC{0,6}", at in proptest::option::of(0_u64..9), object in "\\PC{0,9}") {
+        fn an_address_says_all_of_it(key in "\\PC{0,12}|~{0,3}\\.{0,3}", find in "\\PC{0,6}", at in proptest::option::of(0_u64..9), object in "\\PC{0,9}") {
             let path = Path(vec!["links".into(), key]);
             let ask = Ask {
                 page: Page::Object(path),
@@ -199,6 +211,7 @@ mod tests {
             };
             let address = ask.address();
             let (path, query) = address.split_once('?').unwrap_or((&address, ""));
+            prop_assert!(path.split('/').skip(1).all(|segment| !["", ".", ".."].contains(&segment)), "{}", path);
             prop_assert_eq!(Ask::parse("/in", path.trim_start_matches("/in"), query), ask);
         }
     }

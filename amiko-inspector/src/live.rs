@@ -9,6 +9,7 @@ use amiko_core::{Node, Serializable, from_json, to_json};
 use amiko_runtime::{EffectState, Handle};
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 /// Records of one answer.
 const RECORDS: usize = 512;
@@ -57,6 +58,7 @@ pub(crate) trait Live: Send + Sync {
     fn connected(&self) -> Answer<'_, Vec<String>>;
     fn effects(&self) -> Answer<'_, Vec<EffectState>>;
     fn dry_run(&self, envelope: String) -> Answer<'_, Result<Rehearsed, String>>;
+    fn sync_times(&self) -> Vec<Duration>;
 }
 
 impl<N: Node, S: Store + 'static> Live for Handle<N, S> {
@@ -120,6 +122,10 @@ impl<N: Node, S: Store + 'static> Live for Handle<N, S> {
 
     fn effects(&self) -> Answer<'_, Vec<EffectState>> {
         Box::pin(async { Handle::effects(self, EFFECTS).await.unwrap_or_default() })
+    }
+
+    fn sync_times(&self) -> Vec<Duration> {
+        Self::sync_times(self)
     }
 
     fn dry_run(&self, envelope: String) -> Answer<'_, Result<Rehearsed, String>> {

@@ -165,7 +165,10 @@ async fn answers(shared: &Arc<Shared>, ask: &Ask) -> Answers {
     match ask.page {
         Page::Event(version) => answers.deliveries = live.deliveries(version).await,
         Page::Rejections => answers.rejections = live.rejections().await,
-        Page::Health => answers.connected = live.connected().await,
+        Page::Health => {
+            answers.connected = live.connected().await;
+            answers.syncs = live.sync_times();
+        }
         Page::Outside => {
             answers.connected = live.connected().await;
             answers.effects = live.effects().await;

@@ -216,6 +216,9 @@ async fn pages_show_what_was() {
     // A table is looked through by the server.
     let found = page(&router, &settings, "/tree/state/safes?find=tw").await;
     assert!(found.contains("/object/safes/two") && !found.contains("/object/safes/one?"), "{found}");
+    // How long the disk took is known of a node that runs.
+    assert!(!handle.sync_times().is_empty() && handle.sync_times().len() <= 256);
+    assert!(page(&router, &settings, "/health").await.contains("<h3>Syncs</h3>"));
     // What happens is shown.
     handle.send(&Id::new("one"), SafeMessage::Write { text: "hello".into() }).await.unwrap();
     until(&router, &settings, 5).await;

@@ -3,10 +3,34 @@
 //! Invariant: the thread has at most one piece of work at a time, and its outcome is taken before the next one is given.
 
 use amiko_core::store::Work;
+use std::collections::VecDeque;
 use std::io;
-use std::sync::mpsc as blocking;
+use std::sync::{Arc, Mutex, PoisonError, mpsc as blocking};
 use std::thread;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+
+/// How long the last syncs took.
+#[derive(Default)]
+pub(crate) struct SyncTimes(Mutex<VecDeque<Duration>>);
+
+impl SyncTimes {
+    /// How many are kept.
+    const KEPT: usize = 256;
+
+    fn add(&self, took: Duration) {
+        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        times.push_back(took);
+        while times.len() > Self::KEPT {
+            times.pop_front();
+        }
+    }
+
+    /// The oldest first.
+    pub(crate) fn get(&self) -> Vec<Duration> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+}
 
 /// A thread, and the piece of work that it may be doing.
 pub(crate) struct Disk<W: Work> {
@@ -21,13 +45,16 @@ pub(crate) struct Gone;
 
 impl<W: Work> Disk<W> {
     /// Starts the thread. It ends when this is dropped and its work is done.
-    pub(crate) fn start() -> io::Result<Self> {
+    pub(crate) fn start(times: Arc<SyncTimes>) -> io::Result<Self> {
         let (work, works) = blocking::channel::<W>();
         let (outcome, done) = mpsc::channel(1);
         thread::Builder::new().name("amiko-disk".to_owned()).spawn(move || {
             for work in works {
+                let begun = Instant::now();
+                let done = work.run();
+                times.add(begun.elapsed());
                 // Nobody waits any more if the loop has ended.
-                if outcome.blocking_send(work.run()).is_err() {
+                if outcome.blocking_send(done).is_err() {
                     return;
                 }
             }

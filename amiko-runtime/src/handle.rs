@@ -2,6 +2,7 @@
 //!
 //! Invariant: an answer is sent only when everything that it rests on is on disk.
 
+use crate::disk::SyncTimes;
 use crate::error::{SendError, Stopped};
 use crate::observe::Caller;
 use crate::performing::EffectState;
@@ -15,6 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 /// A question about the state, with the channel for its answer inside.
@@ -55,18 +57,38 @@ pub struct Handle<N: Node, S: Store = Directory> {
     calls: mpsc::Sender<Call<N, S>>,
     stop: Arc<Notify>,
     group: usize,
+    syncs: Arc<SyncTimes>,
 }
 
 // Written by hand: a derive would require `N: Clone` and `S: Clone`.
 impl<N: Node, S: Store> Clone for Handle<N, S> {
     fn clone(&self) -> Self {
-        Self { calls: self.calls.clone(), stop: Arc::clone(&self.stop), group: self.group }
+        Self {
+            calls: self.calls.clone(),
+            stop: Arc::clone(&self.stop),
+            group: self.group,
+            syncs: Arc::clone(&self.syncs),
+        }
     }
 }
 
 impl<N: Node, S: Store> Handle<N, S> {
-    pub(crate) const fn new(calls: mpsc::Sender<Call<N, S>>, stop: Arc<Notify>, group: usize) -> Self {
-        Self { calls, stop, group }
+    pub(crate) const fn new(
+        calls: mpsc::Sender<Call<N, S>>,
+        stop: Arc<Notify>,
+        group: usize,
+        syncs: Arc<SyncTimes>,
+    ) -> Self {
+        Self { calls, stop, group, syncs }
+    }
+
+    pub(crate) fn times(&self) -> Arc<SyncTimes> {
+        Arc::clone(&self.syncs)
+    }
+
+    /// How long the last syncs took, at most 256 of them, the oldest first: each from its beginning to its end on the disk.
+    pub fn sync_times(&self) -> Vec<Duration> {
+        self.syncs.get()
     }
 
     /// Sends a message to a machine, and gives its reply once everything that it rests on is on disk. Waits while the

@@ -9,6 +9,7 @@ use crate::ask::Ask;
 use crate::reading::{Path, time};
 use crate::timeline::{Part, Place, Timeline};
 use maud::{Markup, html};
+use std::time::Duration;
 
 /// Bars of a chart.
 const BARS: usize = 60;
@@ -40,6 +41,7 @@ pub(super) fn health(timeline: &Timeline, ask: &Ask, answers: &Answers) -> Marku
         }
         h3 { "Events a second" }
         (bars("events a second, over all events that are shown", &rates(timeline, newest)))
+        @if !answers.syncs.is_empty() { (syncs(&answers.syncs)) }
         h3 { "Tables" }
         table {
             thead { tr { th scope="col" { "Table" } th scope="col" { "Entries" } } }
@@ -56,6 +58,21 @@ pub(super) fn health(timeline: &Timeline, ask: &Ask, answers: &Answers) -> Marku
                 tbody { @for (name, bytes) in &answers.files { tr { th scope="row" { (short(name, 60)) } td { (bytes) } } } }
             }
         }
+    }
+}
+
+/// How long the last syncs took, in milliseconds.
+fn syncs(times: &[Duration]) -> Markup {
+    let millis = |time: &Duration| time.as_secs_f64() * 1_000.0;
+    let mut sorted = times.to_vec();
+    sorted.sort();
+    let at = |part: usize| sorted.get(sorted.len() * part / 100).or(sorted.last()).map_or(0.0, millis);
+    let bar = |(at, time): (usize, &Duration)| (format!("sync {} of the last {}", at + 1, times.len()), millis(time));
+    let last: Vec<_> = times.iter().enumerate().skip(times.len().saturating_sub(BARS)).map(bar).collect();
+    html! {
+        h3 { "Syncs" }
+        p { "Of the last " (times.len()) ": half within " (format!("{:.1}", at(50))) " ms, 95 of 100 within " (format!("{:.1}", at(95))) " ms." }
+        (bars("milliseconds of a sync", &last))
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) use rehearsal::outcome;
 use crate::live::Refused;
 use amiko_core::event::CausedDelivery;
 use amiko_runtime::EffectState;
+use std::time::Duration;
 
 /// What was asked of the node before a page is made.
 #[derive(Default)]
@@ -28,6 +29,8 @@ pub(crate) struct Answers {
     pub(crate) rejections: Vec<Refused>,
     pub(crate) connected: Vec<String>,
     pub(crate) effects: Vec<EffectState>,
+    /// How long the last syncs took.
+    pub(crate) syncs: Vec<Duration>,
     /// Sizes of the files of the directory, in bytes.
     pub(crate) files: Vec<(String, u64)>,
     /// What keeps the page from following the node.

@@ -5,7 +5,7 @@
 
 mod network;
 
-use crate::disk::{Disk, Gone};
+use crate::disk::{Disk, Gone, SyncTimes};
 use crate::error::{BindError, RunError, SendError};
 use crate::handle::{Call, Command, Handle, Question, Rehearsal};
 use crate::observe;
@@ -109,7 +109,7 @@ impl<N: Node, S: Store> Runtime<NoPeers<N>, S, Offline> {
     pub fn with_settings(engine: Engine<N, S>, settings: RuntimeSettings) -> Self {
         let (call, calls) = mpsc::channel(settings.calls.max(1));
         let stop = Arc::new(Notify::new());
-        let handle = Handle::new(call, Arc::clone(&stop), settings.group.max(1));
+        let handle = Handle::new(call, Arc::clone(&stop), settings.group.max(1), Arc::new(SyncTimes::default()));
         let performing = Performing::new();
         Self::assemble(Parts { engine, settings, handle, stop, calls, performing }, NoPeers::new(), Offline::new())
     }
@@ -224,7 +224,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     }
 
     async fn serve(&mut self) -> Result<(), RunError> {
-        self.disk = Some(Disk::start().map_err(RunError::Thread)?);
+        self.disk = Some(Disk::start(self.handle.times()).map_err(RunError::Thread)?);
         if let Some(listener) = self.listener.take() {
             self.sockets.listen(listener);
         }
