@@ -15,7 +15,9 @@ use std::time::SystemTime;
 /// A directory, and what is hidden of it.
 pub(crate) struct Source<'d> {
     path: &'d Directory,
-    /// None if everything is shown.
+    /// Whether everything is shown.
+    secrets: bool,
+    /// What is known to be secret.
     classes: Option<Classes>,
 }
 
@@ -49,7 +51,7 @@ impl<'d> Source<'d> {
     /// A directory, with or without its secrets. Somebody has to know what is secret in it.
     pub(crate) fn open(path: &'d Directory, secrets: bool) -> Result<Self, Failure> {
         if secrets {
-            return Ok(Self { path, classes: None });
+            return Ok(Self { path, secrets, classes: None });
         }
         let classes = classes(path)?;
         if classes.is_none() && path.is_dir() {
@@ -58,7 +60,15 @@ impl<'d> Source<'d> {
                  its program writes it"
             );
         }
-        Ok(Self { path, classes })
+        Ok(Self { path, secrets, classes })
+    }
+
+    /// Looks again what is secret: the program may have been replaced by another one meanwhile.
+    pub(crate) fn look_again(&mut self) -> Result<(), Failure> {
+        if !self.secrets {
+            self.classes = classes(self.path)?;
+        }
+        Ok(())
     }
 
     /// What may be shown of what stands at a path.

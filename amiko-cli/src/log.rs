@@ -46,7 +46,7 @@ impl<'f> Wanted<'f> {
 
 /// `amiko log`.
 pub(crate) fn log(log: &Log, secrets: bool, output: &mut Output) -> Result<(), Failure> {
-    let source = Source::open(&log.directory, secrets)?;
+    let mut source = Source::open(&log.directory, secrets)?;
     let wanted = Wanted::new(&log.filter, None)?;
     let mut shown = Shown::new(log.patch, output)?;
     let mut next = wanted.version;
@@ -71,6 +71,7 @@ pub(crate) fn log(log: &Log, secrets: bool, output: &mut Output) -> Result<(), F
     loop {
         shown.output.flush()?;
         thread::sleep(LOOK);
+        source.look_again()?;
         next = follow(&source, next + 1, &wanted, &mut shown)?;
     }
 }

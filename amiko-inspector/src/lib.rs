@@ -46,3 +46,9 @@ fn serve(shared: Arc<shared::Shared>) -> Router {
     tokio::spawn(shared::feed(Arc::downgrade(&shared)));
     server::router(shared)
 }
+
+/// An error and what is behind it in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing here changes the node, and each question is small: whoever follows a node doesn't slow it.
 
+use crate::chain;
 use amiko_core::engine::DryRun;
 use amiko_core::event::{CausedDelivery, Output};
 use amiko_core::store::Store;
@@ -133,7 +134,7 @@ impl<N: Node, S: Store + 'static> Live for Handle<N, S> {
             let envelope: N::Envelope = from_json(&envelope).map_err(|error| error.to_string())?;
             match self.dry_run_command(envelope).await {
                 Ok(run) => Ok(rehearsed(&run)),
-                Err(error) => Err(with_sources(&error)),
+                Err(error) => Err(chain(&error)),
             }
         })
     }
@@ -147,15 +148,4 @@ fn rehearsed<N: Node>(run: &DryRun<N>) -> Rehearsed {
         other => format!("{other:?}"),
     });
     Rehearsed { difference: run.difference().to_owned(), outputs: outputs.collect() }
-}
-
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: requests only read; the task alone writes, a few records at a time, and waits for no browser.
 
+use crate::chain;
 use crate::directory::{self, LoadError};
 use crate::live::{Live, More};
 use crate::settings::Settings;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How often it is looked for new events.
 const LOOK: Duration = Duration::from_millis(200);
@@ -137,6 +138,7 @@ async fn follow(shared: &Weak<Shared>) -> String {
     let mut signature = Vec::new();
     loop {
         let Some(strong) = shared.upgrade() else { return String::new() };
+        let begun = Instant::now();
         let step = match (&strong.live, &strong.settings.directory) {
             (Some(live), directory) => follow_node(&strong, &**live, directory.as_ref()).await,
             (None, Some(path)) => {
@@ -158,7 +160,8 @@ async fn follow(shared: &Weak<Shared>) -> String {
         match step {
             // There may be more.
             Ok(true) => tokio::task::yield_now().await,
-            Ok(false) => sleep(LOOK).await,
+            // Files are read from the beginning of the newest one: of a long one that takes a while.
+            Ok(false) => sleep(LOOK.max(begun.elapsed() * 4)).await,
             Err(trouble) => return trouble,
         }
     }
@@ -201,15 +204,4 @@ async fn follow_directory(shared: &Arc<Shared>, path: PathBuf) -> Result<bool, S
 
 async fn blocking<R: Send + 'static>(act: impl FnOnce() -> R + Send + 'static) -> Result<R, String> {
     tokio::task::spawn_blocking(act).await.map_err(|error| error.to_string())
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

@@ -56,7 +56,12 @@ async function show(options = {}) {
     // Nobody's typing is disturbed by what happens in the node, nor is what a dry run has shown.
     if (options.following && typing && place(name).contains(document.activeElement)) continue;
     if (options.following && name === "main" && place("dry-run")) continue;
+    const titles = (details) => [...place(name).querySelectorAll(details)];
+    const title = (summary) => (summary.firstElementChild ?? summary).textContent;
+    const open = new Set(titles("details[open] > summary").map(title));
     place(name).replaceChildren(...part.childNodes);
+    // What somebody has opened stays so while the node goes on.
+    if (options.following) titles("details > summary").forEach((summary) => (summary.parentElement.open = open.has(title(summary))));
   }
   if (focus && focus !== "main") place(focus)?.focus();
   if (options.moved) {
