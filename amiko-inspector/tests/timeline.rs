@@ -18,6 +18,8 @@ struct Thing {
     list: Vec<u64>,
     inner: BTreeMap<String, u64>,
     pin: Secret<String>,
+    /// As a table of the node is called.
+    notes: u64,
 }
 
 #[derive(Debug, Clone, Serializable)]
@@ -60,7 +62,7 @@ impl StateMachine for Storeroom {
         match message {
             Message::Put { key, text } => {
                 let pin = Secret::new("hush".to_owned());
-                let thing = Thing { text, list: Vec::new(), inner: BTreeMap::new(), pin };
+                let thing = Thing { text, list: Vec::new(), inner: BTreeMap::new(), pin, notes: 0 };
                 self.things.insert(&Id::new(key), thing);
             }
             Message::Push { key, value } => change(&key, &|thing| thing.list.push(value)),
@@ -247,6 +249,10 @@ fn an_event_may_change_many_entries() {
     for (version, document) in documents.iter().enumerate() {
         assert_eq!(shown(&timeline, version as u64).to_string(), document.to_string(), "version {version}");
     }
+    // Each of them is an entry of its own.
+    let notes = Path(vec!["state".into(), "notes".into()]);
+    assert_eq!(timeline.look(&notes, 1), Some(Place::Table(40)));
+    assert_eq!(timeline.look(&notes, 2), Some(Place::Table(100)));
 }
 
 #[test]

@@ -145,12 +145,6 @@ impl Classes {
         self.tables().find(|(name, _)| *name == table).map(|(_, kind)| kind)
     }
 
-    /// The types of all fields of a name.
-    pub fn types_of(&self, name: &str) -> impl Iterator<Item = &str> {
-        let fields = self.0.classes.values().flatten().filter(move |field| field.name == name);
-        fields.filter_map(|field| field.ty.as_deref())
-    }
-
     /// All tables, and the kinds of their objects.
     pub fn tables(&self) -> impl Iterator<Item = (&str, &str)> {
         let fields = self.0.classes.values().flatten();

@@ -40,12 +40,13 @@ pub(super) fn fill(classes: &Classes, input: &mut Reader<'_>, sections: &mut Vec
 
 fn fill_state(classes: &Classes, input: &mut Reader<'_>, sections: &mut Vec<Section>) -> Result<(), ReadError> {
     let mut fields = Vec::new();
+    let class = input.peek_field("_class")?;
     input.begin_object()?;
     while let Some(field) = input.key()? {
         let text = input.skip()?;
         if classes.is_secret(&field) {
             fields.push((field.into(), Json::text(HIDDEN).to_string()));
-        } else if is_table(classes, &field, text) {
+        } else if is_table(classes, class.as_deref(), &field, text) {
             let mut section = Section::new(&["state", &field]);
             fill_table(classes, &mut Reader::new(text), &mut section)?;
             sections.push(section);
@@ -69,11 +70,12 @@ fn fill_table(classes: &Classes, input: &mut Reader<'_>, section: &mut Section) 
     Ok(())
 }
 
-/// Whether a field has entries, rather than being an object with fields or something else. If no class says so, its text does.
-fn is_table(classes: &Classes, field: &str, text: &str) -> bool {
-    let mut types = classes.types_of(field).peekable();
-    if types.peek().is_some() {
-        return types.all(|ty| (ty.starts_with("table of ") || ty.starts_with("map of ")) && !ty.ends_with(" or null"));
+/// Whether a field of the node has entries, rather than being an object with fields or something else. If its class doesn't say
+/// so, its text does.
+fn is_table(classes: &Classes, class: Option<&str>, field: &str, text: &str) -> bool {
+    let fields = class.and_then(|class| classes.class_named(class)).unwrap_or_default();
+    if let Some(ty) = fields.iter().find(|known| known.name == field).and_then(|known| known.ty.as_deref()) {
+        return (ty.starts_with("table of ") || ty.starts_with("map of ")) && !ty.ends_with(" or null");
     }
     let mut input = Reader::new(text);
     input.begin_object().is_ok() && !matches!(input.key(), Ok(Some(name)) if name == "_class")
