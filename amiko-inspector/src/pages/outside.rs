@@ -102,7 +102,7 @@ fn effects(timeline: &Timeline, ask: &Ask, at: u64, answers: &Answers) -> Markup
     entries.sort_by_key(|(_, tree)| number(tree, "since"));
     let waits = |name: &str| {
         let state = answers.effects.iter().find(|state| state.effect == name);
-        state.and_then(|state| state.waits_for.as_ref()).map(|standing| format!("{standing:?}")).unwrap_or_default()
+        state.and_then(|state| state.waits_for).map_or("", |standing| standing.name())
     };
     html! {
         h3 { "Effects" }
