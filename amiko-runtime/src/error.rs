@@ -93,6 +93,17 @@ impl fmt::Display for RunError {
     }
 }
 
+impl RunError {
+    /// Whether the node stopped because another one leads, or may: see [`StoreError::Fenced`]. This one can follow that.
+    pub fn is_fenced(&self) -> bool {
+        match self {
+            Self::Sync(error) => error.is_fenced(),
+            Self::Store(error) => matches!(error, StoreError::Fenced { .. }),
+            _ => false,
+        }
+    }
+}
+
 impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {

@@ -178,6 +178,13 @@ impl std::error::Error for EventError {
     }
 }
 
+impl SyncError {
+    /// Whether another one leads, or may.
+    pub fn is_fenced(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Fenced { .. }))
+    }
+}
+
 impl fmt::Display for SyncError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

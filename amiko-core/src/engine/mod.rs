@@ -11,6 +11,7 @@ mod dry_run;
 mod edit;
 mod effects;
 mod error;
+mod follower;
 mod history;
 mod inspection;
 mod resumption;
@@ -26,6 +27,7 @@ pub use document::Document;
 pub use dry_run::DryRun;
 pub use edit::EditError;
 pub use error::{EngineOpenError, EventError, SyncError};
+pub use follower::Follower;
 pub use history::HistoryEntry;
 pub use inspection::{repair, verify};
 pub use settings::{Entropy, Settings};
@@ -44,7 +46,6 @@ use crate::version::Version;
 use compaction::Compaction;
 use deliveries::Deliveries;
 
-use document::Restored;
 use history::History;
 use sealed::Sealed;
 use shadow::Shadow;
@@ -167,14 +168,27 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// # Errors
     /// As [`Engine::open`].
     pub fn open_document(
-        mut store: S,
+        store: S,
         settings: Settings,
         initial: impl FnOnce() -> Document<N>,
     ) -> Result<Self, EngineOpenError> {
+        Self::open_following(store, settings, Follower::new(), initial)
+    }
+
+    /// The same for a store that has handed over its beginning to a follower already, as a
+    /// [`Standby`](crate::store::Standby) does: only the rest is read.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_following(
+        mut store: S,
+        settings: Settings,
+        mut follower: Follower<N>,
+        initial: impl FnOnce() -> Document<N>,
+    ) -> Result<Self, EngineOpenError> {
         let recovery = Recovery::begin();
-        let mut restored = Restored::<N>::Nothing;
-        let recovered = store.recover(&mut restored).map_err(EngineOpenError::Recover)?;
-        let (found, foreign) = restored.finish().map_err(EngineOpenError::Lift)?;
+        let recovered = store.recover(&mut follower).map_err(EngineOpenError::Recover)?;
+        let (found, foreign) = follower.finish().map_err(EngineOpenError::Lift)?;
         // Data of another program is rewritten, so that no journal has records of two programs. A damaged snapshot
         // must not remain the only one.
         let rewrite = found.is_none() || foreign || !recovered.damaged.is_empty();

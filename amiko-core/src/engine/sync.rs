@@ -9,6 +9,7 @@ use crate::observe::{self, Sizes, SyncWatch};
 use crate::sabotage::{Sabotage, sabotaged};
 use crate::store::{Store, StoreError, Work};
 use crate::version::Version;
+use std::time::Duration;
 
 /// A sync that has begun and not ended.
 #[derive(Debug, Clone, Copy)]
@@ -146,6 +147,14 @@ impl<N: Node, S: Store> Engine<N, S> {
             return Vec::new();
         }
         self.sealed.release(self.released)
+    }
+
+    /// For how long the state is the newest one for certain, as [`Store::lease`] says; none means for ever.
+    ///
+    /// # Errors
+    /// Another one leads, or may: no question about the state may be answered any more.
+    pub fn lease(&self) -> Result<Option<Duration>, SyncError> {
+        self.store.lease().map_err(SyncError::Store)
     }
 
     fn advance(&mut self, UnderWay { version, durable, snapshot, .. }: UnderWay) {

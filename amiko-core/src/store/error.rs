@@ -215,6 +215,13 @@ pub enum StoreError {
         /// What was found.
         found: String,
     },
+    /// Another one leads, or the lease to lead has run out: nothing of this one is released any more.
+    Fenced {
+        /// The epoch in which this one led: it grows with each leader.
+        epoch: u64,
+        /// Who leads now, if that is known.
+        leader: Option<String>,
+    },
     /// The operating system refused; the store is poisoned.
     Io {
         /// The attempted operation.
@@ -350,6 +357,14 @@ impl fmt::Display for StoreError {
             Self::ReadOnly => {
                 f.write_str("expected a store that can be written, found a past version; open the directory itself")
             }
+            Self::Fenced { epoch, leader: Some(leader) } => write!(
+                f,
+                "expected to lead, as since epoch {epoch}, found that {leader} leads now; start again, to follow it"
+            ),
+            Self::Fenced { epoch, leader: None } => write!(
+                f,
+                "expected to lead, as since epoch {epoch}, found that the lease has run out; start again, to follow whoever leads"
+            ),
             Self::Document { sequence, expected, found } => {
                 write!(f, "snapshot {sequence}: expected {expected}, found {found}")
             }

@@ -5,7 +5,9 @@
 //! [`Repair`] are for a damaged one; [`Memory`] keeps it in memory, for tests and examples. They take text and return
 //! text; none of them interprets it.
 //!
-//! The requirements on any store are rules in [`conformance`], for the tests of other implementations.
+//! The requirements on any store are rules in [`conformance`], for the tests of other implementations; [`Buffer`] is the half
+//! of a store that doesn't depend on where it keeps things. A store that several machines share is a [`Standby`] for those that
+//! don't lead.
 //!
 //! [`Work`] is the part that touches the disk: it is taken out of a store, run on any thread, and returned. So this
 //! library starts no thread, and one thread fills the next group of records while another makes the last one durable.
@@ -44,6 +46,7 @@
 //! ```
 
 mod archive;
+mod buffer;
 mod checks;
 mod classes;
 pub mod conformance;
@@ -58,6 +61,7 @@ mod recovery;
 mod repair;
 mod retention;
 mod snapshot;
+mod standby;
 mod verify;
 mod vfs;
 mod walk;
@@ -68,8 +72,10 @@ mod tests;
 use crate::serializable::Classes;
 use crate::time::Time;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use archive::{Archive, NoWork};
+pub use buffer::{Batch, Buffer, Group, GroupFault, SnapshotStep, checksum, read_group};
 pub use classes::{classes, classes_with_vfs};
 pub use directory::{Directory, DirectorySettings};
 pub use disk::{DirectoryDone, DirectoryWork};
@@ -77,6 +83,7 @@ pub use error::{OpenError, RecoverError, StoreError};
 pub use memory::{Memory, MemoryDone, MemoryWork};
 pub use repair::{Repair, RepairError, Repaired};
 pub use retention::Retention;
+pub use standby::{Leader, Standby, Takeover};
 pub use verify::{FileKind, FileReport, Finding, Inspection, Report, verify, verify_with_vfs};
 pub use vfs::{Access, LockError, OsVfs, Vfs, VfsFile};
 pub use walk::{Walked, walk, walk_with_vfs};
@@ -202,6 +209,16 @@ pub trait Store {
     fn describe(&mut self, classes: &Classes) -> Result<(), StoreError> {
         let _ = classes;
         Ok(())
+    }
+
+    /// For how long what this store has handed over and taken is the newest state for certain; none means for ever. Where several
+    /// machines share a store, one of them leads for the time of a lease, which it renews; a leader whose lease has run out, by
+    /// its own clock, answers no questions any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`].
+    fn lease(&self) -> Result<Option<Duration>, StoreError> {
+        Ok(None)
     }
 
     /// The numbers for deciding on compaction. Meaningless for a store that isn't recovered, or is poisoned.

@@ -258,6 +258,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     async fn input(&mut self) -> Result<Input<P::Node, S, T>, RunError> {
         let now = (self.settings.clock)();
         let due = self.engine.next_due().map(|due| (due - now).min(RECHECK));
+        let lease = self.engine.lease().map_err(RunError::Sync)?;
         let effect_due = self.performing.due(now).map(|due| due.min(RECHECK));
         let sync_due = self.sync_due();
         let look_due = self.conversations.poll_timeout().map(|at| at.saturating_sub(self.moment()));
@@ -275,6 +276,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             done = done => Input::Done(done.map_err(|Gone| RunError::DiskThread)?),
             () = self.stop.notified() => Input::Stop,
             () = wait(due), if room || !busy => Input::Due,
+            () = wait(lease) => Input::Due,
             () = wait(effect_due), if room || !busy => Input::Due,
             () = wait(sync_due), if !busy => Input::Due,
             () = wait(look_due), if room || !busy => Input::Due,
@@ -378,7 +380,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
 
     /// Passes on what may leave, and starts the next sync if the disk is idle.
     fn advance(&mut self) -> Result<(), RunError> {
-        self.release();
+        self.release()?;
         let Some(disk) = self.disk.as_mut().filter(|disk| !disk.is_busy()) else { return Ok(()) };
         let durable = match self.settings.durability {
             Durability::Always => true,
@@ -404,10 +406,10 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             // to another thread.
             Some(work) => {
                 self.end_sync(work.run())?;
-                self.release();
+                self.release()?;
             }
             // Nothing had to be written, so nothing waits.
-            None => self.release(),
+            None => self.release()?,
         }
         Ok(())
     }
@@ -430,7 +432,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     async fn settle(&mut self) -> Result<(), RunError> {
         loop {
             self.wait_for_disk().await?;
-            self.release();
+            self.release()?;
             if !self.engine.unreleased() {
                 return Ok(());
             }
@@ -489,7 +491,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     }
 
     /// Passes on what may leave, in order.
-    fn release(&mut self) {
+    fn release(&mut self) -> Result<(), RunError> {
+        self.engine.lease().map_err(RunError::Sync)?;
         for output in self.engine.outputs() {
             self.hand_on(output);
         }
@@ -504,6 +507,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         if self.looked.take_if(|looked| *looked <= released).is_some() {
             self.watchers.iter_mut().for_each(|watcher| watcher.show());
         }
+        Ok(())
     }
 
     /// Answers questions about the state. What they see is on disk.
