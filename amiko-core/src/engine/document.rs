@@ -39,6 +39,12 @@ impl<N: Node> Document<N> {
     }
 }
 
+impl<N: Node> From<N> for Document<N> {
+    fn from(state: N) -> Self {
+        Self::new(state)
+    }
+}
+
 /// The description of a node's classes. It is made once per type.
 pub(super) fn classes<N: Node>() -> Arc<Classes> {
     static KNOWN: PerType<Arc<Classes>> = PerType::new();

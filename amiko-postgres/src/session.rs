@@ -1,0 +1,160 @@
+//! One connection to the database, and what the database says unasked.
+//!
+//! Invariant: a write counts as durable only if the database has confirmed it without a warning. It warns when a wait for a
+//! synchronous standby was cancelled: then the rows are committed here, and maybe nowhere else.
+
+use crate::error::{Failure, Trying};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row, Statement};
+
+/// The channel on which a leader says that there is something new; the node's name is the message.
+pub(crate) const CHANNEL: &str = "amiko";
+
+type Parameters<'p> = [&'p (dyn ToSql + Sync)];
+
+/// A connection.
+pub(crate) struct Session {
+    client: Arc<Client>,
+    prepared: HashMap<&'static str, Statement>,
+    said: Arc<Said>,
+    driver: JoinHandle<()>,
+    timeout: Duration,
+}
+
+/// What the database has said unasked.
+#[derive(Default)]
+struct Said {
+    warning: Mutex<Option<String>>,
+    news: Notify,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Session {
+    /// Connects. What it commits is durable where the database says that things are, on its synchronous standbys too.
+    pub(crate) async fn connect(config: &Config, limit: Duration) -> Result<Self, Failure> {
+        const ACTION: &str = "connect to the database";
+        let connected = timeout(limit, config.connect(NoTls)).await;
+        let (client, mut connection) =
+            connected.map_err(|_| Failure::new(ACTION, format!("no answer within {limit:?}")))?.trying(ACTION)?;
+        let said = Arc::new(Said::default());
+        let hears = Arc::clone(&said);
+        let driver = tokio::spawn(async move {
+            // It ends with the connection; whoever waits for an answer is told by that.
+            while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+                match message {
+                    // Nothing below a warning is sent.
+                    AsyncMessage::Notice(notice) => {
+                        *hears.warning.lock().unwrap_or_else(PoisonError::into_inner) =
+                            Some(notice.message().to_owned());
+                    }
+                    AsyncMessage::Notification(_) => hears.news.notify_one(),
+                    _ => {}
+                }
+            }
+            hears.news.notify_one();
+        });
+        let session = Self { client: Arc::new(client), prepared: HashMap::new(), said, driver, timeout: limit };
+        session.prepare_itself().await?;
+        Ok(session)
+    }
+
+    async fn prepare_itself(&self) -> Result<(), Failure> {
+        const ACTION: &str = "set up the connection to the database";
+        // A commit that isn't on the disk isn't one, whatever the database's default is.
+        const SETTINGS: &str = "SET client_min_messages = warning; \
+             SELECT set_config('synchronous_commit', 'on', false) \
+             WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+        self.within(ACTION, self.client.batch_execute(SETTINGS)).await?;
+        let encoding = self.within(ACTION, self.client.query_one("SHOW server_encoding", &[])).await?;
+        match encoding.try_get::<_, &str>(0).trying(ACTION)? {
+            "UTF8" => Ok(()),
+            other => Err(Failure::new(ACTION, format!("expected a database in UTF8, found {other}: make another one"))),
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        action: &'static str,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Failure> {
+        match timeout(self.timeout, answer).await {
+            Ok(answer) => answer.trying(action),
+            Err(_) => Err(Failure::new(action, format!("no answer from the database within {:?}", self.timeout))),
+        }
+    }
+
+    /// Whether nothing more can be asked over it.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Runs statements without parameters.
+    pub(crate) async fn batch(&self, action: &'static str, sql: &str) -> Result<(), Failure> {
+        self.within(action, self.client.batch_execute(sql)).await
+    }
+
+    /// Rows.
+    pub(crate) async fn read(
+        &mut self,
+        action: &'static str,
+        sql: &'static str,
+        parameters: &Parameters<'_>,
+    ) -> Result<Vec<Row>, Failure> {
+        let statement = match self.prepared.get(sql) {
+            Some(statement) => statement.clone(),
+            None => {
+                let statement = self.within(action, self.client.prepare(sql)).await?;
+                self.prepared.insert(sql, statement.clone());
+                statement
+            }
+        };
+        self.within(action, self.client.query(&statement, parameters)).await
+    }
+
+    /// The same for a statement that writes, in a transaction of its own: what it did is durable.
+    pub(crate) async fn write(
+        &mut self,
+        action: &'static str,
+        sql: &'static str,
+        parameters: &Parameters<'_>,
+    ) -> Result<Vec<Row>, Failure> {
+        let warning = |said: &Said| said.warning.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(warning(&self.said));
+        let rows = self.read(action, sql, parameters).await?;
+        match warning(&self.said) {
+            None => Ok(rows),
+            Some(warning) => Err(Failure::new(action, format!("the database doesn't vouch for it: {warning}"))),
+        }
+    }
+
+    /// Tells standbys that there is something new. Nobody waits for it.
+    pub(crate) fn announce(&self, node: &str) {
+        let (client, node) = (Arc::clone(&self.client), node.to_owned());
+        tokio::spawn(async move {
+            // One that is lost costs a standby the pause until it looks by itself.
+            let _ = client.query("SELECT pg_notify($1, $2)", &[&CHANNEL, &node]).await;
+        });
+    }
+
+    /// The same, and waits for it.
+    pub(crate) async fn announce_now(&mut self, node: &str) -> Result<(), Failure> {
+        self.read("tell standbys", "SELECT pg_notify($1, $2)", &[&CHANNEL, &node]).await.map(drop)
+    }
+
+    /// Waits until a leader says that there is something new, or the connection ends.
+    pub(crate) async fn news(&self) {
+        self.said.news.notified().await;
+    }
+}
