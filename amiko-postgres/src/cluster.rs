@@ -123,6 +123,10 @@ impl Standby for Cluster {
         }
     }
 
+    fn release(store: Postgres) {
+        store.close();
+    }
+
     fn take_over(&mut self) -> Result<Takeover<Postgres>, StoreError> {
         let node = self.node.clone();
         let led = self.worker().and_then(Worker::lead).map_err(|failure| failure.store(&node))?;

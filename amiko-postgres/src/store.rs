@@ -111,6 +111,12 @@ impl Postgres {
         &self.worker.node
     }
 
+    /// Ends it, gives the lease back, and waits for that: as long as the database takes, at most
+    /// [`PostgresSettings::timeout`]. Dropping it does the same, and waits for at most a second.
+    pub fn close(mut self) {
+        self.worker.end(Ending::Release);
+    }
+
     /// Ends it without giving the lease back, as a crash would: for tests of what comes after.
     pub fn abandon(mut self) {
         self.worker.end(Ending::Abandon);

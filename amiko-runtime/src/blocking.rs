@@ -1,6 +1,6 @@
 //! A node on a thread of its own, for programs that aren't async.
 
-use crate::error::{RunError, SendError, Stopped};
+use crate::error::{AskError, RunError, SendError};
 use crate::handle::{Call, Handle, command, given, question, typed};
 use crate::running::text;
 use crate::runtime::Runtime;
@@ -123,18 +123,18 @@ impl<N: Node, S: Store> BlockingHandle<N, S> {
     fn ask(&self, key: Option<String>, envelope: N::Envelope) -> Result<Option<Reply>, SendError> {
         let (mut command, answer) = command::<N>(envelope);
         command.key = key;
-        self.0.call_blocking(Call::Command(command)).map_err(|Stopped| SendError::Stopped)?;
-        answer.blocking_recv().unwrap_or(Err(SendError::Stopped))
+        self.0.call_blocking(Call::Command(command)).map_err(SendError::from)?;
+        answer.blocking_recv().unwrap_or_else(|_| Err(self.0.gone().into()))
     }
 
     /// As [`Handle::read`].
     ///
     /// # Errors
     /// The node has stopped.
-    pub fn read<R: Send + 'static>(&self, look: impl FnOnce(&N) -> R + Send + 'static) -> Result<R, Stopped> {
+    pub fn read<R: Send + 'static>(&self, look: impl FnOnce(&N) -> R + Send + 'static) -> Result<R, AskError> {
         let (question, answered) = question(|engine: &Engine<N, S>| look(engine.node()));
         self.0.call_blocking(Call::Query(question))?;
-        given(answered.blocking_recv())
+        given(answered.blocking_recv(), || self.0.gone())
     }
 
     /// As [`Handle::stop`].

@@ -143,6 +143,11 @@ pub enum SendError {
     Reply(ReadError),
     /// The node has stopped, and the command hasn't been carried out.
     Stopped,
+    /// Another process leads the node, or none does: the command hasn't been carried out. See [`Member`](crate::Member).
+    NotLeader {
+        /// Where the leader answers, if that is known.
+        leader: Option<String>,
+    },
     /// The disk failed while the command was being made durable. Whether it happened shows when the state is opened anew.
     Unknown,
 }
@@ -163,7 +168,8 @@ impl fmt::Display for SendError {
                 f.write_str("expected a reply, found that the handler gave none: the command was carried out")
             }
             Self::Reply(_) => f.write_str("the command was carried out, but its reply can't be read"),
-            Self::Stopped => Stopped.fmt(f),
+            Self::Stopped => AskError::Stopped.fmt(f),
+            Self::NotLeader { leader } => AskError::NotLeader { leader: leader.clone() }.fmt(f),
             Self::Unknown => f.write_str(
                 "the disk failed while the command was made durable: open the state anew to see whether it was",
             ),
@@ -202,14 +208,40 @@ impl SendError {
     }
 }
 
-/// The node has stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stopped;
+/// Why a question to a node has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The node has stopped.
+    Stopped,
+    /// Another process leads the node, or none does: see [`Member`](crate::Member).
+    NotLeader {
+        /// Where the leader answers, if that is known.
+        leader: Option<String>,
+    },
+}
 
-impl fmt::Display for Stopped {
+impl fmt::Display for AskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected a running node, found that it has stopped: start it again")
+        match self {
+            Self::Stopped => f.write_str("expected a running node, found that it has stopped: start it again"),
+            Self::NotLeader { leader: Some(leader) } => {
+                write!(f, "not the leader: ask {leader}, which leads this node")
+            }
+            Self::NotLeader { leader: None } => {
+                f.write_str("not the leader: ask the other members of this node's cluster, or again in a moment")
+            }
+        }
     }
 }
 
-impl Error for Stopped {}
+impl Error for AskError {}
+
+impl From<AskError> for SendError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Stopped => Self::Stopped,
+            AskError::NotLeader { leader } => Self::NotLeader { leader },
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! Invariant: an answer is sent only when everything that it rests on is on disk.
 
 use crate::disk::SyncTimes;
-use crate::error::{SendError, Stopped};
+use crate::error::{AskError, SendError};
 use crate::observe::Caller;
 use crate::performing::EffectState;
 use crate::watching::{Look, Notices, Watched, Watcher};
@@ -14,7 +14,8 @@ use amiko_core::{Engine, Hosts, Id, Keeps, Node, Object, StateMachine};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
@@ -58,6 +59,38 @@ pub struct Handle<N: Node, S: Store = Directory> {
     stop: Arc<Notify>,
     group: usize,
     syncs: Arc<SyncTimes>,
+    role: Arc<Role>,
+}
+
+/// Why those who ask may get no answer here.
+///
+/// Invariant: one that can follow says `NotLeader` until it is told to stop: a call that a standby has sent away may hear of it
+/// only when the standby leads already.
+#[derive(Debug, Default)]
+pub(crate) struct Role {
+    stopped: AtomicBool,
+    /// Who leads, if another one may.
+    leader: Mutex<Option<Option<String>>>,
+}
+
+impl Role {
+    /// Another one leads, here if it says so, or none does.
+    pub(crate) fn follow(&self, leader: Option<String>) {
+        *self.leader.lock().unwrap_or_else(PoisonError::into_inner) = Some(leader);
+    }
+
+    /// Whether the node was told to stop.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Why a call wasn't answered.
+    pub(crate) fn gone(&self) -> AskError {
+        match &*self.leader.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(leader) if !self.is_stopped() => AskError::NotLeader { leader: leader.clone() },
+            _ => AskError::Stopped,
+        }
+    }
 }
 
 // Written by hand: a derive would require `N: Clone` and `S: Clone`.
@@ -68,18 +101,23 @@ impl<N: Node, S: Store> Clone for Handle<N, S> {
             stop: Arc::clone(&self.stop),
             group: self.group,
             syncs: Arc::clone(&self.syncs),
+            role: Arc::clone(&self.role),
         }
     }
 }
 
 impl<N: Node, S: Store> Handle<N, S> {
-    pub(crate) const fn new(
-        calls: mpsc::Sender<Call<N, S>>,
-        stop: Arc<Notify>,
-        group: usize,
-        syncs: Arc<SyncTimes>,
-    ) -> Self {
-        Self { calls, stop, group, syncs }
+    pub(crate) fn new(calls: mpsc::Sender<Call<N, S>>, stop: Arc<Notify>, group: usize, role: Arc<Role>) -> Self {
+        Self { calls, stop, group, syncs: Arc::default(), role }
+    }
+
+    pub(crate) fn role(&self) -> &Role {
+        &self.role
+    }
+
+    /// Why a call that nobody took wasn't answered.
+    pub(crate) fn gone(&self) -> AskError {
+        self.role.gone()
     }
 
     pub(crate) fn times(&self) -> Arc<SyncTimes> {
@@ -134,7 +172,7 @@ impl<N: Node, S: Store> Handle<N, S> {
             // A node that has stopped drops the commands, and their answers say so.
             let _ = self.call(Call::Group(group)).await;
             for answer in answers {
-                outcomes.push(typed(answered(answer).await));
+                outcomes.push(typed(answered(answer, &self.role).await));
             }
         }
         outcomes
@@ -146,8 +184,8 @@ impl<N: Node, S: Store> Handle<N, S> {
     /// [`SendError`].
     pub async fn command(&self, envelope: N::Envelope) -> Result<Option<Reply>, SendError> {
         let (command, answer) = command::<N>(envelope);
-        self.call(Call::Command(command)).await.map_err(|Stopped| SendError::Stopped)?;
-        answered(answer).await
+        self.call(Call::Command(command)).await.map_err(SendError::from)?;
+        answered(answer, &self.role).await
     }
 
     /// Reads the node between events. Everything that it sees is on disk.
@@ -157,7 +195,7 @@ impl<N: Node, S: Store> Handle<N, S> {
     ///
     /// # Panics
     /// If `look` panics, so does this, and the node goes on.
-    pub async fn read<R: Send + 'static>(&self, look: impl FnOnce(&N) -> R + Send + 'static) -> Result<R, Stopped> {
+    pub async fn read<R: Send + 'static>(&self, look: impl FnOnce(&N) -> R + Send + 'static) -> Result<R, AskError> {
         self.query(|engine| look(engine.node())).await
     }
 
@@ -171,10 +209,10 @@ impl<N: Node, S: Store> Handle<N, S> {
     pub async fn query<R: Send + 'static>(
         &self,
         look: impl FnOnce(&Engine<N, S>) -> R + Send + 'static,
-    ) -> Result<R, Stopped> {
+    ) -> Result<R, AskError> {
         let (question, answered) = question(look);
         self.call(Call::Query(question)).await?;
-        given(answered.await)
+        given(answered.await, || self.gone())
     }
 
     /// What a message would do if it came now: nothing happens, and nothing leaves. Due timers don't fire first.
@@ -195,8 +233,8 @@ impl<N: Node, S: Store> Handle<N, S> {
     /// Those that [`Handle::command`] would have.
     pub async fn dry_run_command(&self, envelope: N::Envelope) -> Result<DryRun<N>, SendError> {
         let (answer, tried) = oneshot::channel();
-        self.call(Call::DryRun(Rehearsal { envelope, answer })).await.map_err(|Stopped| SendError::Stopped)?;
-        tried.await.unwrap_or(Err(SendError::Stopped))
+        self.call(Call::DryRun(Rehearsal { envelope, answer })).await.map_err(SendError::from)?;
+        tried.await.unwrap_or_else(|_| Err(self.gone().into()))
     }
 
     /// The node's notices from now on. Who doesn't take them in time is told how many were missed, and goes on.
@@ -248,10 +286,10 @@ impl<N: Node, S: Store> Handle<N, S> {
     ///
     /// # Errors
     /// The node has stopped.
-    pub async fn connected(&self) -> Result<Vec<String>, Stopped> {
+    pub async fn connected(&self) -> Result<Vec<String>, AskError> {
         let (answer, answered) = oneshot::channel();
         self.call(Call::Connected(answer)).await?;
-        answered.await.map_err(|_| Stopped)
+        answered.await.map_err(|_| self.gone())
     }
 
     /// The oldest effects that aren't over, at most so many, with what each of them waits for: an answer, its time, its turn, or
@@ -259,24 +297,25 @@ impl<N: Node, S: Store> Handle<N, S> {
     ///
     /// # Errors
     /// The node has stopped.
-    pub async fn effects(&self, most: usize) -> Result<Vec<EffectState>, Stopped> {
+    pub async fn effects(&self, most: usize) -> Result<Vec<EffectState>, AskError> {
         let (answer, answered) = oneshot::channel();
         self.call(Call::Effects(most, answer)).await?;
-        answered.await.map_err(|_| Stopped)
+        answered.await.map_err(|_| self.gone())
     }
 
     /// Stops the node. Inputs that it has taken are made durable and answered; the rest is dropped.
     pub fn stop(&self) {
+        self.role.stopped.store(true, Ordering::Relaxed);
         // If the loop isn't waiting, one permit is kept, and the loop asks for it before each input.
         self.stop.notify_one();
     }
 
-    async fn call(&self, call: Call<N, S>) -> Result<(), Stopped> {
-        self.calls.send(call).await.map_err(|_| Stopped)
+    async fn call(&self, call: Call<N, S>) -> Result<(), AskError> {
+        self.calls.send(call).await.map_err(|_| self.gone())
     }
 
-    pub(crate) fn call_blocking(&self, call: Call<N, S>) -> Result<(), Stopped> {
-        self.calls.blocking_send(call).map_err(|_| Stopped)
+    pub(crate) fn call_blocking(&self, call: Call<N, S>) -> Result<(), AskError> {
+        self.calls.blocking_send(call).map_err(|_| self.gone())
     }
 }
 
@@ -315,8 +354,8 @@ where
         Box::pin(async move {
             let (mut command, answer) = command::<N>(envelope);
             command.key = key;
-            handle.call(Call::Command(command)).await.map_err(|Stopped| SendError::Stopped)?;
-            typed(answered(answer).await)
+            handle.call(Call::Command(command)).await.map_err(SendError::from)?;
+            typed(answered(answer, &handle.role).await)
         })
     }
 }
@@ -328,9 +367,9 @@ pub(crate) fn command<N: Node>(envelope: N::Envelope) -> (Command<N>, Answered) 
     (Command { envelope, key: None, caller: Caller::current(), answer }, answered)
 }
 
-async fn answered(answer: Answered) -> Result<Option<Reply>, SendError> {
+async fn answered(answer: Answered, role: &Role) -> Result<Option<Reply>, SendError> {
     // The loop answers every command that it has begun, so no answer means that it hasn't begun this one.
-    answer.await.unwrap_or(Err(SendError::Stopped))
+    answer.await.unwrap_or_else(|_| Err(role.gone().into()))
 }
 
 /// The reply as the machine's type. A machine without a type of reply needs no reply.
@@ -361,11 +400,14 @@ pub(crate) fn question<N: Node, S: Store, R: Send + 'static>(
 }
 
 /// The panic of a question belongs to whoever asked.
-pub(crate) fn given<R, E>(answer: Result<thread::Result<R>, E>) -> Result<R, Stopped> {
+pub(crate) fn given<R, E>(
+    answer: Result<thread::Result<R>, E>,
+    gone: impl FnOnce() -> AskError,
+) -> Result<R, AskError> {
     match answer {
         Ok(Ok(given)) => Ok(given),
         Ok(Err(panic)) => resume_unwind(panic),
-        Err(_) => Err(Stopped),
+        Err(_) => Err(gone()),
     }
 }
 

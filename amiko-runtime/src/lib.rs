@@ -169,6 +169,7 @@ mod disk;
 mod error;
 mod handle;
 mod log_limit;
+mod member;
 #[cfg(feature = "net")]
 mod noise;
 pub mod observe;
@@ -192,9 +193,10 @@ pub use amiko_core::conversation::{
     Refusal, Unsendable,
 };
 pub use blocking::{BlockingHandle, Thread};
-pub use error::{BindError, RunError, SendError, Stopped};
+pub use error::{AskError, BindError, RunError, SendError};
 pub use handle::{Handle, Sending};
 pub use log_limit::{LogLimit, LogSum};
+pub use member::{Member, MemberError, Replica};
 #[cfg(feature = "net")]
 pub use noise::{Noise, NoiseError, NoiseStream, SecretKey};
 pub use offline::Offline;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing is seen before it is on disk, and nobody who watches can hold up the node.
 
-use crate::error::Stopped;
+use crate::error::AskError;
 use amiko_core::serializable::{Patch, Serializable};
 use amiko_core::{Node, tree::Tree};
 use std::fmt;
@@ -73,16 +73,16 @@ impl<R: Clone> Watched<R> {
     /// # Errors
     /// The node had stopped before it could be asked, or had
     /// [`RuntimeSettings::watchers`](crate::RuntimeSettings::watchers) already.
-    pub fn value(&mut self) -> Result<R, Stopped> {
-        self.0.borrow_and_update().clone().ok_or(Stopped)
+    pub fn value(&mut self) -> Result<R, AskError> {
+        self.0.borrow_and_update().clone().ok_or(AskError::Stopped)
     }
 
     /// Waits for a value that [`Watched::value`] hasn't given yet. Cancel safe.
     ///
     /// # Errors
     /// The node has ended.
-    pub async fn changed(&mut self) -> Result<(), Stopped> {
-        self.0.changed().await.map_err(|_| Stopped)
+    pub async fn changed(&mut self) -> Result<(), AskError> {
+        self.0.changed().await.map_err(|_| AskError::Stopped)
     }
 
     /// The value now, and then each new one; for page updates and other streams. It ends with the node.

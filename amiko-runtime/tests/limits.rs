@@ -4,7 +4,7 @@
 
 mod common;
 
-use amiko_runtime::{Runtime, Stopped, Tcp};
+use amiko_runtime::{AskError, Runtime, Tcp};
 use common::*;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -206,7 +206,7 @@ fn one_watched_value_too_many_ends_at_once() {
         let met = |talk: &Talk| talk.met;
         let mut first = node.handle.watch(met).await;
         assert_eq!(first.value(), Ok(1));
-        assert_eq!(node.handle.watch(met).await.value(), Err(Stopped));
+        assert_eq!(node.handle.watch(met).await.value(), Err(AskError::Stopped));
         // One that has gone leaves its place to the next.
         drop(first);
         assert_eq!(node.handle.watch(met).await.value(), Ok(1));

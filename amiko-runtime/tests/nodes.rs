@@ -5,7 +5,7 @@
 mod common;
 
 use amiko_core::Id;
-use amiko_runtime::{BindError, Handle, Missed, Runtime, SendError, Stopped, Tcp};
+use amiko_runtime::{AskError, BindError, Handle, Missed, Runtime, SendError, Tcp};
 use common::*;
 use std::io;
 use std::net::SocketAddr;
@@ -271,8 +271,8 @@ fn a_node_that_has_stopped_says_so() {
         let (handle, mut notices) = (node.handle.clone(), node.handle.notices().await);
         node.stop().await;
         assert!(matches!(handle.command(say("x", 7)).await, Err(SendError::Stopped)));
-        assert_eq!(handle.query(|_| ()).await, Err(Stopped));
-        assert_eq!(handle.connected().await, Err(Stopped));
+        assert_eq!(handle.query(|_| ()).await, Err(AskError::Stopped));
+        assert_eq!(handle.connected().await, Err(AskError::Stopped));
         assert!(notices.recv().await.is_none());
         assert!(handle.notices().await.recv().await.is_none());
     });

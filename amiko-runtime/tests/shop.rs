@@ -6,7 +6,7 @@ mod common;
 
 use amiko_core::prelude::*;
 use amiko_core::store::Memory;
-use amiko_runtime::{RunError, Runtime, RuntimeSettings, SendError, Stopped};
+use amiko_runtime::{AskError, RunError, Runtime, RuntimeSettings, SendError};
 use common::Disk;
 use futures_util::{StreamExt, stream};
 use std::fmt;
@@ -229,8 +229,8 @@ async fn who_watches_a_value_sees_it_when_it_is_on_disk_and_the_latest_only() {
     }
     shop.stop();
     running.await.unwrap();
-    assert_eq!(stock.changed().await, Err(Stopped));
-    assert_eq!(shop.watch(|shop: &Shop| shop.orders.len()).await.value(), Err(Stopped));
+    assert_eq!(stock.changed().await, Err(AskError::Stopped));
+    assert_eq!(shop.watch(|shop: &Shop| shop.orders.len()).await.value(), Err(AskError::Stopped));
 }
 
 trait NowOrNever: Future + Sized {
@@ -269,7 +269,7 @@ async fn a_watcher_that_panics_ends_and_the_node_goes_on() {
     let mut watched = shop.watch(look).await;
     assert_eq!(watched.value(), Ok(Some(100)));
     assert_eq!(shop.send(&nuts(), take(1)).await.unwrap(), 99);
-    assert_eq!(watched.changed().await, Err(Stopped));
+    assert_eq!(watched.changed().await, Err(AskError::Stopped));
     assert_eq!(shop.send(&nuts(), take(1)).await.unwrap(), 98);
 }
 
@@ -315,7 +315,7 @@ async fn a_disk_that_fails_ends_the_node_and_everybody_is_told() {
     assert!(matches!(shop.send(&nuts(), take(1)).await, Err(SendError::Unknown)));
     assert!(matches!(running.await, Err(RunError::Sync(_))));
     assert!(matches!(shop.send(&nuts(), take(1)).await, Err(SendError::Stopped)));
-    assert_eq!((watched.changed().await, shop.read(|_| ()).await), (Err(Stopped), Err(Stopped)));
+    assert_eq!((watched.changed().await, shop.read(|_| ()).await), (Err(AskError::Stopped), Err(AskError::Stopped)));
     assert!(notices.recv().await.is_none());
 }
 
@@ -357,5 +357,5 @@ fn a_program_that_isnt_async_has_the_node_on_a_thread() {
     shop.stop();
     assert_eq!(thread.join().unwrap().node().items.get(&nuts()).map(|item| item.stock), Some(50));
     assert!(matches!(shop.send(&nuts(), take(1)), Err(SendError::Stopped)));
-    assert_eq!(shop.read(|_| ()), Err(Stopped));
+    assert_eq!(shop.read(|_| ()), Err(AskError::Stopped));
 }

@@ -34,6 +34,11 @@ pub trait Standby: Send + 'static {
     /// # Errors
     /// [`StoreError::Io`]: nobody knows who leads. It may be called again.
     fn take_over(&mut self) -> Result<Takeover<Self::Store>, StoreError>;
+
+    /// Gives the lease back, so that another one leads at once, and waits until that is done, or can't be done.
+    fn release(store: Self::Store) {
+        drop(store);
+    }
 }
 
 /// What came of an attempt to take over.

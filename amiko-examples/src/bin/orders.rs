@@ -20,7 +20,7 @@
 
 use amiko_core::effect::{Effect, Failure, Performed, Policy};
 use amiko_core::prelude::*;
-use amiko_runtime::{Attempt, Handle, Performer, Runtime, SendError, Stopped, stop_signal};
+use amiko_runtime::{Attempt, Handle, Performer, Runtime, SendError, stop_signal};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, Sse};
@@ -291,13 +291,13 @@ async fn act(State(shop): Node, Path((number, action)): Path<(u64, String)>) -> 
 
 async fn one(State(shop): Node, Path(number): Path<u64>) -> Result<Response, Refused> {
     let order = shop.read(move |shop| shop.orders.get(&Id::new(number)).cloned()).await;
-    let order = order.map_err(|Stopped| SendError::Stopped)?;
+    let order = order.map_err(SendError::from)?;
     Ok(order.map_or(StatusCode::NOT_FOUND.into_response(), |order| Json(order).into_response()))
 }
 
 async fn list(State(shop): Node) -> Result<Json<Vec<(u64, Order)>>, Refused> {
     let orders = shop.read(|shop| shop.orders.iter().map(|(id, order)| (*id.key(), order.clone())).collect()).await;
-    Ok(Json(orders.map_err(|Stopped| SendError::Stopped)?))
+    Ok(Json(orders.map_err(SendError::from)?))
 }
 
 async fn watch(State(shop): Node, Path(number): Path<u64>) -> Sse<impl Stream<Item = Result<Event, axum::Error>>> {

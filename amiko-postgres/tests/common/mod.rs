@@ -1,13 +1,14 @@
 //! The database of the tests: whatever `AMIKO_POSTGRES` names. `.ci/postgres` starts one.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::print_stderr, reason = "shared by tests, each of which uses a part")]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "shared by tests, each of which uses a part")]
 
 use amiko_postgres::{Postgres, PostgresSettings};
+use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The address of the database. Without one, a test says that it wasn't run, and is over.
-pub fn database() -> Option<String> {
+pub(crate) fn database() -> Option<String> {
     let url = std::env::var("AMIKO_POSTGRES").ok().filter(|url| !url.is_empty());
     if url.is_none() {
         eprintln!(
@@ -18,14 +19,14 @@ pub fn database() -> Option<String> {
 }
 
 /// A name that no other test, and no earlier run, has.
-pub fn node(name: &str) -> String {
+pub(crate) fn node(name: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     format!("{name}-{}-{}-{}", now.as_micros(), std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Settings with a short lease, so that a test that waits for its end is short too.
-pub fn quick() -> PostgresSettings {
+pub(crate) fn quick() -> PostgresSettings {
     let mut settings = PostgresSettings::default();
     settings.lease = Duration::from_millis(100);
     settings.renew = Duration::from_millis(20);
@@ -34,7 +35,7 @@ pub fn quick() -> PostgresSettings {
 }
 
 /// Leads the node, as soon as nobody else does any more.
-pub fn lead(url: &str, node: &str, settings: &PostgresSettings) -> Postgres {
+pub(crate) fn lead(url: &str, node: &str, settings: &PostgresSettings) -> Postgres {
     loop {
         match Postgres::open(url, node, settings.clone()) {
             Ok(store) => return store,

@@ -5,7 +5,7 @@
 
 mod network;
 
-use crate::disk::{Disk, Gone, SyncTimes};
+use crate::disk::{Disk, Gone};
 use crate::error::{BindError, RunError, SendError};
 use crate::handle::{Call, Command, Handle, Question, Rehearsal};
 use crate::observe;
@@ -107,11 +107,38 @@ impl<N: Node, S: Store> Runtime<NoPeers<N>, S, Offline> {
 
     /// The same with other settings.
     pub fn with_settings(engine: Engine<N, S>, settings: RuntimeSettings) -> Self {
-        let (call, calls) = mpsc::channel(settings.calls.max(1));
-        let stop = Arc::new(Notify::new());
-        let handle = Handle::new(call, Arc::clone(&stop), settings.group.max(1), Arc::new(SyncTimes::default()));
+        let Callers { handle, stop, calls } = Callers::new(&settings);
         let performing = Performing::new();
         Self::assemble(Parts { engine, settings, handle, stop, calls, performing }, NoPeers::new(), Offline::new())
+    }
+
+    /// The same for callers that were there before.
+    pub(crate) fn with_callers(engine: Engine<N, S>, settings: RuntimeSettings, callers: Callers<N, S>) -> Self {
+        let Callers { handle, stop, calls } = callers;
+        let performing = Performing::new();
+        Self::assemble(Parts { engine, settings, handle, stop, calls, performing }, NoPeers::new(), Offline::new())
+    }
+}
+
+/// Those who call a node, and their calls that wait.
+pub(crate) struct Callers<N: Node, S: Store> {
+    pub(crate) handle: Handle<N, S>,
+    pub(crate) stop: Arc<Notify>,
+    pub(crate) calls: mpsc::Receiver<Call<N, S>>,
+}
+
+/// A node whose loop has ended, and those who still call it.
+pub(crate) struct Failed<N: Node, S: Store> {
+    pub(crate) error: RunError,
+    pub(crate) callers: Callers<N, S>,
+}
+
+impl<N: Node, S: Store> Callers<N, S> {
+    pub(crate) fn new(settings: &RuntimeSettings) -> Self {
+        let (call, calls) = mpsc::channel(settings.calls.max(1));
+        let stop = Arc::new(Notify::new());
+        let handle = Handle::new(call, Arc::clone(&stop), settings.group.max(1), Arc::default());
+        Self { handle, stop, calls }
     }
 }
 
@@ -203,7 +230,12 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     ///
     /// # Errors
     /// The disk failed. Nothing that isn't on disk has left. Open the state anew.
-    pub async fn run(mut self) -> Result<Engine<P::Node, S>, RunError> {
+    pub async fn run(self) -> Result<Engine<P::Node, S>, RunError> {
+        self.lead().await.map_err(|failed| failed.error)
+    }
+
+    /// The same; after a failure those who call are still there, for whatever answers them next.
+    pub(crate) async fn lead(mut self) -> Result<Engine<P::Node, S>, Box<Failed<P::Node, S>>> {
         let outcome = match self.serve().await {
             Ok(()) => self.stop_in_time().await,
             Err(error) => Err(error),
@@ -215,7 +247,11 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                 // A caller that has stopped waiting needs no answer.
                 let _ = answer.send(Err(SendError::Unknown));
             }
-            return Err(error);
+            if error.is_fenced() {
+                self.handle.role().follow(None);
+            }
+            let callers = Callers { handle: self.handle, stop: self.stop, calls: self.calls };
+            return Err(Box::new(Failed { error, callers }));
         }
         // From here on callers are told that the node has stopped.
         drop(self.calls);

@@ -7,7 +7,7 @@ use crate::run::{Node, Signals};
 use crate::screen::{self, Live};
 use amiko_core::prelude::*;
 use amiko_examples::payment::{Link, PaymentNode};
-use amiko_runtime::{Stopped, Watched};
+use amiko_runtime::{AskError, Watched};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -161,7 +161,7 @@ async fn follow(
     mut nodes: Vec<Watched<Seen>>,
     picture: &Picture,
     progress: impl Fn() -> String,
-) -> Stopped {
+) -> AskError {
     let mut ticks = interval(Duration::from_secs(1) / RATE);
     // A terminal that is slow gets fewer pictures.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
