@@ -264,9 +264,9 @@ where
                 }
                 Err(failed) => match failed.error {
                     // It was told to stop, and had lost its lease before it knew.
-                    RunError::Sync(_) | RunError::Store(_) if handle.role().is_stopped() => return Ok(()),
+                    error if error.is_fenced() && handle.role().is_stopped() => return Ok(()),
                     // What the store has is read anew, and somebody leads: maybe this one.
-                    RunError::Sync(_) | RunError::Store(_) => {
+                    RunError::Sync(_) | RunError::Store(_) if !handle.role().is_stopped() => {
                         handle.role().follow(None);
                         callers = failed.callers;
                     }
