@@ -75,6 +75,7 @@ pub enum RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            error if error.is_fenced() => "the node stopped, because it isn't known to lead any more",
             Self::Sync(_) => "the node stopped, because its state can't be made durable: open it anew",
             Self::Store(_) => "the node stopped, because its journal takes nothing more: open it anew",
             Self::Event(_) => "the node stopped, because its engine can't go on: open it anew",

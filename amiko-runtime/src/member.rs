@@ -3,7 +3,7 @@
 //! Invariant: a caller is answered by the engine of a leader, or told that there is none here: nothing is answered from what a
 //! standby has followed, but what [`Replica`] reads, which says so.
 
-use crate::error::{BindError, RunError};
+use crate::error::RunError;
 use crate::handle::{Call, Handle};
 use crate::offline::Offline;
 use crate::runtime::{Callers, Runtime};
@@ -57,7 +57,7 @@ const LOOK: Duration = Duration::from_secs(1);
 ///     counter.stop();
 /// });
 /// // With performers and a network, if it has any: for each time that it leads.
-/// member.run(|runtime| async { Ok(runtime) }).await?;
+/// member.run(|runtime| async { Ok::<_, amiko_runtime::BindError>(runtime) }).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -78,8 +78,8 @@ pub enum MemberError {
     Recover(RecoverError),
     /// The state can't be opened.
     Open(EngineOpenError),
-    /// A leader can't be set up.
-    Bind(BindError),
+    /// Whoever completes the runtime of a leader has refused.
+    Equip(Box<dyn std::error::Error + Send + Sync>),
     /// A leader has failed otherwise than by its store.
     Run(RunError),
     /// The operating system gives no thread.
@@ -91,7 +91,7 @@ impl fmt::Display for MemberError {
         f.write_str(match self {
             Self::Recover(_) => "the journal of the cluster can't be read",
             Self::Open(_) => "the state of the cluster can't be opened",
-            Self::Bind(_) => "the node can't be set up to lead",
+            Self::Equip(_) => "the node can't be set up to lead",
             Self::Run(_) => "the node has failed while it led",
             Self::Thread(_) => "expected a thread to follow with, found that the operating system gives none",
         })
@@ -103,7 +103,7 @@ impl std::error::Error for MemberError {
         match self {
             Self::Recover(error) => Some(error),
             Self::Open(error) => Some(error),
-            Self::Bind(error) => Some(error),
+            Self::Equip(error) => Some(&**error),
             Self::Run(error) => Some(error),
             Self::Thread(error) => Some(error),
         }
@@ -223,14 +223,14 @@ where
     ///
     /// # Errors
     /// What can't be mended by waiting; a store that doesn't answer is waited for.
-    pub async fn run<P, T, F>(
+    pub async fn run<P, T, E>(
         self,
-        mut equip: impl FnMut(Runtime<NoPeers<N>, C::Store, Offline>) -> F,
+        mut equip: impl AsyncFnMut(Runtime<NoPeers<N>, C::Store, Offline>) -> Result<Runtime<P, C::Store, T>, E>,
     ) -> Result<(), MemberError>
     where
         P: Protocol<Node = N>,
         T: Transport,
-        F: Future<Output = Result<Runtime<P, C::Store, T>, BindError>>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let Self { mut standby, engine: settings, settings: runtime, initial, mut callers, replica } = self;
         loop {
@@ -256,7 +256,7 @@ where
             let handle = callers.handle.clone();
             handle.role().follow(None);
             let leads = equip(Runtime::with_callers(engine, runtime.clone(), callers)).await;
-            match leads.map_err(MemberError::Bind)?.lead().await {
+            match leads.map_err(|error| MemberError::Equip(error.into()))?.lead().await {
                 Ok(engine) => {
                     // It waits for the store, and whoever waits for this task may do other things meanwhile.
                     let released = tokio::task::spawn_blocking(move || C::release(engine.into_store()));

@@ -8,7 +8,7 @@ use amiko_core::store::{
     Batch, Buffer, Leader, RecoverError, Recovered, Recovery, SnapshotStep, Standby, Store, StoreError, Takeover,
     Usage, Work, read_group,
 };
-use amiko_runtime::{AskError, Handle, Member, MemberError, Replica, RuntimeSettings, SendError};
+use amiko_runtime::{AskError, BindError, Handle, Member, MemberError, Replica, RuntimeSettings, SendError};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -230,7 +230,7 @@ fn start(shared: &Shared, name: &'static str) -> Process {
     let place = Place { shared: shared.clone(), name, reached: None };
     let member = Member::new(place, Settings::default(), RuntimeSettings::default());
     let (handle, replica) = (member.handle(), member.replica());
-    Process { handle, replica, task: tokio::spawn(member.run(|runtime| async { Ok(runtime) })) }
+    Process { handle, replica, task: tokio::spawn(member.run(|runtime| async { Ok::<_, BindError>(runtime) })) }
 }
 
 impl Process {

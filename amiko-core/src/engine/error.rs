@@ -188,6 +188,7 @@ impl SyncError {
 impl fmt::Display for SyncError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Store(StoreError::Fenced { .. }) => f.write_str("nothing more is released"),
             Self::Store(_) => f.write_str("the state can't be made durable: reopen it"),
             Self::Write(_) => f.write_str("the state can't be written as a snapshot"),
             Self::Poisoned { reason } => {

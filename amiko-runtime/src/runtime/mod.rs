@@ -221,6 +221,11 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         self.address
     }
 
+    /// The state, before it runs.
+    pub fn node(&self) -> &P::Node {
+        self.engine.node()
+    }
+
     /// How other tasks and threads talk to the node.
     pub fn handle(&self) -> Handle<P::Node, S> {
         self.handle.clone()

@@ -14,7 +14,7 @@ use std::path::PathBuf;
     name = "amiko-node",
     version,
     after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 node not running, \
-                                 4 state directory damaged, 129, 130 or 143 a second signal ended the node at once."
+                                 4 state directory damaged, 5 another process leads the node, 129, 130 or 143 a second signal ended the node at once."
 )]
 pub(crate) struct Arguments {
     /// The state directory of the node [default: $AMIKO_DIR, $XDG_STATE_HOME/amiko, or ~/.local/state/amiko]
@@ -239,6 +239,20 @@ pub(crate) struct Run {
     /// the place of any neighbour
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// Keep the state in a database instead of the state directory: postgres://USER@HOST/DATABASE. The directory still has the
+    /// key, which all processes of one node share, and the socket for commands
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
+    /// What the node is called in the database
+    #[arg(long, value_name = "NAME", default_value = "amiko", requires = "store")]
+    pub(crate) node: String,
+    /// If another process leads the node, follow it, and lead when nobody else does
+    #[arg(long, requires = "store")]
+    pub(crate) standby: bool,
+    /// How long a leader that isn't heard of any more stays the leader, in milliseconds
+    #[arg(long, default_value_t = 10_000, value_name = "MILLISECONDS", requires = "store",
+          value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    pub(crate) lease: u64,
     /// Where to listen: a name or an address of this machine. With 0.0.0.0, all of them, --advertise is needed
     #[arg(long, default_value = "127.0.0.1:4321", value_name = "HOST:PORT")]
     pub(crate) listen: Address,

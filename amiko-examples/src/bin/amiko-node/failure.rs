@@ -3,6 +3,7 @@
 use amiko_core::engine::EngineOpenError;
 use amiko_core::serializable::Json;
 use amiko_core::store::{OpenError, RecoverError};
+use amiko_runtime::RunError;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -29,6 +30,8 @@ pub(crate) enum Failure {
     NotRunning(String),
     /// The state directory is damaged: 4.
     Damaged(String),
+    /// Another process leads the node, or this one has lost its lease: 5.
+    NotLeader(String),
     /// One of the others, and what else is in the document that `--json` prints.
     Beside(Box<Self>, Json),
 }
@@ -40,6 +43,11 @@ impl Failure {
 
     pub(crate) fn system(error: impl Error + 'static) -> Self {
         Self::of(&error, format!("the operating system refused: {}", chain(&error)))
+    }
+
+    /// Why a node has ended.
+    pub(crate) fn run(error: RunError) -> Self {
+        if error.is_fenced() { Self::NotLeader(chain(&error)) } else { Self::refused(error) }
     }
 
     pub(crate) fn open(error: &OpenError) -> Self {
@@ -83,6 +91,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::NotRunning(_) => 3,
             Self::Damaged(_) => 4,
+            Self::NotLeader(_) => 5,
             Self::Beside(failure, _) => failure.exit_code(),
             _ => 1,
         }
@@ -100,6 +109,7 @@ impl Failure {
             Self::Usage(_) => "usage",
             Self::NotRunning(_) => "not-running",
             Self::Damaged(_) => "damaged",
+            Self::NotLeader(_) => "not-leader",
             Self::Beside(failure, _) => failure.code(),
         }
     }
@@ -129,7 +139,8 @@ impl fmt::Display for Failure {
             | Self::Unwritten(text)
             | Self::Usage(text)
             | Self::NotRunning(text)
-            | Self::Damaged(text) => f.write_str(text),
+            | Self::Damaged(text)
+            | Self::NotLeader(text) => f.write_str(text),
             Self::Beside(failure, _) => failure.fmt(f),
         }
     }

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::log::Level;
 use crate::run::Node;
 use crate::screen;
+use amiko_core::store::Store;
 use amiko_examples::payment::Address;
 use std::net::IpAddr;
 use std::path::Path;
@@ -15,7 +16,11 @@ use tokio::net::TcpListener;
 pub(crate) const DELIVERIES: usize = 100_000;
 
 /// Begins to show the node; gives the address for a browser.
-pub(crate) async fn begin(address: &Address, handle: Node, directory: &Path) -> Result<String, Failure> {
+pub(crate) async fn begin<S: Store + 'static>(
+    address: &Address,
+    handle: Node<S>,
+    directory: Option<&Path>,
+) -> Result<String, Failure> {
     let refused = |error: std::io::Error| {
         Failure::Refused(format!("the inspector can't listen on {}:{}: {error}", address.host, address.port))
     };
@@ -27,7 +32,7 @@ pub(crate) async fn begin(address: &Address, handle: Node, directory: &Path) -> 
     let listener = TcpListener::bind((address.host.as_str(), address.port)).await.map_err(refused)?;
     let local = listener.local_addr().map_err(refused)?;
     let mut settings = amiko_inspector::Settings::new().map_err(refused)?;
-    settings.directory = Some(directory.to_owned());
+    settings.directory = directory.map(Path::to_owned);
     let host = match address.host.parse::<IpAddr>() {
         Ok(IpAddr::V6(host)) => format!("[{host}]"),
         _ => address.host.clone(),

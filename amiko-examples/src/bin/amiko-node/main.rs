@@ -1,10 +1,11 @@
 //! `amiko-node`: a payment node, and the commands of its user.
 //!
-//! Exit codes: 0 success, 1 refused or failed, 2 wrong usage, 3 node not running, 4 state directory damaged; 128 plus
-//! the number of the signal if a second signal ended `run` at once (129, 130, 143).
+//! Exit codes: 0 success, 1 refused or failed, 2 wrong usage, 3 node not running, 4 state directory damaged, 5 another one
+//! leads the node; 128 plus the number of the signal if a second signal ended `run` at once (129, 130, 143).
 
 mod arguments;
 mod client;
+mod cluster;
 mod control;
 mod demo;
 mod edit;

@@ -3,6 +3,7 @@
 //! Invariant: the first signal loses nothing that was begun; the second one loses what a crash would lose.
 
 use crate::arguments::Run;
+use crate::cluster;
 use crate::control::{self, Answer, Conversation, MAX_QUESTION, Question};
 use crate::failure::{Failure, chain};
 use crate::inspect;
@@ -14,17 +15,20 @@ use crate::screen;
 use crate::summary;
 use crate::trouble::{self, Trouble};
 use amiko_core::PublicKey;
+use amiko_core::conversation::NoPeers;
 use amiko_core::prelude::*;
-use amiko_core::store::OpenError;
+use amiko_core::store::{OpenError, Store};
 use amiko_examples::payment::{
     Address, Network, Notice, PaymentLimits, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol,
     Reply,
 };
 use amiko_examples::running::OutgoingPayment;
 use amiko_runtime::{
-    BindError, Dialect, Handle, Noise, Runtime, RuntimeSettings, SecretKey, SendError, Tcp, Transport, open_files,
+    BindError, Dialect, Handle, Noise, Offline, Runtime, RuntimeSettings, SecretKey, SendError, Tcp, Transport,
+    open_files,
 };
 use std::error::Error;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::pin::pin;
@@ -33,8 +37,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
 /// Commands that may talk to the node at the same time; further ones wait. With few file descriptors there are fewer: see
@@ -47,7 +51,7 @@ const BREATH: Duration = Duration::from_millis(50);
 /// How long a stopped node waits for answers that are still being sent.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-pub(crate) type Node = Handle<PaymentNode, Directory>;
+pub(crate) type Node<S = Directory> = Handle<PaymentNode, S>;
 
 /// Opens the state of a node on a network; makes the directory if it doesn't exist.
 fn open(directory: &Path, network: Network, settings: Settings) -> Result<Engine<PaymentNode>, Failure> {
@@ -104,36 +108,71 @@ pub(crate) async fn run(arguments: &Run, directory: &Path, json: bool) -> Result
         std::net::TcpListener::bind(place)
             .map_err(|source| Failure::Refused(chain(&BindError::Listen { address: place, source })))?,
     );
-    let mut kept = Settings::default();
-    if arguments.inspect.is_some() {
-        kept.deliveries = inspect::DELIVERIES;
-    }
-    let engine = open(directory, arguments.network, kept)?;
+    let (ear, troubles) = trouble::listen();
     let mut settings = RuntimeSettings::default();
     settings.listen = Some(place);
-    let (ear, troubles) = trouble::listen();
     settings.log = Some(Arc::new(move |event| {
         ear.hear(event);
         log::event(event);
     }));
-    let attended = (arguments, directory, limits, troubles);
-    match arguments.network {
-        Network::Amiko => {
-            let key = key(directory, engine.node().key)?;
-            let public = key.public();
-            let runtime = Runtime::with_settings(engine, settings).with_network(PaymentProtocol, Noise::new(key)).await;
-            attend(runtime.map_err(Failure::refused)?, Some(public), attended, json).await
-        }
-        Network::Prototype3 => {
-            settings.conversation.dialect = Dialect::ByIndex;
-            let runtime = Runtime::with_settings(engine, settings).with_network(PaymentProtocol, Tcp).await;
-            attend(runtime.map_err(Failure::refused)?, None, attended, json).await
+    if arguments.network == Network::Prototype3 {
+        settings.conversation.dialect = Dialect::ByIndex;
+    }
+    let attended = Attended { arguments, directory, limits, troubles, json };
+    match &arguments.store {
+        Some(url) => cluster::run(url, settings, attended).await,
+        None => {
+            let engine = open(directory, arguments.network, engine_settings(arguments))?;
+            let key = key(directory, engine.node().key, arguments.network)?;
+            lead(Runtime::with_settings(engine, settings), key, attended).await
         }
     }
 }
 
-/// The key of the node. The user is told if the node had another key before.
-fn key(directory: &Path, known: Option<PublicKey>) -> Result<SecretKey, Failure> {
+/// How an engine of the node works.
+pub(crate) fn engine_settings(arguments: &Run) -> Settings {
+    let mut kept = Settings::default();
+    if arguments.inspect.is_some() {
+        kept.deliveries = inspect::DELIVERIES;
+    }
+    kept
+}
+
+/// Runs a node with its network, and answers commands until it is told to stop.
+pub(crate) async fn lead<S: Store + Send + 'static>(
+    runtime: Runtime<NoPeers<PaymentNode>, S, Offline>,
+    key: Option<SecretKey>,
+    attended: Attended<'_>,
+) -> Result<ExitCode, Failure> {
+    match key {
+        Some(key) => {
+            let public = key.public();
+            let runtime = runtime.with_network(PaymentProtocol, Noise::new(key)).await.map_err(Failure::refused)?;
+            attend_one(runtime, Some(public), attended).await
+        }
+        None => {
+            let runtime = runtime.with_network(PaymentProtocol, Tcp).await.map_err(Failure::refused)?;
+            attend_one(runtime, None, attended).await
+        }
+    }
+}
+
+async fn attend_one<S: Store + Send + 'static, T: Transport>(
+    runtime: Runtime<PaymentProtocol, S, T>,
+    key: Option<PublicKey>,
+    attended: Attended<'_>,
+) -> Result<ExitCode, Failure> {
+    let listens = runtime.local_addr();
+    let handle = runtime.handle();
+    let (_leads, leading) = watch::channel(listens.map(|address| Leads { address, key }));
+    attend(handle, async { runtime.run().await.map(drop).map_err(Failure::run) }, leading, attended).await
+}
+
+/// The key of the node; none on a network without keys. The user is told if the node had another key before.
+fn key(directory: &Path, known: Option<PublicKey>, network: Network) -> Result<Option<SecretKey>, Failure> {
+    if network == Network::Prototype3 {
+        return Ok(None);
+    }
     let key = key::open(directory, known)?;
     let public = key.public();
     if let Some(known) = known.filter(|known| *known != public) {
@@ -141,51 +180,43 @@ fn key(directory: &Path, known: Option<PublicKey>) -> Result<SecretKey, Failure>
             format!("the key of this node is {public} now and was {known}: every neighbour has to renew its link");
         screen::notice(Level::Warn, text);
     }
-    Ok(key)
+    Ok(Some(key))
 }
 
-/// Runs a node and answers commands until it is told to stop.
-async fn attend<T: Transport>(
-    runtime: Runtime<PaymentProtocol, Directory, T>,
-    key: Option<PublicKey>,
-    (arguments, directory, limits, troubles): (&Run, &Path, PaymentLimits, Receiver<Trouble>),
-    json: bool,
+/// A node that leads.
+#[derive(Clone, Copy)]
+pub(crate) struct Leads {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    pub(crate) key: Option<PublicKey>,
+}
+
+/// What a run needs beside its node.
+pub(crate) struct Attended<'a> {
+    pub(crate) arguments: &'a Run,
+    pub(crate) directory: &'a Path,
+    pub(crate) limits: PaymentLimits,
+    pub(crate) troubles: Receiver<Trouble>,
+    pub(crate) json: bool,
+}
+
+/// Answers commands while a node runs, until it is told to stop. `leads` says where it listens, each time that it begins to lead.
+pub(crate) async fn attend<S: Store + 'static>(
+    handle: Node<S>,
+    running: impl Future<Output = Result<(), Failure>>,
+    leads: watch::Receiver<Option<Leads>>,
+    attended: Attended<'_>,
 ) -> Result<ExitCode, Failure> {
-    let Some(local) = runtime.local_addr() else {
-        return Err(Failure::Refused("expected an address to listen on, found none".into()));
-    };
-    let address =
-        arguments.advertise.clone().unwrap_or_else(|| Address { host: local.ip().to_string(), port: local.port() });
+    let Attended { arguments, directory, limits, troubles, json } = attended;
     let listener = listen(directory)?;
-    let handle = runtime.handle();
     // It ends with the events of the network.
     tokio::spawn(trouble::tell(troubles, handle.clone()));
     let mut signals = Signals::new()?;
     let conversations = conversations();
     let places = Arc::new(Semaphore::new(conversations as usize));
-    let begin = begin(&handle, arguments, address.clone(), key, limits);
-    let serve = async {
-        begin.await?;
-        let shown = match &arguments.inspect {
-            Some(address) => Some(inspect::begin(address, handle.clone(), directory).await?),
-            None => None,
-        };
-        if json {
-            let (directory, address) = (directory.display().to_string(), address.to_string());
-            let (network, key) = (arguments.network, key.map(|key| key.to_string()));
-            let started = Started { directory, network, address, key, listen: local.to_string(), inspect: shown };
-            screen::document(&started)?;
-        } else {
-            let directory = screen::plain(&directory.display().to_string());
-            screen::say(format_args!("node {directory} listens on {local}, as {address}"));
-            if let Some(url) = shown {
-                screen::say(format_args!("inspect it at {url}"));
-            }
-        }
-        screen::written()?;
-        serve(&listener, &handle, &places).await
-    };
-    let mut running = pin!(runtime.run());
+    let begin = greet(&handle, leads, (arguments, directory, limits), json);
+    let serve = async { tokio::try_join!(begin, serve(&listener, &handle, &places)).map(drop) };
+    let mut running = pin!(running);
     let (served, ended) = tokio::select! {
         ended = &mut running => (Ok(()), Some(ended)),
         served = serve => (served, None),
@@ -202,7 +233,7 @@ async fn attend<T: Transport>(
         };
         // Earlier callers may still get their answers.
         drop(tokio::time::timeout(LAST_WORDS, places.acquire_many(conversations)).await);
-        ended.map(drop).map_err(Failure::refused)
+        ended
     };
     let stopped = tokio::select! {
         stopped = stop => stopped,
@@ -210,6 +241,64 @@ async fn attend<T: Transport>(
     };
     drop(std::fs::remove_file(control::socket(directory)));
     served.and(stopped).map(|()| ExitCode::SUCCESS)
+}
+
+/// Tells a node who it is each time that it begins to lead, and the user where it is for the first time.
+async fn greet<S: Store + 'static>(
+    handle: &Node<S>,
+    mut leads: watch::Receiver<Option<Leads>>,
+    (arguments, directory, limits): (&Run, &Path, PaymentLimits),
+    json: bool,
+) -> Result<(), Failure> {
+    let mut greeted = false;
+    loop {
+        let led = *leads.borrow_and_update();
+        if let Some(Leads { address: local, key }) = led {
+            let here = || Address { host: local.ip().to_string(), port: local.port() };
+            let address = arguments.advertise.clone().unwrap_or_else(here);
+            match begin(handle, arguments, address.clone(), key, limits.clone()).await {
+                Ok(()) if greeted => screen::notice(Level::Info, format!("leads again, and listens on {local}")),
+                Ok(()) => {
+                    announce(handle, (arguments, directory, key), local, address, json).await?;
+                    greeted = true;
+                }
+                // It has lost its lease at once: it is told the next time.
+                Err(Failure::NotLeader(_)) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        if leads.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// Says where a node is.
+async fn announce<S: Store + 'static>(
+    handle: &Node<S>,
+    (arguments, directory, key): (&Run, &Path, Option<PublicKey>),
+    local: SocketAddr,
+    address: Address,
+    json: bool,
+) -> Result<(), Failure> {
+    let history = arguments.store.is_none().then_some(directory);
+    let shown = match &arguments.inspect {
+        Some(address) => Some(inspect::begin(address, handle.clone(), history).await?),
+        None => None,
+    };
+    if json {
+        let (directory, address) = (directory.display().to_string(), address.to_string());
+        let (network, key) = (arguments.network, key.map(|key| key.to_string()));
+        let started = Started { directory, network, address, key, listen: local.to_string(), inspect: shown };
+        screen::document(&started)?;
+    } else {
+        let directory = screen::plain(&directory.display().to_string());
+        screen::say(format_args!("node {directory} listens on {local}, as {address}"));
+        if let Some(url) = shown {
+            screen::say(format_args!("inspect it at {url}"));
+        }
+    }
+    screen::written()
 }
 
 /// What `run --json` prints when the node is ready.
@@ -224,8 +313,8 @@ struct Started {
     inspect: Option<String>,
 }
 
-async fn begin(
-    handle: &Node,
+async fn begin<S: Store>(
+    handle: &Node<S>,
     arguments: &Run,
     address: Address,
     key: Option<PublicKey>,
@@ -240,7 +329,11 @@ async fn begin(
         timeout_increment: arguments.timeout_increment,
         limits,
     };
-    handle.command(PaymentNodeEnvelope::PaymentNode(configure)).await.map(drop).map_err(Failure::refused)
+    match handle.command(PaymentNodeEnvelope::PaymentNode(configure)).await {
+        Ok(_) => Ok(()),
+        Err(error @ SendError::NotLeader { .. }) => Err(Failure::NotLeader(chain(&error))),
+        Err(error) => Err(Failure::refused(error)),
+    }
 }
 
 /// The signals that stop the process.
@@ -298,7 +391,11 @@ fn conversations() -> u32 {
     u32::try_from(open_files() / 4).unwrap_or(u32::MAX).clamp(1, MAX_CONVERSATIONS)
 }
 
-async fn serve(listener: &UnixListener, handle: &Node, places: &Arc<Semaphore>) -> Result<(), Failure> {
+async fn serve<S: Store + 'static>(
+    listener: &UnixListener,
+    handle: &Node<S>,
+    places: &Arc<Semaphore>,
+) -> Result<(), Failure> {
     loop {
         // The semaphore is never closed, so this only waits.
         let Ok(place) = Arc::clone(places).acquire_owned().await else { return Ok(()) };
@@ -316,7 +413,7 @@ async fn serve(listener: &UnixListener, handle: &Node, places: &Arc<Semaphore>) 
     }
 }
 
-async fn converse(stream: UnixStream, handle: &Node) -> std::io::Result<()> {
+async fn converse<S: Store + 'static>(stream: UnixStream, handle: &Node<S>) -> std::io::Result<()> {
     let mut conversation = Conversation::new(stream);
     loop {
         let question = match conversation.hear::<Question>(MAX_QUESTION).await {
@@ -332,7 +429,7 @@ async fn converse(stream: UnixStream, handle: &Node) -> std::io::Result<()> {
     }
 }
 
-async fn answer(question: Question, handle: &Node) -> Result<Answer, Answer> {
+async fn answer<S: Store + 'static>(question: Question, handle: &Node<S>) -> Result<Answer, Answer> {
     let message = match question {
         Question::List => return summary::list(handle).await,
         Question::Link { link } => return Ok(Answer::Link { summary: summary::link(handle, &link).await? }),
@@ -386,7 +483,11 @@ fn refused(reason: String) -> Answer {
 }
 
 /// A payment: begins it, asks the user, and reports how it ended.
-async fn pay(conversation: &mut Conversation, handle: &Node, message: PaymentNodeMessage) -> std::io::Result<()> {
+async fn pay<S: Store>(
+    conversation: &mut Conversation,
+    handle: &Node<S>,
+    message: PaymentNodeMessage,
+) -> std::io::Result<()> {
     let refused = |reason: Box<dyn Error + Send + Sync>| refusal(&*reason);
     let told = |notice| match notice {
         Notice::Receipt { payer, amount, receipt } => Answer::Receipt { payer, amount, receipt },

@@ -65,7 +65,7 @@ impl Done {
         self.said.then_some(self.did)
     }
 
-    pub(crate) async fn answer(self, handle: &Node) -> Result<Answer, Answer> {
+    pub(crate) async fn answer<S: Store>(self, handle: &Node<S>) -> Result<Answer, Answer> {
         let link = match &self.link {
             Some(id) => Some(link(handle, id).await?),
             None => None,
@@ -80,14 +80,14 @@ impl Done {
     }
 }
 
-pub(crate) async fn list(handle: &Node) -> Result<Answer, Answer> {
+pub(crate) async fn list<S: Store>(handle: &Node<S>) -> Result<Answer, Answer> {
     let connected = handle.connected().await.map_err(|error| refusal(&error))?;
     let summary = handle.query(move |engine| summary(engine, &connected)).await.map_err(|error| refusal(&error))?;
     Ok(Answer::State { summary })
 }
 
 /// One link.
-pub(crate) async fn link(handle: &Node, id: &Id<Link>) -> Result<LinkSummary, Answer> {
+pub(crate) async fn link<S: Store>(handle: &Node<S>, id: &Id<Link>) -> Result<LinkSummary, Answer> {
     let connected = handle.connected().await.map_err(|error| refusal(&error))?;
     let wanted = id.clone();
     let found = handle.query(move |engine| {
@@ -99,7 +99,7 @@ pub(crate) async fn link(handle: &Node, id: &Id<Link>) -> Result<LinkSummary, An
 }
 
 /// The requests that nobody has paid yet, in the order in which they were made.
-pub(crate) async fn requests(handle: &Node) -> Result<Answer, Answer> {
+pub(crate) async fn requests<S: Store>(handle: &Node<S>) -> Result<Answer, Answer> {
     let requests = handle.query(|engine| {
         let node = engine.node();
         let request = |(id, payee): (Id<Payee>, &Payee)| RequestSummary {
@@ -129,7 +129,12 @@ fn channel_summary(channel: &dyn Channel) -> ChannelSummary {
     }
 }
 
-fn link_summary(engine: &Engine<PaymentNode>, connected: &[String], id: &Id<Link>, link: &Link) -> LinkSummary {
+fn link_summary<S: Store>(
+    engine: &Engine<PaymentNode, S>,
+    connected: &[String],
+    id: &Id<Link>,
+    link: &Link,
+) -> LinkSummary {
     let connection = engine.connection(&Id::new(id.key().clone()));
     // What is in other channels can't be paid.
     let open = || link.channels.iter().filter(|channel| channel.is(ChannelState::Open));
@@ -152,7 +157,7 @@ fn link_summary(engine: &Engine<PaymentNode>, connected: &[String], id: &Id<Link
     }
 }
 
-fn summary(engine: &Engine<PaymentNode>, connected: &[String]) -> Summary {
+fn summary<S: Store>(engine: &Engine<PaymentNode, S>, connected: &[String]) -> Summary {
     /// Rejections that are shown.
     const SHOWN: usize = 5;
     let node = engine.node();

@@ -5,6 +5,7 @@
 use crate::run::Node;
 use amiko_core::conversation::{Disconnect, Event};
 use amiko_core::prelude::*;
+use amiko_core::store::Store;
 use amiko_examples::payment::{Outcome, Payer, PayerMessage, PayerPhase, PaymentNode, Role};
 use std::collections::HashMap;
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -62,7 +63,7 @@ impl Ear {
 }
 
 /// Tells payers about their troubles.
-pub(crate) async fn tell(mut troubles: Receiver<Trouble>, handle: Node) {
+pub(crate) async fn tell<S: Store>(mut troubles: Receiver<Trouble>, handle: Node<S>) {
     let mut closed: HashMap<String, u32> = HashMap::new();
     while let Some(Trouble { connection, what }) = troubles.recv().await {
         let payer: Id<Payer> = Id::new(connection.clone());
@@ -97,9 +98,9 @@ pub(crate) async fn tell(mut troubles: Receiver<Trouble>, handle: Node) {
 }
 
 /// Why a payee doesn't know a payment, as far as this node can tell.
-async fn unknown(handle: &Node, connection: &str) -> String {
+async fn unknown<S: Store>(handle: &Node<S>, connection: &str) -> String {
     let payment = connection.trim_end_matches(PAYER).to_owned();
-    let paid = handle.query(move |engine: &Engine<PaymentNode>| {
+    let paid = handle.query(move |engine: &Engine<PaymentNode, S>| {
         let mut records = engine.node().payments.iter().map(|(_, record)| record);
         let paid = |role, outcome| role == Role::Payer && outcome == Outcome::Committed;
         records.any(|record| record.payment == payment && paid(record.role, record.outcome))

@@ -1,0 +1,144 @@
+//! A node whose state is in a database: one of several processes leads it.
+//!
+//! Invariant: no process leads with another key than the one that the neighbours know.
+
+use crate::arguments::Run;
+use crate::failure::{Failure, chain};
+use crate::log::Level;
+use crate::run::{Attended, Leads, attend, engine_settings, lead};
+use crate::{key, owner, screen};
+use amiko_core::PublicKey;
+use amiko_core::engine::Document;
+use amiko_core::prelude::*;
+use amiko_examples::payment::{Network, PaymentNode, PaymentProtocol};
+use amiko_postgres::{Cluster, OpenError, Postgres, PostgresSettings};
+use amiko_runtime::{Member, MemberError, Noise, Replica, Runtime, RuntimeSettings, SecretKey, Tcp};
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::sync::watch;
+
+type Reason = Box<dyn Error + Send + Sync>;
+
+/// Runs a node in a database, or follows whoever does.
+pub(crate) async fn run(url: &str, settings: RuntimeSettings, attended: Attended<'_>) -> Result<ExitCode, Failure> {
+    let (arguments, directory) = (attended.arguments, attended.directory);
+    owner::check_directory(directory)?;
+    std::fs::create_dir_all(directory).map_err(Failure::system)?;
+    let stored = stored(arguments);
+    if arguments.standby {
+        let cluster = Cluster::join(url, &arguments.node, stored).map_err(|error| refused(&error))?;
+        return follow(cluster, settings, attended).await;
+    }
+    let store = Postgres::open(url, &arguments.node, stored).map_err(|error| refused(&error))?;
+    let network = arguments.network;
+    let engine = Engine::open_with(store, engine_settings(arguments), || new(network)).map_err(Failure::refused)?;
+    let key = shared_key(directory, engine.node(), network).map_err(|reason| Failure::Refused(reason.to_string()))?;
+    lead(Runtime::with_settings(engine, settings), key, attended).await
+}
+
+fn stored(arguments: &Run) -> PostgresSettings {
+    let mut settings = PostgresSettings::default();
+    settings.lease = Duration::from_millis(arguments.lease);
+    settings.renew = settings.lease / 4;
+    settings.poll = settings.poll.min(settings.lease / 4);
+    settings.address = Some(arguments.advertise.as_ref().unwrap_or(&arguments.listen).to_string());
+    settings
+}
+
+fn refused(error: &OpenError) -> Failure {
+    match error {
+        OpenError::Led { .. } => {
+            Failure::NotLeader(format!("{}: with --standby this process follows it", chain(error)))
+        }
+        _ => Failure::Refused(chain(error)),
+    }
+}
+
+fn new(network: Network) -> PaymentNode {
+    PaymentNode { network, ..PaymentNode::default() }
+}
+
+/// The key of a node that several processes lead in turn; none on a network without keys. Only the first one of a new node
+/// makes it.
+fn shared_key(directory: &Path, node: &PaymentNode, network: Network) -> Result<Option<SecretKey>, Reason> {
+    if node.network != network {
+        let found = node.network;
+        return Err(format!(
+            "expected a node on the network {network}, found one on {found}: run it with `--network {found}`"
+        )
+        .into());
+    }
+    if network == Network::Prototype3 {
+        return Ok(None);
+    }
+    let key = key::open(directory, node.key).map_err(|failure| failure.to_string())?;
+    match node.key {
+        Some(known) if known != key.public() => Err(format!(
+            "expected the key {known} of this node in {}, found another one: copy the file `key` of a process that has led it",
+            directory.display()
+        )
+        .into()),
+        _ => Ok(Some(key)),
+    }
+}
+
+/// Follows, and leads when nobody else does.
+async fn follow(cluster: Cluster, settings: RuntimeSettings, attended: Attended<'_>) -> Result<ExitCode, Failure> {
+    let (arguments, directory) = (attended.arguments, attended.directory);
+    let (network, engine) = (arguments.network, engine_settings(arguments));
+    let member = Member::with_initial(cluster, engine, settings, move || Document::new(new(network)));
+    let handle = member.handle();
+    let (leads, leading) = watch::channel(None);
+    let fit = fit(directory, member.replica(), network);
+    screen::notice(Level::Info, format!("following whoever leads the node {}", arguments.node));
+    let equipped = |runtime: &dyn Fn() -> Option<SocketAddr>, key: Option<PublicKey>| {
+        leads.send_replace(runtime().map(|address| Leads { address, key }));
+    };
+    match network {
+        Network::Amiko => {
+            let running = member.run(async |runtime| {
+                let key = shared_key(directory, runtime.node(), network)?.ok_or("expected a key, found none")?;
+                let public = key.public();
+                let runtime = runtime.with_network(PaymentProtocol, Noise::new(key)).await?;
+                equipped(&|| runtime.local_addr(), Some(public));
+                Ok::<_, Reason>(runtime)
+            });
+            attend(handle, unless(fit, running), leading, attended).await
+        }
+        Network::Prototype3 => {
+            let running = member.run(async |runtime| {
+                shared_key(directory, runtime.node(), network)?;
+                let runtime = runtime.with_network(PaymentProtocol, Tcp).await?;
+                equipped(&|| runtime.local_addr(), None);
+                Ok::<_, Reason>(runtime)
+            });
+            attend(handle, unless(fit, running), leading, attended).await
+        }
+    }
+}
+
+/// Waits until this process knows that it can't lead, which it should know before it is needed.
+async fn fit(directory: &Path, replica: Replica<PaymentNode>, network: Network) -> Failure {
+    /// How often it looks until there is something to look at.
+    const PAUSE: Duration = Duration::from_millis(50);
+    loop {
+        match replica.read(|node, _, _| shared_key(directory, node, network).map(drop)) {
+            Some(Err(reason)) => return Failure::Refused(reason.to_string()),
+            Some(Ok(())) => return std::future::pending().await,
+            None => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+async fn unless(
+    fit: impl Future<Output = Failure>,
+    running: impl Future<Output = Result<(), MemberError>>,
+) -> Result<(), Failure> {
+    tokio::select! {
+        failure = fit => Err(failure),
+        ended = running => ended.map_err(Failure::refused),
+    }
+}
