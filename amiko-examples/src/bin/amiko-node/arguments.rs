@@ -239,8 +239,8 @@ pub(crate) struct Run {
     /// the place of any neighbour
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Keep the state in a database instead of the state directory: postgres://USER@HOST/DATABASE. The directory still has the
-    /// key, which all processes of one node share, and the socket for commands
+    /// Keep the state in a database instead of the state directory: postgres://USER@HOST/DATABASE, or @FILE with that in it, for an
+    /// address with a password. The directory still has the key, which all processes of one node share, and the socket for commands
     #[arg(long, value_name = "URL")]
     pub(crate) store: Option<String>,
     /// What the node is called in the database

@@ -15,18 +15,21 @@ use amiko_postgres::{Cluster, OpenError, Postgres, PostgresSettings};
 use amiko_runtime::{Member, MemberError, Noise, Replica, Runtime, RuntimeSettings, SecretKey, Tcp};
 use std::error::Error;
 use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 type Reason = Box<dyn Error + Send + Sync>;
 
 /// Runs a node in a database, or follows whoever does.
 pub(crate) async fn run(url: &str, settings: RuntimeSettings, attended: Attended<'_>) -> Result<ExitCode, Failure> {
     let (arguments, directory) = (attended.arguments, attended.directory);
+    let url = &*address(url)?;
     owner::check_directory(directory)?;
-    std::fs::create_dir_all(directory).map_err(Failure::system)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(Failure::system)?;
     let stored = stored(arguments);
     if arguments.standby {
         let cluster = Cluster::join(url, &arguments.node, stored).map_err(|error| refused(&error))?;
@@ -39,12 +42,26 @@ pub(crate) async fn run(url: &str, settings: RuntimeSettings, attended: Attended
     lead(Runtime::with_settings(engine, settings), key, attended).await
 }
 
+/// The address of the database, which may be in a file.
+fn address(text: &str) -> Result<Zeroizing<String>, Failure> {
+    let Some(file) = text.strip_prefix('@') else { return Ok(Zeroizing::new(text.to_owned())) };
+    let refused = |reason: String| Failure::Refused(format!("expected the address of a database in {file}: {reason}"));
+    let mode = std::fs::metadata(file).map_err(|error| refused(error.to_string()))?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(refused(format!("others may read it (mode {mode:04o}): `chmod 600 {file}`")));
+    }
+    let text = Zeroizing::new(std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?);
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
 fn stored(arguments: &Run) -> PostgresSettings {
     let mut settings = PostgresSettings::default();
     settings.lease = Duration::from_millis(arguments.lease);
     settings.renew = settings.lease / 4;
     settings.poll = settings.poll.min(settings.lease / 4);
-    settings.address = Some(arguments.advertise.as_ref().unwrap_or(&arguments.listen).to_string());
+    // A port that is chosen only when this one leads isn't known yet.
+    let known = arguments.advertise.as_ref().or(Some(&arguments.listen).filter(|listen| listen.port != 0));
+    settings.address = known.map(ToString::to_string);
     settings
 }
 
