@@ -5,6 +5,7 @@
 
 use crate::error::RunError;
 use crate::handle::{Call, Handle};
+use crate::observe;
 use crate::offline::Offline;
 use crate::runtime::{Callers, Runtime};
 use crate::settings::RuntimeSettings;
@@ -255,8 +256,11 @@ where
             };
             let handle = callers.handle.clone();
             handle.role().follow(None);
+            observe::leads(engine.version().0);
             let leads = equip(Runtime::with_callers(engine, runtime.clone(), callers)).await;
-            match leads.map_err(|error| MemberError::Equip(error.into()))?.lead().await {
+            let led = leads.map_err(|error| MemberError::Equip(error.into()))?.lead().await;
+            observe::leads_no_more(led.as_ref().err().map(|failed| &failed.error as _));
+            match led {
                 Ok(engine) => {
                     // It waits for the store, and whoever waits for this task may do other things meanwhile.
                     let released = tokio::task::spawn_blocking(move || C::release(engine.into_store()));

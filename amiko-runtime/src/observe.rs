@@ -32,6 +32,13 @@ const CALLS: Metric = Metric::new(
     &[],
     "Commands and questions that wait for the node",
 );
+const LEADING: Metric = Metric::new(
+    "amiko_leading",
+    MetricKind::Gauge,
+    MetricUnit::Count,
+    &[],
+    "1 while this process leads its node, 0 while it follows; only where there are several",
+);
 const LINES: Metric = Metric::new(
     "amiko_lines_waiting",
     MetricKind::Gauge,
@@ -47,8 +54,16 @@ const NETWORK: Metric = Metric::new(
     "What happened to connections: connected, disconnected, refused, rejected, dial_failed, accept_failed, conflict or unsendable",
 );
 
+const TAKEOVERS: Metric = Metric::new(
+    "amiko_takeovers_total",
+    MetricKind::Counter,
+    MetricUnit::Count,
+    &[],
+    "How often this process has begun to lead; only where there are several",
+);
+
 /// What a runtime counts and measures beside its engine, in the order of their names.
-pub const METRICS: &[Metric] = &[ATTEMPTS, UNDER_WAY, CALLS, LINES, NETWORK];
+pub const METRICS: &[Metric] = &[ATTEMPTS, UNDER_WAY, CALLS, LEADING, LINES, NETWORK, TAKEOVERS];
 
 /// Tells the recorder of the program what all metrics mean: those of the engine and of the runtime.
 #[cfg(feature = "metrics")]
@@ -91,6 +106,30 @@ pub(crate) fn attempt(_class: &'static str, _failure: Option<&str>) {
         let outcome = if _failure.is_some() { "failed" } else { "done" };
         metrics::counter!(ATTEMPTS.name, "effect" => _class, "outcome" => outcome).increment(1);
     }
+}
+
+/// A process among several begins to lead, from this version on.
+#[inline]
+pub(crate) fn leads(_version: u64) {
+    #[cfg(feature = "tracing")]
+    tracing::info!(target: "amiko", version = _version, "leads from now on");
+    #[cfg(feature = "metrics")]
+    {
+        metrics::counter!(TAKEOVERS.name).increment(1);
+        metrics::gauge!(LEADING.name).set(1.0);
+    }
+}
+
+/// It has ended to lead, and why, if it wasn't told to.
+#[inline]
+pub(crate) fn leads_no_more(_reason: Option<&(dyn std::error::Error + 'static)>) {
+    #[cfg(feature = "tracing")]
+    match _reason {
+        Some(reason) => tracing::warn!(target: "amiko", reason, "leads no more"),
+        None => tracing::info!(target: "amiko", "leads no more"),
+    }
+    #[cfg(feature = "metrics")]
+    metrics::gauge!(LEADING.name).set(0.0);
 }
 
 /// Nobody performs the effects of a class, so they wait.

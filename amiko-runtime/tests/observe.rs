@@ -3,14 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
+mod shared;
+
 use amiko_core::effect::{Effect, Failure, Policy};
 use amiko_core::observe::Metric;
 use amiko_core::store::Memory;
 use amiko_core::{Performed, PublicKey, prelude::*};
-use amiko_runtime::{Acceptance, Attempt, Performer, Protocol, Runtime, RuntimeSettings, Tcp};
+use amiko_runtime::{Acceptance, Attempt, BindError, Member, Performer, Protocol, Runtime, RuntimeSettings, Tcp};
 use metrics::{SharedString, Unit};
 use metrics_util::CompositeKey;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use shared::{Place, Shared};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -214,6 +217,23 @@ async fn live() {
     assert_eq!(engine.unwrap().node().items.get(&Id::new("nuts")).unwrap().card.expose(), SECRET);
 }
 
+/// A process among several, which leads once.
+async fn lead_once() {
+    let shared = Shared::default();
+    shared.pass_to("one");
+    let place = Place { shared, name: "one", reached: None };
+    let member = Member::<Shop, _>::new(place, Settings::default(), RuntimeSettings::default());
+    let handle = member.handle();
+    let stop = async {
+        while handle.read(|_| ()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        handle.stop();
+    };
+    let (ended, ()) = tokio::join!(member.run(async |runtime| Ok::<_, BindError>(runtime)), stop);
+    ended.unwrap();
+}
+
 fn on_this_thread(future: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future);
 }
@@ -251,7 +271,12 @@ fn see() -> Seen {
         .with_writer(move || writer.clone())
         .finish();
     tracing::subscriber::with_default(subscriber, || {
-        metrics::with_local_recorder(&recorder, || on_this_thread(live()));
+        metrics::with_local_recorder(&recorder, || {
+            on_this_thread(async {
+                live().await;
+                lead_once().await;
+            })
+        });
     });
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     (snapshotter.snapshot().into_vec(), text)
@@ -302,6 +327,8 @@ fn every_metric_is_counted_every_message_stands_under_its_cause_and_no_secret_is
         "amiko: synced version=",
         "amiko: snapshot written version=",
         "amiko: state opened version=0",
+        "amiko: leads from now on version=0",
+        "amiko: leads no more",
     ] {
         assert!(text.contains(expected), "{expected} isn't in\n{text}");
     }
