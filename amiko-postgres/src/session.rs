@@ -105,6 +105,16 @@ impl Session {
         self.within(action, self.client.batch_execute(sql)).await
     }
 
+    /// A statement that is prepared once.
+    async fn statement(&mut self, action: &'static str, sql: &'static str) -> Result<Statement, Failure> {
+        if let Some(statement) = self.prepared.get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.within(action, self.client.prepare(sql)).await?;
+        self.prepared.insert(sql, statement.clone());
+        Ok(statement)
+    }
+
     /// Rows.
     pub(crate) async fn read(
         &mut self,
@@ -112,14 +122,7 @@ impl Session {
         sql: &'static str,
         parameters: &Parameters<'_>,
     ) -> Result<Vec<Row>, Failure> {
-        let statement = match self.prepared.get(sql) {
-            Some(statement) => statement.clone(),
-            None => {
-                let statement = self.within(action, self.client.prepare(sql)).await?;
-                self.prepared.insert(sql, statement.clone());
-                statement
-            }
-        };
+        let statement = self.statement(action, sql).await?;
         self.within(action, self.client.query(&statement, parameters)).await
     }
 
@@ -139,13 +142,15 @@ impl Session {
         }
     }
 
-    /// Tells standbys that there is something new. Nobody waits for it.
-    pub(crate) fn announce(&self, node: &str) {
+    /// Tells standbys that there is something new. Nobody waits for it: one that is lost costs a standby the pause until it looks by
+    /// itself.
+    pub(crate) async fn announce(&mut self, node: &str) -> Result<(), Failure> {
+        // It isn't worth a wait for a disk, least of all of the next commit, which is behind it.
+        const ANNOUNCE: &str = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
+        let statement = self.statement("tell standbys", ANNOUNCE).await?;
         let (client, node) = (Arc::clone(&self.client), node.to_owned());
-        tokio::spawn(async move {
-            // One that is lost costs a standby the pause until it looks by itself.
-            let _ = client.query("SELECT pg_notify($1, $2)", &[&CHANNEL, &node]).await;
-        });
+        tokio::spawn(async move { client.query(&statement, &[&CHANNEL, &node]).await });
+        Ok(())
     }
 
     /// The same, and waits for it.

@@ -119,8 +119,10 @@ impl Inside {
         if self.announced.elapsed() >= self.settings.poll / 10 {
             self.announced = Instant::now();
             let node = self.node.clone();
-            if let Some(session) = &self.session {
-                session.announce(&node);
+            if let Some(session) = &mut self.session
+                && session.announce(&node).await.is_err()
+            {
+                self.session = None;
             }
         }
         Ok(())
