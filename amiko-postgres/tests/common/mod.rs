@@ -11,9 +11,9 @@ use std::time::Duration;
 pub(crate) fn database() -> Option<String> {
     let url = std::env::var("AMIKO_POSTGRES").ok().filter(|url| !url.is_empty());
     if url.is_none() {
-        eprintln!(
-            "NOT RUN: there is no PostgreSQL; run it with .ci/postgres, or with yours: AMIKO_POSTGRES=postgres://…"
-        );
+        // Past the test harness, which keeps to itself what a test that passes prints.
+        let said = "NOT RUN: there is no PostgreSQL; start one with .ci/postgres, or name yours in AMIKO_POSTGRES=postgres://…";
+        let _ = writeln!(std::io::stderr(), "{said}");
     }
     url
 }
