@@ -13,6 +13,10 @@ use std::fmt;
 /// How much of a trace is shown with a failure.
 const SHOWN: usize = 120;
 
+/// How many steps the search for the shortest beginning may take. A world that ends takes some thousands; one that goes round in
+/// circles isn't worth to be run again and again.
+const SEARCH: u64 = 500_000;
+
 /// Runs a scenario in many worlds, one after the other.
 ///
 /// ```no_run
@@ -54,7 +58,7 @@ pub struct Failed {
     pub seed: u64,
     /// How many worlds came before it.
     pub before: u64,
-    /// The smallest number of disturbances with which it fails.
+    /// The smallest number of disturbances with which it fails, as far as it was searched for: longer where worlds are short.
     pub disturbances: u64,
     /// What was wrong then.
     pub reason: String,
@@ -127,7 +131,8 @@ fn attempt<P: Protocol>(
     (world, promises.and(outcome))
 }
 
-/// Looks for the smallest number of disturbances with which a world still fails, and runs it once more with a trace.
+/// Looks for the smallest number of disturbances with which a world still fails, as long as that costs no more than
+/// [`SEARCH`], and runs it once more with a trace.
 fn shortest<P: Protocol>(
     seed: u64,
     before: u64,
@@ -144,10 +149,12 @@ fn shortest<P: Protocol>(
         attempt(world, scenario)
     };
     // `enough` fails. Between there and `few`, which doesn't as far as is known, it is halved.
-    let (mut few, mut enough) = (0, disturbances);
-    while few < enough {
+    let (mut few, mut enough, mut steps) = (0, disturbances, 0);
+    while few < enough && steps < SEARCH {
         let middle = few + (enough - few) / 2;
-        if run(middle, false).1.is_err() {
+        let (world, outcome) = run(middle, false);
+        steps += world.steps();
+        if outcome.is_err() {
             enough = middle;
         } else {
             few = middle + 1;
