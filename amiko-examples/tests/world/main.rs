@@ -26,15 +26,15 @@ pub(crate) type Payments = World<PaymentProtocol>;
 /// How payments ended, over all worlds: at the payer's end and at the payee's.
 type Outcomes = BTreeMap<(String, String), u64>;
 
-/// Longer than any time-out of a payment over the longest route, with an hour for each node.
-const LONG: Duration = secs(30 * 86_400);
+/// Longer than any time-out of a payment over the longest route, which is a day and an hour for each node on it.
+const LONG: Duration = secs(3 * 86_400);
 
 /// The longest time that a peer may be silent.
 const SELDOM: Duration = secs(3_600);
 
-/// More events, and more steps, than any of these worlds needs: one that has more goes round in circles.
-const MANY: u64 = 200_000;
-const MANY_STEPS: u64 = 2_000_000;
+/// More events than any of these worlds needs, and more steps, most of which are pings: one that has more goes round in circles.
+const MANY: u64 = 100_000;
+const MANY_STEPS: u64 = 5_000_000;
 
 /// How the nodes of a world talk: both dialects, batches of any size, and peers that are asked often or seldom whether
 /// they are there. Often costs many lines in the hours in which nothing happens, so it is rare.
