@@ -8,6 +8,10 @@ default:
 check:
     .ci/run
 
+# The same at length.
+long-check:
+    AMIKO_CI=long .ci/run
+
 # The test command of the README.
 test:
     cargo test --workspace

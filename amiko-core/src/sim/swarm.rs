@@ -13,6 +13,10 @@ use std::fmt;
 /// How much of a trace is shown with a failure.
 const SHOWN: usize = 120;
 
+/// How many steps a world that fails may take, and the search for its shortest beginning. Most take some thousands; one that
+/// goes round in circles isn't run again and again.
+const SEARCH: u64 = 200_000;
+
 /// Runs a scenario in many worlds, one after the other.
 ///
 /// ```no_run
@@ -34,6 +38,7 @@ pub struct Swarm {
     first: u64,
     step: u64,
     count: u64,
+    search: u64,
 }
 
 /// The result of a swarm without a failure.
@@ -54,7 +59,8 @@ pub struct Failed {
     pub seed: u64,
     /// How many worlds came before it.
     pub before: u64,
-    /// The smallest number of disturbances with which it fails.
+    /// The smallest number of disturbances with which it fails, as far as it was searched for: in long worlds only with
+    /// `AMIKO_SEED`.
     pub disturbances: u64,
     /// What was wrong then.
     pub reason: String,
@@ -65,15 +71,16 @@ pub struct Failed {
 impl Swarm {
     /// The first seeds from 0 on, this many of them.
     pub const fn new(count: u64) -> Self {
-        Self { first: 0, step: 1, count }
+        Self { first: 0, step: 1, count, search: SEARCH }
     }
 
-    /// The same; or as many as the environment variable `AMIKO_SEEDS` says; or only the one that `AMIKO_SEED` names.
+    /// The same; or as many as the environment variable `AMIKO_SEEDS` says; or only the one that `AMIKO_SEED` names,
+    /// of which the shortest beginning that fails is then searched for whatever that takes.
     #[must_use]
     pub fn from_environment(count: u64) -> Self {
         let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
         match number("AMIKO_SEED") {
-            Some(seed) => Self { first: seed, step: 1, count: 1 },
+            Some(seed) => Self { first: seed, step: 1, count: 1, search: u64::MAX },
             None => Self::new(number("AMIKO_SEEDS").unwrap_or(count)),
         }
     }
@@ -83,7 +90,7 @@ impl Swarm {
     pub fn share(&self, index: u64, of: u64) -> Self {
         let of = of.max(1);
         let count = self.count.saturating_sub(index).div_ceil(of);
-        Self { first: self.first + index * self.step, step: self.step * of, count }
+        Self { first: self.first + index * self.step, step: self.step * of, count, search: self.search }
     }
 
     /// The seeds.
@@ -105,7 +112,9 @@ impl Swarm {
         for seed in self.seeds() {
             let (world, outcome) = attempt(World::new(protocol(), seed), &scenario);
             if outcome.is_err() {
-                return Err(Box::new(shortest(seed, summary.seeds, world.disturbances(), &protocol, &scenario)));
+                let mut failed = shortest(&world, seed, self.search, &protocol, &scenario);
+                failed.before = summary.seeds;
+                return Err(Box::new(failed));
             }
             summary.seeds += 1;
             summary.events += world.events();
@@ -127,11 +136,12 @@ fn attempt<P: Protocol>(
     (world, promises.and(outcome))
 }
 
-/// Looks for the smallest number of disturbances with which a world still fails, and runs it once more with a trace.
+/// Looks for the smallest number of disturbances with which a world still fails, until all its runs have taken `search` steps,
+/// and runs it once more with a trace.
 fn shortest<P: Protocol>(
+    failed: &World<P>,
     seed: u64,
-    before: u64,
-    disturbances: u64,
+    search: u64,
     protocol: &impl Fn() -> P,
     scenario: &impl Fn(&mut World<P>) -> Result<(), String>,
 ) -> Failed {
@@ -144,10 +154,12 @@ fn shortest<P: Protocol>(
         attempt(world, scenario)
     };
     // `enough` fails. Between there and `few`, which doesn't as far as is known, it is halved.
-    let (mut few, mut enough) = (0, disturbances);
-    while few < enough {
+    let (mut few, mut enough, mut steps) = (0, failed.disturbances(), failed.steps());
+    while few < enough && steps < search {
         let middle = few + (enough - few) / 2;
-        if run(middle, false).1.is_err() {
+        let (world, outcome) = run(middle, false);
+        steps += world.steps();
+        if outcome.is_err() {
             enough = middle;
         } else {
             few = middle + 1;
@@ -157,7 +169,7 @@ fn shortest<P: Protocol>(
     let reason = outcome
         .err()
         .unwrap_or_else(|| "it failed once, and not again: the scenario depends on more than its world".into());
-    Failed { seed, before, disturbances: enough, reason, trace: world.trace().cloned().unwrap_or_default() }
+    Failed { seed, before: 0, disturbances: enough, reason, trace: world.trace().cloned().unwrap_or_default() }
 }
 
 impl fmt::Display for Summary {

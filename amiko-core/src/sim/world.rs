@@ -289,6 +289,11 @@ impl<P: Protocol> World<P> {
         self.inputs
     }
 
+    /// What has happened so far, one thing after the other: also what was no event to an engine, like a dial or a ping.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// How often each fault has happened.
     pub fn counts(&self) -> &BTreeMap<FaultKind, u64> {
         &self.counts
