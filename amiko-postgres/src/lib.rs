@@ -27,6 +27,7 @@ mod migrations;
 mod session;
 mod settings;
 mod store;
+mod tls;
 mod worker;
 
 pub use cluster::Cluster;

@@ -4,6 +4,7 @@
 //! synchronous standby was cancelled: then the rows are committed here, and maybe nowhere else.
 
 use crate::error::{Failure, Trying};
+use crate::tls::Tls;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,8 +12,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row, Statement};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row, Socket, Statement};
 
 /// The channel on which a leader says that there is something new; the node's name is the message.
 pub(crate) const CHANNEL: &str = "amiko";
@@ -43,9 +45,20 @@ impl Drop for Session {
 
 impl Session {
     /// Connects. What it commits is durable where the database says that things are, on its synchronous standbys too.
-    pub(crate) async fn connect(config: &Config, limit: Duration) -> Result<Self, Failure> {
+    pub(crate) async fn connect(config: &Config, tls: &Tls, limit: Duration) -> Result<Self, Failure> {
+        match tls {
+            Tls::No => Self::connect_with(config, NoTls, limit).await,
+            #[cfg(feature = "tls")]
+            Tls::Rustls(tls) => Self::connect_with(config, (**tls).clone(), limit).await,
+        }
+    }
+
+    async fn connect_with<T>(config: &Config, tls: T, limit: Duration) -> Result<Self, Failure>
+    where
+        T: MakeTlsConnect<Socket, Stream: Send + 'static>,
+    {
         const ACTION: &str = "connect to the database";
-        let connected = timeout(limit, config.connect(NoTls)).await;
+        let connected = timeout(limit, config.connect(tls)).await;
         let (client, mut connection) =
             connected.map_err(|_| Failure::new(ACTION, format!("no answer within {limit:?}")))?.trying(ACTION)?;
         let said = Arc::new(Said::default());
@@ -56,8 +69,8 @@ impl Session {
                 match message {
                     // Nothing below a warning is sent.
                     AsyncMessage::Notice(notice) => {
-                        *hears.warning.lock().unwrap_or_else(PoisonError::into_inner) =
-                            Some(notice.message().to_owned());
+                        let mut warning = hears.warning.lock().unwrap_or_else(PoisonError::into_inner);
+                        *warning = Some(notice.message().to_owned());
                     }
                     AsyncMessage::Notification(_) => hears.news.notify_one(),
                     _ => {}
@@ -65,7 +78,8 @@ impl Session {
             }
             hears.news.notify_one();
         });
-        let session = Self { client: Arc::new(client), prepared: HashMap::new(), said, driver, timeout: limit };
+        let client = Arc::new(client);
+        let session = Self { client, prepared: HashMap::new(), said, driver, timeout: limit };
         session.prepare_itself().await?;
         Ok(session)
     }

@@ -10,6 +10,7 @@ mod writing;
 use crate::error::{Failure, OpenError};
 use crate::session::{CHANNEL, Session};
 use crate::settings::PostgresSettings;
+use crate::tls::{self, Tls};
 use amiko_core::store::{Batch, Leader, StoreError};
 pub(crate) use reading::{Page, Position, Row};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -109,11 +110,13 @@ impl Worker {
             return Err(OpenError::Settings { reason });
         }
         let config = configure(url, settings)?;
+        let tls = tls::find(&config)?;
         let lease = Arc::new(Lease(Mutex::new(Held { epoch: 0, until: None, leader: None })));
         let (requests, asked) = mpsc::unbounded_channel();
         let (ready, is_ready) = sync_channel(1);
         let mut inside = Inside {
             config,
+            tls,
             settings: settings.clone(),
             node: node.to_owned(),
             holder: holder().map_err(OpenError::System)?,
@@ -235,6 +238,7 @@ fn holder() -> std::io::Result<String> {
 /// The thread, from inside.
 struct Inside {
     config: Config,
+    tls: Tls,
     settings: PostgresSettings,
     node: String,
     /// The name of this process.
@@ -265,7 +269,7 @@ impl Inside {
         if self.session.as_ref().is_none_or(Session::is_closed) {
             self.listens = false;
             self.session = None;
-            self.session = Some(Session::connect(&self.config, self.settings.timeout).await?);
+            self.session = Some(Session::connect(&self.config, &self.tls, self.settings.timeout).await?);
         }
         // It was put there.
         self.session.as_mut().ok_or_else(gone)

@@ -96,15 +96,11 @@ impl Inside {
         const ACTION: &str = "commit to the database";
         let last = number(group.last);
         let (node, lease) = (self.node.clone(), self.settings.lease.as_secs_f64() * 1e6);
+        self.reach().await?;
         let begun = Instant::now();
-        let committed = match self.session().await {
-            Ok(session) => {
-                session.write(ACTION, COMMIT, &[&node, &leads.epoch, &leads.last, &last, &group.lines, &lease]).await
-            }
-            // Nothing was sent.
-            Err(failure) => return Err(failure.into()),
-        };
-        match committed {
+        let parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+            &[&node, &leads.epoch, &leads.last, &last, &group.lines, &lease];
+        match self.session().await?.write(ACTION, COMMIT, parameters).await {
             Ok(rows) if rows.is_empty() => return Err(Problem::Fenced),
             Ok(_) => {
                 self.leads = Some(Leads { last, ..leads });
@@ -126,6 +122,17 @@ impl Inside {
             }
         }
         Ok(())
+    }
+
+    /// Connects, as long as there is a lease: nothing was sent yet, so nothing is doubled.
+    async fn reach(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.session().await.map(drop) {
+                Ok(()) => return Ok(()),
+                Err(_) if self.lease.left().is_ok() => tokio::time::sleep(self.settings.renew / 4).await,
+                Err(failure) => return Err(failure),
+            }
+        }
     }
 
     /// The answer to a commit is lost. It isn't sent again: a new epoch is claimed, and then it has happened, or never will.
