@@ -60,6 +60,8 @@ pub(crate) trait Live: Send + Sync {
     fn effects(&self) -> Answer<'_, Vec<EffectState>>;
     fn dry_run(&self, envelope: String) -> Answer<'_, Result<Rehearsed, String>>;
     fn sync_times(&self) -> Vec<Duration>;
+    /// How long it leads for certain; none if there is nobody else who could.
+    fn lease(&self) -> Answer<'_, Option<Duration>>;
 }
 
 impl<N: Node, S: Store + 'static> Live for Handle<N, S> {
@@ -127,6 +129,10 @@ impl<N: Node, S: Store + 'static> Live for Handle<N, S> {
 
     fn sync_times(&self) -> Vec<Duration> {
         Self::sync_times(self)
+    }
+
+    fn lease(&self) -> Answer<'_, Option<Duration>> {
+        Box::pin(async { self.query(|engine| engine.lease().ok().flatten()).await.ok().flatten() })
     }
 
     fn dry_run(&self, envelope: String) -> Answer<'_, Result<Rehearsed, String>> {

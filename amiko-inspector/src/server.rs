@@ -168,6 +168,7 @@ async fn answers(shared: &Arc<Shared>, ask: &Ask) -> Answers {
         Page::Health => {
             answers.connected = live.connected().await;
             answers.syncs = live.sync_times();
+            answers.lease = live.lease().await;
         }
         Page::Outside => {
             answers.connected = live.connected().await;

@@ -35,6 +35,9 @@ pub(super) fn health(timeline: &Timeline, ask: &Ask, answers: &Answers) -> Marku
             div { dt { "Shown since version" } dd { (oldest) } }
             div { dt { "Memory of the events shown" } dd { (timeline.bytes()) " bytes, compressed" } }
             @if answers.live { div { dt { "Connections with a socket" } dd { (answers.connected.len()) } } }
+            @if let Some(lease) = answers.lease {
+                div { dt { "Leads its cluster" } dd { "for " (format!("{:.1}", lease.as_secs_f64())) " s more, if its store isn't heard of" } }
+            }
             @if let Some(events) = events_a_sync(timeline, newest) {
                 div { dt { "Events made durable with one sync" } dd { (format!("{events:.1}")) " on average, of the last ones" } }
             }

@@ -29,6 +29,8 @@ pub(crate) struct Answers {
     pub(crate) rejections: Vec<Refused>,
     pub(crate) connected: Vec<String>,
     pub(crate) effects: Vec<EffectState>,
+    /// How long the node leads for certain, if several processes can.
+    pub(crate) lease: Option<Duration>,
     /// How long the last syncs took.
     pub(crate) syncs: Vec<Duration>,
     /// Sizes of the files of the directory, in bytes.
