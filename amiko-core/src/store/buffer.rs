@@ -45,14 +45,11 @@ pub struct Buffer {
     finishing: Option<u64>,
 }
 
-/// A snapshot that is being given, as far as its text has to be checked.
+/// A snapshot that is being given.
 #[derive(Debug)]
 struct Draft {
     sequence: u64,
-    first: Option<u8>,
-    /// Its end so far.
-    end: Vec<u8>,
-    size: u64,
+    given: checks::Given,
     /// `Buffer::journal` when it was begun.
     replaces: u64,
 }
@@ -147,7 +144,7 @@ impl Buffer {
             return Err(StoreError::Sequence { expected: self.sequence, found: sequence });
         }
         self.snapshot.push(SnapshotStep::Begin { sequence });
-        self.draft = Some(Draft { sequence, first: None, end: Vec::new(), size: 0, replaces: self.journal });
+        self.draft = Some(Draft { sequence, given: checks::Given::default(), replaces: self.journal });
         Ok(())
     }
 
@@ -161,7 +158,7 @@ impl Buffer {
         if needed > self.limit && self.pieces > 0 {
             return Err(StoreError::BufferFull { limit: self.limit, needed });
         }
-        draft.add(piece);
+        draft.given.add(piece);
         self.pieces = needed;
         match self.snapshot.last_mut() {
             Some(SnapshotStep::Piece { text }) => text.push_str(piece),
@@ -176,7 +173,7 @@ impl Buffer {
     /// Those that it describes.
     pub fn finish_snapshot(&mut self) -> Result<(), StoreError> {
         let draft = self.draft.take().ok_or(StoreError::NoSnapshot)?;
-        checks::document(draft.sequence, draft.first, &draft.end, draft.size)?;
+        draft.given.check(draft.sequence)?;
         self.snapshot.push(SnapshotStep::Finish);
         self.replaces = Some(draft.replaces);
         Ok(())
@@ -239,18 +236,6 @@ impl Buffer {
     #[must_use]
     pub fn usage(&self) -> Usage {
         Usage { journal: self.journal, snapshot: self.finished, buffered: self.lines.len() as u64 + self.pieces }
-    }
-}
-
-impl Draft {
-    fn add(&mut self, piece: &str) {
-        /// Bytes of the end that an error may show, and one more.
-        const END: usize = 64;
-        let bytes = piece.as_bytes();
-        self.first = self.first.or(bytes.first().copied());
-        self.size += bytes.len() as u64;
-        self.end.extend_from_slice(&bytes[bytes.len().saturating_sub(END)..]);
-        self.end.drain(..self.end.len().saturating_sub(END));
     }
 }
 

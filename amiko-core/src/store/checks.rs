@@ -50,6 +50,32 @@ pub(super) fn room(limit: u64, buffered: u64, sequence: u64, size: u64) -> Resul
     }
 }
 
+/// A document that is given in pieces, as far as it has to be checked.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    first: Option<u8>,
+    /// Its end so far.
+    end: Vec<u8>,
+    size: u64,
+}
+
+impl Given {
+    pub(super) fn add(&mut self, piece: &str) {
+        /// Bytes of the end that an error may show, and one more.
+        const END: usize = 64;
+        let bytes = piece.as_bytes();
+        self.first = self.first.or(bytes.first().copied());
+        self.size += bytes.len() as u64;
+        self.end.extend_from_slice(&bytes[bytes.len().saturating_sub(END)..]);
+        self.end.drain(..self.end.len().saturating_sub(END));
+    }
+
+    /// Whether all of it is a JSON object that a checksum can be put into.
+    pub(super) fn check(&self, sequence: u64) -> Result<(), StoreError> {
+        document(sequence, self.first, &self.end, self.size)
+    }
+}
+
 /// Whether a document of `size` bytes with this first byte and this end is a JSON object that a
 /// checksum can be put into.
 pub(super) fn document(sequence: u64, first: Option<u8>, end: &[u8], size: u64) -> Result<(), StoreError> {

@@ -96,13 +96,10 @@ struct Ready<V: Vfs> {
     finishing: Option<u64>,
 }
 
-/// A snapshot that is being given, as far as its text has to be checked.
+/// A snapshot that is being given.
 struct Draft {
     sequence: u64,
-    first: Option<u8>,
-    /// Its end so far.
-    end: Vec<u8>,
-    size: u64,
+    given: checks::Given,
     /// `Ready::journal` when it was begun.
     replaces: u64,
 }
@@ -307,7 +304,7 @@ impl<V: Vfs> Ready<V> {
             // What is appended from now on is in another file, and is another group.
             (self.segment, self.group) = (first, None);
         }
-        self.draft = Some(Draft { sequence, first: None, end: Vec::new(), size: 0, replaces: self.journal });
+        self.draft = Some(Draft { sequence, given: checks::Given::default(), replaces: self.journal });
         Ok(())
     }
 
@@ -317,7 +314,7 @@ impl<V: Vfs> Ready<V> {
         if needed > limit && self.pieces > 0 {
             return Err(StoreError::BufferFull { limit, needed });
         }
-        draft.add(piece);
+        draft.given.add(piece);
         self.pieces = needed;
         match self.steps.last_mut() {
             Some(Step::Piece(bytes)) => bytes.extend_from_slice(piece.as_bytes()),
@@ -328,22 +325,10 @@ impl<V: Vfs> Ready<V> {
 
     fn finish_snapshot(&mut self) -> Result<(), StoreError> {
         let draft = self.draft.take().ok_or(StoreError::NoSnapshot)?;
-        checks::document(draft.sequence, draft.first, &draft.end, draft.size)?;
+        draft.given.check(draft.sequence)?;
         self.steps.push(Step::Finish);
         self.replaces = Some(draft.replaces);
         Ok(())
-    }
-}
-
-impl Draft {
-    fn add(&mut self, piece: &str) {
-        /// Bytes of the end that an error may show, and one more.
-        const END: usize = 64;
-        let bytes = piece.as_bytes();
-        self.first = self.first.or(bytes.first().copied());
-        self.size += bytes.len() as u64;
-        self.end.extend_from_slice(&bytes[bytes.len().saturating_sub(END)..]);
-        self.end.drain(..self.end.len().saturating_sub(END));
     }
 }
 
