@@ -3,6 +3,7 @@
 
 mod archive;
 mod broken;
+mod buffer;
 mod conformance;
 mod damage;
 mod directory;
