@@ -9,6 +9,7 @@ mod directory;
 mod disk;
 mod fallback;
 mod faults;
+mod kept;
 mod repair;
 mod retention;
 #[cfg(unix)]
