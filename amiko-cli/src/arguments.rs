@@ -1,11 +1,14 @@
 //! The command line.
 //!
-//! Invariant: each command names the directory first, and changes nothing in it; only `repair --yes` does.
+//! Invariant: each command names the directory first, and changes nothing in it; only `repair --yes` does. `copy` makes another one.
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Looks into the state directory of any Amiko node, running or not. It changes nothing but for `repair --yes`.
+///
+/// A node in a database stands for a directory, as postgres://user@host/database#node. Where the address has a password, it can be
+/// in a file, as @FILE#node, which nobody else may read.
 ///
 /// What a class has as `Secret` is hidden, as far as `classes.json` in the directory says so.
 #[derive(Parser)]
@@ -22,7 +25,7 @@ pub(crate) struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 the output can't be written, 2 wrong usage, 3 there is no such \
-                          directory, version or path, 4 the directory is damaged.\n\nOn a terminal, NO_COLOR=1 leaves colours \
+                          directory, node, version or path, or it is in use, 4 the directory is damaged.\n\nOn a terminal, NO_COLOR=1 leaves colours \
                           out, and what is longer than the screen goes through PAGER, by default `less -FRX`; through none if it is empty.";
 
 #[derive(Subcommand)]
@@ -49,6 +52,11 @@ pub(crate) enum Command {
     /// leads to each snapshot. Strong references and the rules of the node aren't; its program checks them with
     /// `amiko_core::engine::repair`. Nothing is removed: what was there before is put aside.
     Repair(Repair),
+    /// Copies a node with all that is kept of it, from a directory into a database or back, and reads the copy back.
+    ///
+    /// It copies each snapshot and each record since the oldest one, to a node or a directory that is new. Neither may be in use:
+    /// stop the node first, and run the copy from then on, not both.
+    Copy(Copy),
     /// Shows a directory in a browser, until it is stopped; prints the address.
     Inspect(Inspect),
     /// Prints completions for a shell.
@@ -58,6 +66,33 @@ pub(crate) enum Command {
     },
     /// Prints the man page.
     Man,
+}
+
+impl Command {
+    /// The directory that a command looks into.
+    pub(crate) fn directory(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::Show(Show { directory, .. })
+            | Self::Export(Export { directory, .. })
+            | Self::Log(Log { directory, .. })
+            | Self::Grep(Grep { directory, .. })
+            | Self::Diff(Diff { directory, .. })
+            | Self::Blame(Blame { directory, .. })
+            | Self::Stat(Stat { directory, .. })
+            | Self::Verify(Verify { directory })
+            | Self::Repair(Repair { directory, .. })
+            | Self::Inspect(Inspect { directory, .. }) => Some(directory),
+            Self::Copy(_) | Self::Completions { .. } | Self::Man => None,
+        }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct Copy {
+    /// The state directory, or a node in a database: postgres://user@host/database#node.
+    pub(crate) from: PathBuf,
+    /// The other one, which is new.
+    pub(crate) to: PathBuf,
 }
 
 #[derive(Args)]

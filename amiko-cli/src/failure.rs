@@ -4,6 +4,7 @@
 
 use amiko_core::store::{OpenError, RecoverError, RepairError, StoreError};
 use amiko_inspector::reading::plain;
+use amiko_postgres::CopyError;
 use std::path::Path;
 use std::{fmt, io};
 
@@ -26,6 +27,8 @@ pub(crate) enum Failure {
     Beyond(RepairError),
     /// It could be repaired, and nobody said so.
     Unrepaired,
+    /// A node isn't copied, or can't be read from its database.
+    Copy(CopyError),
     /// What is secret isn't known.
     Classes(StoreError),
     /// It can't be shown in a browser.
@@ -51,8 +54,15 @@ impl Failure {
     }
 
     pub(crate) fn exit_code(&self) -> u8 {
+        use amiko_postgres::OpenError::{Name, Settings, Url};
         match self {
             Self::Output(_) => 1,
+            Self::Copy(CopyError::Database(Url(_) | Name { .. } | Settings { .. })) => 2,
+            Self::Copy(CopyError::Source(RecoverError::Io { .. })) => 3,
+            Self::Copy(
+                CopyError::Source(_) | CopyError::Classes(_) | CopyError::Differs { .. } | CopyError::Refused { .. },
+            ) => 4,
+            Self::Copy(_) => 3,
             Self::Usage(_) | Self::Listen(_) => 2,
             Self::Missing(_) | Self::Unreadable(_) => 3,
             Self::Damaged(RecoverError::NotKept { .. } | RecoverError::NotYet { .. } | RecoverError::Io { .. }) => 3,
@@ -75,6 +85,7 @@ impl fmt::Display for Failure {
             Self::Missing(text) | Self::Usage(text) | Self::Listen(text) => f.write_str(text),
             Self::Unreadable(error) => with_sources(error, f),
             Self::Damaged(error) => with_sources(error, f),
+            Self::Copy(error) => with_sources(error, f),
             Self::Classes(error) => {
                 with_sources(error, f)?;
                 f.write_str(
@@ -106,6 +117,12 @@ fn with_sources(error: &dyn std::error::Error, f: &mut fmt::Formatter<'_>) -> fm
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
+    }
+}
+
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        Self::Copy(error)
     }
 }
 

@@ -1,11 +1,13 @@
 //! `amiko`: looks into the state directory of any node, running or not, without its classes. It changes
-//! nothing but for `repair --yes`.
+//! nothing but for `repair --yes`. `copy` makes a copy.
 //!
-//! Exit codes: 0 success, 1 the output can't be written, 2 wrong usage, 3 there is no such directory, version or path, 4 the
-//! directory is damaged.
+//! Exit codes: 0 success, 1 the output can't be written, 2 wrong usage, 3 there is no such directory, node, version or path, or it is
+//! in use, 4 the directory is damaged.
 
 mod arguments;
 mod blame;
+mod copy;
+mod database;
 mod directory;
 mod failure;
 mod inspect;
@@ -23,12 +25,20 @@ use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let Arguments { command, json, secrets } = Arguments::parse();
+    let Arguments { mut command, json, secrets } = Arguments::parse();
+    let _cleaning = database::Cleaning;
+    let looked_at = match database::look(&mut command) {
+        Ok(looked_at) => looked_at,
+        Err(failure) => return failed(&failure, None),
+    };
     let paged = match &command {
         Command::Log(log) => !log.follow,
-        Command::Repair(_) | Command::Verify(_) | Command::Inspect(_) | Command::Completions { .. } | Command::Man => {
-            false
-        }
+        Command::Repair(_)
+        | Command::Verify(_)
+        | Command::Copy(_)
+        | Command::Inspect(_)
+        | Command::Completions { .. }
+        | Command::Man => false,
         _ => true,
     };
     let mut output = output::Output::new(json, paged);
@@ -40,6 +50,7 @@ fn main() -> ExitCode {
         Command::Diff(diff) => show::diff(&diff, secrets, &mut output),
         Command::Blame(blame) => blame::blame(&blame, secrets, &mut output),
         Command::Stat(stat) => stat::stat(&stat, secrets, &mut output),
+        Command::Copy(copy) => copy::copy(&copy, &mut output),
         Command::Inspect(inspect) => inspect::inspect(&inspect, &mut output),
         Command::Completions { shell } => {
             let mut text = Vec::new();
@@ -59,9 +70,13 @@ fn main() -> ExitCode {
     match outcome.and(shown) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("amiko: {failure}");
-            ExitCode::from(failure.exit_code())
-        }
+        Err(failure) => failed(&failure, looked_at.as_ref()),
     }
+}
+
+/// Says why. Where a copy was looked at, it is named as what it is a copy of.
+fn failed(failure: &failure::Failure, looked_at: Option<&database::LookedAt>) -> ExitCode {
+    let text = failure.to_string();
+    eprintln!("amiko: {}", looked_at.map_or(text.clone(), |looked_at| looked_at.named(&text)));
+    ExitCode::from(failure.exit_code())
 }

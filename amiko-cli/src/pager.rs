@@ -113,6 +113,13 @@ impl Held {
     }
 }
 
+/// Whether there is a pager, so that Ctrl-C is for that.
+static RUNS: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn runs() -> bool {
+    RUNS.load(Ordering::SeqCst)
+}
+
 /// A pager that runs.
 pub(crate) struct Paged {
     input: BufWriter<ChildStdin>,
@@ -130,6 +137,7 @@ impl Paged {
         heed_interrupts_if(&alone);
         let spawned = Command::new(program).args(arguments).stdin(Stdio::piped()).spawn();
         alone.store(spawned.is_err(), Ordering::SeqCst);
+        RUNS.store(spawned.is_ok(), Ordering::SeqCst);
         let mut child = spawned?;
         let input = child.stdin.take().ok_or_else(missing)?;
         let ended = Arc::new(AtomicBool::new(false));
@@ -138,6 +146,7 @@ impl Paged {
             drop(child.wait());
             // Whoever has left the pager waits for nothing more, even if there is nothing to show for long.
             if !over.load(Ordering::SeqCst) {
+                crate::database::clean();
                 std::process::exit(0);
             }
         });

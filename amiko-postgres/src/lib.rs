@@ -2,7 +2,7 @@
 //!
 //! [`Postgres`] is a [`Store`](amiko_core::store::Store): one row for each group of records, one conditional statement for each
 //! commit. [`Cluster`] is a place among several: whoever has the lease leads, the others follow the journal with the state in
-//! memory, and take over.
+//! memory, and take over. [`import`] copies a node from a directory into a database, and [`export`] back.
 //!
 //! | table | what it holds |
 //! |---|---|
@@ -22,6 +22,7 @@
 //! Invariant of the crate: no decision rests on comparing the clocks of two machines.
 
 mod cluster;
+mod copy;
 mod error;
 mod migrations;
 mod session;
@@ -31,6 +32,7 @@ mod tls;
 mod worker;
 
 pub use cluster::Cluster;
+pub use copy::{Copied, CopyError, export, export_checked, export_running, import};
 pub use error::OpenError;
 pub use settings::PostgresSettings;
 pub use store::{Postgres, PostgresDone, PostgresWork};

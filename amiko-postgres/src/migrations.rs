@@ -12,7 +12,7 @@ const LOCK: i64 = 0x61_6d69_6b6f;
 /// Makes the tables, or brings them to this version. Changes nothing if they have it: whoever may only read and write rows can open
 /// a node then.
 pub(crate) async fn migrate(session: &mut Session) -> Result<(), OpenError> {
-    let supported = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
+    let supported = supported();
     let mut found = version(session).await.map_err(Failure::open)?;
     while found < supported {
         let next = usize::try_from(found).ok().and_then(|next| MIGRATIONS.get(next)).copied().unwrap_or_default();
@@ -33,6 +33,19 @@ pub(crate) async fn migrate(session: &mut Session) -> Result<(), OpenError> {
         return Err(OpenError::NewerSchema { found, supported });
     }
     Ok(())
+}
+
+/// Whether the tables are there, in a version that this one reads. Changes nothing.
+pub(crate) async fn are_made(session: &mut Session) -> Result<bool, OpenError> {
+    match version(session).await.map_err(Failure::open)? {
+        0 => Ok(false),
+        found if found > supported() => Err(OpenError::NewerSchema { found, supported: supported() }),
+        _ => Ok(true),
+    }
+}
+
+fn supported() -> i32 {
+    i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
 }
 
 /// The version of the tables; 0 if there are none.

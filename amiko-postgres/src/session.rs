@@ -37,6 +37,12 @@ struct Said {
     news: Notify,
 }
 
+impl Said {
+    fn warning(&self) -> Option<String> {
+        self.warning.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         self.driver.abort();
@@ -147,11 +153,23 @@ impl Session {
         sql: &'static str,
         parameters: &Parameters<'_>,
     ) -> Result<Vec<Row>, Failure> {
-        let warning = |said: &Said| said.warning.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(warning(&self.said));
+        drop(self.said.warning());
         let rows = self.read(action, sql, parameters).await?;
-        match warning(&self.said) {
-            None => Ok(rows),
+        self.vouched(action)?;
+        Ok(rows)
+    }
+
+    /// Ends the transaction that was begun: what it did is durable.
+    pub(crate) async fn commit(&mut self, action: &'static str) -> Result<(), Failure> {
+        drop(self.said.warning());
+        self.batch(action, "COMMIT").await?;
+        self.vouched(action)
+    }
+
+    /// Whether the database has confirmed a write without a warning.
+    fn vouched(&self, action: &'static str) -> Result<(), Failure> {
+        match self.said.warning() {
+            None => Ok(()),
             Some(warning) => Err(Failure::new(action, format!("the database doesn't vouch for it: {warning}"))),
         }
     }

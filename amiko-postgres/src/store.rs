@@ -184,7 +184,7 @@ pub(crate) fn read_on(
 }
 
 /// Hands over the records of one row.
-fn hand_over(
+pub(crate) fn hand_over(
     node: &str,
     position: &Position,
     row: &crate::worker::Row,

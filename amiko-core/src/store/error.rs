@@ -24,6 +24,11 @@ pub enum OpenError {
         /// The directory.
         path: PathBuf,
     },
+    /// A directory is expected to have nothing of a store in it, and has.
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The operating system refused.
     Io {
         /// The attempted operation.
@@ -246,6 +251,9 @@ impl fmt::Display for OpenError {
             }
             Self::NoStore { path } => {
                 write!(f, "expected a snapshot or a journal in {}, found neither; check the path", path.display())
+            }
+            Self::NotEmpty { path } => {
+                write!(f, "expected nothing of a store in {}, found something; name a new directory", path.display())
             }
             Self::Io { action, path, .. } => write!(f, "cannot {action} {}", path.display()),
         }

@@ -22,7 +22,7 @@ const RENEW: &str = "UPDATE amiko.node SET expires = clock_timestamp() + $3 * in
 const RELEASE: &str = "UPDATE amiko.node SET holder = NULL, address = NULL, expires = NULL \
     WHERE name = $1 AND epoch = $2 RETURNING epoch";
 
-const LEADER: &str = "SELECT holder, address, \
+pub(crate) const LEADER: &str = "SELECT holder, address, \
     extract(epoch FROM expires - clock_timestamp())::double precision FROM amiko.node WHERE name = $1";
 
 /// What `$4` and the like are.
@@ -143,7 +143,7 @@ impl Inside {
 }
 
 /// Who leads, if anybody but this one does.
-fn leader(rows: &[Row], this: &str) -> Result<Option<Leader>, Failure> {
+pub(crate) fn leader(rows: &[Row], this: &str) -> Result<Option<Leader>, Failure> {
     const ACTION: &str = "look who leads";
     let Some(row) = rows.first() else { return Ok(None) };
     let (holder, left): (Option<String>, Option<f64>) =

@@ -12,6 +12,7 @@ use crate::session::{CHANNEL, Session};
 use crate::settings::PostgresSettings;
 use crate::tls::{self, Tls};
 use amiko_core::store::{Batch, Leader, StoreError};
+pub(crate) use leading::{LEADER, leader};
 pub(crate) use reading::{Page, Position, Row};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -101,11 +102,7 @@ fn gone() -> Failure {
 impl Worker {
     /// Starts the thread; connects, and makes the tables.
     pub(crate) fn start(url: &str, node: &str, settings: &PostgresSettings) -> Result<Self, OpenError> {
-        /// Bytes of a name.
-        const LIMIT: usize = 200;
-        if !(1..=LIMIT).contains(&node.len()) || node.contains('\0') {
-            return Err(OpenError::Name { limit: LIMIT, found: node.len() });
-        }
+        check_name(node)?;
         if let Some(reason) = settings.fault() {
             return Err(OpenError::Settings { reason });
         }
@@ -209,8 +206,18 @@ impl Drop for Worker {
     }
 }
 
+/// Refuses a name that no node can have.
+pub(crate) fn check_name(node: &str) -> Result<(), OpenError> {
+    /// Bytes of a name.
+    const LIMIT: usize = 200;
+    if !(1..=LIMIT).contains(&node.len()) || node.contains('\0') {
+        return Err(OpenError::Name { limit: LIMIT, found: node.len() });
+    }
+    Ok(())
+}
+
 /// The way to the database: to one that can be written, and without waiting for ever for one that doesn't answer.
-fn configure(url: &str, settings: &PostgresSettings) -> Result<Config, OpenError> {
+pub(crate) fn configure(url: &str, settings: &PostgresSettings) -> Result<Config, OpenError> {
     let mut config: Config = url.parse().map_err(OpenError::Url)?;
     config.target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite);
     let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX).max(1);

@@ -10,6 +10,7 @@ mod directory;
 mod disk;
 mod fallback;
 mod faults;
+mod kept;
 mod repair;
 mod retention;
 #[cfg(unix)]
