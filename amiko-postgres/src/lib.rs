@@ -24,6 +24,7 @@
 mod cluster;
 mod error;
 mod migrations;
+mod sabotage;
 mod session;
 mod settings;
 mod store;

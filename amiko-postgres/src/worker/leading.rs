@@ -3,6 +3,7 @@
 use super::{Inside, Leads, Lease};
 use crate::error::{Failure, OpenError, Trying};
 use crate::migrations::migrate;
+use crate::sabotage::{Sabotage, sabotaged};
 use amiko_core::store::{Leader, StoreError};
 use std::time::{Duration, Instant};
 use tokio_postgres::Row;
@@ -15,6 +16,11 @@ const LEAD: &str = "UPDATE amiko.node SET epoch = epoch + 1, holder = $2, addres
 /// Takes the next epoch for whoever leads: what was sent in the one before and isn't there yet can't come any more.
 const CLAIM: &str = "UPDATE amiko.node SET epoch = epoch + 1, expires = clock_timestamp() + $4 * interval '1 microsecond' \
     WHERE name = $1 AND holder = $2 AND epoch >= $3 RETURNING epoch, last";
+
+/// With a deliberate fault: the epoch stays.
+const LEAD_WITHOUT_EPOCH: &str = "UPDATE amiko.node SET holder = $2, address = $3, \
+    expires = clock_timestamp() + $4 * interval '1 microsecond' \
+    WHERE name = $1 AND (expires IS NULL OR expires <= clock_timestamp() OR holder = $2) RETURNING epoch, last";
 
 const RENEW: &str = "UPDATE amiko.node SET expires = clock_timestamp() + $3 * interval '1 microsecond' \
     WHERE name = $1 AND epoch = $2 RETURNING epoch";
@@ -52,7 +58,8 @@ impl Inside {
         if let Some(leader) = leader(&session.read(ACTION, LEADER, &[&node]).await?, &holder)? {
             return Ok(Err(leader));
         }
-        let rows = session.write(ACTION, LEAD, &[&node, &holder, &address, &lease]).await?;
+        let lead = if sabotaged(Sabotage::NoEpoch) { LEAD_WITHOUT_EPOCH } else { LEAD };
+        let rows = session.write(ACTION, lead, &[&node, &holder, &address, &lease]).await?;
         match rows.first() {
             Some(row) => {
                 let (epoch, last) = (row.try_get(0).trying(ACTION)?, row.try_get(1).trying(ACTION)?);

@@ -4,6 +4,7 @@
 
 use super::{Inside, Leads};
 use crate::error::{Failure, Trying};
+use crate::sabotage::{Sabotage, sabotaged};
 use amiko_core::serializable::Classes;
 use amiko_core::store::{Batch, Group, Retention, SnapshotStep, StoreError, checksum};
 use std::time::Instant;
@@ -14,6 +15,13 @@ const COMMIT: &str = "WITH leads AS (UPDATE amiko.node \
     WHERE name = $1 AND epoch = $2 AND last = $3 RETURNING 1) \
     INSERT INTO amiko.journal_group (node, first, last, epoch, lines) \
     SELECT $1, $3 + 1, $4, $2, $5 FROM leads RETURNING last";
+
+/// With a deliberate fault: in any epoch.
+const COMMIT_WITHOUT_FENCE: &str = "WITH leads AS (UPDATE amiko.node \
+    SET last = $4, expires = clock_timestamp() + $6 * interval '1 microsecond' \
+    WHERE name = $1 AND last = $3 RETURNING 1) \
+    INSERT INTO amiko.journal_group (node, first, last, epoch, lines) \
+    SELECT $1, $3 + 1, $4, $2::bigint, $5 FROM leads RETURNING last";
 
 /// Drafts that were given up are removed by the next one.
 const BEGIN: &str = "WITH leads AS (SELECT name FROM amiko.node WHERE name = $1 AND epoch = $2 FOR NO KEY UPDATE), \
@@ -97,10 +105,24 @@ impl Inside {
         let last = number(group.last);
         let (node, lease) = (self.node.clone(), self.settings.lease.as_secs_f64() * 1e6);
         self.reach().await?;
+        let commit = if sabotaged(Sabotage::NoFence) { COMMIT_WITHOUT_FENCE } else { COMMIT };
         let begun = Instant::now();
         let parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
             &[&node, &leads.epoch, &leads.last, &last, &group.lines, &lease];
-        match self.session().await?.write(ACTION, COMMIT, parameters).await {
+        let mut committed = self.session().await?.write(ACTION, commit, parameters).await;
+        while sabotaged(Sabotage::ResendAfterBrokenConnection)
+            && committed.is_err()
+            && begun.elapsed() < self.settings.timeout * 2
+        {
+            self.session = None;
+            let Ok(session) = self.session().await else { continue };
+            committed = session.write(ACTION, COMMIT, parameters).await;
+            if committed.is_ok() {
+                self.leads = Some(Leads { last, ..leads });
+                return Ok(());
+            }
+        }
+        match committed {
             Ok(rows) if rows.is_empty() => return Err(Problem::Fenced),
             Ok(_) => {
                 self.leads = Some(Leads { last, ..leads });
