@@ -17,6 +17,8 @@ pub(crate) enum Sabotage {
     StaleReads,
     /// A commit counts that the database doesn't vouch for.
     WarningIgnored,
+    /// The end of a lease that one server has set is compared with the clock of another one.
+    ClockOfAnotherServer,
 }
 
 impl Sabotage {
@@ -28,6 +30,7 @@ impl Sabotage {
             Self::TailBeforeEpoch => "tail_before_epoch",
             Self::StaleReads => "stale_reads",
             Self::WarningIgnored => "warning_ignored",
+            Self::ClockOfAnotherServer => "clock_of_another_server",
         }
     }
 }
@@ -36,4 +39,28 @@ impl Sabotage {
 #[inline(always)]
 pub(crate) fn sabotaged(fault: Sabotage) -> bool {
     amiko_core::__private_0_1_0::is_sabotaged(fault.name())
+}
+
+/// How the lease is taken instead, if that is the fault.
+pub(crate) fn lead() -> Option<&'static str> {
+    const IN_THE_SAME_EPOCH: &str = "UPDATE amiko.node SET holder = $2, address = $3, lease = $4 * interval '1 microsecond', \
+        expires = clock_timestamp() + $4 * interval '1 microsecond', clock = pg_postmaster_start_time() \
+        WHERE name = $1 AND (holder IS NULL OR holder = $2 OR expires <= clock_timestamp()) RETURNING epoch, last";
+    const BY_ANY_CLOCK: &str = "UPDATE amiko.node SET epoch = epoch + 1, holder = $2, address = $3, \
+        lease = $4 * interval '1 microsecond', expires = clock_timestamp() + $4 * interval '1 microsecond' \
+        WHERE name = $1 AND (holder IS NULL OR holder = $2 OR expires <= clock_timestamp()) RETURNING epoch, last";
+    if sabotaged(Sabotage::NoEpoch) {
+        return Some(IN_THE_SAME_EPOCH);
+    }
+    sabotaged(Sabotage::ClockOfAnotherServer).then_some(BY_ANY_CLOCK)
+}
+
+/// How a group is committed instead, if that is the fault.
+pub(crate) fn commit() -> Option<&'static str> {
+    const IN_ANY_EPOCH: &str = "WITH leads AS (UPDATE amiko.node \
+        SET last = $4, expires = clock_timestamp() + $6 * interval '1 microsecond' \
+        WHERE name = $1 AND last = $3 RETURNING 1) \
+        INSERT INTO amiko.journal_group (node, first, last, epoch, lines) \
+        SELECT $1, $3 + 1, $4, $2::bigint, $5 FROM leads RETURNING last";
+    sabotaged(Sabotage::NoFence).then_some(IN_ANY_EPOCH)
 }

@@ -126,6 +126,26 @@ fn a_leader_that_answers_no_more_for_a_lease_says_so_by_its_own_clock() {
 }
 
 #[test]
+fn a_lease_is_counted_anew_by_the_clock_of_a_server_that_takes_over() {
+    let Some(url) = database() else { return };
+    let _shared = DATABASE.read().unwrap_or_else(PoisonError::into_inner);
+    let (ways, node) = (Ways::to(&url), node("clock"));
+    let (mut old, _) = recovered(Postgres::open(&ways.url, &node, patient()).unwrap());
+    write(&mut old, 1, "old").unwrap();
+    ways.set(Network::Holds);
+    // As if another server had written it, whose clock is an hour behind.
+    let behind = format!(
+        "UPDATE amiko.node SET expires = expires - interval '1 hour', clock = clock - interval '1 day' WHERE name = '{node}'"
+    );
+    ask(&url, &behind).unwrap();
+    let new = lead(&url, &node, &patient());
+    let lease = old.lease();
+    assert!(matches!(lease, Err(StoreError::Fenced { .. })), "it answered questions beside another leader: {lease:?}");
+    new.close();
+    ways.set(Network::Passes);
+}
+
+#[test]
 fn a_commit_whose_answer_is_lost_is_found_out_and_not_doubled() {
     let Some(url) = database() else { return };
     let _shared = DATABASE.read().unwrap_or_else(PoisonError::into_inner);

@@ -3,33 +3,37 @@
 use super::{Inside, Leads, Lease};
 use crate::error::{Failure, OpenError, Trying};
 use crate::migrations::migrate;
-use crate::sabotage::{Sabotage, sabotaged};
+use crate::sabotage::{self, Sabotage, sabotaged};
 use amiko_core::store::{Leader, StoreError};
 use std::time::{Duration, Instant};
 use tokio_postgres::Row;
 
 /// Takes the lease if nobody has it, in a new epoch: from then on nothing is written in an older one.
-const LEAD: &str = "UPDATE amiko.node SET epoch = epoch + 1, holder = $2, address = $3, \
-    expires = clock_timestamp() + $4 * interval '1 microsecond' \
-    WHERE name = $1 AND (expires IS NULL OR expires <= clock_timestamp() OR holder = $2) RETURNING epoch, last";
+const LEAD: &str = "UPDATE amiko.node SET epoch = epoch + 1, holder = $2, address = $3, lease = $4 * interval '1 microsecond', \
+    expires = clock_timestamp() + $4 * interval '1 microsecond', clock = pg_postmaster_start_time() \
+    WHERE name = $1 AND (holder IS NULL OR holder = $2 \
+        OR (clock = pg_postmaster_start_time() AND expires <= clock_timestamp())) RETURNING epoch, last";
 
 /// Takes the next epoch for whoever leads: what was sent in the one before and isn't there yet can't come any more.
-const CLAIM: &str = "UPDATE amiko.node SET epoch = epoch + 1, expires = clock_timestamp() + $4 * interval '1 microsecond' \
+const CLAIM: &str = "UPDATE amiko.node SET epoch = epoch + 1, \
+    expires = clock_timestamp() + $4 * interval '1 microsecond', clock = pg_postmaster_start_time() \
     WHERE name = $1 AND holder = $2 AND epoch >= $3 RETURNING epoch, last";
 
-/// With a deliberate fault: the epoch stays.
-const LEAD_WITHOUT_EPOCH: &str = "UPDATE amiko.node SET holder = $2, address = $3, \
-    expires = clock_timestamp() + $4 * interval '1 microsecond' \
-    WHERE name = $1 AND (expires IS NULL OR expires <= clock_timestamp() OR holder = $2) RETURNING epoch, last";
+/// After a failover of the database the lease is counted anew, by the clock that there is now: that of the server before may have
+/// been behind, and its leader may have renewed the lease there last.
+const COUNT_ANEW: &str = "UPDATE amiko.node SET expires = clock_timestamp() + lease, clock = pg_postmaster_start_time() \
+    WHERE name = $1 AND holder IS NOT NULL AND clock IS DISTINCT FROM pg_postmaster_start_time() RETURNING epoch";
 
-const RENEW: &str = "UPDATE amiko.node SET expires = clock_timestamp() + $3 * interval '1 microsecond' \
+const RENEW: &str = "UPDATE amiko.node SET \
+    expires = clock_timestamp() + $3 * interval '1 microsecond', clock = pg_postmaster_start_time() \
     WHERE name = $1 AND epoch = $2 RETURNING epoch";
 
 const RELEASE: &str = "UPDATE amiko.node SET holder = NULL, address = NULL, expires = NULL \
     WHERE name = $1 AND epoch = $2 RETURNING epoch";
 
 const LEADER: &str = "SELECT holder, address, \
-    extract(epoch FROM expires - clock_timestamp())::double precision FROM amiko.node WHERE name = $1";
+    extract(epoch FROM expires - clock_timestamp())::double precision, \
+    holder IS NOT NULL AND clock IS DISTINCT FROM pg_postmaster_start_time() FROM amiko.node WHERE name = $1";
 
 /// What `$4` and the like are.
 fn microseconds(time: Duration) -> f64 {
@@ -54,11 +58,17 @@ impl Inside {
         let lease = microseconds(self.settings.lease);
         let begun = Instant::now();
         let session = self.session().await?;
+        let mut rows = session.read(ACTION, LEADER, &[&node]).await?;
+        let other_clock = rows.first().map_or(Ok(false), |row| row.try_get(3)).trying(ACTION)?;
+        if other_clock && !sabotaged(Sabotage::ClockOfAnotherServer) {
+            session.write(ACTION, COUNT_ANEW, &[&node]).await?;
+            rows = session.read(ACTION, LEADER, &[&node]).await?;
+        }
         // Most of the time somebody leads, and nothing is to be written.
-        if let Some(leader) = leader(&session.read(ACTION, LEADER, &[&node]).await?, &holder)? {
+        if let Some(leader) = leader(&rows, &holder)? {
             return Ok(Err(leader));
         }
-        let lead = if sabotaged(Sabotage::NoEpoch) { LEAD_WITHOUT_EPOCH } else { LEAD };
+        let lead = sabotage::lead().unwrap_or(LEAD);
         let rows = session.write(ACTION, lead, &[&node, &holder, &address, &lease]).await?;
         match rows.first() {
             Some(row) => {

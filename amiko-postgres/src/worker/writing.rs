@@ -4,24 +4,17 @@
 
 use super::{Inside, Leads};
 use crate::error::{Failure, Trying};
-use crate::sabotage::{Sabotage, sabotaged};
+use crate::sabotage::{self, Sabotage, sabotaged};
 use amiko_core::serializable::Classes;
 use amiko_core::store::{Batch, Group, Retention, SnapshotStep, StoreError, checksum};
 use std::time::Instant;
 
 /// One statement is one commit: where the epoch or the end of the journal is another one, nothing is inserted.
 const COMMIT: &str = "WITH leads AS (UPDATE amiko.node \
-    SET last = $4, expires = clock_timestamp() + $6 * interval '1 microsecond' \
+    SET last = $4, expires = clock_timestamp() + $6 * interval '1 microsecond', clock = pg_postmaster_start_time() \
     WHERE name = $1 AND epoch = $2 AND last = $3 RETURNING 1) \
     INSERT INTO amiko.journal_group (node, first, last, epoch, lines) \
     SELECT $1, $3 + 1, $4, $2, $5 FROM leads RETURNING last";
-
-/// With a deliberate fault: in any epoch.
-const COMMIT_WITHOUT_FENCE: &str = "WITH leads AS (UPDATE amiko.node \
-    SET last = $4, expires = clock_timestamp() + $6 * interval '1 microsecond' \
-    WHERE name = $1 AND last = $3 RETURNING 1) \
-    INSERT INTO amiko.journal_group (node, first, last, epoch, lines) \
-    SELECT $1, $3 + 1, $4, $2::bigint, $5 FROM leads RETURNING last";
 
 /// Drafts that were given up are removed by the next one.
 const BEGIN: &str = "WITH leads AS (SELECT name FROM amiko.node WHERE name = $1 AND epoch = $2 FOR NO KEY UPDATE), \
@@ -105,7 +98,7 @@ impl Inside {
         let last = number(group.last);
         let (node, lease) = (self.node.clone(), self.settings.lease.as_secs_f64() * 1e6);
         self.reach().await?;
-        let commit = if sabotaged(Sabotage::NoFence) { COMMIT_WITHOUT_FENCE } else { COMMIT };
+        let commit = sabotage::commit().unwrap_or(COMMIT);
         let begun = Instant::now();
         let parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
             &[&node, &leads.epoch, &leads.last, &last, &group.lines, &lease];
