@@ -42,6 +42,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 const LEASE: Duration = Duration::from_secs(1);
 const WRITERS: u64 = 12;
+const WANDERERS: u64 = 2;
 const READERS: u64 = 4;
 
 fn number(variable: &str, otherwise: u64) -> u64 {
@@ -62,10 +63,19 @@ fn start_clients(
     seed: u64,
 ) -> Vec<tokio::task::JoinHandle<Vec<Asked>>> {
     let client = |name, pause| Client::new(Arc::clone(town), name, seed ^ name, pause);
-    let writers = (1..=WRITERS).map(|name| runtime.spawn(client(name, Duration::from_millis(100)).put()));
-    let readers =
-        (WRITERS + 1..=WRITERS + READERS).map(|name| runtime.spawn(client(name, Duration::from_millis(50)).read()));
-    writers.chain(readers).collect()
+    let mut names = 1..;
+    let mut next = |pause| client(names.next().unwrap(), pause);
+    let mut tasks = Vec::new();
+    for _ in 0..WRITERS {
+        tasks.push(runtime.spawn(next(Duration::from_millis(100)).put()));
+    }
+    for _ in 0..WANDERERS {
+        tasks.push(runtime.spawn(next(LEASE / 2).wandering().put()));
+    }
+    for _ in 0..READERS {
+        tasks.push(runtime.spawn(next(Duration::from_millis(50)).read()));
+    }
+    tasks
 }
 
 fn journal(url: &str, node: &str) -> Journal {
@@ -96,7 +106,8 @@ fn whatever_goes_wrong_all_that_clients_are_told_is_true_of_one_ledger() {
     let node = node("history");
     let processes = Arc::new(Processes::start(&url, &node, LEASE, 3));
     let (over, ended) = (AtomicBool::new(false), AtomicBool::new(false));
-    let town = Arc::new(Town { processes: Arc::clone(&processes), over, ended });
+    let quiet = Arc::default();
+    let town = Arc::new(Town { processes: Arc::clone(&processes), quiet: Arc::clone(&quiet), over, ended });
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let clients = start_clients(&runtime, &town, seed);
 
@@ -104,6 +115,7 @@ fn whatever_goes_wrong_all_that_clients_are_told_is_true_of_one_ledger() {
         url: url.clone(),
         processes,
         counts: Arc::new(Counts::default()),
+        quiet,
         until: Instant::now() + Duration::from_secs(seconds),
         longest_stop: Duration::from_secs(if seconds < 60 { 6 } else { 30 }),
         peace: Duration::from_secs(if seconds < 60 { 4 } else { 12 }),
@@ -184,7 +196,7 @@ fn another_one_leads_within_a_lease_and_a_half_and_at_once_if_it_is_handed_over(
     let (times, node) = (number("AMIKO_TAKEOVERS", 5), node("takeover"));
     let processes = Arc::new(Processes::start(&url, &node, LEASE, 3));
     let (over, ended) = (AtomicBool::new(false), AtomicBool::new(false));
-    let town = Arc::new(Town { processes: Arc::clone(&processes), over, ended });
+    let town = Arc::new(Town { processes: Arc::clone(&processes), quiet: Arc::default(), over, ended });
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut client = Client::new(Arc::clone(&town), 1, 1, Duration::ZERO);
     let (mut numbers, mut random) = (0, random::Random::new(1));

@@ -3,7 +3,7 @@
 use super::processes::Processes;
 use super::random::Random;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -48,9 +48,15 @@ pub(crate) struct Asked {
     pub(crate) elsewhere: u64,
 }
 
+pub(crate) const ALL_WRITE: u8 = 0;
+pub(crate) const WANDERERS_WRITE: u8 = 1;
+pub(crate) const NOBODY_WRITES: u8 = 2;
+
 /// What clients share.
 pub(crate) struct Town {
     pub(crate) processes: Arc<Processes>,
+    /// Who writes: nobody, only those who wander, or all.
+    pub(crate) quiet: Arc<AtomicU8>,
     /// No new questions.
     pub(crate) over: AtomicBool,
     /// No new attempts.
@@ -74,11 +80,18 @@ pub(crate) struct Client {
     connection: Option<(String, BufReader<TcpStream>)>,
     /// The longest pause between two questions.
     pause: Duration,
+    /// Whether it asks another process each time.
+    wanders: bool,
 }
 
 impl Client {
     pub(crate) fn new(town: Arc<Town>, name: u64, seed: u64, pause: Duration) -> Self {
-        Self { town, random: Random::new(seed), name, place: 0, connection: None, pause }
+        Self { town, random: Random::new(seed), name, place: 0, connection: None, pause, wanders: false }
+    }
+
+    /// One that asks any process, each time.
+    pub(crate) fn wandering(self) -> Self {
+        Self { wanders: true, ..self }
     }
 
     /// Puts until it is over.
@@ -103,6 +116,17 @@ impl Client {
     async fn go_on(&mut self, asked: &mut Vec<Asked>, number: u64, question: Question) -> bool {
         if self.town.over.load(Ordering::Relaxed) {
             return false;
+        }
+        if self.wanders {
+            self.connection = None;
+            self.place = self.random.below(self.town.processes.places.len() as u64) as usize;
+        }
+        let quiet = if self.wanders { NOBODY_WRITES } else { WANDERERS_WRITE };
+        while question != Question::Read
+            && self.town.quiet.load(Ordering::Relaxed) >= quiet
+            && !self.town.over.load(Ordering::Relaxed)
+        {
+            sleep(Duration::from_millis(10)).await;
         }
         asked.push(self.ask(number, question).await);
         sleep(self.random.up_to(self.pause)).await;

@@ -1,11 +1,13 @@
 //! What goes wrong: processes, the network, and the database, each on a thread of its own.
 
+use super::clients::{ALL_WRITE, NOBODY_WRITES, WANDERERS_WRITE};
 use super::common::{ask, ask_any};
 use super::processes::Processes;
-use super::proxy::Network;
+use super::proxy::{Network, Ways};
 use super::random::Random;
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -30,6 +32,8 @@ pub(crate) struct Trouble {
     pub(crate) processes: Arc<Processes>,
     pub(crate) counts: Arc<Counts>,
     pub(crate) until: Instant,
+    /// Who writes.
+    pub(crate) quiet: Arc<AtomicU8>,
     /// The longest time for which a process is stopped.
     pub(crate) longest_stop: Duration,
     /// How long the database is left in peace between two faults of its own, at the most.
@@ -122,17 +126,35 @@ impl Trouble {
                 _ => (Network::Delays(random.up_to(lease / 4)), "delays"),
             };
             self.counts.add(what);
-            ways.set(network);
-            self.wait(match random.below(2) {
-                0 => random.up_to(lease / 2),
-                _ => random.up_to(lease * 4),
-            });
+            match random.below(4) {
+                0 => {
+                    ways.set(network);
+                    self.wait(random.up_to(lease / 2));
+                }
+                1 => {
+                    ways.set(network);
+                    self.wait(random.up_to(lease * 4));
+                }
+                _ => self.cut_off_quietly(network, ways, &mut random),
+            }
             if network == Network::LosesAnswers {
                 // What comes next over these connections isn't what was asked for.
                 ways.set(Network::Cut);
             }
             ways.set(Network::Passes);
+            self.quiet.store(ALL_WRITE, Ordering::Relaxed);
         }
+    }
+
+    /// A leader that isn't asked to write anything may not know that it has been cut off, while another one is asked.
+    fn cut_off_quietly(&self, network: Network, ways: &Ways, random: &mut Random) {
+        let lease = self.processes.lease;
+        self.quiet.store(NOBODY_WRITES, Ordering::Relaxed);
+        self.wait(lease / 4);
+        ways.set(network);
+        self.wait(random.between(lease, lease * 2));
+        self.quiet.store(WANDERERS_WRITE, Ordering::Relaxed);
+        self.wait(random.up_to(lease * 2));
     }
 
     /// Ends connections and waits of the database, and its primary.
@@ -160,39 +182,32 @@ impl Trouble {
         }
     }
 
-    /// No standby confirms anything for a time, in which waits for them are cancelled. Sometimes the primary is lost then.
+    /// No standby gets anything for a time, in which waits for them are cancelled. Sometimes the primary is lost then, with what
+    /// only it has.
     fn stall(&self, servers: &Servers, random: &mut Random) {
         let Some((primary, standbys)) = servers.roles() else { return };
-        let receivers: Vec<_> = standbys
-            .iter()
-            .filter_map(|standby| {
-                servers.ask(*standby, "SELECT pid FROM pg_stat_wal_receiver")?.first()?[0].parse().ok()
-            })
-            .filter_map(rustix::process::Pid::from_raw)
-            .collect();
-        let signal = |signal| {
-            for receiver in &receivers {
-                // One that has ended meanwhile isn't needed.
-                let _ = rustix::process::kill_process(*receiver, signal);
-            }
-        };
-        self.counts.add("standbys stopped");
-        signal(rustix::process::Signal::STOP);
-        let end = Instant::now() + random.up_to(self.processes.lease * 3);
+        self.counts.add("standbys away");
+        for standby in &standbys {
+            servers.ask(*standby, "ALTER SYSTEM SET primary_conninfo = ''");
+            servers.ask(*standby, "SELECT pg_reload_conf()");
+        }
+        let end = Instant::now() + random.between(self.processes.lease, self.processes.lease * 4);
         while Instant::now() < end && !self.is_over() {
             let sql = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' \
                        AND application_name = 'amiko' AND random() < 0.3";
             if servers.ask(primary, sql).is_some_and(|rows| !rows.is_empty()) {
                 self.counts.add("cancelled waits");
             }
-            self.wait(self.processes.lease / 10);
+            self.wait(self.processes.lease / 20);
         }
-        // What only the primary has is lost, or it isn't.
-        let lost =
-            random.below(2) == 0 && servers.roles().is_some() && servers.control(&["kill", &primary.to_string()]);
-        signal(rustix::process::Signal::CONT);
-        if lost {
-            self.replace(servers, primary, random);
+        if random.below(2) == 0 && servers.control(&["kill", &primary.to_string()]) {
+            return self.replace(servers, primary, random);
+        }
+        for standby in standbys {
+            servers.control(&["follow", &standby.to_string(), &primary.to_string()]);
+        }
+        if !servers.are_together() {
+            self.complain("expected the standbys to come back".to_owned());
         }
     }
 

@@ -13,6 +13,7 @@ use amiko_core::prelude::*;
 use amiko_core::store::Retention;
 use amiko_postgres::{Cluster, Postgres, PostgresSettings};
 use amiko_runtime::{AskError, Handle, Member, RuntimeSettings, SendError, stop_signal};
+use std::convert::Infallible;
 use std::io::Read as _;
 use std::process::exit;
 use std::sync::{Arc, OnceLock};
@@ -133,7 +134,7 @@ async fn lead(url: String, settings: PostgresSettings, node: &Node) -> i32 {
         stop_signal().await;
         handle.stop();
     });
-    match member.run(|runtime| async { Ok(runtime) }).await {
+    match member.run(|runtime| async { Ok::<_, Infallible>(runtime) }).await {
         Ok(()) => STOPPED,
         Err(error) => {
             let mut text = error.to_string();
