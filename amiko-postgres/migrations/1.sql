@@ -15,8 +15,10 @@ CREATE TABLE amiko.node (
     last bigint NOT NULL DEFAULT 0,
     holder text,
     address text,
-    -- By the clock of the database.
-    expires timestamptz
+    -- By the clock of the server that was started then: after a failover another one's clock may show anything.
+    expires timestamptz,
+    clock timestamptz,
+    lease interval
 ) WITH (fillfactor = 10);
 -- Each commit updates the row of its node, in place as long as there is room in its page.
 

@@ -25,6 +25,7 @@ mod cluster;
 mod copy;
 mod error;
 mod migrations;
+mod sabotage;
 mod session;
 mod settings;
 mod store;

@@ -3,6 +3,7 @@
 //! Invariant: it takes what a [`Buffer`] takes, and what it acknowledges, the database has.
 
 use crate::error::{Failure, OpenError, place};
+use crate::sabotage::{Sabotage, sabotaged};
 use crate::settings::PostgresSettings;
 use crate::worker::{Commits, Ending, Page, Position, Worker};
 use amiko_core::Time;
@@ -131,7 +132,11 @@ impl Postgres {
     }
 
     fn replay(&mut self, visitor: &mut dyn Recovery) -> Result<(Recovered, Buffer), RecoverError> {
-        let read = read_on(&self.worker, self.position, visitor)?;
+        let followed = sabotaged(Sabotage::TailBeforeEpoch) && self.position != Position::Start;
+        let read = match followed {
+            true => ReadOn { position: self.position, sequence: self.position.sequence() },
+            false => read_on(&self.worker, self.position, visitor)?,
+        };
         self.position = read.position;
         let (journal, snapshot) = self.worker.sizes().map_err(|failure| failure.recover(&self.worker.node))?;
         let buffer = Buffer::resume(self.limit, read.sequence, journal, snapshot);
@@ -271,7 +276,10 @@ impl Store for Postgres {
     }
 
     fn lease(&self) -> Result<Option<Duration>, StoreError> {
-        self.worker.lease.left().map(Some)
+        match self.worker.lease.left() {
+            Err(_) if sabotaged(Sabotage::StaleReads) => Ok(None),
+            left => left.map(Some),
+        }
     }
 
     fn usage(&self) -> Usage {

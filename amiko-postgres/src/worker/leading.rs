@@ -3,27 +3,37 @@
 use super::{Inside, Leads, Lease};
 use crate::error::{Failure, OpenError, Trying};
 use crate::migrations::migrate;
+use crate::sabotage::{self, Sabotage, sabotaged};
 use amiko_core::store::{Leader, StoreError};
 use std::time::{Duration, Instant};
 use tokio_postgres::Row;
 
 /// Takes the lease if nobody has it, in a new epoch: from then on nothing is written in an older one.
-const LEAD: &str = "UPDATE amiko.node SET epoch = epoch + 1, holder = $2, address = $3, \
-    expires = clock_timestamp() + $4 * interval '1 microsecond' \
-    WHERE name = $1 AND (expires IS NULL OR expires <= clock_timestamp() OR holder = $2) RETURNING epoch, last";
+const LEAD: &str = "UPDATE amiko.node SET epoch = epoch + 1, holder = $2, address = $3, lease = $4 * interval '1 microsecond', \
+    expires = clock_timestamp() + $4 * interval '1 microsecond', clock = pg_postmaster_start_time() \
+    WHERE name = $1 AND (holder IS NULL OR holder = $2 \
+        OR (clock = pg_postmaster_start_time() AND expires <= clock_timestamp())) RETURNING epoch, last";
 
 /// Takes the next epoch for whoever leads: what was sent in the one before and isn't there yet can't come any more.
-const CLAIM: &str = "UPDATE amiko.node SET epoch = epoch + 1, expires = clock_timestamp() + $4 * interval '1 microsecond' \
+const CLAIM: &str = "UPDATE amiko.node SET epoch = epoch + 1, \
+    expires = clock_timestamp() + $4 * interval '1 microsecond', clock = pg_postmaster_start_time() \
     WHERE name = $1 AND holder = $2 AND epoch >= $3 RETURNING epoch, last";
 
-const RENEW: &str = "UPDATE amiko.node SET expires = clock_timestamp() + $3 * interval '1 microsecond' \
+/// After a failover of the database the lease is counted anew, by the clock that there is now: that of the server before may have
+/// been behind, and its leader may have renewed the lease there last.
+const COUNT_ANEW: &str = "UPDATE amiko.node SET expires = clock_timestamp() + lease, clock = pg_postmaster_start_time() \
+    WHERE name = $1 AND holder IS NOT NULL AND clock IS DISTINCT FROM pg_postmaster_start_time() RETURNING epoch";
+
+const RENEW: &str = "UPDATE amiko.node SET \
+    expires = clock_timestamp() + $3 * interval '1 microsecond', clock = pg_postmaster_start_time() \
     WHERE name = $1 AND epoch = $2 RETURNING epoch";
 
 const RELEASE: &str = "UPDATE amiko.node SET holder = NULL, address = NULL, expires = NULL \
     WHERE name = $1 AND epoch = $2 RETURNING epoch";
 
 pub(crate) const LEADER: &str = "SELECT holder, address, \
-    extract(epoch FROM expires - clock_timestamp())::double precision FROM amiko.node WHERE name = $1";
+    extract(epoch FROM expires - clock_timestamp())::double precision, \
+    holder IS NOT NULL AND clock IS DISTINCT FROM pg_postmaster_start_time() FROM amiko.node WHERE name = $1";
 
 /// What `$4` and the like are.
 fn microseconds(time: Duration) -> f64 {
@@ -48,11 +58,18 @@ impl Inside {
         let lease = microseconds(self.settings.lease);
         let begun = Instant::now();
         let session = self.session().await?;
+        let mut rows = session.read(ACTION, LEADER, &[&node]).await?;
+        let other_clock = rows.first().map_or(Ok(false), |row| row.try_get(3)).trying(ACTION)?;
+        if other_clock && !sabotaged(Sabotage::ClockOfAnotherServer) {
+            session.write(ACTION, COUNT_ANEW, &[&node]).await?;
+            rows = session.read(ACTION, LEADER, &[&node]).await?;
+        }
         // Most of the time somebody leads, and nothing is to be written.
-        if let Some(leader) = leader(&session.read(ACTION, LEADER, &[&node]).await?, &holder)? {
+        if let Some(leader) = leader(&rows, &holder)? {
             return Ok(Err(leader));
         }
-        let rows = session.write(ACTION, LEAD, &[&node, &holder, &address, &lease]).await?;
+        let lead = sabotage::lead().unwrap_or(LEAD);
+        let rows = session.write(ACTION, lead, &[&node, &holder, &address, &lease]).await?;
         match rows.first() {
             Some(row) => {
                 let (epoch, last) = (row.try_get(0).trying(ACTION)?, row.try_get(1).trying(ACTION)?);
@@ -149,9 +166,12 @@ pub(crate) fn leader(rows: &[Row], this: &str) -> Result<Option<Leader>, Failure
     let (holder, left): (Option<String>, Option<f64>) =
         (row.try_get(0).trying(ACTION)?, row.try_get(2).trying(ACTION)?);
     let (Some(holder), Some(left)) = (holder, left) else { return Ok(None) };
-    if left <= 0.0 || holder == this {
+    let other_clock: bool = row.try_get(3).trying(ACTION)?;
+    // How much is left of a lease by the clock of a server that is gone can't be told.
+    let over = left <= 0.0 && (!other_clock || sabotaged(Sabotage::ClockOfAnotherServer));
+    if over || holder == this {
         return Ok(None);
     }
-    let left = Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX);
+    let left = Duration::try_from_secs_f64(left.max(0.0)).unwrap_or(Duration::MAX);
     Ok(Some(Leader::new(holder, left).at(row.try_get(1).trying(ACTION)?)))
 }

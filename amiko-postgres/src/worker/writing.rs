@@ -4,13 +4,14 @@
 
 use super::{Inside, Leads};
 use crate::error::{Failure, Trying};
+use crate::sabotage::{self, Sabotage, sabotaged};
 use amiko_core::serializable::Classes;
 use amiko_core::store::{Batch, Group, Retention, SnapshotStep, StoreError, checksum};
 use std::time::Instant;
 
 /// One statement is one commit: where the epoch or the end of the journal is another one, nothing is inserted.
 const COMMIT: &str = "WITH leads AS (UPDATE amiko.node \
-    SET last = $4, expires = clock_timestamp() + $6 * interval '1 microsecond' \
+    SET last = $4, expires = clock_timestamp() + $6 * interval '1 microsecond', clock = pg_postmaster_start_time() \
     WHERE name = $1 AND epoch = $2 AND last = $3 RETURNING 1) \
     INSERT INTO amiko.journal_group (node, first, last, epoch, lines) \
     SELECT $1, $3 + 1, $4, $2, $5 FROM leads RETURNING last";
@@ -97,10 +98,24 @@ impl Inside {
         let last = number(group.last);
         let (node, lease) = (self.node.clone(), self.settings.lease.as_secs_f64() * 1e6);
         self.reach().await?;
+        let commit = sabotage::commit().unwrap_or(COMMIT);
         let begun = Instant::now();
         let parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
             &[&node, &leads.epoch, &leads.last, &last, &group.lines, &lease];
-        match self.session().await?.write(ACTION, COMMIT, parameters).await {
+        let mut committed = self.session().await?.write(ACTION, commit, parameters).await;
+        while sabotaged(Sabotage::ResendAfterBrokenConnection)
+            && committed.is_err()
+            && begun.elapsed() < self.settings.timeout * 2
+        {
+            self.session = None;
+            let Ok(session) = self.session().await else { continue };
+            committed = session.write(ACTION, COMMIT, parameters).await;
+            if committed.is_ok() {
+                self.leads = Some(Leads { last, ..leads });
+                return Ok(());
+            }
+        }
+        match committed {
             Ok(rows) if rows.is_empty() => return Err(Problem::Fenced),
             Ok(_) => {
                 self.leads = Some(Leads { last, ..leads });

@@ -46,3 +46,42 @@ pub(crate) fn lead(url: &str, node: &str, settings: &PostgresSettings) -> Postgr
         }
     }
 }
+
+/// Rows of the database, as text, asked of whichever server can be written.
+pub(crate) fn ask(url: &str, sql: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
+    let mut config: tokio_postgres::Config = url.parse().unwrap();
+    config.target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite);
+    ask_any(&config, sql)
+}
+
+/// The same of this server, whatever it is.
+pub(crate) fn ask_any(config: &tokio_postgres::Config, sql: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
+    let mut config = config.clone();
+    config.connect_timeout(Duration::from_secs(2));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+        let driver = tokio::spawn(connection);
+        let messages = client.simple_query(sql).await;
+        driver.abort();
+        let text = |row: &tokio_postgres::SimpleQueryRow| {
+            (0..row.len()).map(|column| row.get(column).unwrap_or_default().to_owned()).collect()
+        };
+        Ok(messages?
+            .iter()
+            .filter_map(|message| match message {
+                tokio_postgres::SimpleQueryMessage::Row(row) => Some(text(row)),
+                _ => None,
+            })
+            .collect())
+    })
+}
+
+/// Waits until something holds, which has to be soon.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "expected within 30 s: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
