@@ -54,6 +54,10 @@ CREATE TABLE amiko.classes (
     text text NOT NULL
 );
 
+-- JSON as PostgreSQL can take it apart: it has no character 0, so that is shown as U+FFFD.
+CREATE FUNCTION amiko.readable(text text) RETURNS json LANGUAGE sql IMMUTABLE AS
+$$ SELECT regexp_replace(text, '(?<!\\)((\\\\)*)\\u0000', '\1\\uFFFD', 'g')::json $$;
+
 -- For people: a row for each record.
 CREATE VIEW amiko.record AS
 SELECT node,
@@ -65,7 +69,7 @@ SELECT node,
        epoch,
        committed
 FROM amiko.journal_group, LATERAL (
-    SELECT text::json AS record FROM regexp_split_to_table(rtrim(lines, E'\n'), E'\n') AS text
+    SELECT amiko.readable(text) AS record FROM regexp_split_to_table(rtrim(lines, E'\n'), E'\n') AS text
 ) AS line;
 
 -- A row for each change: which event set what to which value.
@@ -77,7 +81,7 @@ FROM amiko.record, LATERAL json_array_elements(patch) AS change;
 CREATE VIEW amiko.document AS
 SELECT DISTINCT ON (node) node, seq, document
 FROM (
-    SELECT node, seq, draft, string_agg(text, '' ORDER BY piece)::json AS document
+    SELECT node, seq, draft, amiko.readable(string_agg(text, '' ORDER BY piece)) AS document
     FROM amiko.snapshot
     GROUP BY node, seq, draft
     HAVING bool_or(complete)
