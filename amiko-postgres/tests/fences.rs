@@ -6,6 +6,7 @@ mod common;
 #[path = "history/proxy.rs"]
 mod proxy;
 
+use amiko_core::Time;
 use amiko_core::store::{Recovery, Refused, Standby, Store, StoreError, Takeover, Work as _};
 use amiko_postgres::{Cluster, Postgres, PostgresDone, PostgresSettings};
 use common::{ask, database, lead, node, quick, until};
@@ -166,6 +167,32 @@ fn a_commit_whose_answer_is_lost_is_found_out_and_not_doubled() {
     store.close();
     let (_, found) = recovered(lead(&url, &node, &quick()));
     assert_eq!(found, [record(1, "it"), record(2, "it"), record(3, "it")]);
+}
+
+#[test]
+fn a_snapshot_that_goes_on_in_a_new_epoch_can_be_read() {
+    let Some(url) = database() else { return };
+    let _shared = DATABASE.read().unwrap_or_else(PoisonError::into_inner);
+    let (ways, node) = (Ways::to(&url), node("snapshot"));
+    let (mut store, _) = recovered(Postgres::open(&ways.url, &node, hasty()).unwrap());
+    write(&mut store, 1, "it").unwrap();
+    store.begin_snapshot(1, Time::from_secs(1)).unwrap();
+    store.write_snapshot(r#"{"by":"#).unwrap();
+    store.sync().unwrap();
+    let before = epoch(&url, &node);
+    ways.set(Network::LosesAnswers);
+    let lost = commit(&mut store, 2, "it");
+    until("the commit arrives", || journal(&url, &node).0 == 2);
+    ways.set(Network::Cut);
+    ways.set(Network::Passes);
+    store.end_sync(lost.join().unwrap()).unwrap();
+    assert!(epoch(&url, &node) > before);
+    store.write_snapshot(r#""it"}"#).unwrap();
+    store.finish_snapshot().unwrap();
+    store.sync().unwrap();
+    store.close();
+    let (_, found) = recovered(lead(&url, &node, &quick()));
+    assert_eq!(found, [record(2, "it")]);
 }
 
 #[test]

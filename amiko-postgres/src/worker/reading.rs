@@ -146,7 +146,9 @@ impl Inside {
             }
             document.push_str(text);
         }
-        let (draft, epoch) = (first.try_get(3).trying(ACTION)?, first.try_get(4).trying(ACTION)?);
+        // That of the piece that says that it is complete: a writer that has claimed a new epoch goes on with its draft.
+        let end = rows.last().unwrap_or(first);
+        let (draft, epoch) = (end.try_get(3).trying(ACTION)?, end.try_get(4).trying(ACTION)?);
         Ok(Some(Page::Snapshot { sequence, document, after: Position::Snapshot { sequence, draft, epoch } }))
     }
 }
