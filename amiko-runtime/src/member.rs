@@ -25,6 +25,10 @@ use tokio::sync::{oneshot, watch};
 /// The longest time for which a standby waits until it looks again.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How long a leader whose store has failed doesn't try to lead again: another one may have more luck, and a disk that is full stays
+/// so for a while.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// A process that can run a node of which there is one: it follows the leader's journal with the state in memory, and leads when
 /// nobody else does.
 ///
@@ -184,6 +188,8 @@ struct Look<N: Node> {
     replica: Replica<N>,
     seen: watch::Sender<Seen>,
     stopped: Arc<AtomicBool>,
+    /// It doesn't try to lead before.
+    not_before: Instant,
 }
 
 impl<N: Node, C: Standby> Member<N, C>
@@ -234,6 +240,7 @@ where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let Self { mut standby, engine: settings, settings: runtime, initial, mut callers, replica } = self;
+        let mut not_before = Instant::now();
         loop {
             let (seen, sees) = watch::channel(Seen::Nobody);
             let stopped = Arc::new(AtomicBool::new(false));
@@ -243,6 +250,7 @@ where
                 replica: replica.clone(),
                 seen,
                 stopped: Arc::clone(&stopped),
+                not_before,
             };
             let outcome = follow(standby, look, sees, &mut callers).await;
             stopped.store(true, Ordering::Relaxed);
@@ -266,15 +274,18 @@ where
                     let released = tokio::task::spawn_blocking(move || C::release(engine.into_store()));
                     return released.await.map_err(|_| MemberError::Run(RunError::Cancelled));
                 }
-                Err(failed) => match failed.error {
+                Err(failed) => match &failed.error {
                     // It was told to stop, and had lost its lease before it knew.
                     error if error.is_fenced() && handle.role().is_stopped() => return Ok(()),
                     // What the store has is read anew, and somebody leads: maybe this one.
                     RunError::Sync(_) | RunError::Store(_) if !handle.role().is_stopped() => {
                         handle.role().follow(None);
                         callers = failed.callers;
+                        if !failed.error.is_fenced() {
+                            not_before = Instant::now() + PAUSE;
+                        }
                     }
-                    error => return Err(MemberError::Run(error)),
+                    _ => return Err(MemberError::Run(failed.error)),
                 },
             }
         }
@@ -327,6 +338,11 @@ impl<N: Node> Look<N> {
                     continue;
                 }
                 Err(error) => return Outcome::Failed(MemberError::Recover(error)),
+            }
+            let left = self.not_before.saturating_duration_since(Instant::now());
+            if !left.is_zero() {
+                standby.wait(left);
+                continue;
             }
             let wait = match standby.take_over() {
                 Ok(Takeover::Leads(store)) if self.stopped.load(Ordering::Relaxed) => {
