@@ -6,6 +6,7 @@ use crate::disk::SyncTimes;
 use crate::error::{AskError, SendError};
 use crate::observe::Caller;
 use crate::performing::EffectState;
+use crate::settings::RuntimeSettings;
 use crate::watching::{Look, Notices, Watched, Watcher};
 use amiko_core::engine::DryRun;
 use amiko_core::event::Reply;
@@ -316,6 +317,22 @@ impl<N: Node, S: Store> Handle<N, S> {
 
     pub(crate) fn call_blocking(&self, call: Call<N, S>) -> Result<(), AskError> {
         self.calls.blocking_send(call).map_err(|_| self.gone())
+    }
+}
+
+/// Those who call a node, and their calls that wait.
+pub(crate) struct Callers<N: Node, S: Store> {
+    pub(crate) handle: Handle<N, S>,
+    pub(crate) stop: Arc<Notify>,
+    pub(crate) calls: mpsc::Receiver<Call<N, S>>,
+}
+
+impl<N: Node, S: Store> Callers<N, S> {
+    pub(crate) fn new(settings: &RuntimeSettings) -> Self {
+        let (call, calls) = mpsc::channel(settings.calls.max(1));
+        let stop = Arc::new(Notify::new());
+        let handle = Handle::new(call, Arc::clone(&stop), settings.group.max(1), Arc::default());
+        Self { handle, stop, calls }
     }
 }
 

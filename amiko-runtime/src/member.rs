@@ -4,10 +4,10 @@
 //! standby has followed, but what [`Replica`] reads, which says so.
 
 use crate::error::RunError;
-use crate::handle::{Call, Handle};
+use crate::handle::{Call, Callers, Handle};
 use crate::observe;
 use crate::offline::Offline;
-use crate::runtime::{Callers, Runtime};
+use crate::runtime::Runtime;
 use crate::settings::RuntimeSettings;
 use crate::transport::Transport;
 use amiko_core::conversation::{NoPeers, Protocol};

@@ -7,7 +7,7 @@ mod network;
 
 use crate::disk::{Disk, Gone};
 use crate::error::{BindError, RunError, SendError};
-use crate::handle::{Call, Command, Handle, Question, Rehearsal};
+use crate::handle::{Call, Callers, Command, Handle, Question, Rehearsal};
 use crate::observe;
 use crate::offline::Offline;
 use crate::performing::{EffectState, Ended, Performer, Performing};
@@ -120,26 +120,10 @@ impl<N: Node, S: Store> Runtime<NoPeers<N>, S, Offline> {
     }
 }
 
-/// Those who call a node, and their calls that wait.
-pub(crate) struct Callers<N: Node, S: Store> {
-    pub(crate) handle: Handle<N, S>,
-    pub(crate) stop: Arc<Notify>,
-    pub(crate) calls: mpsc::Receiver<Call<N, S>>,
-}
-
 /// A node whose loop has ended, and those who still call it.
 pub(crate) struct Failed<N: Node, S: Store> {
     pub(crate) error: RunError,
     pub(crate) callers: Callers<N, S>,
-}
-
-impl<N: Node, S: Store> Callers<N, S> {
-    pub(crate) fn new(settings: &RuntimeSettings) -> Self {
-        let (call, calls) = mpsc::channel(settings.calls.max(1));
-        let stop = Arc::new(Notify::new());
-        let handle = Handle::new(call, Arc::clone(&stop), settings.group.max(1), Arc::default());
-        Self { handle, stop, calls }
-    }
 }
 
 /// What doesn't depend on the network.
