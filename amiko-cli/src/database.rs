@@ -44,15 +44,15 @@ impl Address {
     /// The same without the password.
     pub(crate) fn shown(&self) -> String {
         let (scheme, rest) = self.url.split_once("://").unwrap_or(("postgres", &self.url));
+        // A password may have any character in it, up to the last `@`.
+        let (user, rest) = match rest.rsplit_once('@') {
+            None => (None, rest),
+            Some((user, rest)) => (user.split([':', '/', '?']).next(), rest),
+        };
         // There may be another one behind a `?`.
         let rest = rest.split('?').next().unwrap_or_default();
-        let end = rest.find('/').unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        let authority = match authority.rsplit_once('@') {
-            None => authority.to_owned(),
-            Some((user, host)) => format!("{}@{host}", user.split(':').next().unwrap_or_default()),
-        };
-        plain(&format!("{scheme}://{authority}{path}#{}", self.node))
+        let user = user.map(|user| format!("{user}@")).unwrap_or_default();
+        plain(&format!("{scheme}://{user}{rest}#{}", self.node))
     }
 }
 

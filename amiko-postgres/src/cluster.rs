@@ -102,17 +102,14 @@ impl Standby for Cluster {
         let node = self.node.clone();
         self.worker().map_err(|failure| failure.recover(&node))?;
         let Some(worker) = &self.worker else { return Ok(()) };
-        match read_on(worker, self.position, visitor) {
-            Ok(read) => {
-                self.position = read.position;
-                Ok(())
-            }
-            Err(error) => {
-                // Some of it was handed over.
-                self.position = Position::Start;
-                Err(error)
-            }
+        let read = read_on(worker, &mut self.position, visitor);
+        if let Err(error) = &read
+            && !matches!(error, RecoverError::Io { .. })
+        {
+            // Some of what follows was handed over.
+            self.position = Position::Start;
         }
+        read.map(drop)
     }
 
     fn wait(&mut self, at_most: Duration) {

@@ -5,7 +5,9 @@
 
 use crate::error::{Failure, Trying};
 use crate::sabotage::{Sabotage, sabotaged};
+use crate::settings::PostgresSettings;
 use crate::tls::Tls;
+use crate::worker::attempt;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,22 +54,29 @@ impl Drop for Session {
 
 impl Session {
     /// Connects. What it commits is durable where the database says that things are, on its synchronous standbys too.
-    pub(crate) async fn connect(config: &Config, tls: &Tls, limit: Duration) -> Result<Self, Failure> {
+    pub(crate) async fn connect(
+        config: &Config,
+        tls: &Tls,
+        node: &str,
+        settings: &PostgresSettings,
+    ) -> Result<Self, Failure> {
         match tls {
-            Tls::No => Self::connect_with(config, NoTls, limit).await,
+            Tls::No => Self::connect_with(config, NoTls, node, settings).await,
             #[cfg(feature = "tls")]
-            Tls::Rustls(tls) => Self::connect_with(config, (**tls).clone(), limit).await,
+            Tls::Rustls(tls) => Self::connect_with(config, (**tls).clone(), node, settings).await,
         }
     }
 
-    async fn connect_with<T>(config: &Config, tls: T, limit: Duration) -> Result<Self, Failure>
+    async fn connect_with<T>(config: &Config, tls: T, node: &str, settings: &PostgresSettings) -> Result<Self, Failure>
     where
         T: MakeTlsConnect<Socket, Stream: Send + 'static>,
     {
         const ACTION: &str = "connect to the database";
+        let limit = attempt(config, settings);
         let connected = timeout(limit, config.connect(tls)).await;
         let (client, mut connection) =
             connected.map_err(|_| Failure::new(ACTION, format!("no answer within {limit:?}")))?.trying(ACTION)?;
+        let node = node.to_owned();
         let said = Arc::new(Said::default());
         let hears = Arc::clone(&said);
         let driver = tokio::spawn(async move {
@@ -79,14 +88,15 @@ impl Session {
                         let mut warning = hears.warning.lock().unwrap_or_else(PoisonError::into_inner);
                         *warning = Some(notice.message().to_owned());
                     }
-                    AsyncMessage::Notification(_) => hears.news.notify_one(),
+                    // The channel is that of all nodes.
+                    AsyncMessage::Notification(said) if said.payload() == node => hears.news.notify_one(),
                     _ => {}
                 }
             }
             hears.news.notify_one();
         });
         let client = Arc::new(client);
-        let session = Self { client, prepared: HashMap::new(), said, driver, timeout: limit };
+        let session = Self { client, prepared: HashMap::new(), said, driver, timeout: settings.timeout };
         session.prepare_itself().await?;
         Ok(session)
     }
@@ -98,6 +108,13 @@ impl Session {
              SELECT set_config('synchronous_commit', 'on', false) \
              WHERE current_setting('synchronous_commit') IN ('off', 'local')";
         self.within(ACTION, self.client.batch_execute(SETTINGS)).await?;
+        // A server doesn't notice at once that nobody waits for an answer any more: what waits for others there ends by itself.
+        let limit = self.timeout.as_millis().min(i32::MAX as u128);
+        let limits = format!(
+            "SET lock_timeout = {limit}; SELECT set_config('client_connection_check_interval', '10s', false) \
+             WHERE current_setting('server_version_num')::integer >= 140000"
+        );
+        self.within(ACTION, self.client.batch_execute(&limits)).await?;
         let encoding = self.within(ACTION, self.client.query_one("SHOW server_encoding", &[])).await?;
         match encoding.try_get::<_, &str>(0).trying(ACTION)? {
             "UTF8" => Ok(()),

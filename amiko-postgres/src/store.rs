@@ -133,37 +133,37 @@ impl Postgres {
 
     fn replay(&mut self, visitor: &mut dyn Recovery) -> Result<(Recovered, Buffer), RecoverError> {
         let followed = sabotaged(Sabotage::TailBeforeEpoch) && self.position != Position::Start;
-        let read = match followed {
-            true => ReadOn { position: self.position, sequence: self.position.sequence() },
-            false => read_on(&self.worker, self.position, visitor)?,
+        let reached = match followed {
+            true => self.position.sequence(),
+            false => read_on(&self.worker, &mut self.position, visitor)?,
         };
-        self.position = read.position;
-        let (journal, snapshot) = self.worker.sizes().map_err(|failure| failure.recover(&self.worker.node))?;
-        let buffer = Buffer::resume(self.limit, read.sequence, journal, snapshot);
-        Ok((Recovered { sequence: read.sequence, torn: None, damaged: Vec::new() }, buffer))
+        let sizes = self.worker.sizes().map_err(|failure| failure.recover(&self.worker.node))?;
+        if reached != sizes.last && !followed {
+            let path = place(&self.worker.node, Some("journal_group".to_owned()));
+            return Err(RecoverError::ShortJournal { path, reached, expected: sizes.last });
+        }
+        let buffer = Buffer::resume(self.limit, reached, sizes.journal, sizes.snapshot);
+        Ok((Recovered { sequence: reached, torn: None, damaged: Vec::new() }, buffer))
     }
 }
 
-/// How far the journal was read.
-pub(crate) struct ReadOn {
-    pub(crate) position: Position,
-    pub(crate) sequence: u64,
-}
-
-/// Hands over what follows a position, to the present end of the journal.
+/// Hands over what follows a position, to the present end of the journal, and moves it there; gives the last record.
+///
+/// # Errors
+/// After [`RecoverError::Io`] it may go on from where the position is.
 pub(crate) fn read_on(
     worker: &Worker,
-    mut position: Position,
+    position: &mut Position,
     visitor: &mut dyn Recovery,
-) -> Result<ReadOn, RecoverError> {
+) -> Result<u64, RecoverError> {
     /// A newer snapshot may take the place of what was read: so often everything is read anew at the most.
     const ATTEMPTS: usize = 10;
     let mut attempts = 0;
     loop {
-        match worker.read(position).map_err(|failure| failure.recover(&worker.node))? {
-            Page::Snapshot { sequence, .. } if attempts == ATTEMPTS => {
-                let path = place(&worker.node, Some("journal_group".to_owned()));
-                return Err(RecoverError::MissingSegment { path, reached: sequence, resumes: None });
+        match worker.read(*position).map_err(|failure| failure.recover(&worker.node))? {
+            Page::Snapshot { .. } if attempts == ATTEMPTS => {
+                let failure = Failure::new("read the journal", "newer snapshots come faster than they are read");
+                return Err(failure.recover(&worker.node));
             }
             Page::Snapshot { sequence, document, after } => {
                 attempts += 1;
@@ -173,15 +173,15 @@ pub(crate) fn read_on(
                     byte: refused.byte,
                     reason: refused.reason,
                 })?;
-                position = after;
+                *position = after;
             }
             Page::Groups(rows) if rows.is_empty() => {
-                return Ok(ReadOn { position, sequence: position.sequence() });
+                return Ok(position.sequence());
             }
             Page::Groups(rows) => {
                 for row in rows {
-                    hand_over(&worker.node, &position, &row, visitor)?;
-                    position = Position::Group { last: row.last, epoch: row.epoch };
+                    hand_over(&worker.node, position, &row, visitor)?;
+                    *position = Position::Group { last: row.last, epoch: row.epoch };
                 }
             }
         }

@@ -112,6 +112,11 @@ impl<N: Node, S: Store> Handle<N, S> {
         Self { calls, stop, group, syncs: Arc::default(), role }
     }
 
+    /// Marks the node as stopped when what it gives is dropped.
+    pub(crate) fn stopped_at_the_end(self) -> StoppedAtTheEnd {
+        StoppedAtTheEnd(self.role)
+    }
+
     pub(crate) fn role(&self) -> &Role {
         &self.role
     }
@@ -192,7 +197,7 @@ impl<N: Node, S: Store> Handle<N, S> {
     /// Reads the node between events. Everything that it sees is on disk.
     ///
     /// # Errors
-    /// The node has stopped.
+    /// The node has stopped, or another process leads it.
     ///
     /// # Panics
     /// If `look` panics, so does this, and the node goes on.
@@ -203,7 +208,7 @@ impl<N: Node, S: Store> Handle<N, S> {
     /// The same with the whole engine: its timers, its connections, its past.
     ///
     /// # Errors
-    /// The node has stopped.
+    /// The node has stopped, or another process leads it.
     ///
     /// # Panics
     /// If `look` panics, so does this, and the node goes on.
@@ -286,7 +291,7 @@ impl<N: Node, S: Store> Handle<N, S> {
     /// The keys of the connections that have a socket right now, in order.
     ///
     /// # Errors
-    /// The node has stopped.
+    /// The node has stopped, or another process leads it.
     pub async fn connected(&self) -> Result<Vec<String>, AskError> {
         let (answer, answered) = oneshot::channel();
         self.call(Call::Connected(answer)).await?;
@@ -297,7 +302,7 @@ impl<N: Node, S: Store> Handle<N, S> {
     /// a program that performs its class.
     ///
     /// # Errors
-    /// The node has stopped.
+    /// The node has stopped, or another process leads it.
     pub async fn effects(&self, most: usize) -> Result<Vec<EffectState>, AskError> {
         let (answer, answered) = oneshot::channel();
         self.call(Call::Effects(most, answer)).await?;
@@ -333,6 +338,15 @@ impl<N: Node, S: Store> Callers<N, S> {
         let stop = Arc::new(Notify::new());
         let handle = Handle::new(call, Arc::clone(&stop), settings.group.max(1), Arc::default());
         Self { handle, stop, calls }
+    }
+}
+
+/// While it is there, the node isn't marked as stopped by it.
+pub(crate) struct StoppedAtTheEnd(Arc<Role>);
+
+impl Drop for StoppedAtTheEnd {
+    fn drop(&mut self) {
+        self.0.stopped.store(true, Ordering::Relaxed);
     }
 }
 

@@ -33,8 +33,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// nobody else does.
 ///
 /// Its handle is there from the beginning, and stays. While another one leads, a call fails with
-/// [`SendError::NotLeader`](crate::SendError::NotLeader), which says where the leader answers, if the leader says so. While
-/// nobody leads, calls wait. A leader that loses its lease follows again.
+/// [`SendError::NotLeader`](crate::SendError::NotLeader), which says where the leader answers, if the leader says so. While this
+/// one begins to lead, calls wait. A leader that loses its lease follows again.
 ///
 /// ```no_run
 /// # use amiko_core::{prelude::*, store::Standby};
@@ -155,7 +155,11 @@ impl<N: Node> Replica<N> {
 /// Hands over to the replica, a record at a time, so that it can be read meanwhile.
 impl<N: Node> Recovery for Replica<N> {
     fn snapshot(&mut self, sequence: u64, document: &str) -> Result<(), Refused> {
-        self.with(|followed| followed.follower.snapshot(sequence, document))
+        self.with(|followed| {
+            // It may be older than what was there.
+            followed.fresh = None;
+            followed.follower.snapshot(sequence, document)
+        })
     }
 
     fn record(&mut self, sequence: u64, record: &str) -> Result<(), Refused> {
@@ -240,6 +244,8 @@ where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let Self { mut standby, engine: settings, settings: runtime, initial, mut callers, replica } = self;
+        // Whichever way it ends, callers are told that it has.
+        let _ended = callers.handle.clone().stopped_at_the_end();
         let mut not_before = Instant::now();
         loop {
             let (seen, sees) = watch::channel(Seen::Nobody);
@@ -278,7 +284,9 @@ where
                     // It was told to stop, and had lost its lease before it knew.
                     error if error.is_fenced() && handle.role().is_stopped() => return Ok(()),
                     // What the store has is read anew, and somebody leads: maybe this one.
-                    RunError::Sync(_) | RunError::Store(_) if !handle.role().is_stopped() => {
+                    RunError::Sync(SyncError::Store(_) | SyncError::Poisoned { .. }) | RunError::Store(_)
+                        if !handle.role().is_stopped() =>
+                    {
                         handle.role().follow(None);
                         callers = failed.callers;
                         if !failed.error.is_fenced() {
@@ -349,7 +357,7 @@ impl<N: Node> Look<N> {
                     C::release(store);
                     return Outcome::Stopped;
                 }
-                Ok(Takeover::Leads(store)) => match self.open(store) {
+                Ok(Takeover::Leads(store)) => match self.open_leading(store) {
                     Ok(engine) => return Outcome::Leads(standby, Box::new(engine)),
                     Err(error) if is_passing(&error) => LOOK,
                     Err(error) => return Outcome::Failed(MemberError::Open(error)),
@@ -370,7 +378,9 @@ impl<N: Node> Look<N> {
     }
 
     /// Opens the state of a leader: what was followed, and the rest of the journal.
-    fn open<S: amiko_core::store::Store>(&self, store: S) -> Result<Engine<N, S>, EngineOpenError> {
+    fn open_leading<S: amiko_core::store::Store>(&self, store: S) -> Result<Engine<N, S>, EngineOpenError> {
+        // Nobody else leads, so callers may wait for this one.
+        self.see(Seen::Nobody);
         let follower = self.replica.with(|followed| {
             followed.fresh = None;
             std::mem::take(&mut followed.follower)

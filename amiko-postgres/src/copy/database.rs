@@ -26,7 +26,7 @@ impl Database {
         let config = configure(url, &settings)?;
         let tls = tls::find(&config)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(OpenError::System)?;
-        let session = runtime.block_on(Session::connect(&config, &tls, settings.timeout)).map_err(Failure::open)?;
+        let session = runtime.block_on(Session::connect(&config, &tls, node, &settings)).map_err(Failure::open)?;
         Ok(Self { session, runtime, node: node.to_owned() })
     }
 

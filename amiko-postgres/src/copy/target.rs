@@ -6,7 +6,7 @@ use super::CopyError;
 use super::database::Database;
 use crate::error::{Failure, OpenError, Trying};
 use crate::migrations::migrate;
-use crate::worker::{LEADER, leader};
+use crate::worker::{LEADER, leader, split};
 use amiko_core::Time;
 use amiko_core::serializable::Classes;
 use amiko_core::store::{Buffer, Kept, checksum};
@@ -139,13 +139,6 @@ impl<'d> Target<'d> {
         self.draft += 1;
         Ok(())
     }
-}
-
-/// A piece of a snapshot, and what follows it.
-fn split(text: &str) -> (&str, &str) {
-    const PIECE: usize = 4 << 20;
-    let end = (0..=PIECE.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    text.split_at(end.unwrap_or(0))
 }
 
 /// The database's numbers have a sign. No journal gets that long.

@@ -6,6 +6,7 @@ use crate::migrations::migrate;
 use crate::sabotage::{self, Sabotage, sabotaged};
 use amiko_core::store::{Leader, StoreError};
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 use tokio_postgres::Row;
 
 /// Takes the lease if nobody has it, in a new epoch: from then on nothing is written in an older one.
@@ -22,7 +23,8 @@ const CLAIM: &str = "UPDATE amiko.node SET epoch = epoch + 1, \
 /// After a failover of the database the lease is counted anew, by the clock that there is now: that of the server before may have
 /// been behind, and its leader may have renewed the lease there last.
 const COUNT_ANEW: &str = "UPDATE amiko.node SET expires = clock_timestamp() + lease, clock = pg_postmaster_start_time() \
-    WHERE name = $1 AND holder IS NOT NULL AND clock IS DISTINCT FROM pg_postmaster_start_time() RETURNING epoch";
+    WHERE name = $1 AND holder IS NOT NULL \
+    AND (clock IS DISTINCT FROM pg_postmaster_start_time() OR expires > clock_timestamp() + lease) RETURNING epoch";
 
 const RENEW: &str = "UPDATE amiko.node SET \
     expires = clock_timestamp() + $3 * interval '1 microsecond', clock = pg_postmaster_start_time() \
@@ -33,7 +35,7 @@ const RELEASE: &str = "UPDATE amiko.node SET holder = NULL, address = NULL, expi
 
 pub(crate) const LEADER: &str = "SELECT holder, address, \
     extract(epoch FROM expires - clock_timestamp())::double precision, \
-    holder IS NOT NULL AND clock IS DISTINCT FROM pg_postmaster_start_time() FROM amiko.node WHERE name = $1";
+    holder IS NOT NULL AND (clock IS DISTINCT FROM pg_postmaster_start_time() OR expires > clock_timestamp() + lease) FROM amiko.node WHERE name = $1";
 
 /// What `$4` and the like are.
 fn microseconds(time: Duration) -> f64 {
@@ -46,6 +48,10 @@ impl Inside {
         let node = self.node.clone();
         let session = self.session().await.map_err(Failure::open)?;
         migrate(session).await?;
+        const THERE: &str = "SELECT FROM amiko.node WHERE name = $1";
+        if !session.read("look for the node", THERE, &[&node]).await.map_err(Failure::open)?.is_empty() {
+            return Ok(());
+        }
         const INSERT: &str = "INSERT INTO amiko.node (name) VALUES ($1) ON CONFLICT DO NOTHING";
         session.write("make the node", INSERT, &[&node]).await.map_err(Failure::open)?;
         Ok(())
@@ -59,7 +65,8 @@ impl Inside {
         let begun = Instant::now();
         let session = self.session().await?;
         let mut rows = session.read(ACTION, LEADER, &[&node]).await?;
-        let other_clock = rows.first().map_or(Ok(false), |row| row.try_get(3)).trying(ACTION)?;
+        let row = rows.first().ok_or_else(|| Failure::new(ACTION, "expected the row of the node, found none"))?;
+        let other_clock = row.try_get(3).trying(ACTION)?;
         if other_clock && !sabotaged(Sabotage::ClockOfAnotherServer) {
             session.write(ACTION, COUNT_ANEW, &[&node]).await?;
             rows = session.read(ACTION, LEADER, &[&node]).await?;
@@ -106,10 +113,12 @@ impl Inside {
         let Some(leads) = self.leads else { return };
         let (node, lease) = (self.node.clone(), microseconds(self.settings.lease));
         let begun = Instant::now();
-        let renewed = match self.session().await {
-            Ok(session) => session.write(ACTION, RENEW, &[&node, &leads.epoch, &lease]).await,
-            Err(failure) => Err(failure),
-        };
+        // One whose answer is lost is tried again, before the lease is over; it doesn't matter if both happen.
+        let limit = self.settings.renew;
+        let parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[&node, &leads.epoch, &lease];
+        let renewal = async { self.session().await?.write(ACTION, RENEW, parameters).await };
+        let renewed = timeout(limit, renewal).await;
+        let renewed = renewed.unwrap_or_else(|_| Err(Failure::new(ACTION, format!("no answer within {limit:?}"))));
         match renewed {
             Ok(rows) if rows.is_empty() => drop(self.fenced(leads).await),
             Ok(_) => self.holds(begun, leads.epoch),
@@ -123,14 +132,17 @@ impl Inside {
     /// Gives the lease back, so that another one can lead at once. If the database doesn't answer, it runs out.
     pub(super) async fn release(&mut self) {
         let Some(leads) = self.leads.take() else { return };
-        let node = self.node.clone();
+        let (node, left) = (self.node.clone(), self.lease.left());
         self.lease.update(|held| held.until = None);
-        if let Ok(session) = self.session().await
-            && session.write("give the lease back", RELEASE, &[&node, &leads.epoch]).await.is_ok()
-        {
+        let Ok(left) = left else { return };
+        let release = async {
+            let session = self.session().await?;
+            session.write("give the lease back", RELEASE, &[&node, &leads.epoch]).await?;
             // It has to be heard before this connection ends.
-            drop(session.announce_now(&node).await);
-        }
+            session.announce_now(&node).await
+        };
+        // After that it has run out by itself.
+        drop(timeout(left, release).await);
     }
 
     /// Another one leads: who, if it can be told.

@@ -21,19 +21,29 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 use tokio_postgres::Config;
+pub(crate) use writing::split;
 
 /// What the thread is asked to do, with where the answer goes.
 enum Request {
     /// Look for what follows this position.
     Read(Position, SyncSender<Result<Page, Failure>>),
     /// Measure the journal since the newest snapshot, and that.
-    Sizes(SyncSender<Result<(u64, u64), Failure>>),
+    Sizes(SyncSender<Result<Sizes, Failure>>),
     Lead(SyncSender<Result<Result<u64, Leader>, Failure>>),
     Describe(String, SyncSender<Result<(), Failure>>),
     Commit(Batch, SyncSender<Result<u64, StoreError>>),
     Wait(Duration, SyncSender<()>),
     /// End, and give the lease back or keep it.
     End(Ending, SyncSender<()>),
+}
+
+/// How far the journal goes, and how large it is.
+pub(crate) struct Sizes {
+    /// The last record, as the database says it.
+    pub(crate) last: u64,
+    /// Bytes of the journal since the newest snapshot, and of that.
+    pub(crate) journal: u64,
+    pub(crate) snapshot: u64,
 }
 
 /// How the thread ends.
@@ -159,8 +169,8 @@ impl Worker {
         self.ask(|answer| Request::Read(after, answer))
     }
 
-    /// Bytes of the journal since the newest snapshot, and of that.
-    pub(crate) fn sizes(&self) -> Result<(u64, u64), Failure> {
+    /// How far the journal goes, and how large it is.
+    pub(crate) fn sizes(&self) -> Result<Sizes, Failure> {
         self.ask(Request::Sizes)
     }
 
@@ -199,8 +209,9 @@ impl Drop for Worker {
         if self.thread.is_none() {
             return;
         }
+        let led = self.lease.left().is_ok();
         let (answer, answered) = sync_channel(1);
-        if self.requests.send(Request::End(Ending::Release, answer)).is_ok() {
+        if self.requests.send(Request::End(Ending::Release, answer)).is_ok() && led {
             let _ = answered.recv_timeout(LONGEST);
         }
     }
@@ -220,9 +231,10 @@ pub(crate) fn check_name(node: &str) -> Result<(), OpenError> {
 pub(crate) fn configure(url: &str, settings: &PostgresSettings) -> Result<Config, OpenError> {
     let mut config: Config = url.parse().map_err(OpenError::Url)?;
     config.target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite);
-    let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX).max(1);
+    // One that takes connections and says nothing doesn't hide the others for ever.
+    config.load_balance_hosts(tokio_postgres::config::LoadBalanceHosts::Random);
     if config.get_connect_timeout().is_none() {
-        config.connect_timeout((settings.timeout / hosts).min(settings.lease));
+        config.connect_timeout(attempt(&config, settings));
     }
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(settings.timeout);
@@ -231,6 +243,12 @@ pub(crate) fn configure(url: &str, settings: &PostgresSettings) -> Result<Config
         config.application_name("amiko");
     }
     Ok(config)
+}
+
+/// How long an attempt to connect may take.
+pub(crate) fn attempt(config: &Config, settings: &PostgresSettings) -> Duration {
+    let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX).max(1);
+    (settings.timeout / hosts).min(settings.lease)
 }
 
 /// A name that no other process, and no later one, has.
@@ -276,7 +294,7 @@ impl Inside {
         if self.session.as_ref().is_none_or(Session::is_closed) {
             self.listens = false;
             self.session = None;
-            self.session = Some(Session::connect(&self.config, &self.tls, self.settings.timeout).await?);
+            self.session = Some(Session::connect(&self.config, &self.tls, &self.node, &self.settings).await?);
         }
         // It was put there.
         self.session.as_mut().ok_or_else(gone)
@@ -310,7 +328,8 @@ impl Inside {
                 drop(answer.send(page));
             }
             Request::Sizes(answer) => {
-                let sizes = self.sizes().await;
+                let last = self.leads.map_or(0, |leads| leads.last.unsigned_abs());
+                let sizes = self.sizes().await.map(|(journal, snapshot)| Sizes { last, journal, snapshot });
                 self.doubt(&sizes);
                 drop(answer.send(sizes));
             }

@@ -50,11 +50,16 @@ pub(crate) struct Row {
 /// Bytes of groups that are read at once, and one more group.
 const PAGE: i64 = 4 << 20;
 
-/// The last group that was read, without its lines, and those that follow it.
+/// The last group that was read, without its lines, and those that follow it: at least one, of any size, if there is one.
 const GROUPS: &str = "SELECT first, last, epoch, CASE WHEN last = $2 THEN '' ELSE lines END FROM ( \
-    SELECT first, last, epoch, lines, sum(octet_length(lines)) OVER (ORDER BY last) - octet_length(lines) AS before FROM ( \
+    SELECT first, last, epoch, lines, coalesce(sum(octet_length(lines)) FILTER (WHERE last > $2) \
+        OVER (ORDER BY last ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before FROM ( \
         SELECT first, last, epoch, lines FROM amiko.journal_group WHERE node = $1 AND last >= $2 ORDER BY last LIMIT 1000 \
     ) AS next) AS page WHERE before <= $3 ORDER BY last";
+
+/// A snapshot of the very record that was read last, from a later epoch: a program with other classes has written the state anew,
+/// and what follows is about that one.
+const WRITTEN_ANEW: &str = "SELECT FROM amiko.snapshot WHERE node = $1 AND seq = $2 AND epoch > $3 AND complete";
 
 const SNAPSHOT: &str = "SELECT seq, text, checksum, draft, epoch FROM amiko.snapshot WHERE node = $1 AND draft = ( \
     SELECT draft FROM amiko.snapshot WHERE node = $1 AND complete ORDER BY seq DESC, draft DESC LIMIT 1) ORDER BY piece";
@@ -103,7 +108,16 @@ impl Inside {
             }
         };
         let next = rows.first().is_none_or(|row| row.first <= known.saturating_add(1));
-        if goes_on && next { Ok(Page::Groups(rows)) } else { self.begin_anew().await }
+        // Where an epoch ends, the next page begins, so that each end is looked at.
+        if let Some(epoch) = rows.first().map(|row| row.epoch) {
+            let ends = rows.iter().position(|row| row.epoch != epoch);
+            rows.truncate(ends.unwrap_or(rows.len()));
+        }
+        let (Position::Snapshot { epoch, .. } | Position::Group { epoch, .. }) = after else {
+            return Ok(Page::Groups(rows));
+        };
+        let anew = self.session().await?.read(ACTION, WRITTEN_ANEW, &[&node, &from, &epoch]).await?;
+        if goes_on && next && anew.is_empty() { Ok(Page::Groups(rows)) } else { self.begin_anew().await }
     }
 
     /// Bytes of the journal since the newest snapshot, and of that.

@@ -38,8 +38,8 @@ const DESCRIBE: &str = "WITH leads AS (SELECT name FROM amiko.node WHERE name = 
 const KEPT: &str = "SELECT draft, seq, size, \
     (SELECT coalesce(sum(octet_length(lines)), 0) FROM amiko.journal_group \
      WHERE node = $1 AND last > seq AND last <= next_seq)::bigint, \
-    extract(epoch FROM newest - next_written)::double precision, size_of \
-    FROM (SELECT draft, seq, size, size AS size_of, lag(seq) OVER newer AS next_seq, lag(written) OVER newer AS next_written, \
+    extract(epoch FROM newest - next_written)::double precision \
+    FROM (SELECT draft, seq, size, lag(seq) OVER newer AS next_seq, lag(written) OVER newer AS next_written, \
           first_value(written) OVER newer AS newest \
           FROM (SELECT draft, seq, sum(octet_length(text))::bigint AS size, max(written) AS written FROM amiko.snapshot \
                 WHERE node = $1 GROUP BY draft, seq HAVING bool_or(complete)) AS complete \
@@ -97,6 +97,10 @@ impl Inside {
         const ACTION: &str = "commit to the database";
         let last = number(group.last);
         let (node, lease) = (self.node.clone(), self.settings.lease.as_secs_f64() * 1e6);
+        if group.first != leads.last.unsigned_abs().saturating_add(1) {
+            let reason = format!("expected record {} to follow {}, which ends the journal", group.first, leads.last);
+            return Err(Failure::new(ACTION, reason).into());
+        }
         self.reach().await?;
         let commit = sabotage::commit().unwrap_or(COMMIT);
         let begun = Instant::now();
@@ -170,10 +174,20 @@ impl Inside {
 
     async fn write_snapshot(&mut self, steps: Vec<SnapshotStep>, finished: &mut u64) -> Result<(), Problem> {
         for step in steps {
+            if Instant::now() >= self.renew_at {
+                self.renew().await;
+            }
             let Some(mut leads) = self.leads else { return Err(Problem::Fenced) };
             match step {
                 SnapshotStep::Begin { sequence } => leads.draft = Some((self.begin(leads).await?, number(sequence), 0)),
-                SnapshotStep::Piece { text } => leads.draft = Some(self.piece(leads, &text).await?),
+                SnapshotStep::Piece { text } => {
+                    let mut rest = &*text;
+                    while !rest.is_empty() {
+                        let (piece, after) = split(rest);
+                        leads.draft = Some(self.piece(leads, piece).await?);
+                        rest = after;
+                    }
+                }
                 SnapshotStep::Finish => {
                     *finished = self.finish(leads).await?;
                     leads.draft = None;
@@ -213,7 +227,10 @@ impl Inside {
         let session = self.session().await?;
         let rows = session.write(ACTION, FINISH, &[&node, &leads.epoch, &draft, &(piece - 1)]).await?;
         rows.first().ok_or(Problem::Fenced)?;
-        let rows = session.read(ACTION, KEPT, &[&node]).await?;
+        if self.settings.retention == Retention::Forever {
+            return self.sizes().await.map(|(_, snapshot)| snapshot).map_err(Problem::from);
+        }
+        let rows = self.session().await?.read(ACTION, KEPT, &[&node]).await?;
         let snapshots: Vec<_> = rows.iter().map(Kept::of).collect::<Result<_, _>>().trying(ACTION)?;
         let size = snapshots.first().map_or(0, |newest| newest.size);
         if let Some(oldest) = oldest(&snapshots, self.settings.retention) {
@@ -285,6 +302,13 @@ fn oldest(snapshots: &[Kept], retention: Retention) -> Option<&Kept> {
         _ => true,
     });
     Some(kept.last().map_or(newest, |(snapshot, _)| snapshot))
+}
+
+/// A piece of a snapshot that is written at once, and what follows it.
+pub(crate) fn split(text: &str) -> (&str, &str) {
+    const PIECE: usize = 4 << 20;
+    let end = (0..=PIECE.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.split_at(end.unwrap_or(0))
 }
 
 /// The database's numbers have a sign. No journal gets that long.

@@ -10,11 +10,11 @@ use crate::{key, owner, screen};
 use amiko_core::PublicKey;
 use amiko_core::engine::Document;
 use amiko_core::prelude::*;
-use amiko_examples::payment::{Network, PaymentNode, PaymentProtocol};
+use amiko_examples::payment::{Address, Network, PaymentNode, PaymentProtocol};
 use amiko_postgres::{Cluster, OpenError, Postgres, PostgresSettings};
 use amiko_runtime::{Member, MemberError, Noise, Replica, Runtime, RuntimeSettings, SecretKey, Tcp};
 use std::error::Error;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::process::ExitCode;
@@ -59,8 +59,11 @@ fn stored(arguments: &Run) -> PostgresSettings {
     settings.lease = Duration::from_millis(arguments.lease);
     settings.renew = settings.lease / 4;
     settings.poll = settings.poll.min(settings.lease / 4);
-    // A port that is chosen only when this one leads isn't known yet.
-    let known = arguments.advertise.as_ref().or(Some(&arguments.listen).filter(|listen| listen.port != 0));
+    // A port that is chosen only when this one leads isn't known yet; and nobody can dial all addresses.
+    let is_one = |listen: &&Address| {
+        listen.port != 0 && !listen.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
+    };
+    let known = arguments.advertise.as_ref().or(Some(&arguments.listen).filter(is_one));
     settings.address = known.map(ToString::to_string);
     settings
 }
@@ -142,7 +145,10 @@ async fn fit(directory: &Path, replica: Replica<PaymentNode>, network: Network) 
     /// How often it looks until there is something to look at.
     const PAUSE: Duration = Duration::from_millis(50);
     loop {
-        match replica.read(|node, _, _| shared_key(directory, node, network).map(drop)) {
+        // A node without a key has no leader yet, who makes it.
+        let known = |node: &PaymentNode| node.key.is_some() || network == Network::Prototype3;
+        let fit = |node: &PaymentNode| known(node).then(|| shared_key(directory, node, network).map(drop));
+        match replica.read(|node, _, _| fit(node)).flatten() {
             Some(Err(reason)) => return Failure::Refused(reason.to_string()),
             Some(Ok(())) => return std::future::pending().await,
             None => tokio::time::sleep(PAUSE).await,

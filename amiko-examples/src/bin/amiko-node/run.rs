@@ -332,6 +332,8 @@ async fn begin<S: Store>(
     match handle.command(PaymentNodeEnvelope::PaymentNode(configure)).await {
         Ok(_) => Ok(()),
         Err(error @ SendError::NotLeader { .. }) => Err(Failure::NotLeader(chain(&error))),
+        // The store has failed at once: a standby follows again, and is told the next time that it leads.
+        Err(error @ SendError::Unknown) if arguments.standby => Err(Failure::NotLeader(chain(&error))),
         Err(error) => Err(Failure::refused(error)),
     }
 }
