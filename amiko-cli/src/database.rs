@@ -44,10 +44,11 @@ impl Address {
     /// The same without the password.
     pub(crate) fn shown(&self) -> String {
         let (scheme, rest) = self.url.split_once("://").unwrap_or(("postgres", &self.url));
-        // A password may have any character in it, up to the last `@`.
+        // A password may have any character in it, up to the last `@`; which may also be in one behind a `?`.
         let (user, rest) = match rest.rsplit_once('@') {
             None => (None, rest),
-            Some((user, rest)) => (user.split([':', '/', '?']).next(), rest),
+            Some((user, _)) if user.contains('?') => (user.split([':', '/', '?']).next(), "…"),
+            Some((user, rest)) => (user.split([':', '/']).next(), rest),
         };
         // There may be another one behind a `?`.
         let rest = rest.split('?').next().unwrap_or_default();
@@ -172,6 +173,9 @@ mod tests {
             ("postgres://bank@one:5432,two/amiko#orders", "postgres://bank@one:5432,two/amiko#orders"),
             ("postgres://bank:p@ss:word@one/amiko#a#b", "postgres://bank@one/amiko#a#b"),
             ("postgresql://one?password=secret#x", "postgresql://one#x"),
+            ("postgres://bank:p/w@one/amiko#x", "postgres://bank@one/amiko#x"),
+            ("postgres://bank:p?w@one/amiko#x", "postgres://bank@…#x"),
+            ("postgres://one/amiko?password=p@ss#x", "postgres://one@…#x"),
         ];
         for (text, expected) in cases {
             assert_eq!(shown(text).unwrap().unwrap(), expected);
