@@ -4,8 +4,11 @@
 
 mod shared;
 
+use amiko_core::conversation::NoPeers;
 use amiko_core::prelude::*;
-use amiko_runtime::{AskError, BindError, Handle, Member, MemberError, Replica, RuntimeSettings, SendError};
+use amiko_runtime::{
+    AskError, BindError, Handle, Member, MemberError, Offline, Replica, Runtime, RuntimeSettings, SendError,
+};
 use shared::{Led, Place, Shared};
 use tokio::task::JoinHandle;
 
@@ -131,4 +134,17 @@ async fn a_store_that_is_away_is_waited_for() {
     assert_eq!(one.add(7).await, 7);
     one.handle.stop();
     one.task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn whoever_asks_after_a_member_has_failed_is_told_that_it_has_stopped() {
+    let shared = Shared::default();
+    shared.pass_to("one");
+    let place = Place { shared, name: "one", reached: None };
+    let member = Member::<Counter, _>::new(place, Settings::default(), RuntimeSettings::default());
+    let handle = member.handle();
+    let refused = async |_| Err::<Runtime<NoPeers<Counter>, Led, Offline>, _>("it isn't complete");
+    let ended = member.run(refused).await;
+    assert!(matches!(ended, Err(MemberError::Equip(_))), "{ended:?}");
+    assert_eq!(handle.read(|counter| counter.value).await, Err(AskError::Stopped));
 }
