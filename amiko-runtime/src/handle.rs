@@ -3,7 +3,7 @@
 //! Invariant: an answer is sent only when everything that it rests on is on disk.
 
 use crate::disk::SyncTimes;
-use crate::error::{AskError, SendError};
+use crate::error::{AskError, RunError, SendError};
 use crate::observe::Caller;
 use crate::performing::EffectState;
 use crate::settings::RuntimeSettings;
@@ -330,6 +330,12 @@ pub(crate) struct Callers<N: Node, S: Store> {
     pub(crate) handle: Handle<N, S>,
     pub(crate) stop: Arc<Notify>,
     pub(crate) calls: mpsc::Receiver<Call<N, S>>,
+}
+
+/// A node whose loop has ended, and those who still call it.
+pub(crate) struct Failed<N: Node, S: Store> {
+    pub(crate) error: RunError,
+    pub(crate) callers: Callers<N, S>,
 }
 
 impl<N: Node, S: Store> Callers<N, S> {

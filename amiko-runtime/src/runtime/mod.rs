@@ -7,7 +7,7 @@ mod network;
 
 use crate::disk::{Disk, Gone};
 use crate::error::{BindError, RunError, SendError};
-use crate::handle::{Call, Callers, Command, Handle, Question, Rehearsal};
+use crate::handle::{Call, Callers, Command, Failed, Handle, Question, Rehearsal};
 use crate::observe;
 use crate::offline::Offline;
 use crate::performing::{EffectState, Ended, Performer, Performing};
@@ -118,12 +118,6 @@ impl<N: Node, S: Store> Runtime<NoPeers<N>, S, Offline> {
         let performing = Performing::new();
         Self::assemble(Parts { engine, settings, handle, stop, calls, performing }, NoPeers::new(), Offline::new())
     }
-}
-
-/// A node whose loop has ended, and those who still call it.
-pub(crate) struct Failed<N: Node, S: Store> {
-    pub(crate) error: RunError,
-    pub(crate) callers: Callers<N, S>,
 }
 
 /// What doesn't depend on the network.
