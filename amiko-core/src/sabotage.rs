@@ -26,6 +26,13 @@ pub(crate) enum Sabotage {
     ConfirmBeforeSync,
     /// A restart forgets the timers.
     TimerLostOnRestart,
+    /// Answers of a group that nobody is known to wait for leave before it is on disk.
+    LazyGroupReleasedEarly,
+    /// What nobody waits for is never synced by itself.
+    #[cfg(feature = "sim")]
+    LazyCommitNeverSynced,
+    /// A confirmation waits for company for ever.
+    ConfirmationHeldForEver,
     /// Connections aren't rolled back.
     RollbackMissesATable,
     /// Two messages change places.
@@ -63,6 +70,10 @@ impl Sabotage {
             Self::NoInboxCursor => "no_inbox_cursor",
             Self::ConfirmBeforeSync => "confirm_before_sync",
             Self::TimerLostOnRestart => "timer_lost_on_restart",
+            Self::LazyGroupReleasedEarly => "lazy_group_released_early",
+            #[cfg(feature = "sim")]
+            Self::LazyCommitNeverSynced => "lazy_commit_never_synced",
+            Self::ConfirmationHeldForEver => "confirmation_held_for_ever",
             Self::RollbackMissesATable => "rollback_misses_a_table",
             Self::OutboxReordered => "outbox_reordered",
             Self::GapAccepted => "gap_accepted",

@@ -156,6 +156,17 @@ fn numbers_of_16_bits_go_around_whatever_the_wire_does_with_lines() {
 }
 
 #[test]
+fn what_is_received_is_confirmed_soon_though_there_is_nothing_else_to_say() {
+    let mut world = world(4, ConversationSettings::default());
+    world.command(0, envelope(TalkerMessage::Say { from: 0, to: 10 })).unwrap();
+    let confirmed = |world: &World<Talk>| {
+        world.engine(0).unwrap().connections().all(|(_, connection)| connection.outbox.is_empty())
+    };
+    assert!(!confirmed(&world));
+    assert!(world.run_until(Duration::from_secs(1), confirmed), "{} of 10 were heard", talker(&world, 1).heard);
+}
+
+#[test]
 fn a_message_that_is_too_long_for_a_line_is_used_up_and_the_others_arrive() {
     let mut settings = ConversationSettings::default();
     settings.line = 200;
@@ -288,6 +299,7 @@ fn accepted() -> (Node, SocketId) {
 fn a_conversation_from_hello_to_confirmation() {
     let (mut node, socket) = accepted();
     node.hear(socket, r#"{"index":0,"message":{"_class":"Number","number":0}}"#);
+    node.pass(node.conversations.settings().confirmation_delay);
     assert_eq!(node.said(), "{\"received\":0}\n");
     assert_eq!(node.engine.node().heard, 1);
     // Again: it is used up, and confirmed again.
@@ -299,6 +311,31 @@ fn a_conversation_from_hello_to_confirmation() {
     let last = events.last().unwrap();
     assert!(matches!(last, Event::Disconnected { reason: Disconnect::Protocol(_), .. }), "{last}");
     assert!(last.to_string().contains("found one 1 further on"), "{last}");
+}
+
+#[test]
+fn a_confirmation_waits_for_company_but_not_for_long() {
+    let (mut node, socket) = accepted();
+    let delay = node.conversations.settings().confirmation_delay;
+    let due = |node: &Node| node.conversations.poll_timeout().map(|at| at - node.now);
+    node.pass(Duration::ZERO);
+    node.hear(socket, number(0).trim_end());
+    assert_eq!((node.said(), due(&node)), (String::new(), Some(delay)));
+    // A message takes it along, and others that came meanwhile are covered by it.
+    node.hear(socket, number(1).trim_end());
+    node.says(0, 1);
+    assert_eq!(node.said(), "{\"received\":1}\n".to_owned() + &number(0));
+    // The next one has the deadline of the first one, so that a node has one at a time to look after.
+    node.pass(delay / 2);
+    node.hear(socket, number(2).trim_end());
+    assert_eq!((node.said(), due(&node)), (String::new(), Some(delay / 2)));
+    node.pass(delay / 2);
+    assert_eq!(node.said(), "{\"received\":2}\n");
+    // And nothing is left to wait for but the peer's silence.
+    assert!(due(&node) > Some(delay));
+    node.hear(socket, number(3).trim_end());
+    node.pass(delay);
+    assert_eq!(node.said(), "{\"received\":3}\n");
 }
 
 #[test]

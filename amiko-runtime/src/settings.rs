@@ -70,6 +70,13 @@ pub struct RuntimeSettings {
     pub group: usize,
     /// What has to happen before anything leaves. Default: the commit is on disk.
     pub durability: Durability,
+    /// A sync is done in the event loop, while nothing else waits, if those of late took less than this: to wake a thread and
+    /// be woken by it takes some 80 µs where cores are idle. That long may the loop be blocked, and whatever else runs on its
+    /// thread. Zero: all are done on other threads. Default 1 ms.
+    pub quick_sync: Duration,
+    /// How long a commit that nobody waits for, since it answers nobody and sends nothing, may wait for the next one, to be made
+    /// durable with it: that of a timer, or of a peer's confirmation. Default 10 ms.
+    pub commit_delay: Duration,
     /// Notices that are kept for those who are slow to take them; of older ones they get the number. Default 1,024.
     pub notices: usize,
     /// Values that are watched at one time, with [`Handle::watch`](crate::Handle::watch); a further one ends at once.
@@ -104,6 +111,8 @@ impl Default for RuntimeSettings {
             calls: 1_024,
             group: 1_000,
             durability: Durability::Always,
+            quick_sync: Duration::from_millis(1),
+            commit_delay: Duration::from_millis(10),
             notices: 1_024,
             watchers: 1_024,
             attempts: 64,

@@ -9,6 +9,7 @@ use amiko_runtime::{Durability, RunError, SendError};
 use common::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A node whose next sync fails.
 async fn failing(name: &str) -> Running {
@@ -176,6 +177,74 @@ fn events_go_on_while_the_disk_is_at_work_and_nothing_leaves() {
 }
 
 #[test]
+fn what_nobody_waits_for_goes_with_the_next_sync() {
+    run(async {
+        let mut settings = by_index();
+        settings.commit_delay = Duration::from_secs(3_600);
+        settings.conversation.confirmation_delay = Duration::ZERO;
+        let mut node = start(engine("x", None), settings).await;
+        let mut raw = Raw::hello(node.address, "x").await;
+        node.say("x", 1).await;
+        raw.expect(&said(0, 1)).await;
+        let before = node.disk.syncs();
+        raw.send(r#"{"received":0}"#).await;
+        // It is used up, and to be confirmed. The confirmation before it has been processed, then.
+        raw.send(r#"{"index":0,"message":{"_class":"Unknown"}}"#).await;
+        node.logged("rejected").await;
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(node.disk.syncs(), before);
+        assert!(raw.nothing_yet().await);
+        node.say("x", 2).await;
+        assert_eq!(node.disk.syncs(), before + 1);
+        raw.expect(r#"{"received":0}"#).await;
+        raw.expect(&said(1, 2)).await;
+        // Who asks doesn't wait for the delay, either.
+        raw.send(r#"{"received":1}"#).await;
+        node.until(settled).await;
+        assert_eq!(node.disk.syncs(), before + 2);
+    });
+}
+
+#[test]
+fn what_nobody_waits_for_is_synced_when_the_delay_is_over() {
+    run(async {
+        let node = start(engine("x", None), by_index()).await;
+        let mut raw = Raw::hello(node.address, "x").await;
+        node.say("x", 1).await;
+        raw.expect(&said(0, 1)).await;
+        raw.send(r#"{"received":0}"#).await;
+        while !settled(&reopen(node.disk.crash()).0) {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn quick_syncs_are_done_in_the_loop_and_others_on_a_thread() {
+    run(async {
+        let here = std::thread::current().id();
+        for (quick, inside) in [(Duration::from_secs(3_600), true), (Duration::ZERO, false)] {
+            let mut settings = by_index();
+            settings.quick_sync = quick;
+            let node = start(engine("x", None), settings).await;
+            // How quick the disk is, is seen then.
+            node.say("x", 1).await;
+            node.disk.take_workers();
+            for number in 2..10 {
+                node.say("x", number).await;
+            }
+            let workers = node.disk.take_workers();
+            assert!(workers.len() == 8 && workers.iter().all(|worker| (*worker == here) == inside), "{workers:?}");
+            // Of many that come together, the first ones: the others gather while a thread is at it.
+            say_all(&node, 100).await;
+            assert!(node.disk.take_workers().iter().any(|worker| *worker != here));
+        }
+    });
+}
+
+#[test]
 fn a_full_group_waits_for_the_one_before() {
     run(async {
         let mut settings = by_index();
@@ -221,7 +290,7 @@ fn without_durability_the_disk_is_only_told_to_write_until_the_node_stops() {
 fn with_an_interval_the_disk_is_synced_that_often() {
     run(async {
         let mut settings = by_index();
-        settings.durability = Durability::Interval(std::time::Duration::from_millis(30));
+        settings.durability = Durability::Interval(Duration::from_millis(30));
         let node = start(engine("x", None), settings).await;
         let before = node.disk.syncs();
         let begun = std::time::Instant::now();

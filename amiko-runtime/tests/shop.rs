@@ -199,7 +199,9 @@ async fn a_command_with_a_key_acts_once_whoever_sends_it_and_however_often_the_n
 #[tokio::test]
 async fn who_watches_a_value_sees_it_when_it_is_on_disk_and_the_latest_only() {
     let disk = Disk::default();
-    let (shop, running) = Runtime::new(open(disk.clone())).spawn();
+    let mut settings = RuntimeSettings::default();
+    settings.quick_sync = Duration::ZERO;
+    let (shop, running) = Runtime::with_settings(open(disk.clone()), settings).spawn();
     let mut stock = shop.watch_object(&nuts()).await;
     let mut orders = shop.watch(|shop: &Shop| shop.orders.len()).await;
     let mut missing = shop.watch_object(&Id::<Item>::new("figs")).await;
@@ -289,6 +291,7 @@ async fn a_stop_that_takes_too_long_says_what_it_waits_for() {
     let disk = Disk::default();
     let mut settings = RuntimeSettings::default();
     settings.stop_limit = Duration::from_millis(20);
+    settings.quick_sync = Duration::ZERO;
     let (shop, running) = Runtime::with_settings(open(disk.clone()), settings).spawn();
     disk.hold();
     let caller = tokio::spawn({

@@ -36,6 +36,8 @@ enum Deadline {
     Redial(String),
     /// A peer has been silent for a while.
     Session(String, SocketId),
+    /// A confirmation has waited for long enough.
+    Confirmation(String),
 }
 
 /// All sockets of a node, by the keys of their connections.
@@ -303,6 +305,8 @@ impl Links {
                     }
                 }
                 Deadline::Redial(connection) => self.begin_dial(&connection, now),
+                // Another socket may have its place now: then it looks for nothing, or for what is due a little later.
+                Deadline::Confirmation(connection) => drop(self.ready.insert(connection)),
                 Deadline::Session(connection, socket) => {
                     if self.sessions.get(&connection).is_some_and(|session| session.socket == socket) {
                         return Some((connection, socket));
@@ -311,6 +315,11 @@ impl Links {
             }
         }
         None
+    }
+
+    /// Has a confirmation sent at this moment, if nothing takes it along before.
+    pub(super) fn confirm_at(&mut self, connection: &str, at: Moment) {
+        self.deadlines.insert((at, Deadline::Confirmation(connection.to_owned())));
     }
 
     pub(super) fn look_again(&mut self, connection: String, socket: SocketId, at: Moment) {

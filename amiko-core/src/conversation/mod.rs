@@ -224,7 +224,7 @@ impl Conversations {
         match output {
             // The message itself is fetched from the outbox when the socket has room for it.
             Output::Transmit { connection, .. } => drop(self.links.ready.insert(connection.key().clone())),
-            Output::Confirm { connection, index } => self.confirm(connection.key(), *index),
+            Output::Confirm { connection, index } => self.confirm(connection.key(), *index, now),
             Output::Opened { connection } => {
                 let state = engine.connection(connection);
                 self.links.dial(connection.key(), state.and_then(Connection::address), now);

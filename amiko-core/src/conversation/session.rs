@@ -39,6 +39,8 @@ pub(super) struct Session {
     pub(super) hello: Vec<u8>,
     /// The number to confirm: a later confirmation covers all earlier ones.
     pub(super) confirm: Option<u64>,
+    /// When a confirmation goes out even if nothing else does.
+    pub(super) confirm_at: Moment,
     /// Messages of the peer that it was told to be processed: the number of the next one.
     pub(super) confirmed: u64,
     /// The number of the next message to be sent.

@@ -46,6 +46,9 @@ pub struct ConversationSettings {
     /// How long a peer may be silent before its socket is closed and dialled anew. Every half of it the peer is
     /// pinged; with [`Dialect::ByIndex`], silence counts only while the peer owes a confirmation. Default 30 s.
     pub silence: Duration,
+    /// How long a confirmation waits for something else to be sent, so as to travel with it. It is never late for the peer's
+    /// messages, which don't wait for it; but until it comes, they stay in the peer's outbox. Default 10 ms.
+    pub confirmation_delay: Duration,
     /// Bytes written to a socket at once; the line that exceeds this is the last. Default 64 KiB.
     pub batch: usize,
 }
@@ -62,6 +65,7 @@ impl Default for ConversationSettings {
             probation: Duration::from_millis(500),
             strangers: 64,
             silence: Duration::from_secs(30),
+            confirmation_delay: Duration::from_millis(10),
             batch: 64 << 10,
         }
     }

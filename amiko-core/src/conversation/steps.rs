@@ -186,6 +186,7 @@ impl Conversations {
             writing: false,
             hello: peer.hello,
             confirm: None,
+            confirm_at: now,
             confirmed: standing.received,
             next: standing.first,
         };

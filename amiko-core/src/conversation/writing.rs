@@ -26,14 +26,24 @@ pub struct Transmit {
 
 impl Conversations {
     /// The effects of a peer's message are on disk: it may be confirmed.
-    pub(super) fn confirm(&mut self, connection: &str, mut index: u64) {
+    pub(super) fn confirm(&mut self, connection: &str, mut index: u64, now: Moment) {
         if sabotaged(Sabotage::ConfirmedUnreceived) {
             index += 1;
         }
-        if let Some(session) = self.links.session_mut(connection) {
-            session.confirm = Some(session.confirm.map_or(index, |earlier| earlier.max(index)));
-            session.confirmed = session.confirmed.max(index.saturating_add(1));
+        let delay = self.links.settings.confirmation_delay;
+        let Some(session) = self.links.session_mut(connection) else { return };
+        session.confirmed = session.confirmed.max(index.saturating_add(1));
+        let waiting = session.confirm.replace(session.confirm.map_or(index, |earlier| earlier.max(index)));
+        if delay.is_zero() {
             self.links.ready.insert(connection.to_owned());
+        } else if waiting.is_none() && session.confirm_at <= now {
+            // One that was taken along leaves its deadline to the next one, so that there is one at a time.
+            session.confirm_at = now + delay;
+            if sabotaged(Sabotage::ConfirmationHeldForEver) {
+                session.confirm_at = Moment::MAX;
+                return;
+            }
+            self.links.confirm_at(connection, now + delay);
         }
     }
 
@@ -63,10 +73,12 @@ impl Conversations {
         let mut unsendable = Vec::new();
         let session = self.links.session_mut(connection.key()).filter(|session| !session.writing)?;
         let mut batch = std::mem::take(&mut session.hello);
-        if let Some(index) = session.confirm.take() {
+        let state = engine.connection(connection).filter(|_| session.resumed);
+        let alone = batch.is_empty() && !session.ping && !session.pong && (state.is_none() || session.next >= end);
+        if let Some(index) = session.confirm.take_if(|_| !alone || session.confirm_at <= now) {
             frame::push_received(&mut batch, index);
         }
-        if let Some(state) = engine.connection(connection).filter(|_| session.resumed) {
+        if let Some(state) = state {
             if dialect == Dialect::ByIndex && state.first_unconfirmed() >= session.next {
                 // Until now the peer owed nothing; this batch changes that.
                 session.quiet = now;

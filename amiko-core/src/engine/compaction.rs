@@ -53,6 +53,11 @@ impl Compaction {
 }
 
 impl<N: Node, S: Store> Engine<N, S> {
+    /// Whether a snapshot is being written: then a sync may have a large part of it to do, or all of its end.
+    pub fn is_writing_snapshot(&self) -> bool {
+        !matches!(self.compaction, Compaction::Idle)
+    }
+
     /// Writes the part of a snapshot that is due: a little with each record, in proportion to its length.
     pub(super) fn compact(&mut self) {
         let overdue = matches!(self.compaction, Compaction::Overdue);

@@ -110,6 +110,8 @@ pub struct Engine<N: Node, S: Store = Directory> {
     durable: Version,
     /// The version whose outputs may be released.
     released: Version,
+    /// The last version that somebody waits for.
+    awaited: Version,
     under_way: Option<UnderWay>,
     sealed: Sealed<N>,
     /// For connections with messages that may not be sent yet: the versions that sent some, each with the number of
@@ -217,6 +219,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             version: Version(recovered.sequence),
             durable: Version(recovered.sequence),
             released: Version(recovered.sequence),
+            awaited: Version(recovered.sequence),
             under_way: None,
             sealed: Sealed::new(),
             unreleased: HashMap::new(),
@@ -272,6 +275,13 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// Whether outputs, or callers that wait for a version, wait for a sync or a write.
     pub fn unreleased(&self) -> bool {
         self.released < self.version || !self.sealed.is_empty() || self.poisoned.is_some()
+    }
+
+    /// Whether somebody waits for a sync or a write: the caller of a command, or whoever gets an output that isn't a
+    /// confirmation. Where nobody does, a sync may come later, together with that of later events: nothing is late by that
+    /// but confirmations, and those are for peers who wait for nothing but room in their outboxes.
+    pub fn awaited(&self) -> bool {
+        self.released < self.awaited || self.poisoned.is_some()
     }
 
     /// The version whose outputs may be released: the last one that was made durable, or was written without that by

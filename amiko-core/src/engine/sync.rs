@@ -146,6 +146,9 @@ impl<N: Node, S: Store> Engine<N, S> {
         if self.poisoned.is_some() {
             return Vec::new();
         }
+        if sabotaged(Sabotage::LazyGroupReleasedEarly) && !self.awaited() {
+            self.released = self.version;
+        }
         self.sealed.release(self.released)
     }
 

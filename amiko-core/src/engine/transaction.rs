@@ -144,6 +144,9 @@ impl<N: Node, S: Store> Engine<N, S> {
                 _ => {}
             }
         }
+        if self.event.outputs.iter().any(|output| !matches!(output, Output::Confirm { .. })) {
+            self.awaited = self.version;
+        }
         self.sealed.seal(self.version, self.event.outputs.drain(..));
     }
 

@@ -98,6 +98,7 @@ impl<N: Node, S: Store> Engine<N, S> {
                 let reply = Reply::of_text(&reply.to_string());
                 engine.sealed.seal(engine.version, [Output::Reply { request, reply }]);
             }
+            engine.awaited = engine.version;
             Ok(engine.version)
         })
     }
@@ -112,10 +113,15 @@ impl<N: Node, S: Store> Engine<N, S> {
         self.fire_due(now)?;
         let reply_type = (request.is_some() || once.is_some()).then(|| envelope.reply());
         let cause = Cause::Command { envelope };
-        self.run(now, request, &cause, |event| {
+        let outcome = self.run(now, request, &cause, |event| {
             (event.reply_type, event.once) = (reply_type, once);
             deliver(event, &cause);
-        })
+        });
+        if request.is_some() {
+            // A rejection rests on the versions before it.
+            self.awaited = self.version;
+        }
+        outcome
     }
 
     /// Takes a message from a peer, after the due timers: its meaning to the node, or why it has none. It acts once:

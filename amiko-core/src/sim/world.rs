@@ -24,6 +24,7 @@ use crate::serializable::{Json, Serializable, to_json};
 use crate::store::Directory;
 use crate::time::Time;
 use crate::tree::{Id, Tree};
+use crate::version::Version;
 use disturbances::Remedy;
 pub use processes::StartError;
 use processes::{Power, open};
@@ -53,6 +54,8 @@ struct Host<N: Node> {
     /// How long its disk takes for a sync, at the most; none if it takes no time.
     slow: Option<Duration>,
     sync_at: Option<Time>,
+    /// The last version of which somebody outside may know.
+    left: Version,
     power: Power,
     /// None while the node is down.
     calling: Option<Calling>,
@@ -215,6 +218,7 @@ impl<P: Protocol> World<P> {
             waiting: Vec::new(),
             slow: None,
             sync_at: None,
+            left: Version(0),
             power: Power::default(),
             calling: None,
             puppet,

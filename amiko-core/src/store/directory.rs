@@ -30,7 +30,8 @@ use crate::time::Time;
 #[non_exhaustive]
 pub struct DirectorySettings {
     /// Bytes by which a journal file grows, filled with newlines beforehand, so that a sync needn't
-    /// change its size. Default 1 MiB; taken as at least 1 byte and at most 1 GiB.
+    /// change its size; it begins with 64 KiB and doubles until it has this size. Default 1 MiB; taken as at least 1 byte
+    /// and at most 1 GiB.
     pub segment_chunk: u64,
     /// Bytes of records, as they are written, that may wait for a sync, and as many of a snapshot. Default 64 MiB.
     pub buffer_limit: u64,

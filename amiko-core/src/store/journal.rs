@@ -17,6 +17,8 @@ use crate::time::Time;
 
 /// Preallocation goes in multiples of this many bytes at the most.
 const LARGEST_CHUNK: u64 = 1 << 30;
+/// A new file has this many bytes, unless the chunk is smaller: one of a thousand engines that hold next to nothing.
+const FIRST_CHUNK: u64 = 64 << 10;
 /// Faults of one segment that are listed; of a file that is nothing but damage, the rest says nothing new.
 const MOST_FAULTS: usize = 100;
 static NEWLINES: [u8; 1 << 16] = [b'\n'; 1 << 16];
@@ -384,9 +386,11 @@ impl<'f, F: VfsFile> Lines<'f, F> {
     }
 }
 
-/// How large a file of `end` bytes is made.
+/// How large a file of `end` bytes is made: it doubles until it has the size of a chunk, and grows by chunks from there.
 fn allocation(end: u64, chunk: u64) -> u64 {
-    end.checked_next_multiple_of(chunk.clamp(1, LARGEST_CHUNK)).unwrap_or(end)
+    let chunk = chunk.clamp(1, LARGEST_CHUNK);
+    let doubled = end.checked_next_power_of_two().unwrap_or(chunk);
+    end.checked_next_multiple_of(doubled.clamp(FIRST_CHUNK.min(chunk), chunk)).unwrap_or(end)
 }
 
 fn fill<F: VfsFile>(file: &mut F, from: u64, to: u64) -> io::Result<()> {

@@ -4,11 +4,11 @@
 //! socket is bound to a connection, and a question answered, only when nothing waits for a sync.
 
 mod network;
+mod syncing;
 
 use crate::disk::{Disk, Gone};
 use crate::error::{BindError, RunError, SendError};
 use crate::handle::{Call, Callers, Command, Failed, Handle, Question, Rehearsal};
-use crate::observe;
 use crate::offline::Offline;
 use crate::performing::{EffectState, Ended, Performer, Performing};
 use crate::settings::{Durability, RuntimeSettings};
@@ -70,10 +70,11 @@ enum Asked<N: Node, S: Store> {
 /// [`Runtime::spawn`] is shorter, and [`Runtime::thread`] is for programs that aren't async.
 pub struct Runtime<P: Protocol, S: Store, T: Transport> {
     engine: Engine<P::Node, S>,
-    /// `None` until the loop runs.
-    disk: Option<Disk<S::Work>>,
+    disk: Disk<S::Work>,
     /// Inputs since the last sync began.
     gathered: usize,
+    /// Since when there is something to be synced that nobody waits for.
+    lazy: Option<Instant>,
     /// When the last sync that was more than a write began.
     synced: Instant,
     protocol: P,
@@ -136,8 +137,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         let (signal, signals) = mpsc::channel(settings.inbound.max(1));
         Self {
             engine,
-            disk: None,
+            disk: Disk::new(handle.times()),
             gathered: 0,
+            lazy: None,
             synced: Instant::now(),
             protocol,
             conversations: Conversations::new(settings.conversation.clone(), random),
@@ -224,7 +226,6 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             Err(error) => Err(error),
         };
         // A write under way is completed, but nobody is told of it.
-        self.disk = None;
         if let Err(error) = outcome {
             for (_, Pending { answer, .. }) in std::mem::take(&mut self.pending) {
                 // A caller that has stopped waiting needs no answer.
@@ -243,7 +244,6 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     }
 
     async fn serve(&mut self) -> Result<(), RunError> {
-        self.disk = Some(Disk::start(self.handle.times()).map_err(RunError::Thread)?);
         if let Some(listener) = self.listener.take() {
             self.sockets.listen(listener);
         }
@@ -263,7 +263,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                 input => self.turn(input).await?,
             }
             self.look_after();
-            if let Some(done) = self.disk.as_mut().and_then(Disk::try_done) {
+            if let Some(done) = self.disk.try_done() {
                 self.end_sync(done)?;
             }
             self.advance()?;
@@ -283,16 +283,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         let look_due = self.conversations.poll_timeout().map(|at| at.saturating_sub(self.moment()));
         // When the next group is full, it waits for the one before it.
         let room = self.gathered < self.settings.group.max(1);
-        let disk = self.disk.as_mut().filter(|disk| disk.is_busy());
-        let busy = disk.is_some();
-        let done = async {
-            match disk {
-                Some(disk) => disk.done().await,
-                None => std::future::pending().await,
-            }
-        };
+        let busy = self.disk.is_busy();
         Ok(tokio::select! {
-            done = done => Input::Done(done.map_err(|Gone| RunError::DiskThread)?),
+            done = self.disk.done() => Input::Done(done.map_err(|Gone| RunError::DiskThread)?),
             () = self.stop.notified() => Input::Stop,
             () = wait(due), if room || !busy => Input::Due,
             () = wait(lease) => Input::Due,
@@ -397,76 +390,6 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         }
     }
 
-    /// Passes on what may leave, and starts the next sync if the disk is idle.
-    fn advance(&mut self) -> Result<(), RunError> {
-        self.release()?;
-        let Some(disk) = self.disk.as_mut().filter(|disk| !disk.is_busy()) else { return Ok(()) };
-        let durable = match self.settings.durability {
-            Durability::Always => true,
-            Durability::Interval(interval) => self.synced.elapsed() >= interval,
-            Durability::Never => false,
-        };
-        let wanted = if durable { self.engine.unsynced() } else { self.engine.unreleased() };
-        self.gathered = 0;
-        if !wanted {
-            return Ok(());
-        }
-        // They see the state that this sync makes durable, and show it after that.
-        self.watchers.retain_mut(|watcher| sees(&mut **watcher, self.engine.node()));
-        self.looked = Some(self.engine.version());
-        observe::waiting(|| self.calls.len(), || self.signals.len());
-        let work = if durable { self.engine.begin_sync() } else { self.engine.begin_write() };
-        if durable {
-            self.synced = Instant::now();
-        }
-        match work.map_err(RunError::Sync)? {
-            Some(work) if durable => disk.give(work).map_err(|Gone| RunError::DiskThread)?,
-            // A write without a sync goes to the memory of the operating system. That takes less time than handing it
-            // to another thread.
-            Some(work) => {
-                self.end_sync(work.run())?;
-                self.release()?;
-            }
-            // Nothing had to be written, so nothing waits.
-            None => self.release()?,
-        }
-        Ok(())
-    }
-
-    /// The time until what was only written has to be synced.
-    fn sync_due(&self) -> Option<Duration> {
-        match self.settings.durability {
-            Durability::Interval(interval) if self.engine.durable() < self.engine.released() => {
-                Some(interval.saturating_sub(self.synced.elapsed()))
-            }
-            _ => None,
-        }
-    }
-
-    fn end_sync(&mut self, done: <S::Work as Work>::Done) -> Result<(), RunError> {
-        self.engine.end_sync(done).map_err(RunError::Sync)
-    }
-
-    /// Makes all events durable and passes on their outputs: afterwards nothing waits for a sync.
-    async fn settle(&mut self) -> Result<(), RunError> {
-        loop {
-            self.wait_for_disk().await?;
-            self.release()?;
-            if !self.engine.unreleased() {
-                return Ok(());
-            }
-            self.advance()?;
-        }
-    }
-
-    async fn wait_for_disk(&mut self) -> Result<(), RunError> {
-        if let Some(disk) = self.disk.as_mut().filter(|disk| disk.is_busy()) {
-            let done = disk.done().await.map_err(|Gone| RunError::DiskThread)?;
-            self.end_sync(done)?;
-        }
-        Ok(())
-    }
-
     /// Stops, unless that takes too long.
     async fn stop_in_time(&mut self) -> Result<(), RunError> {
         let limit = self.settings.stop_limit;
@@ -486,7 +409,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         self.end_attempts().await?;
         while self.engine.unsynced() {
             self.wait_for_disk().await?;
-            self.advance()?;
+            self.release()?;
+            self.begin_sync()?;
         }
         self.settle().await?;
         self.answer().await?;

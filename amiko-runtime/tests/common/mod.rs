@@ -11,6 +11,7 @@ use amiko_runtime::{
 };
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::ThreadId;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -177,6 +178,8 @@ pub(crate) struct Inner {
     syncs: usize,
     writes: usize,
     gate: Gate,
+    /// Which threads have done its work, one after the other.
+    workers: Arc<Mutex<Vec<ThreadId>>>,
 }
 
 /// Where the thread of the disk waits while it is closed.
@@ -195,12 +198,13 @@ impl Gate {
 }
 
 /// Work that has to pass the gate first.
-pub(crate) struct Gated(MemoryWork, Gate);
+pub(crate) struct Gated(MemoryWork, Gate, Arc<Mutex<Vec<ThreadId>>>);
 
 impl Work for Gated {
     type Done = <MemoryWork as Work>::Done;
 
     fn run(self) -> Self::Done {
+        self.2.lock().unwrap().push(std::thread::current().id());
         self.1.pass();
         self.0.run()
     }
@@ -241,6 +245,11 @@ impl Disk {
     pub(crate) fn syncs(&self) -> usize {
         self.inner().syncs
     }
+
+    /// Which threads have done its work since the last call.
+    pub(crate) fn take_workers(&self) -> Vec<ThreadId> {
+        std::mem::take(&mut self.inner().workers.lock().unwrap())
+    }
 }
 
 impl Store for Disk {
@@ -263,8 +272,8 @@ impl Store for Disk {
         let mut inner = self.inner();
         inner.appended = 0;
         inner.syncs += 1;
-        let gate = inner.gate.clone();
-        Ok(inner.memory.begin_sync()?.map(|work| Gated(work, gate)))
+        let (gate, workers) = (inner.gate.clone(), Arc::clone(&inner.workers));
+        Ok(inner.memory.begin_sync()?.map(|work| Gated(work, gate, workers)))
     }
 
     fn begin_write(&mut self) -> Result<Option<Self::Work>, StoreError> {
@@ -315,6 +324,8 @@ pub(crate) fn settings() -> RuntimeSettings {
     settings.conversation.back_off_first = Duration::from_millis(2);
     settings.conversation.back_off_limit = Duration::from_millis(20);
     settings.conversation.probation = Duration::from_millis(2);
+    // A disk that is held holds a thread, and not the loop.
+    settings.quick_sync = Duration::ZERO;
     settings
 }
 

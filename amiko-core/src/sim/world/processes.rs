@@ -6,16 +6,21 @@ use super::{SimEngine, World};
 use crate::conversation::{Conversations, Protocol};
 use crate::engine::{Engine, EngineOpenError, Entropy, Settings};
 use crate::event::Output;
+use crate::sabotage::{Sabotage, sabotaged};
 use crate::sim::Random;
 use crate::sim::trace::Happening;
 use crate::sim::{Fault, NodeIndex, SimVfs};
 use crate::store::{Directory, DirectorySettings, OpenError, Retention};
+use crate::version::Version;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 /// How much a journal file of a world grows by: small, so that many nodes fit; nor is any history kept.
 const CHUNK: u64 = 8 << 10;
+
+/// How long what nobody waits for waits for a sync, at the most.
+const COMMIT_DELAY: Duration = Duration::from_millis(10);
 
 /// What ends with a process when its disk fails.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -144,6 +149,13 @@ impl<P: Protocol> World<P> {
         self.note(Happening::Started { node, failed });
         match opened {
             Ok(engine) => {
+                let (found, left) = (engine.version(), self.host(node).left);
+                if found < left {
+                    self.promise_is_broken(format!(
+                        "node {node} has told others of version {}, and a restart finds {}",
+                        left.0, found.0
+                    ));
+                }
                 self.host_mut(node).engine = Some(engine);
                 self.start(node);
                 Ok(())
@@ -169,6 +181,7 @@ impl<P: Protocol> World<P> {
     pub fn replace_disk(&mut self, node: NodeIndex, disk: SimVfs) {
         if let Some(host) = self.hosts.get_mut(node).filter(|host| host.engine.is_none()) {
             host.disk = disk;
+            host.left = Version(0);
             self.expect_no_effects(node);
         }
     }
@@ -197,10 +210,12 @@ impl<P: Protocol> World<P> {
         }
         let now = self.now;
         let host = &mut self.hosts[node];
-        if !host.engine.as_ref().is_some_and(SimEngine::unreleased) {
+        let Some(engine) = host.engine.as_ref().filter(|engine| engine.unreleased()) else { return };
+        let delay = (!engine.awaited()).then_some(COMMIT_DELAY);
+        if delay.is_some() && sabotaged(Sabotage::LazyCommitNeverSynced) {
             return;
         }
-        match host.slow {
+        match host.slow.max(delay) {
             None => self.sync(node),
             Some(most) if host.sync_at.is_none() => {
                 let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
@@ -228,8 +243,11 @@ impl<P: Protocol> World<P> {
         self.hear_of_effects(node, &output);
         let now = self.moment();
         let host = self.host_mut(node);
-        if let (Some(conversations), Some(engine)) = (&mut host.conversations, &host.engine) {
-            conversations.handle_output(&output, engine, now);
+        if let Some(engine) = &host.engine {
+            host.left = engine.released();
+            if let Some(conversations) = &mut host.conversations {
+                conversations.handle_output(&output, engine, now);
+            }
         }
         match output {
             Output::Transmit { .. } | Output::Confirm { .. } | Output::Opened { .. } | Output::Closed { .. } => {}

@@ -177,11 +177,15 @@ impl<P: Protocol> World<P> {
         &self.services.called
     }
 
-    /// A promise about effects that was broken, if one was: a service has heard of an effect that its node doesn't know; an owner has
-    /// heard twice what came of one; one is there again after its end was on disk; or the key of one has changed. A
-    /// [`Swarm`](crate::sim::Swarm) looks at it after each scenario.
+    /// A promise that was broken, if one was: something has left a node of which a restart knows nothing; a service has heard
+    /// of an effect that its node doesn't know; an owner has heard twice what came of one; one is there again after its end was
+    /// on disk; or the key of one has changed. A [`Swarm`](crate::sim::Swarm) looks at it after each scenario.
     pub fn broken_promise(&self) -> Option<&str> {
         self.services.broken.as_deref()
+    }
+
+    pub(super) fn promise_is_broken(&mut self, text: String) {
+        self.services.broken.get_or_insert(text);
     }
 
     /// Begins to perform what a process of a node has.
