@@ -272,7 +272,7 @@ where
             handle.role().follow(None);
             observe::leads(engine.version().0);
             let leads = equip(Runtime::with_callers(engine, runtime.clone(), callers)).await;
-            let led = leads.map_err(|error| MemberError::Equip(error.into()))?.lead().await;
+            let led = Box::new(leads.map_err(|error| MemberError::Equip(error.into()))?).lead().await;
             observe::leads_no_more(led.as_ref().err().map(|failed| &failed.error as _));
             match led {
                 Ok(engine) => {

@@ -93,7 +93,8 @@ pub struct Runtime<P: Protocol, S: Store, T: Transport> {
     /// By the number of the request.
     pending: BTreeMap<u64, Pending>,
     asked: Vec<Asked<P::Node, S>>,
-    notices: broadcast::Sender<Arc<<P::Node as Tree>::Notice>>,
+    /// Once somebody takes some: their places take memory.
+    notices: Option<broadcast::Sender<Arc<<P::Node as Tree>::Notice>>>,
     watchers: Vec<Box<dyn Watcher<P::Node>>>,
     /// The version at which the watchers last looked, if what they saw isn't shown yet.
     looked: Option<Version>,
@@ -154,7 +155,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             signals,
             pending: BTreeMap::new(),
             asked: Vec::new(),
-            notices: broadcast::Sender::new(settings.notices.max(1)),
+            notices: None,
             watchers: Vec::new(),
             looked: None,
             requests: 0,
@@ -215,12 +216,14 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     ///
     /// # Errors
     /// The disk failed. Nothing that isn't on disk has left. Open the state anew.
-    pub async fn run(self) -> Result<Engine<P::Node, S>, RunError> {
-        self.lead().await.map_err(|failed| failed.error)
+    pub fn run(self) -> impl Future<Output = Result<Engine<P::Node, S>, RunError>> {
+        // A future has room for what it was given, once more for each one that it is handed on to: this one, for a pointer.
+        let runtime = Box::new(self);
+        async move { runtime.lead().await.map_err(|failed| failed.error) }
     }
 
     /// The same; after a failure those who call are still there, for whatever answers them next.
-    pub(crate) async fn lead(mut self) -> Result<Engine<P::Node, S>, Box<Failed<P::Node, S>>> {
+    pub(crate) async fn lead(mut self: Box<Self>) -> Result<Engine<P::Node, S>, Box<Failed<P::Node, S>>> {
         let outcome = match self.serve().await {
             Ok(()) => self.stop_in_time().await,
             Err(error) => Err(error),
@@ -260,7 +263,14 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             match self.input().await? {
                 Input::Stop => return Ok(()),
                 Input::Done(done) => self.end_sync(done)?,
-                input => self.turn(input).await?,
+                input => {
+                    self.turn(input).await?;
+                    // The sockets and the callers get their turn: what they have goes into the same sync.
+                    tokio::task::yield_now().await;
+                    if let Some(next) = self.queued(self.gathered) {
+                        self.turn(next).await?;
+                    }
+                }
             }
             self.look_after();
             if let Some(done) = self.disk.try_done() {
@@ -269,8 +279,6 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             self.advance()?;
             self.answer().await?;
             self.sockets.reap();
-            // The sockets get their turn too, and more inputs gather for the next sync.
-            tokio::task::yield_now().await;
         }
     }
 
@@ -346,7 +354,11 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             Call::Effects(most, answer) => self.asked.push(Asked::Effects(most, answer)),
             Call::DryRun(rehearsal) => self.asked.push(Asked::DryRun(rehearsal)),
             // One that has stopped waiting needs none.
-            Call::Notices(answer) => drop(answer.send(self.notices.subscribe())),
+            Call::Notices(answer) => {
+                let most = self.settings.notices.max(1);
+                let notices = self.notices.get_or_insert_with(|| broadcast::Sender::new(most));
+                drop(answer.send(notices.subscribe()));
+            }
             Call::Watch(watcher) => self.asked.push(Asked::Watch(watcher)),
         }
         Ok(())
@@ -494,7 +506,11 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                 }
             }
             // It isn't an error if nobody listens.
-            Output::Notice(notice) => drop(self.notices.send(Arc::new(notice))),
+            Output::Notice(notice) => {
+                if let Some(notices) = &self.notices {
+                    drop(notices.send(Arc::new(notice)));
+                }
+            }
         }
     }
 }
