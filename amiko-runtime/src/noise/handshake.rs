@@ -4,6 +4,7 @@
 //! answered before it is checked, and each message has a fixed length, so nobody can make this side allocate memory.
 
 use super::error::NoiseError;
+use super::primitives::Primitives;
 use super::stream::NoiseStream;
 use super::{SecretKey, TAG};
 use crate::transport::Stream;
@@ -64,7 +65,7 @@ impl Pattern {
     /// The dialler knows which key it expects.
     fn begin(self, key: &SecretKey, expected: Option<PublicKey>) -> Result<HandshakeState, snow::Error> {
         let prologue = [PROLOGUE, &[self.byte()], self.name().as_bytes()].concat();
-        let mut builder = Builder::new(self.name().parse()?).prologue(&prologue)?;
+        let mut builder = Builder::with_resolver(self.name().parse()?, Primitives::of(key)).prologue(&prologue)?;
         if expected.is_none() || self == Self::Mutual {
             builder = builder.local_private_key(key.expose())?;
         }

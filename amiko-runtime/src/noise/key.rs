@@ -1,6 +1,6 @@
 //! The key that a node proves itself with.
 //!
-//! Invariant: only [`SecretKey::expose`] shows it, and it is wiped from memory on drop.
+//! Invariant: only [`SecretKey::expose`] shows it, and it is wiped from memory on drop. Its public half is derived once.
 
 use amiko_core::PublicKey;
 use curve25519_dalek::MontgomeryPoint;
@@ -18,12 +18,16 @@ use zeroize::Zeroizing;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct SecretKey(Zeroizing<[u8; 32]>);
+pub struct SecretKey {
+    secret: Zeroizing<[u8; 32]>,
+    public: PublicKey,
+}
 
 impl SecretKey {
     /// The key with these bytes; any 32 bytes are one.
     pub fn new(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        let public = PublicKey::new(MontgomeryPoint::mul_base_clamped(bytes).to_bytes());
+        Self { secret: Zeroizing::new(bytes), public }
     }
 
     /// A new key.
@@ -33,17 +37,26 @@ impl SecretKey {
     pub fn generate() -> io::Result<Self> {
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *bytes).map_err(io::Error::other)?;
-        Ok(Self(bytes))
+        Ok(Self::new(*bytes))
     }
 
     /// The public half.
-    pub fn public(&self) -> PublicKey {
-        PublicKey::new(MontgomeryPoint::mul_base_clamped(*self.0).to_bytes())
+    pub const fn public(&self) -> PublicKey {
+        self.public
+    }
+
+    pub(super) const fn public_bytes(&self) -> &[u8; 32] {
+        self.public.bytes()
+    }
+
+    /// What only the owners of both keys can compute.
+    pub(super) fn agree(&self, public: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(MontgomeryPoint(*public).mul_clamped(*self.secret).to_bytes())
     }
 
     /// The bytes. The caller is responsible for where they go.
     pub fn expose(&self) -> &[u8; 32] {
-        &self.0
+        &self.secret
     }
 }
 

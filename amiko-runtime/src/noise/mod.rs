@@ -6,6 +6,7 @@
 mod error;
 mod handshake;
 mod key;
+mod primitives;
 mod stream;
 
 #[cfg(test)]

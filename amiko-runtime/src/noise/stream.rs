@@ -91,9 +91,11 @@ impl<S> NoiseStream<S> {
         let part = self.arriving.get(self.opened..end).ok_or(NoiseError::Frame)?;
         let next = match self.part {
             Part::Head => {
-                let mut length = [0; 2];
-                self.keys.read_message(part, &mut length).map_err(|_| NoiseError::Frame)?;
-                let found = usize::from(u16::from_be_bytes(length));
+                // With room for the tag, so that it can be decrypted in place.
+                let mut head = [0; HEAD];
+                self.keys.read_message(part, &mut head).map_err(|_| NoiseError::Frame)?;
+                let [high, low, ..] = head;
+                let found = usize::from(u16::from_be_bytes([high, low]));
                 if !(1..=LONGEST).contains(&found) {
                     return Err(NoiseError::Length { found, limit: LONGEST });
                 }
@@ -101,10 +103,13 @@ impl<S> NoiseStream<S> {
             }
             Part::Body(length) => {
                 self.taken = 0;
-                self.text.resize(length - TAG, 0);
-                if self.keys.read_message(part, &mut self.text).is_err() {
-                    self.text.clear();
-                    return Err(NoiseError::Frame);
+                self.text.resize(length, 0);
+                match self.keys.read_message(part, &mut self.text) {
+                    Ok(read) => self.text.truncate(read),
+                    Err(_) => {
+                        self.text.clear();
+                        return Err(NoiseError::Frame);
+                    }
                 }
                 Part::Head
             }
