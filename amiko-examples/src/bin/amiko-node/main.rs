@@ -30,6 +30,11 @@ use clap::Parser;
 use failure::Failure;
 use std::process::ExitCode;
 
+/// Events allocate much, and what one thread of a node has allocated another one often frees.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
