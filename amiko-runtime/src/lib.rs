@@ -155,7 +155,7 @@
 //!   [`Durability`] can relax this. A failed sync ends the loop.
 //! - While a thread of the runtime makes the last group of events durable, further events run.
 //! - On one socket no message is sent twice, or before an earlier one.
-//! - Due timers run before commands and lines.
+//! - Due timers run before commands and lines that came after their time, in slices of [`RuntimeSettings::timer_slice`].
 //! - Whoever watches and is slow misses notices, and is told how many; nobody waits for it.
 //! - Every queue is bounded: see [`RuntimeSettings`]. A peer that sends more than the node can take has to wait.
 //!

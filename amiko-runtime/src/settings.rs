@@ -66,8 +66,11 @@ pub struct RuntimeSettings {
     pub burst: u32,
     /// Commands and queries that wait for the node; at this number, callers wait too. Default 1,024.
     pub calls: usize,
-    /// Inputs that are made durable with one sync. As many more are taken meanwhile; further ones wait. Default 1,000.
+    /// Inputs that are made durable with one sync, timers among them. As many more are taken meanwhile; further ones wait. Default 1,000.
     pub group: usize,
+    /// How long due timers fire before the disk, the sockets and other tasks get their turn; the others go on after that, and
+    /// still before any input that came later. Default 250 µs.
+    pub timer_slice: Duration,
     /// What has to happen before anything leaves. Default: the commit is on disk.
     pub durability: Durability,
     /// A sync is done in the event loop, while nothing else waits, if those of late took less than this: to wake a thread and
@@ -110,6 +113,7 @@ impl Default for RuntimeSettings {
             burst: 10_000,
             calls: 1_024,
             group: 1_000,
+            timer_slice: Duration::from_micros(250),
             durability: Durability::Always,
             quick_sync: Duration::from_millis(1),
             commit_delay: Duration::from_millis(10),

@@ -94,6 +94,11 @@ impl<N: Tree> Dispatcher<N> {
         timer.into_iter().chain(connection).min()
     }
 
+    /// How many deadlines there are.
+    pub(crate) fn deadlines(&self) -> usize {
+        self.due.len() + self.lingering.len()
+    }
+
     /// The first deadline that isn't after `now`; at the same moment, timers come before connections.
     pub(crate) fn due(&self, now: Time) -> Option<Due<N>> {
         let at = self.next_due().filter(|at| *at <= now)?;

@@ -135,6 +135,8 @@ pub struct Engine<N: Node, S: Store = Directory> {
     /// Bytes of the last record.
     record: usize,
     sampler: Sampler,
+    /// Whether commands and messages fire no timers first.
+    timers_left: bool,
 }
 
 /// Shows the position, and nothing of the state.
@@ -236,6 +238,7 @@ impl<N: Node, S: Store> Engine<N, S> {
             patch: Patch::new(),
             record: 0,
             sampler: Sampler::default(),
+            timers_left: false,
             settings,
         };
         engine.event.names_all = engine.settings.deliveries > 0;
@@ -388,6 +391,11 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// When the next timer is due.
     pub fn next_due(&self) -> Option<Time> {
         self.event.dispatcher.next_due()
+    }
+
+    /// How many deadlines there are, due or not: of timers, and of connections that are closing.
+    pub fn deadlines(&self) -> usize {
+        self.event.dispatcher.deadlines()
     }
 
     /// The whole document as text, as a snapshot of this version holds it.

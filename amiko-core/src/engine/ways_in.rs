@@ -110,7 +110,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         once: Option<(String, [u8; 16])>,
         now: Time,
     ) -> Result<Version, EventError> {
-        self.fire_due(now)?;
+        self.fire_before(now)?;
         let reply_type = (request.is_some() || once.is_some()).then(|| envelope.reply());
         let cause = Cause::Command { envelope };
         let outcome = self.run(now, request, &cause, |event| {
@@ -146,7 +146,7 @@ impl<N: Node, S: Store> Engine<N, S> {
         message: Result<N::Envelope, Rejection>,
         now: Time,
     ) -> Result<Version, EventError> {
-        self.fire_due(now)?;
+        self.fire_before(now)?;
         let confirm = || Output::Confirm { connection: connection.clone(), index };
         match self.event.dispatcher.arrival(connection, index) {
             None => return Err(EventError::NoConnection { connection: connection.key().clone() }),
@@ -216,18 +216,48 @@ impl<N: Node, S: Store> Engine<N, S> {
     /// # Errors
     /// The store failed.
     pub fn tick(&mut self, now: Time) -> Result<Version, EventError> {
-        self.enter(|engine| engine.fire_due(now))
+        self.enter(|engine| {
+            engine.fire_due(now, engine.settings.limits.due, now)?;
+            Ok(engine.version)
+        })
     }
 
-    fn fire_due(&mut self, now: Time) -> Result<Version, EventError> {
-        for _ in 0..self.settings.limits.due {
-            let Some(due) = self.event.dispatcher.due(now) else { break };
+    /// Fires at most `most` of the timers that were due by `by`, in the order of their deadlines; the moment is `now`. Returns how
+    /// many fired: if fewer than `most`, no others are due.
+    ///
+    /// For a runtime that lets others have their turn between such slices: see [`Engine::leave_timers`].
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn tick_slice(&mut self, by: Time, most: usize, now: Time) -> Result<usize, EventError> {
+        self.enter(|engine| engine.fire_due(by, most, now))
+    }
+
+    /// Whether due timers are left to whoever calls [`Engine::tick_slice`]. By default commands and messages fire up to
+    /// [`Limits::due`](crate::event::Limits::due) of them first, in one go.
+    ///
+    /// Whoever they are left to keeps the order: an input is given to the engine after the timers that were due when it came.
+    pub fn leave_timers(&mut self, left: bool) {
+        self.timers_left = left;
+    }
+
+    /// Fires due timers before an input.
+    fn fire_before(&mut self, now: Time) -> Result<(), EventError> {
+        if self.timers_left {
+            return Ok(());
+        }
+        self.fire_due(now, self.settings.limits.due, now).map(drop)
+    }
+
+    fn fire_due(&mut self, by: Time, most: usize, now: Time) -> Result<usize, EventError> {
+        for fired in 0..most {
+            let Some(due) = self.event.dispatcher.due(by) else { return Ok(fired) };
             // A rejected timer is listed among the rejections, and used up.
             if let Err(error @ (EventError::Store(_) | EventError::Poisoned { .. })) = self.fire(due, now) {
                 return Err(error);
             }
         }
-        Ok(self.version)
+        Ok(most)
     }
 
     fn fire(&mut self, due: Due<N>, now: Time) -> Result<Version, EventError> {

@@ -16,7 +16,8 @@ pub struct Limits {
     pub outputs: usize,
     /// Timers at one time. Default 1,000,000.
     pub timers: usize,
-    /// Due timers that fire before one input; the others wait for the next input. Default 1,000.
+    /// Due timers that fire before one input; the others wait for the next input. A runtime that fires them in slices has a limit
+    /// of its own: see [`Engine::leave_timers`](crate::Engine::leave_timers). Default 1,000.
     pub due: usize,
     /// Missed runs of a repeating timer that are counted; [`Context::missed`](crate::Context::missed) says no higher number.
     /// Default 1,000.

@@ -5,6 +5,7 @@
 
 mod network;
 mod syncing;
+mod timers;
 
 use crate::disk::{Disk, Gone};
 use crate::error::{BindError, RunError, SendError};
@@ -27,6 +28,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
+use timers::Held;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -75,6 +77,8 @@ pub struct Runtime<P: Protocol, S: Store, T: Transport> {
     gathered: usize,
     /// Since when there is something to be synced that nobody waits for.
     lazy: Option<Instant>,
+    /// Inputs that wait for timers that were due before they came.
+    held: Held<Input<P::Node, S, T>>,
     /// When the last sync that was more than a write began.
     synced: Instant,
     protocol: P,
@@ -141,6 +145,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             disk: Disk::new(handle.times()),
             gathered: 0,
             lazy: None,
+            held: Held::default(),
             synced: Instant::now(),
             protocol,
             conversations: Conversations::new(settings.conversation.clone(), random),
@@ -241,12 +246,14 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             return Err(Box::new(Failed { error, callers }));
         }
         // From here on callers are told that the node has stopped.
-        drop(self.calls);
+        drop((self.calls, self.held));
         self.sockets.farewell(&mut self.signals).await;
+        self.engine.leave_timers(false);
         Ok(self.engine)
     }
 
     async fn serve(&mut self) -> Result<(), RunError> {
+        self.engine.leave_timers(true);
         if let Some(listener) = self.listener.take() {
             self.sockets.listen(listener);
         }
@@ -284,14 +291,15 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
 
     async fn input(&mut self) -> Result<Input<P::Node, S, T>, RunError> {
         let now = (self.settings.clock)();
-        let due = self.engine.next_due().map(|due| (due - now).min(RECHECK));
+        let due = self.timers_due(now);
         let lease = self.engine.lease().map_err(RunError::Sync)?;
         let effect_due = self.performing.due(now).map(|due| due.min(RECHECK));
         let sync_due = self.sync_due();
         let look_due = self.conversations.poll_timeout().map(|at| at.saturating_sub(self.moment()));
         // When the next group is full, it waits for the one before it.
-        let room = self.gathered < self.settings.group.max(1);
+        let room = !self.is_full();
         let busy = self.disk.is_busy();
+        let ready = (room || !busy) && self.held.is_empty();
         Ok(tokio::select! {
             done = self.disk.done() => Input::Done(done.map_err(|Gone| RunError::DiskThread)?),
             () = self.stop.notified() => Input::Stop,
@@ -300,27 +308,38 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             () = wait(effect_due), if room || !busy => Input::Due,
             () = wait(sync_due), if !busy => Input::Due,
             () = wait(look_due), if room || !busy => Input::Due,
-            Some(call) = self.calls.recv(), if room || !busy => Input::Call(call),
-            Some(signal) = self.signals.recv(), if room || !busy => Input::Signal(signal),
-            Some(ended) = self.performing.inbox.recv(), if room || !busy => Input::Ended(ended),
+            Some(call) = self.calls.recv(), if ready => Input::Call(call),
+            Some(signal) = self.signals.recv(), if ready => Input::Signal(signal),
+            Some(ended) = self.performing.inbox.recv(), if ready => Input::Ended(ended),
         })
     }
 
-    /// Takes this input and the ones that are waiting, to be made durable with one sync.
+    /// Takes this input and the ones that are waiting, to be made durable with one sync. Due timers go first.
     async fn turn(&mut self, first: Input<P::Node, S, T>) -> Result<(), RunError> {
+        if !self.held.is_empty() {
+            return self.go_on().await;
+        }
         let mut input = Some(first);
-        for count in self.gathered..self.settings.group.max(self.gathered + 1) {
-            let Some(next) = input.take().or_else(|| self.queued(count)) else { break };
-            self.gathered += 1;
-            self.attempt(|engine, now| engine.tick(now)).await?.ok();
-            match next {
-                Input::Call(call) => self.call(call).await?,
-                Input::Signal(signal) => self.signal(signal).await?,
-                Input::Ended(ended) => self.ended(ended).await?,
-                Input::Done(_) | Input::Due | Input::Stop => {}
+        for count in self.gathered.. {
+            let queued = |runtime: &mut Self| if runtime.is_full() { None } else { runtime.queued(count) };
+            let Some(next) = input.take().or_else(|| queued(self)) else { break };
+            if self.fire_slice((self.settings.clock)(), usize::MAX).await? > 0 {
+                self.hold(next);
+                break;
             }
+            self.take(next).await?;
         }
         Ok(())
+    }
+
+    async fn take(&mut self, input: Input<P::Node, S, T>) -> Result<(), RunError> {
+        self.gathered += 1;
+        match input {
+            Input::Call(call) => self.call(call).await,
+            Input::Signal(signal) => self.signal(signal).await,
+            Input::Ended(ended) => self.ended(ended).await,
+            Input::Done(_) | Input::Due | Input::Stop => Ok(()),
+        }
     }
 
     /// The next input that is waiting already. Callers, peers and the outside take turns, so none can starve another.
