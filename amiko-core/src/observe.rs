@@ -349,6 +349,42 @@ pub(crate) fn snapshot(_version: u64, _bytes: u64) {
     }
 }
 
+/// The entries from which a collection of the standard library is too large for a field of an object that changes: each change of
+/// its object copies and compares all of it. A [`Map`](crate::Map) shares what doesn't change.
+pub const LARGE_COLLECTION: usize = 10_000;
+
+/// So many fields are told of, each once.
+#[cfg(feature = "tracing")]
+const TOLD: usize = 64;
+
+/// A collection with so many entries was compared, at this place in the state.
+#[inline]
+pub(crate) fn collection(_entries: usize, _place: impl FnOnce() -> String) {
+    #[cfg(feature = "tracing")]
+    if _entries > LARGE_COLLECTION {
+        large_collection(_entries, &_place());
+    }
+}
+
+#[cfg(feature = "tracing")]
+#[cold]
+fn large_collection(entries: usize, place: &str) {
+    use std::collections::BTreeSet;
+    use std::sync::{Mutex, PoisonError};
+    static FIELDS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    // `/state/table/key/field`: the same field of another object isn't told of again.
+    let field: Vec<_> = place.split('/').enumerate().filter(|(part, _)| *part != 3).map(|(_, part)| part).collect();
+    let mut fields = FIELDS.lock().unwrap_or_else(PoisonError::into_inner);
+    if fields.len() < TOLD && fields.insert(field.join("/")) {
+        drop(fields);
+        tracing::warn!(
+            target: "amiko", path = place, entries,
+            "expected at most {LARGE_COLLECTION} entries in a collection inside an object, since each change of the object copies \
+             and compares all of them, found more: use amiko's Map, or a table"
+        );
+    }
+}
+
 /// What a state holds at the moment.
 pub(crate) struct Sizes {
     pub(crate) timers: usize,

@@ -114,6 +114,13 @@ impl Patch {
         self.free(size_of::<T>() + old.weight(Kept::Alone));
     }
 
+    /// The JSON Pointer of the value that is compared, for people.
+    pub(crate) fn place(&self) -> String {
+        let path = self.path.as_str();
+        let path = &path[path.find('/').unwrap_or(path.len())..];
+        [path].into_iter().chain(self.fields[self.pushed..].iter().copied()).collect()
+    }
+
     /// The bytes counted so far.
     pub(crate) fn freed(&self) -> usize {
         self.freed

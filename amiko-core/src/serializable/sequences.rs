@@ -8,6 +8,7 @@ use super::{
     Change, Kept, Patch, Pointer, ReadError, Reader, Reference, Schema, Serializable, Summary, WriteError, Writer,
     read_elements, to_json, write_elements,
 };
+use crate::observe;
 use crate::sabotage::{Sabotage, sabotaged};
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
@@ -36,6 +37,10 @@ impl<T: Serializable> Serializable for Vec<T> {
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        // A megabyte of bytes is compared in no time.
+        if size_of::<T>() > 1 {
+            observe::collection(self.len().max(old.len()), || patch.place());
+        }
         if T::difference_of_slice(self, old, patch)? {
             return Ok(());
         }
@@ -135,6 +140,11 @@ impl<T: Serializable> Serializable for VecDeque<T> {
         format!("list of {}", T::schema(schema))
     }
 
+    fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+        observe::collection(self.len().max(old.len()), || patch.place());
+        super::difference_of_text(self, old, patch)
+    }
+
     fn weight(&self, kept: Kept) -> usize {
         let (front, back) = self.as_slices();
         let own = if kept == Kept::Alone { self.len() * size_of::<T>() } else { 0 };
@@ -166,6 +176,7 @@ macro_rules! set {
             }
 
             fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
+                observe::collection(self.len().max(old.len()), || patch.place());
                 if sabotaged(Sabotage::EqualityDecides) {
                     return if self == old { Ok(()) } else { super::difference_of_text(self, old, patch) };
                 }

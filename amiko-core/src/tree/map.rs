@@ -40,6 +40,10 @@ struct Node<K, V> {
 
 /// An ordered map: a copy costs one pointer, and the cost of a difference is proportional to the change.
 ///
+/// For fields with many entries. A collection of the standard library is copied and compared as a whole whenever its object
+/// changes: with a million entries a `BTreeMap` takes some hundred milliseconds, and this map some microseconds. With more than
+/// [`LARGE_COLLECTION`](crate::observe::LARGE_COLLECTION) entries, `tracing` is told so.
+///
 /// ```
 /// use amiko_core::Map;
 ///
