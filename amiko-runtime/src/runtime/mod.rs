@@ -274,7 +274,10 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                     self.turn(input).await?;
                     // The sockets and the callers get their turn: what they have goes into the same sync.
                     tokio::task::yield_now().await;
-                    if let Some(next) = self.queued(self.gathered) {
+                    if self.held.is_empty()
+                        && !self.is_full()
+                        && let Some(next) = self.queued(self.gathered)
+                    {
                         self.turn(next).await?;
                     }
                 }
@@ -317,6 +320,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     /// Takes this input and the ones that are waiting, to be made durable with one sync. Due timers go first.
     async fn turn(&mut self, first: Input<P::Node, S, T>) -> Result<(), RunError> {
         if !self.held.is_empty() {
+            self.held.add(first);
             return self.go_on().await;
         }
         let mut input = Some(first);

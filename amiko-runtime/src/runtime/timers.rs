@@ -6,9 +6,9 @@
 use super::{Input, Runtime};
 use crate::error::RunError;
 use crate::transport::Transport;
-use amiko_core::Time;
 use amiko_core::conversation::Protocol;
 use amiko_core::store::Store;
+use amiko_core::{Node, Time};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -31,9 +31,16 @@ impl<I> Default for Held<I> {
     }
 }
 
-impl<I> Held<I> {
+impl<N: Node, S: Store, T: Transport> Held<Input<N, S, T>> {
     pub(super) fn is_empty(&self) -> bool {
         self.inputs.is_empty()
+    }
+
+    /// Holds one more, unless it is nothing but time that has passed.
+    pub(super) fn add(&mut self, input: Input<N, S, T>) {
+        if !matches!(input, Input::Due) {
+            self.inputs.push_back(input);
+        }
     }
 }
 
@@ -71,9 +78,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
 
     /// Holds this input, and those that wait, until the timers that are due now have fired.
     pub(super) fn hold(&mut self, first: Input<P::Node, S, T>) {
-        if !matches!(first, Input::Due) {
-            self.held.inputs.push_back(first);
-        }
+        self.held.add(first);
         while self.held.inputs.len() < self.settings.group.max(1)
             && let Some(next) = self.queued(self.held.inputs.len())
         {
