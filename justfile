@@ -24,7 +24,7 @@ docs:
 bench:
     cargo bench -p amiko-benches
 
-# Everything beside its peers, some fifteen minutes; writes BENCHMARKS.md.
+# Everything beside its peers, some 25 minutes; writes BENCHMARKS.md.
 bench-peers:
     cargo run --release --manifest-path benches/peers/Cargo.toml
 

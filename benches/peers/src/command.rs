@@ -5,7 +5,7 @@
 use crate::effort::Effort;
 use crate::machine::Build;
 use crate::report::{Report, Table, WORKFLOWS, bound_heads};
-use crate::suites::{EVENT_WITHOUT_ROUTER, PAYMENTS_A_SECOND, SMALL_GROUP_OVER_SQLITE, Suite, Turn};
+use crate::suites::{EVENT_WITHOUT_ROUTER, SMALL_GROUP_OVER_SQLITE, Suite, Turn, WORK_OF_A_PAYMENT};
 use crate::{machine, workshop};
 use clap::Parser;
 use std::fmt::Write as _;
@@ -17,9 +17,10 @@ use std::time::Instant;
 const PLOTS: &str = "docs/plots";
 
 /// Whose versions are told.
-const PEERS: [&str; 15] = [
+const PEERS: [&str; 16] = [
     "actix",
     "axum",
+    "crc32c",
     "fjall",
     "foldhash",
     "kameo",
@@ -129,7 +130,7 @@ fn document(reports: &[(Suite, Report)], effort: Effort) -> String {
     match effort {
         Effort::Full => line(
             "Written by `cargo run --release --manifest-path benches/peers/Cargo.toml`, which measures all of it in some \
-             fifteen minutes: don't edit. Each comparison is made in one run, in turns, on the same data. Figures are medians; \
+             25 minutes: don't edit. Each comparison is made in one run, in turns, on the same data. Figures are medians; \
              beside them is between what eight of ten rounds lie. A ratio is that of two figures of the same round: it says more \
              than the figures, which are those of this machine on this day.\n",
         ),
@@ -138,6 +139,7 @@ fn document(reports: &[(Suite, Report)], effort: Effort) -> String {
     let sqlite = rusqlite::version().to_owned();
     let build = Build { lock: include_str!("../Cargo.lock"), peers: &PEERS, sqlite_of: "rusqlite", sqlite };
     line(&machine::table(&build).markdown());
+    // What `benches/src/bin/compile.rs` finds has its row among these.
     let bounds: Vec<_> = reports.iter().flat_map(|(_, report)| report.bounds.iter().map(|bound| bound.row())).collect();
     if !bounds.is_empty() {
         line("## What is asked, and what is reached\n");
@@ -153,7 +155,7 @@ fn document(reports: &[(Suite, Report)], effort: Effort) -> String {
 /// The rows for the README, if they were measured.
 fn readme(reports: &[(Suite, Report)]) -> Option<String> {
     let bounds = || reports.iter().flat_map(|(_, report)| &report.bounds);
-    let rows = [EVENT_WITHOUT_ROUTER, SMALL_GROUP_OVER_SQLITE, PAYMENTS_A_SECOND]
+    let rows = [EVENT_WITHOUT_ROUTER, SMALL_GROUP_OVER_SQLITE, WORK_OF_A_PAYMENT]
         .map(|work| bounds().find(|bound| bound.work == work).map(|bound| bound.row()[..3].to_vec()));
     let rows = rows.into_iter().collect::<Option<Vec<_>>>()?;
     Some(Table { name: String::new(), heads: bound_heads()[..3].to_vec(), rows }.markdown())

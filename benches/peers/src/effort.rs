@@ -46,3 +46,12 @@ impl Effort {
         }
     }
 }
+
+/// A number that the user may set in the environment.
+///
+/// # Panics
+/// What is set is no number.
+pub fn set<T: std::str::FromStr>(name: &str, default: T) -> T {
+    let text = std::env::var(name).ok();
+    text.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, found {text}")))
+}

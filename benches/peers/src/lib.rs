@@ -14,6 +14,7 @@ pub mod disk;
 pub mod contest;
 pub mod effort;
 pub mod plot;
+pub mod process;
 pub mod report;
 pub mod samples;
 pub mod spread;

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 pub use commit::SMALL_GROUP_OVER_SQLITE;
 pub use event::EVENT_WITHOUT_ROUTER;
-pub use payment::PAYMENTS_A_SECOND;
+pub use payment::WORK_OF_A_PAYMENT;
 
 /// A question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,7 +1,7 @@
 //! Orders of many clients: a whole service, as a process, beside the same one on SQLite.
 
 use crate::directory;
-use crate::effort::Effort;
+use crate::effort::{Effort, set};
 use crate::report::{Report, Table};
 use crate::spread::Spread;
 use std::collections::BTreeSet;
@@ -225,12 +225,6 @@ async fn check(running: &Running, answered: impl Iterator<Item = u64>) {
         "an order that was answered is lost"
     );
     assert_eq!(count, there.len(), "an order is there that nobody was told of, or two clients got one order");
-}
-
-/// A number that the user may set.
-fn set<T: std::str::FromStr>(name: &str, default: T) -> T {
-    let text = std::env::var(name).ok();
-    text.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, found {text}")))
 }
 
 pub(super) fn run(effort: Effort) -> Report {

@@ -3,6 +3,7 @@
 use crate::directory;
 use crate::effort::Effort;
 use crate::plot::{Axis, Line, Plot, Unit};
+use crate::process::work;
 use crate::report::{Asked, Bound, Report, Table};
 use crate::spread::{Spread, figure};
 use amiko_core::prelude::*;
@@ -27,11 +28,17 @@ committed.
 
 How many syncs one payment waits for, one after the other, is measured and not counted by hand: with disks whose sync takes so \
 many milliseconds longer, a payment takes so many times as many longer. A fdatasync of the real disk is that of 400 bytes in a \
-file that was written before, in turns with the payments.";
+file that was written before, in turns with the payments. A synced payment is held against one where nothing is synced together \
+with the syncs that it waits for: the former alone takes about as long as all those syncs, so no payment could take 1.5 times as \
+long as the syncs.
+
+The processor time is that of the whole process, all twelve nodes and those who ask for payments, from \
+`CLOCK_PROCESS_CPUTIME_ID`. Payments a second stand beside it, and have no bound: they are what this machine's processors and disk \
+make of it, and how much else they had to do.";
 
 /// The bound that the README tells.
-pub const PAYMENTS_A_SECOND: &str =
-    "payments a second over six of twelve nodes in one process, 100 at a time, synced, encrypted";
+pub const WORK_OF_A_PAYMENT: &str =
+    "processor time of one payment over six of twelve nodes in one process, 100 at a time, synced, encrypted";
 
 /// Enough for as many payments as there will be.
 const FUNDS: u64 = 1_000_000_000;
@@ -42,7 +49,7 @@ const ROUNDS: usize = 101;
 const LOADS: [usize; 8] = [1, 2, 5, 10, 20, 50, 100, 200];
 const LOAD_ROUNDS: usize = 5;
 const LOAD_TURN: Duration = Duration::from_secs(2);
-/// The load at which the rate is judged.
+/// The load at which the processor time is judged.
 const JUDGED: usize = 100;
 
 /// A disk whose sync takes this long, and does nothing.
@@ -225,6 +232,8 @@ fn alone(runtime: &Runtime, effort: Effort) -> Alone {
 struct Load {
     /// Payments a second in each round.
     rates: Vec<f64>,
+    /// Milliseconds that processors worked for one payment, in each round.
+    work: Vec<f64>,
     /// How long each payment took, in nanoseconds.
     times: Vec<f64>,
     /// Payments that were given up.
@@ -248,7 +257,7 @@ fn load<S: Store + 'static>(
 ) where
     Handle<PaymentNode, S>: Send + Sync,
 {
-    let (over, start) = (Arc::new(AtomicBool::new(false)), Instant::now());
+    let (over, before, start) = (Arc::new(AtomicBool::new(false)), work(), Instant::now());
     let payers: Vec<_> = (0..at_a_time)
         .map(|number| {
             let (over, [one, other]) = (Arc::clone(&over), ends.clone());
@@ -266,8 +275,10 @@ fn load<S: Store + 'static>(
     over.store(true, Ordering::Relaxed);
     let times: Vec<_> = payers.into_iter().flat_map(|payer| runtime.block_on(payer).expect("pays")).collect();
     let committed = times.iter().flatten();
-    load.rates.push(committed.clone().count() as f64 / start.elapsed().as_secs_f64());
-    load.cancelled += times.len() - committed.clone().count();
+    let count = committed.clone().count();
+    load.rates.push(count as f64 / start.elapsed().as_secs_f64());
+    load.work.push((work() - before).as_secs_f64() * 1e3 / count as f64);
+    load.cancelled += times.len() - count;
     load.times.extend(committed);
 }
 
@@ -287,61 +298,66 @@ fn loads(runtime: &Runtime, effort: Effort) -> Vec<(usize, Load)> {
     loads
 }
 
-pub(super) fn run(effort: Effort) -> Report {
-    let runtime = Runtime::new().expect("starts");
-    eprintln!("  one payment at a time");
-    let in_a_row = syncs_in_a_row(&runtime, effort);
-    let Alone { synced, sync, never } = alone(&runtime, effort);
-    let mut loads = loads(&runtime, effort);
-
-    let milliseconds = |times: &[f64]| Spread::of(times.iter().map(|time| time / 1e6));
-    let floor = synced.iter().zip(&sync).map(|(payment, sync)| payment / (in_a_row * sync));
+/// What is asked.
+fn bounds(alone: &Alone, in_a_row: f64, loads: &[(usize, Load)]) -> Vec<Bound> {
+    let Alone { synced, sync, never } = alone;
+    let floors = sync.iter().zip(never).map(|(sync, never)| never + in_a_row * sync);
     let judged = loads.iter().find(|(at_a_time, _)| *at_a_time == JUDGED).expect("is measured");
-    let bounds = vec![
+    vec![
         Bound {
-            work: "one payment, everything synced, to the syncs that it waits for".into(),
-            asked: Asked::AtMost(1.5),
-            found: Spread::of(floor),
+            work: "one payment, everything synced, to one where nothing is synced and the syncs that it waits for"
+                .into(),
+            asked: Asked::AtMost(1.1),
+            found: Spread::of(synced.iter().zip(floors).map(|(payment, floor)| payment / floor)),
             unit: "×".into(),
         },
         Bound {
-            work: "one payment, nothing synced (`Durability::Never`)".into(),
-            asked: Asked::AtMost(5.0),
-            found: milliseconds(&never),
+            work: WORK_OF_A_PAYMENT.into(),
+            asked: Asked::AtMost(2.6),
+            found: Spread::of(judged.1.work.iter().copied()),
             unit: "ms".into(),
         },
-        Bound {
-            work: PAYMENTS_A_SECOND.into(),
-            asked: Asked::AtLeast(1_000.0),
-            found: Spread::of(judged.1.rates.iter().copied()),
-            unit: "/s".into(),
-        },
-    ];
+    ]
+}
+
+fn milliseconds(times: &[f64]) -> Spread {
+    Spread::of(times.iter().map(|time| time / 1e6))
+}
+
+/// What one payment took.
+fn one(alone: &Alone, in_a_row: f64) -> Table {
+    let Alone { synced, sync, never } = alone;
     let row = |name: &str, value: String| vec![name.to_owned(), value];
-    let one = Table {
+    Table {
         name: "one payment".into(),
         heads: vec![String::new(), "ms".into()],
         rows: vec![
-            row("everything synced", milliseconds(&synced).to_string()),
-            row("nothing synced", milliseconds(&never).to_string()),
-            row("one fdatasync", milliseconds(&sync).to_string()),
+            row("everything synced", milliseconds(synced).to_string()),
+            row("nothing synced", milliseconds(never).to_string()),
+            row("one fdatasync", milliseconds(sync).to_string()),
             row("syncs that a payment waits for, one after the other (a number)", figure(in_a_row)),
         ],
-    };
+    }
+}
+
+/// What many took, as a table and a plot.
+fn many(loads: &mut [(usize, Load)]) -> (Table, Plot) {
     let (mut rows, mut middle, mut high) = (Vec::new(), Vec::new(), Vec::new());
-    for (at_a_time, load) in &mut loads {
+    for (at_a_time, load) in loads {
         let (rate, p50, p99) = (Spread::of(load.rates.iter().copied()), load.percentile(0.5), load.percentile(0.99));
         middle.push((rate.median, p50));
         high.push((rate.median, p99));
         rows.push(vec![
             at_a_time.to_string(),
             rate.to_string(),
+            Spread::of(load.work.iter().copied()).to_string(),
             figure(p50 / 1e6),
             figure(p99 / 1e6),
             load.cancelled.to_string(),
         ]);
     }
-    let heads = ["at a time", "payments/s", "p50, ms", "p99, ms", "cancelled"].map(Into::into).into();
+    let heads =
+        ["at a time", "payments/s", "processor ms each", "p50, ms", "p99, ms", "cancelled"].map(Into::into).into();
     let table = Table { name: "many payments, everything synced".into(), heads, rows };
     let plot = Plot {
         name: "payment-load".into(),
@@ -353,5 +369,16 @@ pub(super) fn run(effort: Effort) -> Report {
             Line { name: "99 of 100 within".into(), points: high },
         ],
     };
-    Report { text: TEXT.into(), tables: vec![one, table], bounds, plots: vec![plot] }
+    (table, plot)
+}
+
+pub(super) fn run(effort: Effort) -> Report {
+    let runtime = Runtime::new().expect("starts");
+    eprintln!("  one payment at a time");
+    let in_a_row = syncs_in_a_row(&runtime, effort);
+    let alone = alone(&runtime, effort);
+    let mut loads = loads(&runtime, effort);
+    let bounds = bounds(&alone, in_a_row, &loads);
+    let (table, plot) = many(&mut loads);
+    Report { text: TEXT.into(), tables: vec![one(&alone, in_a_row), table], bounds, plots: vec![plot] }
 }

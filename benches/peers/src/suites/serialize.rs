@@ -127,8 +127,8 @@ pub(super) fn run(effort: Effort) -> Report {
     Report {
         text: TEXT.into(),
         bounds: vec![
-            write.bound("write an object, to serde_json", AMIKO, "serde_json", Asked::AtMost(0.4)),
-            read.bound("read an object, to serde_json from_str", AMIKO, str, Asked::AtMost(0.8)),
+            write.bound("write an object, to serde_json", AMIKO, "serde_json", Asked::AtMost(0.45)),
+            read.bound("read an object, to serde_json from_str", AMIKO, str, Asked::AtMost(0.85)),
             read.bound("read an object, to serde_json from_slice", AMIKO, slice, Asked::AtMost(0.8)),
             one_field,
             difference.bound("the same, to 100 entries", FIELD_OF_MANY, FIELD_OF_FEW, Asked::AtMost(1.5)),
