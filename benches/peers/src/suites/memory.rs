@@ -2,17 +2,18 @@
 
 use crate::channels::{Channels, objects, ours};
 use crate::effort::Effort;
+use crate::process::{again, resident};
 use crate::report::{Asked, Bound, Report, Table};
 use crate::spread::{Spread, figure};
+use amiko_benches::{Account, bank};
 use amiko_core::prelude::*;
 use clap::ValueEnum;
 use std::hint::black_box;
-use std::process::{Command, Stdio};
 
 const TEXT: &str = "\
 How much more memory a process has after a million objects were put into a table, than after the same objects were put into a \
 vector of the right size: for each object. So the bytes that the allocator loses are counted. A table has the objects in a hash \
-table, and their keys in an ordered set too.";
+table, and their keys in an ordered set too. A small object is a number and a string of some twelve characters.";
 
 const OBJECTS: u64 = 1_000_000;
 const ROUNDS: usize = 3;
@@ -30,13 +31,8 @@ pub enum Container {
     Table,
     NamedVector,
     NamedTable,
-}
-
-/// The bytes that this process has in memory.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    SmallVector,
+    SmallTable,
 }
 
 /// Fills a container, and prints how many bytes the process has more than before.
@@ -61,6 +57,15 @@ pub(super) fn hold(container: Container, count: u64) {
             let _held = black_box(Channels::of(count));
             print(resident() - before);
         }
+        Container::SmallVector => {
+            let account = |number| Account { balance: 1_000_000, owner: format!("owner {number}") };
+            let _held = black_box(collected((0..count).map(account), count));
+            print(resident() - before);
+        }
+        Container::SmallTable => {
+            let _held = black_box(bank(count));
+            print(resident() - before);
+        }
         Container::NamedVector => {
             let _held = black_box(collected(named.map(|(_, object)| object), count));
             print(resident() - before);
@@ -75,10 +80,7 @@ pub(super) fn hold(container: Container, count: u64) {
 /// The bytes of a container of so many objects, for each of them.
 fn bytes(container: Container, count: u64) -> f64 {
     let name = container.to_possible_value().expect("none is hidden").get_name().to_owned();
-    let mut command = Command::new(std::env::current_exe().expect("a program"));
-    let output = command.args(["hold", &name, &count.to_string()]).stderr(Stdio::inherit()).output().expect("runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.trim().parse::<f64>().expect("a number") / count as f64
+    again(&["hold", &name, &count.to_string()])[0] / count as f64
 }
 
 pub(super) fn run(effort: Effort) -> Report {
@@ -87,13 +89,17 @@ pub(super) fn run(effort: Effort) -> Report {
         |table, vector| Spread::of((0..effort.rounds(ROUNDS)).map(|_| bytes(table, count) - bytes(vector, count)));
     let numbers = beside(Container::Table, Container::Vector);
     let names = beside(Container::NamedTable, Container::NamedVector);
-    let object = bytes(Container::Vector, count);
+    let small = beside(Container::SmallTable, Container::SmallVector);
+    let [object, small_object] = [Container::Vector, Container::SmallVector].map(|vector| bytes(vector, count));
     let bound =
-        |work: &str, found| Bound { work: work.into(), asked: Asked::AtMost(120.0), found, unit: "bytes".into() };
+        |work: &str, most, found| Bound { work: work.into(), asked: Asked::AtMost(most), found, unit: "bytes".into() };
     let row = |name: &str, value: f64| vec![name.to_owned(), figure(value)];
     Report {
         text: TEXT.into(),
-        bounds: vec![bound("memory per object beside the object itself", numbers)],
+        bounds: vec![
+            bound("memory per object beside the object itself", 120.0, numbers),
+            bound("memory per object of 1,000,000 small ones, beside the object itself", 130.0, small),
+        ],
         tables: vec![Table {
             name: String::new(),
             heads: vec![String::new(), "bytes per object".into()],
@@ -104,6 +110,8 @@ pub(super) fn run(effort: Effort) -> Report {
                     "beside it, with a string of 32 characters as its key, in both the hash table and the set",
                     names.median,
                 ),
+                row("a small object itself: a number and a string", small_object),
+                row("beside it, with an integer as its key", small.median),
             ],
         }],
         ..Report::default()

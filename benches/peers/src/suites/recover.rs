@@ -4,25 +4,28 @@ use crate::channels::{Channels, Peer, payment, send};
 use crate::directory;
 use crate::disk::DiskThread;
 use crate::effort::Effort;
+use crate::process::again;
 use crate::report::{Asked, Bound, Report, Table};
 use crate::samples::Samples;
 use crate::spread::{Spread, figure};
+use amiko_benches::{Bank, bank};
 use amiko_core::prelude::*;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 const TEXT: &str = "\
 A directory with nothing but a snapshot of a million objects is opened, against serde_json reading the same file into the same \
 types. The file is in the memory of the operating system, and reading it is part of the time for all; its checksum is on our side \
 only. The same container is a hash table of shared objects and an ordered set of its keys, as in a table of Amiko; the plain maps \
-of the standard library stand beside it. Each turn has a process of its own, as whoever opens a state has.
+of the standard library stand beside it. A small object is a number and a string of some twelve characters. Each turn has a process of its own, as whoever opens a state has.
 
 The pause: one thread handles events and syncs every hundred of them on another one, as `amiko-runtime` does; each call is timed, and \
 told by whether a snapshot was being written in its group. While the disk is awaited the loop has nothing else to do.";
@@ -38,35 +41,43 @@ struct Document<T> {
 
 #[derive(Deserialize)]
 struct State<T> {
+    #[serde(alias = "accounts")]
     channels: T,
 }
 
+/// A small object as a peer sees it.
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "it is only read")]
+struct SmallPeer {
+    balance: u64,
+    owner: String,
+}
+
 /// The container of Amiko's tables.
-#[derive(Default)]
-struct Same {
-    objects: HashMap<u64, Arc<Peer>, foldhash::fast::RandomState>,
+struct Same<T> {
+    objects: HashMap<u64, Arc<T>, foldhash::fast::RandomState>,
     order: BTreeSet<u64>,
 }
 
-impl Same {
+impl<T> Same<T> {
     fn len(&self) -> usize {
         self.objects.len().min(self.order.len())
     }
 }
 
-impl<'de> Deserialize<'de> for Same {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Same<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
+        struct Entries<T>(PhantomData<T>);
 
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Same;
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = Same<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("objects by their keys")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Same, A::Error> {
-                let mut table = Same::default();
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Same<T>, A::Error> {
+                let mut table = Same { objects: HashMap::default(), order: BTreeSet::new() };
                 while let Some((key, object)) = entries.next_entry()? {
                     table.order.insert(key);
                     if table.objects.insert(key, Arc::new(object)).is_some() {
@@ -77,7 +88,7 @@ impl<'de> Deserialize<'de> for Same {
             }
         }
 
-        deserializer.deserialize_map(Entries)
+        deserializer.deserialize_map(Entries(PhantomData))
     }
 }
 
@@ -91,7 +102,7 @@ fn from_str<T: for<'de> Deserialize<'de>>(path: &Path) -> T {
     serde_json::from_str::<Document<T>>(&text).expect("reads").state.channels
 }
 
-fn open(path: &Path, settings: Settings) -> Engine<Channels> {
+fn open<N: Node>(path: &Path, settings: Settings) -> Engine<N> {
     Engine::open(Directory::open(path).expect("opens"), settings).expect("opens")
 }
 
@@ -112,43 +123,55 @@ const SAME_SLICE: &str = "serde_json from_slice";
 const SAME_STR: &str = "serde_json from_str";
 // What was read is never dropped: the process ends.
 const CONTENDERS: [Contender; 5] = [
-    (AMIKO, |directory, _| ManuallyDrop::new(open(directory, Settings::default())).node().channels.len()),
-    (SAME_SLICE, |_, file| ManuallyDrop::new(from_slice::<Same>(file)).len()),
-    (SAME_STR, |_, file| ManuallyDrop::new(from_str::<Same>(file)).len()),
+    (AMIKO, |directory, _| ManuallyDrop::new(open::<Channels>(directory, Settings::default())).node().channels.len()),
+    (SAME_SLICE, |_, file| ManuallyDrop::new(from_slice::<Same<Peer>>(file)).len()),
+    (SAME_STR, |_, file| ManuallyDrop::new(from_str::<Same<Peer>>(file)).len()),
     ("serde_json from_slice to a HashMap", |_, file| ManuallyDrop::new(from_slice::<HashMap<u64, Peer>>(file)).len()),
     ("serde_json from_slice to a BTreeMap", |_, file| ManuallyDrop::new(from_slice::<BTreeMap<u64, Peer>>(file)).len()),
+];
+
+/// The same of small objects.
+const SMALL: [Contender; 2] = [
+    (AMIKO, |directory, _| ManuallyDrop::new(open::<Bank>(directory, Settings::default())).node().accounts.len()),
+    (SAME_STR, |_, file| ManuallyDrop::new(from_str::<Same<SmallPeer>>(file)).len()),
 ];
 
 /// Reads once, and prints the objects and the nanoseconds that it took.
 pub(super) fn open_once(contender: usize, directory: &Path) {
     let file = snapshots(directory).pop().expect("a snapshot");
     let start = Instant::now();
-    let objects = CONTENDERS[contender].1(directory, &file);
+    let read = CONTENDERS.iter().chain(&SMALL).nth(contender).expect("is there").1;
+    let objects = read(directory, &file);
     println!("{objects} {}", start.elapsed().as_nanos());
 }
 
 /// The same in a new process; gives objects a second.
 fn turn(contender: usize, directory: &Path, objects: u64) -> f64 {
-    let mut command = Command::new(std::env::current_exe().expect("a program"));
-    command.arg("open").arg(contender.to_string()).arg(directory).stderr(Stdio::inherit());
-    let output = command.output().expect("runs");
-    let text = String::from_utf8(output.stdout).expect("is text");
-    let (found, nanoseconds) = text.trim().split_once(' ').expect("two numbers");
-    assert_eq!(found, objects.to_string(), "all objects are read");
-    objects as f64 * 1e9 / nanoseconds.parse::<f64>().expect("a number")
+    let figures = again(&["open", &contender.to_string(), &directory.to_string_lossy()]);
+    let &[found, nanoseconds] = figures.as_slice() else { panic!("{figures:?} aren't two figures") };
+    assert!(found == objects as f64, "all objects are read");
+    objects as f64 * 1e9 / nanoseconds
 }
 
-fn recover(directory: &Path, objects: u64, effort: Effort) -> Samples {
+/// Lets these contenders read it, of whom the first has this number.
+fn recover(
+    directory: &Path,
+    (contenders, first): (&[Contender], usize),
+    what: &str,
+    objects: u64,
+    effort: Effort,
+) -> Samples {
     let file = snapshots(directory).pop().expect("a snapshot");
     let size = std::fs::metadata(&file).expect("reads").len() / 1_000_000;
-    let name = format!("opening {} objects, {size} MB", figure(objects as f64));
-    let mut rates = Samples::new(name, "objects/s", &CONTENDERS.map(|(name, _)| name));
+    let name = format!("opening {} {what}, {size} MB", figure(objects as f64));
+    let names: Vec<_> = contenders.iter().map(|(name, _)| *name).collect();
+    let mut rates = Samples::new(name, "objects/s", &names);
     let rounds = effort.rounds(ROUNDS);
     for round in 0..rounds {
-        eprintln!("  opening: round {} of {rounds}", round + 1);
-        for offset in 0..CONTENDERS.len() {
-            let which = (offset + round) % CONTENDERS.len();
-            rates.add(which, turn(which, directory, objects));
+        eprintln!("  opening {what}: round {} of {rounds}", round + 1);
+        for offset in 0..contenders.len() {
+            let which = (offset + round) % contenders.len();
+            rates.add(which, turn(first + which, directory, objects));
         }
     }
     rates
@@ -216,18 +239,29 @@ fn pause(path: &Path, objects: u64, effort: Effort) -> [Calls; 2] {
     [quiet, during]
 }
 
-pub(super) fn run(effort: Effort) -> Report {
-    let objects = effort.count(OBJECTS);
+/// A directory with a snapshot of this state.
+fn written<N: Node>(objects: u64, state: impl FnOnce() -> N) -> TempDir {
     eprintln!("  writing a snapshot of {objects} objects");
     let directory = directory();
     let store = Directory::open(directory.path()).expect("opens");
-    drop(Engine::open_with(store, Settings::default(), || Channels::of(objects)).expect("opens"));
-    let rates = recover(directory.path(), objects, effort);
+    drop(Engine::open_with(store, Settings::default(), state).expect("opens"));
+    directory
+}
+
+pub(super) fn run(effort: Effort) -> Report {
+    let objects = effort.count(OBJECTS);
+    let directory = written(objects, || Channels::of(objects));
+    let rates = recover(directory.path(), (&CONTENDERS, 0), "objects", objects, effort);
     let [quiet, during] = pause(directory.path(), objects, effort);
+    drop(directory);
+    let directory = written(objects, || bank(objects));
+    let small = recover(directory.path(), (&SMALL, CONTENDERS.len()), "small objects", objects, effort);
 
     let work = |other| format!("opening 1,000,000 objects, by the rate of {other}");
     let mut bounds: Vec<Bound> =
         [SAME_SLICE, SAME_STR].map(|other| rates.bound(&work(other), AMIKO, other, Asked::AtLeast(0.8))).into();
+    let work = "opening 1,000,000 small objects, by the rate of serde_json from_str";
+    bounds.push(small.bound(work, AMIKO, SAME_STR, Asked::AtLeast(1.2)));
     let mut rows = Vec::new();
     for (name, mut times) in [
         ("an event, no snapshot", quiet.command),
@@ -255,5 +289,5 @@ pub(super) fn run(effort: Effort) -> Report {
     }
     let heads = ["", "calls", "p50", "p99", "p99.9", "longest"].map(Into::into).into();
     let pause = Table { name: "how long a call takes, in µs".into(), heads, rows };
-    Report { text: TEXT.into(), tables: vec![rates.table(), pause], bounds, ..Report::default() }
+    Report { text: TEXT.into(), tables: vec![rates.table(), small.table(), pause], bounds, ..Report::default() }
 }
