@@ -2,6 +2,7 @@
 //!
 //! Invariant: a suite has a process of its own, so that none finds the heap as another one has left it.
 
+mod callers;
 mod commit;
 mod dispatch;
 mod event;
@@ -32,6 +33,8 @@ pub enum Suite {
     Size,
     /// Durable events a second.
     Commit,
+    /// Durable commands of callers.
+    Callers,
     /// Opening a large state, and what a snapshot of it costs.
     Recover,
     /// What an object costs beside itself.
@@ -62,6 +65,7 @@ impl Suite {
             Self::Event => "An event",
             Self::Size => "An event among more and more objects",
             Self::Commit => "Durable events",
+            Self::Callers => "Commands of callers",
             Self::Recover => "Opening a state, and snapshots",
             Self::Memory => "Memory",
             Self::Serialize => "Objects as text",
@@ -77,6 +81,7 @@ impl Suite {
             Self::Event => event::run(effort),
             Self::Size => size::run(effort),
             Self::Commit => commit::run(effort),
+            Self::Callers => callers::run(effort),
             Self::Recover => recover::run(effort),
             Self::Memory => memory::run(effort),
             Self::Serialize => serialize::run(effort),
@@ -105,6 +110,20 @@ pub enum Turn {
         /// With how many objects.
         objects: u64,
     },
+    /// Answers callers for a while.
+    #[command(hide = true)]
+    Call {
+        /// Who answers.
+        contender: callers::Contender,
+        /// How many callers there are.
+        callers: u64,
+        /// How many accounts there are.
+        accounts: u64,
+        /// For how long.
+        milliseconds: u64,
+        /// The directory of the state.
+        directory: PathBuf,
+    },
     /// Handles events whose instructions are counted.
     #[command(hide = true)]
     Instructions {
@@ -119,6 +138,9 @@ impl Turn {
         match self {
             Self::Open { contender, directory } => recover::open_once(contender, &directory),
             Self::Hold { container, objects } => memory::hold(container, objects),
+            Self::Call { contender, callers, accounts, milliseconds, directory } => {
+                callers::turn(contender, callers, accounts, milliseconds, &directory);
+            }
             Self::Instructions { arguments } => amiko_benches::instructions::run(&arguments),
         }
     }
