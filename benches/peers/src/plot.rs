@@ -43,6 +43,8 @@ pub enum Unit {
     Count,
     /// Nanoseconds.
     Nanoseconds,
+    /// Bytes.
+    Bytes,
 }
 
 /// A line with its points.
@@ -69,6 +71,10 @@ impl Unit {
             Self::Nanoseconds if value < 1e6 => (value / 1e3, "µs"),
             Self::Nanoseconds if value < 1e9 => (value / 1e6, "ms"),
             Self::Nanoseconds => (value / 1e9, "s"),
+            Self::Bytes if value < 1e3 => (value, "bytes"),
+            Self::Bytes if value < 1e6 => (value / 1e3, "kB"),
+            Self::Bytes if value < 1e9 => (value / 1e6, "MB"),
+            Self::Bytes => (value / 1e9, "GB"),
         };
         format!("{} {end}", crate::spread::figure(value))
     }

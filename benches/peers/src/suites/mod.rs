@@ -6,6 +6,7 @@ mod callers;
 mod commit;
 mod dispatch;
 mod event;
+mod growth;
 mod memory;
 mod orders;
 mod payment;
@@ -41,6 +42,8 @@ pub enum Suite {
     Memory,
     /// Objects as text.
     Serialize,
+    /// More and more of everything.
+    Growth,
     /// Payments over twelve nodes.
     Payment,
     /// Orders of many clients of a service.
@@ -69,6 +72,7 @@ impl Suite {
             Self::Recover => "Opening a state, and snapshots",
             Self::Memory => "Memory",
             Self::Serialize => "Objects as text",
+            Self::Growth => "More and more of everything",
             Self::Payment => "Payments",
             Self::Orders => "Orders over HTTP",
         }
@@ -85,6 +89,7 @@ impl Suite {
             Self::Recover => recover::run(effort),
             Self::Memory => memory::run(effort),
             Self::Serialize => serialize::run(effort),
+            Self::Growth => growth::run(effort),
             Self::Payment => payment::run(effort),
             Self::Orders => orders::run(effort),
         }
@@ -124,6 +129,18 @@ pub enum Turn {
         /// The directory of the state.
         directory: PathBuf,
     },
+    /// Measures so many of something.
+    #[command(hide = true)]
+    Grow {
+        /// What is done.
+        step: growth::Step,
+        /// What there is.
+        what: growth::What,
+        /// How many of it.
+        count: u64,
+        /// The directory of the state.
+        directory: PathBuf,
+    },
     /// Handles events whose instructions are counted.
     #[command(hide = true)]
     Instructions {
@@ -141,6 +158,7 @@ impl Turn {
             Self::Call { contender, callers, accounts, milliseconds, directory } => {
                 callers::turn(contender, callers, accounts, milliseconds, &directory);
             }
+            Self::Grow { step, what, count, directory } => growth::turn(step, what, count, &directory),
             Self::Instructions { arguments } => amiko_benches::instructions::run(&arguments),
         }
     }
