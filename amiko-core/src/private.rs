@@ -10,8 +10,8 @@ pub use crate::serializable::codec::{
     Native, Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde, difference_with, free_copy_with,
 };
 pub use crate::serializable::derived::{
-    check_class, check_variant, has_class, peek_name, read_field_with, read_name, read_named, take_field_with,
-    unknown_class, write_with,
+    check_class, check_variant, describe_secret_with, describe_with, has_class, peek_name, read_class, read_field_with,
+    read_name, read_named, read_no_fields, references_with, summarize_with, take_field_with, unknown_class, write_with,
 };
 pub use crate::serializable::flatten::{FieldName, Flatten};
 pub use crate::serializable::json::KeepUnknown;

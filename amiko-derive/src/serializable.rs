@@ -1,6 +1,7 @@
 //! From a checked class to its `Serializable` implementation, and those that come with it.
 
 mod bounds;
+mod codecs;
 mod flatten;
 pub(crate) mod keys;
 mod people;
@@ -21,7 +22,7 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
     let ident = &class.ident;
     let generics = bounded(class);
     let (parameters, arguments, bounds) = generics.split_for_impl();
-    let generator = Generator::new(class);
+    let generator = Generator::within(class);
     let body = match &class.kind {
         Kind::Units(shapes) => generator.units(shapes),
         Kind::Struct(shape) => generator.object(std::slice::from_ref(&**shape)),
@@ -60,16 +61,22 @@ pub(crate) fn generate(class: &Class) -> TokenStream {
     let (serde, performed) = (serde(class, &generics), performed(class));
     let registrations = registrations(class);
     let misplaced = class.misplaced.as_ref().map(syn::Error::to_compile_error);
+    let codecs = generator.codecs();
     let generated = quote! {
-        #[automatically_derived]
-        impl #parameters ::amiko_core::Serializable for #ident #arguments #bounds {
-            const EXACT: ::core::primitive::bool = true;
+        const _: () = {
+            #codecs
 
-            #body
-        }
+            #[automatically_derived]
+            impl #parameters ::amiko_core::Serializable for #ident #arguments #bounds {
+                const EXACT: ::core::primitive::bool = true;
+
+                #body
+            }
+
+            #flatten
+        };
         #object
         #performed
-        #flatten
         #apart
         #serde
         #registrations
@@ -197,11 +204,18 @@ fn arm(shape: &Shape, body: TokenStream) -> TokenStream {
 pub(crate) struct Generator<'c> {
     class: &'c Class,
     generic: bool,
+    /// The types of fields whose codecs are chosen once for the whole class.
+    chosen: Vec<(&'c Type, usize)>,
 }
 
 impl<'c> Generator<'c> {
     pub(crate) fn new(class: &'c Class) -> Self {
-        Self { class, generic: class.generics.type_params().next().is_some() }
+        Self { class, generic: class.generics.type_params().next().is_some(), chosen: Vec::new() }
+    }
+
+    /// The same for code in the scope of [`Generator::codecs`].
+    pub(crate) fn within(class: &'c Class) -> Self {
+        Self { chosen: codecs::to_choose(class), ..Self::new(class) }
     }
 }
 
@@ -217,12 +231,7 @@ impl Generator<'_> {
         match &field.with {
             Some(path) => quote!(#path),
             None if self.generic || field.flatten => quote!(::amiko_core::__private_0_1_0::Native),
-            // An error about a type that can't be written should point at the type.
-            None => quote_spanned! {ty.span()=> {
-                #[allow(unused_imports)]
-                use ::amiko_core::__private_0_1_0::{ProbeMap as _, ProbeNative as _, ProbeNeither as _, ProbeSerde as _};
-                (&&&&::amiko_core::__private_0_1_0::Probe::<#ty>::new()).codec()
-            }},
+            None => self.chosen_codec(ty).unwrap_or_else(|| codecs::probe(ty)),
         }
     }
 
@@ -324,7 +333,7 @@ impl Generator<'_> {
             }
 
             fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
-                __schema.class::<Self>(#name, #version, |__fields| { #(#described)* })
+                __schema.class_of(::core::any::TypeId::of::<Self>(), #name, #version, &mut |__fields| { #(#described)* })
             }
         }
     }

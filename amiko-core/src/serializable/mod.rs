@@ -237,6 +237,11 @@ pub trait Serializable: Sized + Send + Sync + 'static {
 pub fn to_json<T: Serializable>(value: &T) -> Result<String, WriteError> {
     let mut out = Writer::new();
     let written = write_value(value, &mut out);
+    finished(out, written)
+}
+
+/// The text of a value: compiled once and not for each type.
+fn finished(mut out: Writer, written: Result<(), WriteError>) -> Result<String, WriteError> {
     out.outcome(0, written)?;
     Ok(out.into_string())
 }

@@ -73,7 +73,23 @@ impl Fields<'_> {
 impl Schema {
     /// Describes a class, once; returns the name of its type in a field.
     pub fn class<T: 'static>(&mut self, name: &str, version: u32, describe: impl FnOnce(&mut Fields<'_>)) -> String {
-        let id = TypeId::of::<T>();
+        let mut describe = Some(describe);
+        self.class_of(TypeId::of::<T>(), name, version, &mut |fields| {
+            if let Some(describe) = describe.take() {
+                describe(fields);
+            }
+        })
+    }
+
+    /// The same for the type of this ID: compiled once and not for each class, for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn class_of(
+        &mut self,
+        id: TypeId,
+        name: &str,
+        version: u32,
+        describe: &mut dyn FnMut(&mut Fields<'_>),
+    ) -> String {
         let called = format!("class {}", quoted(name));
         // Entered before its fields, so that a class may contain itself.
         let class =

@@ -91,16 +91,35 @@ impl Summary {
 
     /// An object of a class, with its fields.
     pub fn object(&mut self, class: &str, fields: impl FnOnce(&mut Self)) {
+        if self.begin_object(class) {
+            fields(self);
+            self.end_object();
+        }
+    }
+
+    /// Begins an object of a class; false if its fields aren't shown: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn begin_object(&mut self, class: &str) -> bool {
         self.text(class);
-        self.nested(fields);
+        self.deeper()
+    }
+
+    /// Ends an object whose fields are shown: for the code that the derive writes.
+    #[doc(hidden)]
+    pub fn end_object(&mut self) {
+        self.depth -= 1;
     }
 
     /// A field of the current object.
     pub fn field(&mut self, name: &str, value: impl FnOnce(&mut Self)) {
-        self.line();
-        self.text(name);
-        self.out.push_str(": ");
+        self.name(name);
         value(self);
+    }
+
+    /// The name of a field, whose value follows.
+    pub(super) fn name(&mut self, name: &str) {
+        self.line();
+        self.entry(name);
     }
 
     /// A collection: its length, and its first entries.
@@ -130,13 +149,21 @@ impl Summary {
     }
 
     fn nested(&mut self, inside: impl FnOnce(&mut Self)) {
-        if self.depth < self.limits.depth {
-            self.depth += 1;
+        if self.deeper() {
             inside(self);
             self.depth -= 1;
+        }
+    }
+
+    /// Begins a level; false if it isn't shown.
+    fn deeper(&mut self) -> bool {
+        let shown = self.depth < self.limits.depth;
+        if shown {
+            self.depth += 1;
         } else {
             self.out.push_str(" …");
         }
+        shown
     }
 
     fn line(&mut self) {

@@ -14,7 +14,7 @@ pub(super) fn of_fields(field: &Field, function: &str, arguments: &TokenStream) 
 }
 
 /// A type with `Self` replaced, for places where `Self` would mean another type.
-fn without_self(tokens: TokenStream, this: &TokenStream) -> TokenStream {
+pub(super) fn without_self(tokens: TokenStream, this: &TokenStream) -> TokenStream {
     let replace = |token| match token {
         TokenTree::Ident(ident) if ident == "Self" => this.clone(),
         TokenTree::Group(group) => {
@@ -127,7 +127,6 @@ impl Generator<'_> {
         });
         // If nobody flattens the class, this adds no code: functions are instantiated where they are used.
         quote! {
-            const _: () = {
                 #slots
 
                 #[automatically_derived]
@@ -175,7 +174,6 @@ impl Generator<'_> {
                         #describe
                     }
                 }
-            };
         }
     }
 

@@ -4,26 +4,22 @@ use super::flatten::of_fields;
 use super::{Generator, arm, local};
 use crate::tree::{Missing, Shape};
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 
 impl Generator<'_> {
     /// The methods for the summary, the references and the schema.
     pub(super) fn people_methods(&self, shapes: &[Shape]) -> TokenStream {
         let references = shapes.iter().map(|shape| {
             let fields = shape.written().map(|field| {
-                let binding = &field.binding;
-                let strong = field.strong;
-                self.call(
-                    field,
-                    "references",
-                    &quote!(#binding, &mut |mut __reference| {
-                        __reference.strong |= #strong;
-                        __visit(__reference);
-                    }),
-                )
+                let (binding, codec, strong) = (&field.binding, self.codec(field), field.strong);
+                let visit = local("visit");
+                quote_spanned! {field.ty.span()=>
+                    ::amiko_core::__private_0_1_0::references_with(&#codec, #binding, #strong, #visit);
+                }
             });
-            arm(shape, quote!(#(#fields;)*))
+            arm(shape, quote!(#(#fields)*))
         });
         let summaries = shapes.iter().map(|shape| self.arm(shape, self.summarize_shape(shape)));
         let schema = self.schema(shapes);
@@ -47,10 +43,15 @@ impl Generator<'_> {
         }
         let class = &shape.class;
         let fields = match self.can_be_flattened() {
-            Some(_) => quote!(::amiko_core::__private_0_1_0::Flatten::summarize_fields(self, __out)),
+            Some(_) => quote!(::amiko_core::__private_0_1_0::Flatten::summarize_fields(self, __out);),
             None => self.summarize_fields(shape),
         };
-        quote!(__out.object(#class, |__out| { #fields });)
+        quote! {
+            if __out.begin_object(#class) {
+                #fields
+                __out.end_object();
+            }
+        }
     }
 
     /// Shows the fields of a shape, without its class.
@@ -64,8 +65,10 @@ impl Generator<'_> {
                 let summarize = of_fields(field, "summarize_fields", &quote!(#binding, #out));
                 return quote!(#summarize;);
             }
-            let summarize = self.call(field, "summarize", &quote!(#binding, __out));
-            quote!(__out.field(#name, |__out| #summarize);)
+            let codec = self.codec(field);
+            quote_spanned! {field.ty.span()=>
+                ::amiko_core::__private_0_1_0::summarize_with(&#codec, #name, #binding, #out);
+            }
         });
         quote!(#(#fields)*)
     }
@@ -83,7 +86,7 @@ impl Generator<'_> {
                 };
                 return quote! {
                     fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
-                        __schema.class::<Self>(#class, #version, |__fields| { #fields })
+                        __schema.class_of(::core::any::TypeId::of::<Self>(), #class, #version, &mut |__fields| { #fields })
                     }
                 };
             };
@@ -114,14 +117,16 @@ impl Generator<'_> {
                 let (class, inner) = (&shape.class, self.schema_fields(shape));
                 let path = format!("{name}::{class}");
                 quote! {
-                    let __ty = __fields.schema.class::<Self>(#path, #version, |__fields| { #inner });
+                    let __ty = __fields.schema.class_of(
+                        ::core::any::TypeId::of::<Self>(), #path, #version, &mut |__fields| { #inner }
+                    );
                     __fields.field(#class, &__ty, false);
                 }
             }
         });
         quote! {
             fn schema(__schema: &mut ::amiko_core::serializable::Schema) -> ::std::string::String {
-                __schema.class::<Self>(#name, #version, |__fields| { #(#variants)* })
+                __schema.class_of(::core::any::TypeId::of::<Self>(), #name, #version, &mut |__fields| { #(#variants)* })
             }
         }
     }
@@ -130,29 +135,22 @@ impl Generator<'_> {
     pub(super) fn schema_fields(&self, shape: &Shape) -> TokenStream {
         let described = local("fields");
         let fields = shape.written().map(|field| {
-            let name = &field.name;
+            let (name, ty) = (&field.name, &field.ty);
             if field.flatten {
                 let describe = of_fields(field, "describe_fields", &quote!(#described));
                 return quote!(#describe;);
             }
-            let schema = self.call(field, "schema", &quote!(__fields.schema));
-            let missing = self.call(field, "missing", &TokenStream::new());
-            let optional = match field.missing {
-                Missing::Error => quote!(#missing.is_some()),
-                _ => quote!(true),
-            };
+            let (codec, has_default) = (self.codec(field), !matches!(field.missing, Missing::Error));
             let strong = field.strong.then(|| quote!(__fields.schema.strong();));
             let aliases = &field.aliases;
             let aliases = (!aliases.is_empty()).then(|| quote!(__fields.aliases(&[#(#aliases),*]);));
             // What writes it says nothing of it.
-            let secret = field.is_secret_of_a_codec().then(|| quote!(let __ty = __fields.schema.secret(__ty);));
-            quote! {
-                #strong
-                let __ty = #schema;
-                #secret
-                __fields.field(#name, &__ty, #optional);
-                #aliases
-            }
+            let describe = if field.is_secret_of_a_codec() { "describe_secret_with" } else { "describe_with" };
+            let describe = format_ident!("{describe}");
+            let describe = quote_spanned! {field.ty.span()=>
+                ::amiko_core::__private_0_1_0::#describe::<#ty, _>(&#codec, #name, #has_default, #described);
+            };
+            quote!(#strong #describe #aliases)
         });
         quote!(#(#fields)*)
     }

@@ -60,6 +60,21 @@ impl Generator<'_> {
             return quote!(#read.map(|__value| #path { #member: __value, #(#others)* }));
         }
         let (class, aliases, version) = (&shape.class, &shape.aliases, self.class.version);
+        let unknown = match self.class.unknown {
+            Some(Unknown::Ignore) => quote!(::core::option::Option::Some(::amiko_core::serializable::Unknown::Ignore)),
+            Some(Unknown::Deny) => quote!(::core::option::Option::Some(::amiko_core::serializable::Unknown::Deny)),
+            _ => quote!(::core::option::Option::None),
+        };
+        if self.can_be_flattened().is_some() {
+            return quote!(::amiko_core::__private_0_1_0::read_class::<Self>(#class, #unknown, __input));
+        }
+        if shape.written().next().is_none() && shape.keep.is_none() {
+            let values = shape.fields.iter().map(|field| self.field_value(field, shape, &quote!(#class)));
+            return quote! {{
+                ::amiko_core::__private_0_1_0::read_no_fields(&[#class #(, #aliases)*], #version, #unknown, __input)?;
+                ::core::result::Result::Ok(#path { #(#values)* })
+            }};
+        }
         let named = quote!(#class);
         let slot = |field: &Field| {
             let binding = &field.binding;
