@@ -154,7 +154,7 @@ impl Generator<'_> {
 
                     #read
 
-                    #[inline]
+                    #[inline(always)]
                     fn from_partial(
                         __partial: Self::Partial,
                         __class: &'static ::core::primitive::str,
@@ -218,7 +218,7 @@ impl Generator<'_> {
             of_fields(field, "read_named_field", &quote!(#slot, __other, __class, #input))
         });
         quote! {
-            #[inline]
+            #[inline(always)]
             fn read_in_order(
                 __partial: &mut Self::Partial,
                 __class: &'static ::core::primitive::str,
