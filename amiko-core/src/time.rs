@@ -96,6 +96,11 @@ impl Serializable for Time {
     }
 
     #[inline]
+    fn same(&self, old: &Self) -> bool {
+        self.0 == old.0
+    }
+
+    #[inline]
     fn weight(&self, _: Kept) -> usize {
         0
     }

@@ -135,6 +135,73 @@ fn what_is_the_same_or_not_written_is_no_operation() {
     assert_eq!(patch(&world(), &copied).operations(), 0);
 }
 
+/// What is said to be the same has no difference, and nothing that it would free.
+fn same_is_no_difference<T: Serializable>(old: &T, new: &T) {
+    if new.same(old) {
+        assert_eq!(patch(old, new).to_json(), "[]");
+        assert_eq!(to_json(old), to_json(new));
+    }
+}
+
+/// Two values of one type, which are often equal.
+fn two<T: Clone + std::fmt::Debug>(values: impl Strategy<Value = T> + Clone) -> impl Strategy<Value = (T, T)> {
+    let equal = values.clone().prop_map(|value| (value.clone(), value));
+    prop_oneof![equal, (values.clone(), values)]
+}
+
+macro_rules! same {
+    ($($name:ident: $values:expr;)*) => {
+        proptest! {
+            $(#[test]
+            fn $name((old, new) in two($values)) {
+                same_is_no_difference(&old, &new);
+                same_is_no_difference(&Some(old.clone()), &Some(new.clone()));
+                same_is_no_difference(&None, &Some(new.clone()));
+                same_is_no_difference(&Box::new(old.clone()), &Box::new(new.clone()));
+                same_is_no_difference(&Secret::new(old.clone()), &Secret::new(new.clone()));
+                same_is_no_difference(&vec![old.clone(), new.clone()], &vec![new.clone(), old.clone()]);
+                same_is_no_difference(&[old.clone(), new.clone()], &[new.clone(), old.clone()]);
+                let shared = Arc::new(old.clone());
+                same_is_no_difference(&shared, &Arc::clone(&shared));
+                same_is_no_difference(&shared, &Arc::new(new.clone()));
+                let map = Map::from_iter([(1_u8, old), (2, new.clone())]);
+                let mut changed = map.clone();
+                same_is_no_difference(&map, &changed);
+                changed.insert(1, new);
+                same_is_no_difference(&map, &changed);
+            })*
+        }
+    };
+}
+
+same! {
+    the_same_integer: any::<i64>();
+    the_same_byte: any::<u8>();
+    the_same_large_integer: any::<u128>();
+    the_same_boolean: any::<bool>();
+    the_same_number: prop_oneof![Just(0.0), Just(-0.0), any::<f64>().prop_filter("is written", |number| number.is_finite())];
+    the_same_text: "[ab!]{0,2}";
+    the_same_character: any::<char>();
+    the_same_bytes: prop::collection::vec(any::<u8>(), 0..3);
+    the_same_time: any::<u64>().prop_map(Time::from_millis);
+    the_same_address: any::<std::net::IpAddr>();
+    the_same_id: "[ab!]{0,2}".prop_map(|key| Id::<Account>::new(key.as_str()));
+    the_same_number_but_zero: (1..3_u64).prop_filter_map("isn't 0", std::num::NonZeroU64::new);
+    the_same_entries: prop::collection::btree_map("[ab]", 0..2_u8, 0..3);
+    the_same_pair: (0..2_u8, "[ab]");
+    the_same_class: any_account().boxed();
+    the_same_variant: any_state().boxed();
+}
+
+#[test]
+fn nothing_is_the_same_as_nothing() {
+    assert!(().same(&()) && None::<u64>.same(&None));
+    // `Some` of what is written as `null` is refused, not skipped.
+    assert!(!Some(()).same(&Some(())));
+    let mode = Mode::Fast;
+    same_is_no_difference(&mode, &mode);
+}
+
 #[test]
 fn a_patch_that_doesnt_fit_is_an_error_that_names_the_path() {
     let cases = [

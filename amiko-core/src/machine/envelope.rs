@@ -1,6 +1,7 @@
 //! Messages with their destinations, as text: for the code that the derive writes.
 
 use super::StateMachine;
+use crate::serializable::scan::is_plain_name;
 use crate::serializable::{ReadError, Reader, Serializable, WriteError, Writer, read_field, take_field, write_value};
 use crate::tree::Id;
 use std::borrow::Cow;
@@ -8,9 +9,15 @@ use std::borrow::Cow;
 /// Writes an envelope: for the code that the derive writes.
 pub fn write_envelope<M: StateMachine>(out: &mut Writer, to: &Id<M>, message: &M::Message) -> Result<(), WriteError> {
     out.begin_object()?;
-    out.raw("\"kind\":");
-    out.string(M::KIND);
-    out.raw(",\"id\":");
+    if const { is_plain_name(M::KIND) } {
+        out.raw("\"kind\":\"");
+        out.raw(M::KIND);
+        out.raw("\",\"id\":");
+    } else {
+        out.raw("\"kind\":");
+        out.string(M::KIND);
+        out.raw(",\"id\":");
+    }
     to.write(out)?;
     out.raw(",\"message\":");
     write_value(message, out)?;

@@ -70,6 +70,11 @@ pub trait Key: Clone + Ord + Hash + fmt::Debug + Send + Sync + 'static {
     #[doc(hidden)]
     const EXACT: bool = false;
 
+    /// Whether the text of every such key is ASCII that needs no escape, neither in JSON nor in a path: digits, or hex. Then
+    /// nobody looks for something to escape.
+    #[doc(hidden)]
+    const PLAIN: bool = false;
+
     /// The key as text: a key of a JSON object.
     fn encode(&self) -> Cow<'_, str>;
 
@@ -209,6 +214,7 @@ pub fn with_hex<R>(first: &str, bytes: &[u8], lend: impl FnOnce(&str) -> R) -> R
 /// The key of the only object of its kind: the node itself.
 impl Key for () {
     const EXACT: bool = true;
+    const PLAIN: bool = true;
 
     fn weight_of_key(&self) -> usize {
         0
@@ -225,6 +231,7 @@ impl Key for () {
 
 impl<const N: usize> Key for [u8; N] {
     const EXACT: bool = true;
+    const PLAIN: bool = true;
 
     #[inline]
     fn weight_of_key(&self) -> usize {
@@ -245,6 +252,8 @@ impl<const N: usize> Key for [u8; N] {
 }
 
 impl Key for Vec<u8> {
+    const PLAIN: bool = true;
+
     fn schema_name() -> String {
         "bytes".into()
     }
@@ -271,6 +280,7 @@ macro_rules! integer_keys {
     ($($type:ty),*) => {$(
         impl Key for $type {
             const EXACT: bool = true;
+            const PLAIN: bool = true;
 
             #[inline]
             fn weight_of_key(&self) -> usize {

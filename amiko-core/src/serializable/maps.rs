@@ -94,7 +94,7 @@ macro_rules! map {
             fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
                 out.begin_object()?;
                 for (key, value) in $in_order(self) {
-                    write_key(key, |key| out.map_key(key))?;
+                    write_key(key, |key| out.map_key_of(key, K::PLAIN))?;
                     value.write(out)?;
                 }
                 out.end_object();

@@ -16,6 +16,11 @@ macro_rules! whole {
         fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
             if self == old { Ok(()) } else { patch.replace(self) }
         }
+
+        #[inline]
+        fn same(&self, old: &Self) -> bool {
+            self == old
+        }
     };
 }
 

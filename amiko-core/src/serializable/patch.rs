@@ -49,10 +49,9 @@ pub fn apply<T: Serializable + Clone>(value: &T, patch: &str) -> Result<T, ReadE
 }
 
 /// Collects the operations `add`, `replace` and `remove` that lead from an old version to a new one.
-#[derive(Default)]
 pub struct Patch {
-    /// The JSON Pointer (RFC 6901) of the value that is compared, as it appears in a JSON string; without the last
-    /// ones of `fields`.
+    /// [`REPLACED`], and the JSON Pointer (RFC 6901) of the value that is compared, as it appears in a JSON string; without
+    /// the last ones of `fields`. Most operations replace a value, so most begin with all of it.
     path: Writer,
     /// The fields on the way to that value, each as a piece of the path. Most are equal in both versions, so they are
     /// pushed into the path only when there is a change to report.
@@ -67,6 +66,18 @@ pub struct Patch {
     operations: usize,
     /// Bytes that only the old version keeps.
     freed: usize,
+}
+
+/// What comes before the path of a value that is replaced.
+const REPLACED: &str = ",{\"op\":\"replace\",\"path\":\"";
+
+impl Default for Patch {
+    fn default() -> Self {
+        let mut path = Writer::new();
+        path.raw(REPLACED);
+        let (fields, out) = (Vec::new(), Writer::new());
+        Self { path, fields, pushed: 0, level: 0, out, start: 0, operations: 0, freed: 0 }
+    }
 }
 
 /// Hides the values, which may contain secrets.
@@ -92,8 +103,9 @@ impl Patch {
     }
 
     /// Removes the operations and keeps the memory.
+    #[inline]
     pub fn clear(&mut self) {
-        self.path.truncate(0);
+        self.path.truncate(REPLACED.len());
         self.fields.clear();
         self.pushed = 0;
         self.level = 0;
@@ -151,17 +163,20 @@ impl Patch {
     }
 
     /// Ends the enclosing text and returns all of it. No operations can follow.
+    #[inline]
     pub(crate) fn end_inside(&mut self, end: &str) -> &str {
         self.out.raw(end);
         self.out.as_str()
     }
 
     /// The enclosing text.
+    #[inline]
     pub(crate) fn whole(&self) -> &str {
         self.out.as_str()
     }
 
     /// Hands over the enclosing text, and reuses the memory of another one for the next.
+    #[inline]
     pub(crate) fn exchange(&mut self, text: &mut String) {
         self.out.exchange(text);
         // The rest is cleared when the next text begins.
@@ -172,6 +187,7 @@ impl Patch {
     }
 
     /// The operations, separated by commas: the contents of the JSON array.
+    #[inline]
     pub fn as_str(&self) -> &str {
         &self.out.as_str()[self.start..]
     }
@@ -190,6 +206,30 @@ impl Patch {
             let outside = patch.path.as_str().len();
             patch.path.raw("/");
             push_segment(&mut patch.path, segment);
+            patch.level += 1;
+            let result = compare(patch);
+            patch.level -= 1;
+            patch.path.truncate(outside);
+            result
+        })
+    }
+
+    /// The same for the part of this key.
+    #[inline]
+    pub(crate) fn within_key<K: Key, T>(&mut self, key: &K, compare: impl FnOnce(&mut Self) -> T) -> T {
+        key.with_text(|segment| self.within_text::<K, T>(segment, compare))
+    }
+
+    /// The same for the text of a key of this type.
+    #[inline]
+    fn within_text<K: Key, T>(&mut self, segment: &str, compare: impl FnOnce(&mut Self) -> T) -> T {
+        if !K::PLAIN {
+            return self.within(segment, compare);
+        }
+        self.with_path(|patch| {
+            let outside = patch.path.as_str().len();
+            patch.path.raw("/");
+            patch.path.raw(segment);
             patch.level += 1;
             let result = compare(patch);
             patch.level -= 1;
@@ -235,7 +275,7 @@ impl Patch {
     /// # Errors
     /// The new value has no exact text.
     pub fn field<T: Serializable>(&mut self, name: &str, old: &T, new: &T) -> Result<(), WriteError> {
-        self.within(name, |patch| new.difference(old, patch))
+        if new.same(old) { Ok(()) } else { self.within(name, |patch| new.difference(old, patch)) }
     }
 
     /// Compares the value of a key in the old version with that in the new one; either may be absent.
@@ -249,8 +289,13 @@ impl Patch {
         old: Option<&T>,
         new: Option<&T>,
     ) -> Result<(), WriteError> {
+        if let (Some(old), Some(new)) = (old, new)
+            && new.same(old)
+        {
+            return Ok(());
+        }
         key.with_text(|segment| match (old, new) {
-            (Some(old), Some(new)) => self.field(segment, old, new),
+            (Some(old), Some(new)) => self.within_text::<K, _>(segment, |patch| new.difference(old, patch)),
             (None, Some(new)) => self.add(segment, new),
             (Some(old), None) => self.remove_value(segment, old),
             (None, None) => Ok(()),
@@ -261,6 +306,7 @@ impl Patch {
     ///
     /// # Errors
     /// The value has no exact text.
+    #[inline]
     pub fn replace<T: Serializable>(&mut self, value: &T) -> Result<(), WriteError> {
         self.replace_by(|out| write_value(value, out))
     }
@@ -276,8 +322,11 @@ impl Patch {
         self.replace_by(|out| out.checked(write))
     }
 
+    #[inline]
     fn replace_by(&mut self, write: impl FnOnce(&mut Writer) -> Result<(), WriteError>) -> Result<(), WriteError> {
-        self.operation("{\"op\":\"replace\",\"path\":\"", "\",\"value\":", write)
+        // Without its comma if it is the first.
+        self.out.raw(&self.path.as_str()[usize::from(self.operations == 0)..]);
+        self.end_operation("\",\"value\":", write)
     }
 
     /// Records a new entry.
@@ -312,8 +361,13 @@ impl Patch {
         self.remove(segment)
     }
 
-    /// Writes what comes before the path, the path, what comes after it, and the value.
+    /// The path of the value that is compared, without the pending fields.
     #[inline]
+    fn pointer(&self) -> &str {
+        &self.path.as_str()[REPLACED.len()..]
+    }
+
+    /// Writes what comes before the path, the path, what comes after it, and the value.
     fn operation(
         &mut self,
         before: &str,
@@ -323,9 +377,19 @@ impl Patch {
         if self.operations > 0 {
             self.out.raw(",");
         }
-        self.operations += 1;
         self.out.raw(before);
-        self.out.raw(self.path.as_str());
+        self.out.raw(&self.path.as_str()[REPLACED.len()..]);
+        self.end_operation(after, write)
+    }
+
+    /// Writes the pending fields, what comes after the path, and the value.
+    #[inline]
+    fn end_operation(
+        &mut self,
+        after: &str,
+        write: impl FnOnce(&mut Writer) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
+        self.operations += 1;
         for field in &self.fields[self.pushed..] {
             self.out.raw(field);
         }
@@ -344,7 +408,7 @@ impl Patch {
     #[cold]
     fn placed(&self, error: WriteError) -> WriteError {
         let pointer =
-            [self.path.as_str()].into_iter().chain(self.fields[self.pushed..].iter().copied()).collect::<String>();
+            [self.pointer()].into_iter().chain(self.fields[self.pushed..].iter().copied()).collect::<String>();
         let segments: Vec<_> =
             pointer.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~")).collect();
         error.at(&segments.join("."))

@@ -10,7 +10,7 @@ mod text;
 pub(crate) use text::decode_key;
 
 use super::{Place, Problem, ReadError, shorten};
-use crate::serializable::scan::{digits, plain};
+use crate::serializable::scan::{digits, eight_digits, plain};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -348,25 +348,36 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The next value isn't an integer, or doesn't fit the type.
-    pub fn integer<T: std::str::FromStr + TryFrom<u64>>(&mut self, expected: &'static str) -> Result<T, ReadError> {
-        /// More digits than this may not fit into 64 bits.
+    pub fn integer<T>(&mut self, expected: &'static str) -> Result<T, ReadError>
+    where
+        T: std::str::FromStr + TryFrom<u64> + TryFrom<i64>,
+    {
+        /// More digits than this may not fit into 64 bits, with a sign or without.
         const SAFE_DIGITS: usize = 18;
         let start = self.at;
         self.blank();
         // Nearly all integers are just a few digits; the others are checked against JSON's grammar.
         let rest = &self.input.as_bytes()[self.at..];
+        let negative = rest.first() == Some(&b'-');
+        let digits = &rest[usize::from(negative)..];
         let (mut length, mut value) = (0, 0_u64);
-        while let Some(digit @ b'0'..=b'9') = rest.get(length)
+        if let Some(eight) = digits.first_chunk().and_then(|chunk| eight_digits(*chunk)) {
+            (length, value) = (8, eight);
+        }
+        while let Some(digit @ b'0'..=b'9') = digits.get(length)
             && length < SAFE_DIGITS
         {
             value = value * 10 + u64::from(digit - b'0');
             length += 1;
         }
-        let ended = !matches!(rest.get(length), Some(b'0'..=b'9' | b'.' | b'e' | b'E'));
-        let leading_zero = length > 1 && rest[0] == b'0';
-        if length > 0 && ended && !leading_zero && length <= self.limits.number {
-            self.at += length;
-            return T::try_from(value).map_err(|_| self.expected_at(start, expected.into()));
+        let ended = !matches!(digits.get(length), Some(b'0'..=b'9' | b'.' | b'e' | b'E'));
+        let leading_zero = length > 1 && digits[0] == b'0';
+        let whole = length + usize::from(negative);
+        if length > 0 && ended && !leading_zero && whole <= self.limits.number && !(negative && value == 0) {
+            self.at += whole;
+            // Eighteen digits fit into either type.
+            let read = if negative { T::try_from(-(value as i64)).ok() } else { T::try_from(value).ok() };
+            return read.ok_or_else(|| self.expected_at(start, expected.into()));
         }
         self.number(expected)?.parse().map_err(|_| self.expected_at(start, expected.into()))
     }

@@ -62,6 +62,14 @@ pub(crate) fn contains<const N: usize>(bytes: &[u8], limit: u8, others: [u8; N])
     any(word)
 }
 
+/// Whether any byte is a newline: for texts of hundreds of bytes.
+pub(crate) fn has_newline(bytes: &[u8]) -> bool {
+    // Long chunks without an early exit, so that most of the work is comparing.
+    let (chunks, rest) = bytes.as_chunks::<64>();
+    let any = |bytes: &[u8]| bytes.iter().fold(false, |any, &byte| any | (byte == b'\n'));
+    chunks.iter().any(|chunk| any(chunk)) || contains(rest, 0, [b'\n'])
+}
+
 /// Whether a text needs no escapes in a JSON string.
 #[inline]
 pub(crate) fn is_plain(bytes: &[u8]) -> bool {
@@ -107,6 +115,32 @@ fn digits_in_word(word: [u8; 8]) -> usize {
     other.trailing_zeros() as usize / 8
 }
 
+/// Whether a short text needs no escapes in a JSON string, at compile time.
+pub(crate) const fn is_plain_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let mut index = 0;
+    while index < bytes.len() {
+        if bytes[index] == b'"' || bytes[index] == b'\\' || bytes[index] < 0x20 {
+            return false;
+        }
+        index += 1;
+    }
+    bytes.len() < 1 << 10
+}
+
+/// The number that eight digits stand for; none if any of the bytes is something else.
+#[inline]
+pub(crate) fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
+    if digits_in_word(bytes) < 8 {
+        return None;
+    }
+    // Neighbours are put together: digits to pairs, pairs to fours, fours to the number.
+    let digits = u64::from_le_bytes(bytes) - ONES * u64::from(b'0');
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
+    Some((fours * 10_000 + (fours >> 32)) & 0xFFFF_FFFF)
+}
+
 /// Whether two texts differ, at compile time.
 pub const fn differ(one: &str, other: &str) -> bool {
     let (one, other) = (one.as_bytes(), other.as_bytes());
@@ -144,6 +178,24 @@ mod tests {
                 special[at.index(plain.len())] = b'/';
                 prop_assert!(contains(&special, 0, [b'~', b'/']));
             }
+        }
+
+        #[test]
+        fn eight_digits_are_their_number(number in 0..100_000_000_u64, other in any::<[u8; 8]>(), at in 0..8usize) {
+            let mut bytes: [u8; 8] = format!("{number:08}").into_bytes().try_into().unwrap();
+            prop_assert_eq!(eight_digits(bytes), Some(number));
+            bytes[at] = other[at];
+            prop_assert_eq!(eight_digits(bytes).is_some(), bytes.iter().all(u8::is_ascii_digit));
+            prop_assert_eq!(eight_digits(other), std::str::from_utf8(&other).ok().filter(|_| other.iter().all(u8::is_ascii_digit)).and_then(|text| text.parse().ok()));
+        }
+
+        #[test]
+        fn a_newline_is_found_wherever_it_is(length in 0..300usize, at in prop::option::of(any::<prop::sample::Index>())) {
+            let mut bytes = vec![b'x'; length];
+            if let Some(at) = at.filter(|_| length > 0) {
+                bytes[at.index(length)] = b'\n';
+            }
+            prop_assert_eq!(has_newline(&bytes), bytes.contains(&b'\n'));
         }
 
         #[test]

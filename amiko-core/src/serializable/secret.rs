@@ -68,6 +68,11 @@ impl<T: Serializable> Serializable for Secret<T> {
         self.0.difference(&old.0, patch)
     }
 
+    #[inline]
+    fn same(&self, old: &Self) -> bool {
+        self.0.same(&old.0)
+    }
+
     fn weight(&self, kept: Kept) -> usize {
         self.0.weight(kept)
     }

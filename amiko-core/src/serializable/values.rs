@@ -35,6 +35,11 @@ macro_rules! whole {
             patch.free(old.weight(Kept::Shared));
             patch.replace(self)
         }
+
+        #[inline]
+        fn same(&self, old: &Self) -> bool {
+            self == old
+        }
     };
 }
 
@@ -201,7 +206,12 @@ impl Serializable for f64 {
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         // By bits: 0.0 and -0.0 are equal, but not the same.
-        if self.to_bits() == old.to_bits() { Ok(()) } else { patch.replace(self) }
+        if self.same(old) { Ok(()) } else { patch.replace(self) }
+    }
+
+    #[inline]
+    fn same(&self, old: &Self) -> bool {
+        self.to_bits() == old.to_bits()
     }
 
     weightless!();
@@ -313,6 +323,16 @@ impl<T: Serializable> Serializable for Option<T> {
     }
 
     #[inline]
+    fn same(&self, old: &Self) -> bool {
+        match (self, old) {
+            (None, None) => true,
+            // A value that is written as `null` is refused by the difference.
+            (Some(new), Some(old)) => new.same(old) && !new.is_null(),
+            _ => false,
+        }
+    }
+
+    #[inline]
     fn weight(&self, kept: Kept) -> usize {
         self.as_ref().map_or(0, |value| value.weight(kept))
     }
@@ -333,6 +353,11 @@ impl<T: Serializable> Serializable for Box<T> {
     }
 
     #[inline]
+    fn same(&self, old: &Self) -> bool {
+        (**self).same(old)
+    }
+
+    #[inline]
     fn weight(&self, kept: Kept) -> usize {
         (**self).weight(kept) + if kept == Kept::Alone { size_of::<T>() } else { 0 }
     }
@@ -347,6 +372,12 @@ impl<T: Serializable + Clone> Serializable for Arc<T> {
         }
         patch.free(size_of::<T>() + (**old).weight(Kept::Alone));
         (**self).difference(old, patch)
+    }
+
+    #[inline]
+    fn same(&self, old: &Self) -> bool {
+        // Equal values that aren't shared free one of them.
+        Arc::ptr_eq(self, old)
     }
 
     #[inline]
@@ -374,6 +405,11 @@ impl Serializable for bytes::Bytes {
         }
         patch.free(old.len());
         patch.replace(self)
+    }
+
+    #[inline]
+    fn same(&self, old: &Self) -> bool {
+        self == old
     }
 
     fn weight(&self, kept: Kept) -> usize {
@@ -413,6 +449,11 @@ impl<T: Send + Sync + 'static> Serializable for std::marker::PhantomData<T> {
 
     fn difference(&self, _: &Self, _: &mut Patch) -> Result<(), WriteError> {
         Ok(())
+    }
+
+    #[inline]
+    fn same(&self, _: &Self) -> bool {
+        true
     }
 
     fn weight(&self, _: Kept) -> usize {

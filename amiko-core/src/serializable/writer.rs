@@ -155,6 +155,7 @@ impl Writer {
     }
 
     /// The text so far.
+    #[inline]
     pub fn as_str(&self) -> &str {
         &self.out
     }
@@ -234,6 +235,7 @@ impl Writer {
     }
 
     /// Clears the text and keeps the memory.
+    #[inline]
     pub fn clear(&mut self) {
         self.out.clear();
         self.depth = 0;
@@ -245,16 +247,19 @@ impl Writer {
     }
 
     /// Reserves room for this many more bytes.
+    #[inline]
     pub(super) fn reserve(&mut self, bytes: usize) {
         self.out.reserve(bytes);
     }
 
     /// Hands over the text, and reuses the memory of another one.
+    #[inline]
     pub(super) fn exchange(&mut self, text: &mut String) {
         std::mem::swap(&mut self.out, text);
     }
 
     /// Keeps only the first `length` bytes.
+    #[inline]
     pub(super) fn truncate(&mut self, length: usize) {
         self.out.truncate(length);
     }
@@ -303,12 +308,14 @@ impl Writer {
     }
 
     /// Opens an array.
+    #[inline]
     pub fn begin_array(&mut self) -> Result<(), WriteError> {
         self.out.push('[');
         self.deeper()
     }
 
     /// Closes the array.
+    #[inline]
     pub fn end_array(&mut self) {
         self.out.push(']');
         self.depth = self.depth.saturating_sub(1);
@@ -316,10 +323,12 @@ impl Writer {
     }
 
     /// Counts nesting levels from here on as if the next value were at this depth; returns the depth before.
+    #[inline]
     pub(crate) fn set_depth(&mut self, depth: u32) -> u32 {
         std::mem::replace(&mut self.depth, depth)
     }
 
+    #[inline]
     fn comma(&mut self) {
         if !std::mem::take(&mut self.first) {
             self.out.push(',');
@@ -330,11 +339,13 @@ impl Writer {
     }
 
     /// Begins an element of the current array.
+    #[inline]
     pub fn element(&mut self) {
         self.comma();
     }
 
     /// Writes the key of a field of the current object. Only JSON's escapes are applied.
+    #[inline]
     pub fn key(&mut self, key: &str) {
         self.comma();
         self.string(key);
@@ -369,12 +380,44 @@ impl Writer {
         self.out.push(':');
     }
 
+    /// As [`encoded`](Self::encoded), for the text of a key that is [`PLAIN`](crate::Key) or not.
+    #[inline]
+    pub(crate) fn key_text(&mut self, text: &str, plain: bool) {
+        if !plain {
+            return self.encoded(text);
+        }
+        self.out.push('"');
+        self.out.push_str(text);
+        self.out.push('"');
+    }
+
+    /// As [`map_key`](Self::map_key), for the text of a key that is [`PLAIN`](crate::Key) or not.
+    #[inline]
+    pub(crate) fn map_key_of(&mut self, text: &str, plain: bool) {
+        self.comma();
+        self.key_text(text, plain);
+        self.out.push(':');
+    }
+
+    /// As [`entry_key`](Self::entry_key), for the text of a key that is [`PLAIN`](crate::Key) or not.
+    #[inline]
+    pub(crate) fn entry_key_of(&mut self, text: &str, plain: bool) {
+        self.comma();
+        if self.lines == Lines::PerEntry {
+            self.out.push('\n');
+        }
+        self.key_text(text, plain);
+        self.out.push(':');
+    }
+
     /// Writes `null`.
+    #[inline]
     pub fn null(&mut self) {
         self.out.push_str("null");
     }
 
     /// Writes `true` or `false`.
+    #[inline]
     pub fn bool(&mut self, value: bool) {
         self.out.push_str(if value { "true" } else { "false" });
     }

@@ -4,7 +4,7 @@
 
 use super::error::StoreError;
 use super::format::{excerpt, excerpt_end, number};
-use crate::serializable::scan::contains;
+use crate::serializable::scan::has_newline;
 
 /// Bytes of records that may wait for a sync unless settings say otherwise: 64 MiB.
 pub(super) const BUFFER_LIMIT: u64 = 64 << 20;
@@ -31,7 +31,7 @@ pub(super) fn record(last: u64, sequence: u64, record: &str) -> Result<(), Store
             return refuse(expected, excerpt(record.as_bytes()));
         }
     }
-    if contains(record.as_bytes(), 0, [b'\n']) {
+    if has_newline(record.as_bytes()) {
         let byte = record.find('\n').unwrap_or_default();
         return refuse("one line".to_owned(), format!("a newline at byte {byte}"));
     }

@@ -183,7 +183,7 @@ impl<T: Object> Serializable for Id<T> {
     const EXACT: bool = true;
 
     fn write(&self, out: &mut Writer) -> Result<(), WriteError> {
-        write_key(&self.0, |text| out.encoded(text))
+        write_key(&self.0, |text| out.key_text(text, T::Key::PLAIN))
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, ReadError> {
@@ -193,7 +193,12 @@ impl<T: Object> Serializable for Id<T> {
     }
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
-        if self == old && same_key(&self.0, &old.0) { Ok(()) } else { patch.replace(self) }
+        if self.same(old) { Ok(()) } else { patch.replace(self) }
+    }
+
+    #[inline]
+    fn same(&self, old: &Self) -> bool {
+        self == old && same_key(&self.0, &old.0)
     }
 
     fn references(&self, visit: &mut dyn FnMut(Reference<'_>)) {
@@ -216,6 +221,7 @@ impl<T: Object> Serializable for Id<T> {
 
 impl<T: Object> Key for Id<T> {
     const EXACT: bool = T::Key::EXACT;
+    const PLAIN: bool = T::Key::PLAIN;
 
     fn schema_name() -> String {
         format!("ID of a {}{}", quoted(T::KIND), by::<T::Key>())

@@ -302,6 +302,18 @@ impl<K: Ord, V> Map<K, V> {
     }
 }
 
+impl<K, V> Map<K, V> {
+    /// Whether both versions are the very same tree.
+    #[inline]
+    fn is_shared_with(&self, other: &Self) -> bool {
+        match (&self.root, &other.root) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
 impl<K: Ord + Clone, V: Clone> Map<K, V> {
     /// Inserts a value, and returns the one that it replaces.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
@@ -376,7 +388,7 @@ impl<K: Ord + Clone, V: Clone> FromIterator<(K, V)> for Map<K, V> {
 fn write_entries<K: Key, V, C: Codec<V>>(codec: &C, link: &Link<K, V>, out: &mut Writer) -> Result<(), WriteError> {
     let Some(node) = link else { return Ok(()) };
     write_entries(codec, &node.left, out)?;
-    write_key(&node.key, |key| out.map_key(key))?;
+    write_key(&node.key, |key| out.map_key_of(key, K::PLAIN))?;
     codec.write(&node.value, out)?;
     write_entries(codec, &node.right, out)
 }
@@ -424,8 +436,10 @@ impl<K: Key, V: Clone, C: Codec<V>> Codec<Map<K, V>> for Entries<C> {
                 key.with_text(|key| patch.add_with(key, |out| self.0.write(value, out)))
             };
             match (old, new) {
+                // A node that was only copied.
+                (Some((key, old)), Some((new_key, new))) if same_key(key, new_key) && self.0.same(new, old) => Ok(()),
                 (Some((key, old)), Some((new_key, new))) if same_key(key, new_key) => {
-                    key.with_text(|key| patch.within(key, |patch| self.0.difference(new, old, patch)))
+                    patch.within_key(key, |patch| self.0.difference(new, old, patch))
                 }
                 (Some((key, _)), None) => key.with_text(|key| patch.remove(key)),
                 (None, Some((key, value))) => add(patch, key, value),
@@ -436,6 +450,11 @@ impl<K: Key, V: Clone, C: Codec<V>> Codec<Map<K, V>> for Entries<C> {
                 (None, None) => Ok(()),
             }
         })
+    }
+
+    #[inline]
+    fn same(&self, new: &Map<K, V>, old: &Map<K, V>) -> bool {
+        new.is_shared_with(old)
     }
 
     fn weight(&self, map: &Map<K, V>, kept: Kept) -> usize {
@@ -487,6 +506,11 @@ impl<K: Key, V: Serializable + Clone> Serializable for Map<K, V> {
 
     fn difference(&self, old: &Self, patch: &mut Patch) -> Result<(), WriteError> {
         Entries(Native).difference(self, old, patch)
+    }
+
+    #[inline]
+    fn same(&self, old: &Self) -> bool {
+        self.is_shared_with(old)
     }
 
     fn weight(&self, kept: Kept) -> usize {

@@ -5,43 +5,67 @@
 use super::{Link, Map, Node, height};
 use std::sync::Arc;
 
+/// Most maps inside objects have no more entries than this: they need no memory of their own while they are read.
+const FEW: usize = 8;
+
 /// Collects the entries of a new map. As long as their keys come in order, as they are written, the tree is built
 /// once at the end instead of being rebalanced at each insertion.
 pub(super) struct Builder<K, V> {
-    ordered: Vec<(K, V)>,
+    /// The first entries.
+    few: [Option<(K, V)>; FEW],
+    count: usize,
+    /// All of them, once they are more.
+    many: Vec<(K, V)>,
     map: Map<K, V>,
 }
 
 impl<K: Ord + Clone, V: Clone> Builder<K, V> {
     pub(super) fn new() -> Self {
-        Self { ordered: Vec::new(), map: Map::new() }
+        Self { few: [const { None }; FEW], count: 0, many: Vec::new(), map: Map::new() }
     }
 
     /// Inserts an entry; returns whether its key is new.
     pub(super) fn insert(&mut self, key: K, value: V) -> bool {
-        if self.map.is_empty() {
-            if self.ordered.last().is_none_or(|(last, _)| *last < key) {
-                if self.ordered.is_empty() {
-                    // Most maps inside objects are small: this avoids reallocations while they grow.
-                    self.ordered.reserve(8);
-                }
-                self.ordered.push((key, value));
-                return true;
-            }
-            self.map = Map::from_ordered(std::mem::take(&mut self.ordered));
+        if !self.map.is_empty() {
+            return self.map.insert(key, value).is_none();
         }
-        self.map.insert(key, value).is_none()
+        let last = match (self.many.last(), self.count.checked_sub(1)) {
+            (Some((last, _)), _) => Some(last),
+            (None, Some(last)) => self.few[last].as_ref().map(|(last, _)| last),
+            (None, None) => None,
+        };
+        if last.is_some_and(|last| *last >= key) {
+            self.map = self.take_ordered();
+            return self.map.insert(key, value).is_none();
+        }
+        match self.few.get_mut(self.count) {
+            Some(place) => {
+                *place = Some((key, value));
+                self.count += 1;
+            }
+            None => {
+                if self.many.is_empty() {
+                    self.many.reserve(4 * FEW);
+                    self.many.extend(self.few.iter_mut().filter_map(Option::take));
+                }
+                self.many.push((key, value));
+            }
+        }
+        true
     }
 
-    pub(super) fn finish(self) -> Map<K, V> {
-        if self.map.is_empty() { Map::from_ordered(self.ordered) } else { self.map }
+    pub(super) fn finish(mut self) -> Map<K, V> {
+        if self.map.is_empty() { self.take_ordered() } else { self.map }
     }
-}
 
-impl<K, V> Map<K, V> {
-    fn from_ordered(entries: Vec<(K, V)>) -> Self {
-        let length = entries.len();
-        Self { root: from_ordered(&mut entries.into_iter(), length), length }
+    fn take_ordered(&mut self) -> Map<K, V> {
+        if !self.many.is_empty() {
+            let many = std::mem::take(&mut self.many);
+            let length = many.len();
+            return Map { root: from_ordered(&mut many.into_iter(), length), length };
+        }
+        let length = std::mem::take(&mut self.count);
+        Map { root: from_ordered(&mut self.few.iter_mut().filter_map(Option::take), length), length }
     }
 }
 

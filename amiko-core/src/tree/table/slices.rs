@@ -5,7 +5,7 @@
 //! itself or its old version, kept by a later event.
 
 use super::{Objects, TableUndo};
-use crate::serializable::{Hole, WriteError, Writer, write_key, write_value};
+use crate::serializable::{Hole, Key, WriteError, Writer, write_key, write_value};
 use crate::tree::id::Keyed;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +28,7 @@ pub(crate) trait Slices {
 }
 
 fn write_entry<T: Keyed>(key: &T::Key, object: &T, out: &mut Writer) -> Result<(), WriteError> {
-    write_key(key, |key| out.entry_key(key))?;
+    write_key(key, |key| out.entry_key_of(key, T::Key::PLAIN))?;
     write_value(object, out)
 }
 
