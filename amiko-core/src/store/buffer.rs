@@ -4,7 +4,7 @@
 //! order in which it was given.
 
 use super::error::StoreError;
-use super::format::{self, Fault};
+use super::format::{self, Fault, Member};
 use super::{Refused, Usage, checks};
 use std::mem;
 
@@ -33,7 +33,9 @@ pub struct Buffer {
     sequence: u64,
     /// The first one of those that wait, and their lines.
     first: u64,
-    lines: Vec<u8>,
+    lines: String,
+    /// What the next ones begin with.
+    member: Member,
     snapshot: Vec<SnapshotStep>,
     pieces: u64,
     draft: Option<Draft>,
@@ -44,6 +46,9 @@ pub struct Buffer {
     replaces: Option<u64>,
     finishing: Option<u64>,
 }
+
+/// Bytes that are reserved for the next group at most.
+const MOST_ROOM: usize = 1 << 20;
 
 /// A snapshot that is being given.
 #[derive(Debug)]
@@ -102,7 +107,8 @@ impl Buffer {
             limit,
             sequence: 0,
             first: 1,
-            lines: Vec::new(),
+            lines: String::new(),
+            member: Member::default(),
             snapshot: Vec::new(),
             pieces: 0,
             draft: None,
@@ -127,9 +133,13 @@ impl Buffer {
     /// Those that it describes.
     pub fn append(&mut self, sequence: u64, record: &str) -> Result<(), StoreError> {
         checks::record(self.sequence, sequence, record)?;
-        let size = format::sealed_len(self.first, sequence, record) as u64;
+        if sequence != self.first && self.member.group() != Some(self.first) {
+            self.member = Member::of(self.first);
+        }
+        let member = if sequence == self.first { &Member::default() } else { &self.member };
+        let size = member.sealed_len(record) as u64;
         checks::room(self.limit, self.lines.len() as u64, sequence, size)?;
-        format::seal_record(&mut self.lines, self.first, sequence, record);
+        member.seal(&mut self.lines, record);
         self.sequence = sequence;
         self.journal += size;
         Ok(())
@@ -191,13 +201,10 @@ impl Buffer {
             return Ok(None);
         }
         let first = mem::replace(&mut self.first, self.sequence.saturating_add(1));
-        let lines = mem::take(&mut self.lines);
-        let group = (!lines.is_empty()).then(|| Group {
-            first,
-            last: self.sequence,
-            // They were made of text, so this copies nothing.
-            lines: String::from_utf8(lines).unwrap_or_default(),
-        });
+        // The next group is likely to be as long as this one, so it gets room for that.
+        let room = self.lines.len().min(MOST_ROOM);
+        let lines = mem::replace(&mut self.lines, String::with_capacity(room));
+        let group = (!lines.is_empty()).then_some(Group { first, last: self.sequence, lines });
         self.under_way = true;
         self.pieces = 0;
         self.finishing = self.replaces.take();

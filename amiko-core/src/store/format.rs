@@ -18,12 +18,12 @@ pub(super) const FORMAT: u64 = 1;
 
 use crate::time::Time;
 
-const CRC_OPEN: &[u8] = b"{\"crc\":\"";
-const CRC_CLOSE: &[u8] = b"\",";
+const CRC_OPEN: &str = "{\"crc\":\"";
+const CRC_CLOSE: &str = "\",";
 /// Bytes of `{"crc":"xxxxxxxx",`.
 pub(super) const SEAL: usize = CRC_OPEN.len() + 8 + CRC_CLOSE.len();
 
-const GROUP: &[u8] = b"\"group\":";
+const GROUP: &str = "\"group\":";
 
 const FOOTER_OPEN: &[u8] = b",\n\"crc\":\"";
 const FOOTER_CLOSE: &[u8] = b"\"}\n";
@@ -62,23 +62,82 @@ pub(super) struct Record<'l> {
 
 /// Bytes of the line that [`seal_record`] makes.
 pub(super) fn sealed_len(group: u64, sequence: u64, record: &str) -> usize {
-    SEAL + group_member(group, sequence, &mut itoa::Buffer::new()).map_or(0, |group| GROUP.len() + group.len() + 1)
-        + record.len()
+    let digits = |number: u64| number.checked_ilog10().unwrap_or(0) as usize + 1;
+    SEAL + if group == sequence { 0 } else { GROUP.len() + digits(group) + 1 } + record.len()
+}
+
+/// Where lines are collected.
+pub(super) trait Lines {
+    fn make_room(&mut self, bytes: usize);
+    fn add(&mut self, text: &str);
+}
+
+impl Lines for Vec<u8> {
+    fn make_room(&mut self, bytes: usize) {
+        self.reserve(bytes);
+    }
+
+    #[inline]
+    fn add(&mut self, text: &str) {
+        self.extend_from_slice(text.as_bytes());
+    }
+}
+
+impl Lines for String {
+    fn make_room(&mut self, bytes: usize) {
+        self.reserve(bytes);
+    }
+
+    #[inline]
+    fn add(&mut self, text: &str) {
+        self.push_str(text);
+    }
 }
 
 /// Adds the line of a record; it begins with `{`, which goes before the checksum.
-pub(super) fn seal_record(lines: &mut Vec<u8>, group: u64, sequence: u64, record: &str) {
-    let rest = record.as_bytes().get(1..).unwrap_or_default();
-    match group_member(group, sequence, &mut itoa::Buffer::new()) {
-        Some(group) => seal(lines, &[GROUP, group.as_bytes(), b",", rest]),
-        None => seal(lines, &[rest]),
+pub(super) fn seal_record(lines: &mut impl Lines, group: u64, sequence: u64, record: &str) {
+    let rest = record.get(1..).unwrap_or_default();
+    let member = if group == sequence { Member::default() } else { Member::of(group) };
+    seal(lines, &member, rest);
+}
+
+/// What a record begins with that isn't the first of its group, and its checksum: the same for all of them.
+#[derive(Debug, Default)]
+pub(super) struct Member {
+    group: Option<u64>,
+    text: String,
+    crc: u32,
+}
+
+impl Member {
+    pub(super) fn of(group: u64) -> Self {
+        let text = format!("\"group\":{group},");
+        Self { group: Some(group), crc: crc32c::crc32c(text.as_bytes()), text }
+    }
+
+    /// Whose it is, if it is any group's.
+    #[inline]
+    pub(super) fn group(&self) -> Option<u64> {
+        self.group
+    }
+
+    /// Bytes of the line that [`Member::seal`] makes.
+    #[inline]
+    pub(super) fn sealed_len(&self, record: &str) -> usize {
+        SEAL + self.text.len() + record.len()
+    }
+
+    /// As [`seal_record`].
+    #[inline]
+    pub(super) fn seal(&self, lines: &mut impl Lines, record: &str) {
+        seal(lines, self, record.get(1..).unwrap_or_default());
     }
 }
 
 /// The first line of a journal segment.
 pub(super) fn header(header: Header) -> Vec<u8> {
     let mut line = Vec::new();
-    seal(&mut line, &[header_body(header).as_bytes()]);
+    seal(&mut line, &Member::default(), &header_body(header));
     line
 }
 
@@ -161,11 +220,11 @@ pub(super) fn document_start(document: &str) -> (Option<u64>, Option<u64>) {
 /// Lines that have run together because the newline between them was damaged are why this looks
 /// inside.
 pub(super) fn proves_sync(line: &[u8], expected: u64) -> bool {
-    line.windows(CRC_OPEN.len()).enumerate().filter(|(_, window)| *window == CRC_OPEN).any(|(at, _)| match open_record(
-        &line[at..],
-    ) {
-        Ok(record) => record.group > expected || record.sequence < expected,
-        Err(fault) => fault.sealed,
+    line.windows(CRC_OPEN.len()).enumerate().filter(|(_, window)| *window == CRC_OPEN.as_bytes()).any(|(at, _)| {
+        match open_record(&line[at..]) {
+            Ok(record) => record.group > expected || record.sequence < expected,
+            Err(fault) => fault.sealed,
+        }
     })
 }
 
@@ -218,20 +277,16 @@ fn header_body(Header { first, previous, time }: Header) -> String {
     format!("\"format\":{FORMAT},\"first\":{first},\"follows\":{follows}{previous},\"time\":{time}}}")
 }
 
-/// The number of the group, for a record that isn't the first of it.
-fn group_member(group: u64, sequence: u64, buffer: &mut itoa::Buffer) -> Option<&str> {
-    (group != sequence).then(|| buffer.format(group))
-}
-
-fn seal(lines: &mut Vec<u8>, body: &[&[u8]]) {
-    let crc = body.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part));
-    lines.extend_from_slice(CRC_OPEN);
-    lines.extend_from_slice(&hex(crc));
-    lines.extend_from_slice(CRC_CLOSE);
-    for part in body {
-        lines.extend_from_slice(part);
-    }
-    lines.push(b'\n');
+/// Adds a line with a body that begins with `member`.
+fn seal(lines: &mut impl Lines, member: &Member, rest: &str) {
+    let crc = crc32c::crc32c_append(member.crc, rest.as_bytes());
+    lines.make_room(SEAL + member.text.len() + rest.len() + "\n".len());
+    lines.add(CRC_OPEN);
+    lines.add(hex::Buffer::<4>::new().format(&crc.to_be_bytes()));
+    lines.add(CRC_CLOSE);
+    lines.add(&member.text);
+    lines.add(rest);
+    lines.add("\n");
 }
 
 /// The body of a line whose checksum is right.
@@ -239,7 +294,7 @@ fn seal(lines: &mut Vec<u8>, body: &[&[u8]]) {
 /// Checksums are compared as text: reading `1A` as `1a` would let a changed byte through.
 fn open(line: &[u8]) -> Result<&[u8], Fault> {
     let fault = |expected: String, found: String| Fault { expected, found, sealed: false };
-    if line.len() < SEAL || !line.starts_with(CRC_OPEN) || !line[..SEAL].ends_with(CRC_CLOSE) {
+    if line.len() < SEAL || !line.starts_with(CRC_OPEN.as_bytes()) || !line[..SEAL].ends_with(CRC_CLOSE.as_bytes()) {
         return Err(fault("a line that begins with {\"crc\":\"xxxxxxxx\",".to_owned(), excerpt(line)));
     }
     let (seal, body) = line.split_at(SEAL);
@@ -259,10 +314,13 @@ fn hex(crc: u32) -> [u8; 8] {
 
 /// A decimal number at the start of a text, in the one way that it is written, and what follows.
 pub(super) fn number(text: &str) -> Option<(u64, &str)> {
-    let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, rest) = text.split_at(end);
-    if digits.len() > 1 && digits.starts_with('0') {
+    let (mut value, mut length) = (0_u64, 0);
+    while let Some(digit @ b'0'..=b'9') = text.as_bytes().get(length) {
+        value = value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        length += 1;
+    }
+    if length == 0 || length > 1 && text.starts_with('0') {
         return None;
     }
-    Some((digits.parse().ok()?, rest))
+    Some((value, &text[length..]))
 }
