@@ -20,8 +20,18 @@ pub struct Beside<N: Tree> {
     pub effects: Table<Pending<N>>,
 }
 
-/// These tables as they were before one event.
-pub(crate) struct BesideUndo<N: Tree> {
+/// These tables as they were before one event. Most events touch none of them, and the history keeps many of these.
+pub(crate) struct BesideUndo<N: Tree>(Option<Box<BesideTouched<N>>>);
+
+impl<N: Tree> BesideUndo<N> {
+    /// What was touched, if anything was.
+    pub(crate) fn touched(&self) -> Option<&BesideTouched<N>> {
+        self.0.as_deref()
+    }
+}
+
+/// What one event has touched in these tables.
+pub(crate) struct BesideTouched<N: Tree> {
     pub(super) timers: TableUndo<Timer<N>>,
     pub(super) connections: TableUndo<Connection<N>>,
     pub(super) answers: TableUndo<Answer>,
@@ -38,16 +48,26 @@ impl<N: Tree> Beside<N> {
     /// Ends an event of these tables: returns their state before it.
     #[inline]
     pub(crate) fn take_undo(&mut self, only: &EngineOnly) -> BesideUndo<N> {
-        BesideUndo {
+        // All of them, since each one ends its event so.
+        let untouched = self.timers.end_untouched(only)
+            & self.connections.end_untouched(only)
+            & self.answers.end_untouched(only)
+            & self.effects.end_untouched(only);
+        if untouched {
+            return BesideUndo(None);
+        }
+        let touched = BesideTouched {
             timers: self.timers.take_undo(only),
             connections: self.connections.take_undo(only),
             answers: self.answers.take_undo(only),
             effects: self.effects.take_undo(only),
-        }
+        };
+        BesideUndo(Some(Box::new(touched)))
     }
 
     /// Visits everything that an event touched in these tables.
     pub(crate) fn visit_touched(&self, undo: &BesideUndo<N>, visit: &mut dyn FnMut(Touched<'_>)) {
+        let Some(undo) = undo.touched() else { return };
         self.timers.visit_touched(&undo.timers, visit);
         self.connections.visit_touched(&undo.connections, visit);
         self.answers.visit_touched(&undo.answers, visit);
@@ -69,10 +89,7 @@ impl<N: Tree> Beside<N> {
 
     #[inline]
     pub(crate) fn difference_since(&self, undo: &BesideUndo<N>, patch: &mut Patch) -> Result<(), WriteError> {
-        // Most events touch none.
-        if undo.timers.is_empty() && undo.connections.is_empty() && undo.answers.is_empty() && undo.effects.is_empty() {
-            return Ok(());
-        }
+        let Some(undo) = undo.touched() else { return Ok(()) };
         self.timers.difference_since("/timers", &undo.timers, patch)?;
         self.connections.difference_since("/connections", &undo.connections, patch)?;
         difference_of_late(&self.answers, ("answers", "/answers"), &undo.answers, patch)?;

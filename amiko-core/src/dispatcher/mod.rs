@@ -375,6 +375,7 @@ impl<N: Tree> Dispatcher<N> {
     }
 
     pub(crate) fn roll_back(&mut self, undo: &BesideUndo<N>, only: &EngineOnly) {
+        let Some(undo) = undo.touched() else { return };
         for (key, old) in undo.timers.first_touches() {
             let id = Id::new(key.clone());
             if let Some(timer) = self.beside.timers.get(&id) {

@@ -136,7 +136,7 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     /// The outputs of what an event did to effects.
     pub(super) fn tell_effects(&mut self, undo: &Undo<N>) {
-        for (key, old) in undo.dispatcher.effects.first_touches() {
+        for (key, old) in undo.dispatcher.touched().into_iter().flat_map(|touched| touched.effects.first_touches()) {
             let effect = Id::new(key.clone());
             let now = self.event.dispatcher.effects().get(&effect);
             if let Some(old) = old.filter(|old| now.is_none_or(|now| now.number != old.number)) {

@@ -17,6 +17,7 @@ impl<N: Node> Sealed<N> {
         Self(VecDeque::new())
     }
 
+    #[inline]
     pub(super) fn seal(&mut self, version: Version, outputs: impl IntoIterator<Item = Output<N>>) {
         self.0.extend(outputs.into_iter().map(|output| (version, output)));
     }

@@ -131,6 +131,9 @@ impl<N: Node, S: Store> Engine<N, S> {
 
     /// Seals the outputs of the event.
     pub(super) fn seal(&mut self) {
+        if self.event.outputs.is_empty() {
+            return;
+        }
         for output in &self.event.outputs {
             match output {
                 Output::Transmit { connection, index, .. } => {

@@ -122,6 +122,7 @@ impl<N: Tree> Event<N> {
         }
     }
 
+    #[inline]
     pub(crate) fn begin(&mut self, now: Time, version: Version, request: Option<Request>) {
         self.now = now;
         self.version = version;
@@ -144,6 +145,7 @@ impl<N: Tree> Event<N> {
         self.fault.get_or_insert(rejection);
     }
 
+    #[inline]
     fn push(&mut self, step: Step<N>) {
         // The last trace is that of the current delivery.
         let parent = self.traces.len().checked_sub(1);
@@ -153,6 +155,7 @@ impl<N: Tree> Event<N> {
         }
     }
 
+    #[inline]
     pub(crate) fn deliver(&mut self, envelope: N::Envelope) {
         if self.queue.len() <= self.limits.steps {
             self.push(Step::Deliver(envelope));
@@ -160,6 +163,7 @@ impl<N: Tree> Event<N> {
     }
 
     /// Notes a delivery that begins.
+    #[inline]
     pub(crate) fn trace(&mut self, envelope: &N::Envelope, parent: Option<usize>) {
         self.traces.push(Trace {
             kind: envelope.kind(),
@@ -208,6 +212,7 @@ impl<N: Tree> Event<N> {
     }
 
     /// Gives the reply, once the handlers are done, and keeps it if the command acts once.
+    #[inline]
     pub(crate) fn answer(&mut self) -> Result<(), Rejection> {
         let reply = self.reply.take();
         if let Some((key, command)) = self.once.take() {

@@ -23,6 +23,7 @@ pub struct Context<'a, M: StateMachine> {
 }
 
 impl<'a, M: StateMachine> Context<'a, M> {
+    #[inline]
     pub(crate) fn new(event: &'a mut Event<M::Node>, node: Option<&'a M::Node>, id: &'a Id<M>) -> Self {
         Self { event, node, id }
     }
@@ -43,6 +44,7 @@ impl<'a, M: StateMachine> Context<'a, M> {
     }
 
     /// Sends a message to an object of the node: it is delivered in the same event, after all messages sent earlier.
+    #[inline]
     pub fn send<T>(&mut self, to: &Id<T>, message: T::Message)
     where
         T: StateMachine<Node = M::Node>,
@@ -244,6 +246,7 @@ where
     }
 
     /// Another object, or this one, as it is before this message.
+    #[inline]
     pub fn get<T: Object>(&self, id: &Id<T>) -> Option<&T>
     where
         M::Node: Keeps<T>,
@@ -255,6 +258,7 @@ where
     ///
     /// # Errors
     /// There is no such object.
+    #[inline]
     pub fn expect<T: Object>(&self, id: &Id<T>) -> Result<&T, Rejection>
     where
         M::Node: Keeps<T>,

@@ -42,6 +42,7 @@ pub(crate) fn run<N: Node>(node: &mut N, event: &mut Event<N>) -> Result<(), Rej
 ///
 /// # Errors
 /// There is no such machine, or its handler rejects the message.
+#[inline]
 pub fn deliver<M: StateMachine>(
     node: &mut M::Node,
     id: &Id<M>,

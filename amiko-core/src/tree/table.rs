@@ -44,6 +44,9 @@ pub struct Table<T: Keyed> {
     lent: Option<T::Key>,
 }
 
+/// Touched objects for which the undo log of the next event has room at most, before it grows.
+const MOST_ROOM: usize = 8;
+
 /// The state of a table before one event: each touched key with its old object, in the order of the touches.
 pub struct TableUndo<T: Keyed>(Vec<(T::Key, Option<Arc<T>>)>);
 
@@ -137,6 +140,7 @@ impl<T: Keyed> Table<T> {
 
 impl<T: Object> Table<T> {
     /// The object with this ID.
+    #[inline]
     pub fn get(&self, id: &Id<T>) -> Option<&T> {
         self.objects.get(id.key()).map(|object| &**object)
     }
@@ -196,6 +200,7 @@ impl<T: Object> Table<T> {
     }
 
     /// Replaces an object by another version, in an event, and returns whether there was one.
+    #[inline]
     pub(crate) fn replace(&mut self, id: &Id<T>, object: T) -> bool {
         self.settle();
         let key = id.key().clone();
@@ -225,7 +230,18 @@ impl<T: Keyed> Table<T> {
         }
     }
 
+    /// Ends an event, if it has touched nothing here.
+    #[inline]
+    pub(crate) fn end_untouched(&mut self, only: &EngineOnly) -> bool {
+        let untouched = self.undo.is_empty();
+        if untouched {
+            self.engine = Some(only.engine());
+        }
+        untouched
+    }
+
     /// The changes entry by entry: the cost is proportional to the change.
+    #[inline]
     fn entries_since(&self, undo: &TableUndo<T>, patch: &mut Patch) -> Result<(), WriteError>
     where
         T: Clone,
@@ -318,7 +334,9 @@ impl<T: Keyed> EngineTable<T> for Table<T> {
         if self.undo.is_empty() {
             return TableUndo::default();
         }
-        let undo = TableUndo(std::mem::take(&mut self.undo));
+        // The next event is likely to touch as much as this one.
+        let room = Vec::with_capacity(self.undo.len().min(MOST_ROOM));
+        let undo = TableUndo(std::mem::replace(&mut self.undo, room));
         if let Some(frozen) = &mut self.frozen {
             frozen.keep(&undo);
         }
@@ -434,7 +452,7 @@ impl<T: Keyed + Clone> Serializable for Table<T> {
         }
         for key in &self.order {
             if let Some(object) = self.objects.get(key) {
-                write_key(key, |key| out.entry_key(key))?;
+                write_key(key, |key| out.entry_key_of(key, T::Key::PLAIN))?;
                 write_value(&**object, out)?;
             }
         }
