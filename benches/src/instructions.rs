@@ -2,7 +2,9 @@
 //!
 //! Invariant: only what `measured` executes is counted; what fills the bank and warms up isn't.
 
-use crate::{Account, AccountMessage, Bank, Sink, engine, payment, refused};
+use crate::by_hand::ByHand;
+use crate::channels::{Channels, Payment, payment, send};
+use crate::{Account, AccountMessage, Bank, Journal, Sink, engine, refused};
 use amiko_core::prelude::*;
 use std::ffi::OsString;
 use std::process::Command;
@@ -24,12 +26,28 @@ pub enum Ending {
     RolledBack,
 }
 
-impl Ending {
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// A payment between two small accounts.
+    Bank(Ending),
+    /// A payment between two channels of ten fields, which reads a third one; by Amiko, with the work of a journal.
+    Channels,
+    /// The same, by hand.
+    ByHand,
+}
+
+impl Counted {
+    const ALL: [Self; 4] =
+        [Self::Bank(Ending::Committed), Self::Bank(Ending::RolledBack), Self::Channels, Self::ByHand];
+
     /// The name that [`run`] knows it by.
     fn name(self) -> &'static str {
         match self {
-            Self::Committed => "committed",
-            Self::RolledBack => "rolled-back",
+            Self::Bank(Ending::Committed) => "committed",
+            Self::Bank(Ending::RolledBack) => "rolled-back",
+            Self::Channels => "channels",
+            Self::ByHand => "by-hand",
         }
     }
 }
@@ -63,19 +81,60 @@ impl std::error::Error for CountError {}
 /// # Panics
 /// If the arguments are others, or an event doesn't end as it should.
 pub fn run(arguments: &[String]) {
-    let [accounts, ending] = arguments else { panic!("expected accounts and ending, found {arguments:?}") };
-    let accounts = accounts.parse().expect("a number of accounts");
-    let ending = [Ending::Committed, Ending::RolledBack].into_iter().find(|known| known.name() == ending);
-    let ending = ending.expect("an ending");
+    let [objects, counted] = arguments else { panic!("expected objects and what is counted, found {arguments:?}") };
+    let objects = objects.parse().expect("a number of objects");
+    let counted = Counted::ALL.into_iter().find(|known| known.name() == counted);
+    match counted.expect("what is counted") {
+        Counted::Bank(ending) => run_bank(objects, ending),
+        Counted::Channels => {
+            let mut engine = channels_engine(objects);
+            measure_all(objects, |payments| {
+                for group in payments.chunks(GROUP) {
+                    group.iter().for_each(|payment| assert!(send(&mut engine, payment).is_ok()));
+                    engine.sync().expect("nothing can fail");
+                }
+            });
+        }
+        Counted::ByHand => {
+            let mut by_hand = ByHand::of(objects);
+            measure_all(objects, |payments| {
+                for group in payments.chunks(GROUP) {
+                    group.iter().for_each(|payment| assert!(by_hand.handle_and_record(payment)));
+                    by_hand.sync();
+                }
+            });
+        }
+    }
+}
+
+/// An engine of so many channels, with the work of a journal.
+///
+/// # Panics
+/// If the channels have no exact text.
+pub fn channels_engine(count: u64) -> Engine<Channels, Journal> {
+    let mut settings = Settings::default();
+    settings.snapshot_minimum = u64::MAX;
+    Engine::open_with(Journal::default(), settings, || Channels::of(count)).expect("channels have a text")
+}
+
+/// Warms up, and lets the rest be counted.
+fn measure_all(count: u64, mut handle: impl FnMut(&[Payment])) {
+    let payments = |numbers: std::ops::Range<u64>| numbers.map(|number| payment(number, count)).collect::<Vec<_>>();
+    handle(&payments(0..WARM_UP));
+    measured(&payments(WARM_UP..WARM_UP + EVENTS), handle);
+}
+
+fn run_bank(accounts: u64, ending: Ending) {
     let mut engine = engine(accounts);
     // Whatever is counted, the history is full of committed events.
     handle(&mut engine, &events(Ending::Committed, 0..WARM_UP, accounts), Ending::Committed);
-    measured(&mut engine, &events(ending, WARM_UP..WARM_UP + EVENTS, accounts), ending);
+    let events = events(ending, WARM_UP..WARM_UP + EVENTS, accounts);
+    measured(&events, |events| handle(&mut engine, events, ending));
 }
 
 fn events(ending: Ending, numbers: std::ops::Range<u64>, accounts: u64) -> Vec<(Id<Account>, AccountMessage)> {
     let event = match ending {
-        Ending::Committed => payment,
+        Ending::Committed => crate::payment,
         Ending::RolledBack => refused,
     };
     numbers.map(|number| event(number, accounts)).collect()
@@ -93,20 +152,19 @@ fn handle(engine: &mut Engine<Bank, Sink>, events: &[(Id<Account>, AccountMessag
 
 /// Callgrind knows it by its name.
 #[inline(never)]
-fn measured(engine: &mut Engine<Bank, Sink>, events: &[(Id<Account>, AccountMessage)], ending: Ending) {
-    handle(engine, events, ending);
+fn measured<T>(events: &[T], mut handle: impl FnMut(&[T])) {
+    handle(events);
 }
 
-/// How many instructions an event takes in a bank with so many accounts. The program must hand its last two arguments to
-/// [`run`].
+/// How many instructions an event takes among so many objects. The program must hand its last two arguments to [`run`].
 ///
 /// # Errors
 /// There is no valgrind, or it failed.
-pub fn count(program: &[OsString], accounts: u64, ending: Ending) -> Result<u64, CountError> {
+pub fn count(program: &[OsString], objects: u64, counted: Counted) -> Result<u64, CountError> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--toggle-collect=*instructions*measured*", "--callgrind-out-file=/dev/null"])
         .args(program)
-        .args([accounts.to_string().as_str(), ending.name()])
+        .args([objects.to_string().as_str(), counted.name()])
         .output()
         .map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => CountError::Missing,

@@ -1,13 +1,17 @@
-//! What the benches work on: a bank of many accounts.
+//! What the benches work on: a bank of many accounts, and channels that pay one another.
 //!
 //! Invariant: the same events in each run.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench that goes wrong has no figures to give")]
 
+pub mod by_hand;
+pub mod channels;
 pub mod instructions;
+mod journal;
 mod sink;
 
 use amiko_core::prelude::*;
+pub use journal::Journal;
 pub use sink::Sink;
 
 /// One account.

@@ -20,7 +20,7 @@ use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 pub use commit::SMALL_GROUP_OVER_SQLITE;
-pub use event::EVENT_WITHOUT_ROUTER;
+pub use event::EVENT_BY_HAND;
 pub use payment::WORK_OF_A_PAYMENT;
 
 /// A question.

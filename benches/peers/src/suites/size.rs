@@ -6,7 +6,7 @@ use crate::effort::Effort;
 use crate::plot::{Axis, Line, Plot, Unit};
 use crate::report::{Asked, Bound, Report, Table};
 use crate::spread::{Spread, figure};
-use amiko_benches::instructions::{Ending, count};
+use amiko_benches::instructions::{Counted, Ending, count};
 use amiko_benches::{bank, engine, payment, refused};
 use amiko_core::prelude::*;
 use serde::Serialize;
@@ -97,7 +97,7 @@ fn costs(size: u64, effort: Effort) -> [(&'static str, Spread); 4] {
 /// Instructions of an event for each size; none without valgrind.
 fn instructions(ending: Ending, sizes: &[u64]) -> Option<Vec<u64>> {
     let program = [std::env::current_exe().expect("a program").into(), "instructions".into()];
-    let counted: Result<Vec<u64>, _> = sizes.iter().map(|size| count(&program, *size, ending)).collect();
+    let counted: Result<Vec<u64>, _> = sizes.iter().map(|size| count(&program, *size, Counted::Bank(ending))).collect();
     counted.inspect_err(|error| eprintln!("  instructions: {error}")).ok()
 }
 
