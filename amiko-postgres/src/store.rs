@@ -53,7 +53,7 @@ pub struct Postgres {
 
 enum State {
     Opened,
-    Ready(Buffer),
+    Ready(Box<Buffer>),
     Poisoned(String),
 }
 
@@ -227,7 +227,7 @@ impl Store for Postgres {
         }
         match self.replay(visitor) {
             Ok((recovered, buffer)) => {
-                self.state = State::Ready(buffer);
+                self.state = State::Ready(Box::new(buffer));
                 Ok(recovered)
             }
             Err(error) => {

@@ -8,6 +8,7 @@
 
 mod build;
 mod compare;
+mod iter;
 
 use crate::serializable::codec::{Probe, ProbeMap};
 use crate::serializable::of_serde;
@@ -17,6 +18,7 @@ use crate::serializable::{
 };
 use build::Builder;
 use compare::compare;
+pub use iter::Iter;
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::cmp::Ordering;
@@ -233,9 +235,7 @@ impl<K, V> Map<K, V> {
 
     /// All entries, in the order of their keys.
     pub fn iter(&self) -> Iter<'_, K, V> {
-        let mut iter = Iter { pending: Vec::new() };
-        iter.descend(&self.root);
-        iter
+        Iter::new(&self.root)
     }
 
     /// All keys, in order.
@@ -346,31 +346,6 @@ impl<K: Ord + Clone, V: Clone> Map<K, V> {
                 Ordering::Greater => &mut node.right,
             };
         }
-    }
-}
-
-/// The entries of a [`Map`], in the order of their keys.
-pub struct Iter<'m, K, V> {
-    /// Nodes whose left subtrees are done.
-    pending: Vec<&'m Node<K, V>>,
-}
-
-impl<'m, K, V> Iter<'m, K, V> {
-    fn descend(&mut self, mut link: &'m Link<K, V>) {
-        while let Some(node) = link {
-            self.pending.push(node);
-            link = &node.left;
-        }
-    }
-}
-
-impl<'m, K, V> Iterator for Iter<'m, K, V> {
-    type Item = (&'m K, &'m V);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let node = self.pending.pop()?;
-        self.descend(&node.right);
-        Some((&node.key, &node.value))
     }
 }
 
