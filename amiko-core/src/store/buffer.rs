@@ -4,7 +4,7 @@
 //! order in which it was given.
 
 use super::error::StoreError;
-use super::format::{self, Fault, Member};
+use super::format::{self, Fault, Members};
 use super::{Refused, Usage, checks};
 use std::mem;
 
@@ -34,8 +34,7 @@ pub struct Buffer {
     /// The first one of those that wait, and their lines.
     first: u64,
     lines: String,
-    /// What the next ones begin with.
-    member: Member,
+    members: Members,
     snapshot: Vec<SnapshotStep>,
     pieces: u64,
     draft: Option<Draft>,
@@ -108,7 +107,7 @@ impl Buffer {
             sequence: 0,
             first: 1,
             lines: String::new(),
-            member: Member::default(),
+            members: Members::default(),
             snapshot: Vec::new(),
             pieces: 0,
             draft: None,
@@ -133,10 +132,7 @@ impl Buffer {
     /// Those that it describes.
     pub fn append(&mut self, sequence: u64, record: &str) -> Result<(), StoreError> {
         checks::record(self.sequence, sequence, record)?;
-        if sequence != self.first && self.member.group() != Some(self.first) {
-            self.member = Member::of(self.first);
-        }
-        let member = if sequence == self.first { &Member::default() } else { &self.member };
+        let member = self.members.of(self.first, sequence);
         let size = member.sealed_len(record) as u64;
         checks::room(self.limit, self.lines.len() as u64, sequence, size)?;
         member.seal(&mut self.lines, record);

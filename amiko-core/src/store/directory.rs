@@ -12,10 +12,11 @@ use super::archive::Archive;
 use super::disk::{DirectoryDone, DirectoryWork, Disk, Finished, Step};
 use super::error::{OpenError, RecoverError, StoreError, Trying, with_sources};
 use super::files::Files;
+use super::format::Members;
 use super::journal::Segment;
 use super::retention::Retention;
 use super::vfs::{Access, OsVfs, Vfs};
-use super::{Recovered, Recovery, Store, Usage, checks, format, recovery};
+use super::{Recovered, Recovery, Store, Usage, checks, recovery};
 use crate::serializable::Classes;
 use crate::time::Time;
 
@@ -82,6 +83,7 @@ struct Ready<V: Vfs> {
     sequence: u64,
     /// The first one of those that are synced together with the next one; none if that is the first itself.
     group: Option<u64>,
+    members: Members,
     /// The number of the first record of the segment that the next one goes to.
     segment: u64,
     /// Bytes of records and of snapshots that wait for a sync.
@@ -221,6 +223,7 @@ impl<V: Vfs> Directory<V> {
             steps: Vec::new(),
             spare: Vec::new(),
             group: None,
+            members: Members::default(),
             lines: 0,
             pieces: 0,
             journal: replay.usage.journal,
@@ -237,29 +240,16 @@ impl<V: Vfs> Ready<V> {
     fn append(&mut self, sequence: u64, record: &str, limit: u64) -> Result<(), StoreError> {
         checks::record(self.sequence, sequence, record)?;
         let group = self.group.unwrap_or(sequence);
-        let size = format::sealed_len(group, sequence, record) as u64;
+        let Self { members, steps, spare, .. } = self;
+        let member = members.of(group, sequence);
+        let size = member.sealed_len(record) as u64;
         checks::room(limit, self.lines, sequence, size)?;
-        format::seal_record(self.lines_to_write(), group, sequence, record);
+        member.seal(lines_to_write(steps, spare), record);
         self.group = Some(group);
         self.sequence = sequence;
         self.lines += size;
         self.journal += size;
         Ok(())
-    }
-
-    /// The records that the next sync writes to the newest segment, with one write for all.
-    fn lines_to_write(&mut self) -> &mut Vec<u8> {
-        let begun = self.steps.iter().rposition(|step| matches!(step, Step::Begin { .. })).map_or(0, |begin| begin + 1);
-        let found = self.steps[begun..].iter().position(|step| matches!(step, Step::Lines(_)));
-        let at = found.map_or(begun, |found| begun + found);
-        if found.is_none() {
-            self.steps.insert(at, Step::Lines(mem::take(&mut self.spare)));
-        }
-        match &mut self.steps[at] {
-            Step::Lines(lines) => lines,
-            // It was found, or put there.
-            _ => &mut self.spare,
-        }
     }
 
     fn begin(&mut self, write_only: bool) -> Result<Option<DirectoryWork<V>>, StoreError> {
@@ -330,6 +320,21 @@ impl<V: Vfs> Ready<V> {
         self.steps.push(Step::Finish);
         self.replaces = Some(draft.replaces);
         Ok(())
+    }
+}
+
+/// The records that the next sync writes to the newest segment, with one write for all.
+fn lines_to_write<'s>(steps: &'s mut Vec<Step>, spare: &'s mut Vec<u8>) -> &'s mut Vec<u8> {
+    let begun = steps.iter().rposition(|step| matches!(step, Step::Begin { .. })).map_or(0, |begin| begin + 1);
+    let found = steps[begun..].iter().position(|step| matches!(step, Step::Lines(_)));
+    let at = found.map_or(begun, |found| begun + found);
+    if found.is_none() {
+        steps.insert(at, Step::Lines(mem::take(spare)));
+    }
+    match &mut steps[at] {
+        Step::Lines(lines) => lines,
+        // It was found, or put there.
+        _ => spare,
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) struct Record<'l> {
     pub(super) skipped: usize,
 }
 
-/// Bytes of the line that [`seal_record`] makes.
+/// Bytes of the line that [`Member::seal`] makes of a record in the group that begins with `group`.
 pub(super) fn sealed_len(group: u64, sequence: u64, record: &str) -> usize {
     let digits = |number: u64| number.checked_ilog10().unwrap_or(0) as usize + 1;
     SEAL + if group == sequence { 0 } else { GROUP.len() + digits(group) + 1 } + record.len()
@@ -94,40 +94,45 @@ impl Lines for String {
     }
 }
 
-/// Adds the line of a record; it begins with `{`, which goes before the checksum.
-pub(super) fn seal_record(lines: &mut impl Lines, group: u64, sequence: u64, record: &str) {
-    let rest = record.get(1..).unwrap_or_default();
-    let member = if group == sequence { Member::default() } else { Member::of(group) };
-    seal(lines, &member, rest);
+/// What the records of a group begin with.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    first: Member,
+    /// The others; made once for all of them.
+    group: u64,
+    others: Member,
 }
 
-/// What a record begins with that isn't the first of its group, and its checksum: the same for all of them.
+impl Members {
+    /// That of this record, in the group that begins with `group`.
+    #[inline]
+    pub(super) fn of(&mut self, group: u64, sequence: u64) -> &Member {
+        if group == sequence {
+            return &self.first;
+        }
+        if self.group != group || self.others.text.is_empty() {
+            let text = format!("\"group\":{group},");
+            (self.group, self.others) = (group, Member { crc: crc32c::crc32c(text.as_bytes()), text });
+        }
+        &self.others
+    }
+}
+
+/// What a record begins with, and its checksum: nothing, if it is the first of its group.
 #[derive(Debug, Default)]
 pub(super) struct Member {
-    group: Option<u64>,
     text: String,
     crc: u32,
 }
 
 impl Member {
-    pub(super) fn of(group: u64) -> Self {
-        let text = format!("\"group\":{group},");
-        Self { group: Some(group), crc: crc32c::crc32c(text.as_bytes()), text }
-    }
-
-    /// Whose it is, if it is any group's.
-    #[inline]
-    pub(super) fn group(&self) -> Option<u64> {
-        self.group
-    }
-
     /// Bytes of the line that [`Member::seal`] makes.
     #[inline]
     pub(super) fn sealed_len(&self, record: &str) -> usize {
         SEAL + self.text.len() + record.len()
     }
 
-    /// As [`seal_record`].
+    /// Adds the line of a record; it begins with `{`, which goes before the checksum.
     #[inline]
     pub(super) fn seal(&self, lines: &mut impl Lines, record: &str) {
         seal(lines, self, record.get(1..).unwrap_or_default());

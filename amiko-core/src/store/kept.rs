@@ -9,10 +9,11 @@ use std::path::Path;
 
 use super::error::{OpenError, RecoverError, StoreError, Trying};
 use super::files::{Files, Inventory};
+use super::format::Members;
 use super::journal::{self, Opened, Segment};
 use super::recovery::gap;
 use super::vfs::{Access, OsVfs, Vfs};
-use super::{DirectorySettings, Recovery, Refused, checks, format, snapshot};
+use super::{DirectorySettings, Recovery, Refused, checks, snapshot};
 use crate::serializable::Classes;
 use crate::time::Time;
 
@@ -300,7 +301,7 @@ impl<V: Vfs> KeptWriter<V> {
         if self.segment.is_none() {
             self.segment = Some(Segment::create(&self.files, 1, None, Time::default(), self.chunk)?);
         }
-        format::seal_record(&mut self.lines, sequence, sequence, record);
+        Members::default().of(sequence, sequence).seal(&mut self.lines, record);
         self.sequence = sequence;
         if self.lines.len() >= BLOCK { self.flush() } else { Ok(()) }
     }

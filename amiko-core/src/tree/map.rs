@@ -18,7 +18,7 @@ use crate::serializable::{
 };
 use build::Builder;
 use compare::compare;
-pub use iter::Iter;
+pub(super) use iter::Iter;
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use std::cmp::Ordering;
