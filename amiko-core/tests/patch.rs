@@ -135,7 +135,7 @@ fn what_is_the_same_or_not_written_is_no_operation() {
     assert_eq!(patch(&world(), &copied).operations(), 0);
 }
 
-/// What is said to be the same has no difference, and nothing that it would free.
+/// What is said to be the same has no difference.
 fn same_is_no_difference<T: Serializable>(old: &T, new: &T) {
     if new.same(old) {
         assert_eq!(patch(old, new).to_json(), "[]");

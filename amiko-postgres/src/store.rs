@@ -71,6 +71,8 @@ pub struct PostgresDone(Result<u64, StoreError>);
 impl Work for PostgresWork {
     type Done = PostgresDone;
 
+    const REMOTE: bool = true;
+
     fn run(self) -> PostgresDone {
         PostgresDone(self.commits.commit(self.batch))
     }

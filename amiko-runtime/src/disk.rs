@@ -6,10 +6,12 @@
 use amiko_core::store::Work;
 use std::collections::VecDeque;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 /// How long the last syncs took.
 #[derive(Default)]
@@ -36,14 +38,30 @@ impl SyncTimes {
 /// The disk of one node, and the piece of work that is under way on a thread.
 pub(crate) struct Disk<W: Work> {
     times: Arc<SyncTimes>,
-    under_way: Option<oneshot::Receiver<(W::Done, Duration)>>,
+    under_way: Option<oneshot::Receiver<Outcome<W>>>,
     /// How long a sync may take, going by those of late: a long one is forgotten by halves.
     expected: Option<Duration>,
 }
 
-/// The work was never done. Only a panic in the store can cause that.
+/// Nobody knows what became of the work: the store panicked.
 #[derive(Debug)]
 pub(crate) struct Gone;
+
+/// What came of a piece of work, and how long it took.
+type Outcome<W> = Result<(<W as Work>::Done, Duration), Gone>;
+
+/// Does the work, here.
+fn run<W: Work>(work: W) -> Outcome<W> {
+    let begun = Instant::now();
+    match catch_unwind(AssertUnwindSafe(|| work.run())) {
+        Ok(done) => Ok((done, begun.elapsed())),
+        Err(payload) => {
+            // It may panic once more when it is dropped.
+            std::mem::forget(payload);
+            Err(Gone)
+        }
+    }
+}
 
 impl<W: Work> Disk<W> {
     pub(crate) fn new(times: Arc<SyncTimes>) -> Self {
@@ -60,22 +78,24 @@ impl<W: Work> Disk<W> {
     }
 
     /// Does the work here and now.
-    pub(crate) fn run(&mut self, work: W) -> W::Done {
-        let begun = Instant::now();
-        let done = work.run();
-        self.note(begun.elapsed());
-        done
+    pub(crate) fn sync(&mut self, work: W) -> Result<W::Done, Gone> {
+        self.taken(run(work))
+    }
+
+    /// The same where it is only a write, which says nothing about how long a sync takes.
+    pub(crate) fn write(&mut self, work: W) -> Result<W::Done, Gone> {
+        run(work).map(|(done, _)| done)
     }
 
     /// Has a thread do the work.
     pub(crate) fn give(&mut self, work: W) -> io::Result<()> {
         let (outcome, done) = oneshot::channel();
         self.under_way = Some(done);
-        POOL.run(Box::new(move || {
-            let begun = Instant::now();
-            let done = work.run();
+        // Those that wait for another machine hold up nobody who waits for a disk.
+        let pool = if W::REMOTE { &REMOTE } else { &LOCAL };
+        pool.run(Box::new(move || {
             // Nobody waits any more if the loop has ended.
-            let _ = outcome.send((done, begun.elapsed()));
+            let _ = outcome.send(run(work));
         }))
     }
 
@@ -84,32 +104,38 @@ impl<W: Work> Disk<W> {
         let Some(under_way) = &mut self.under_way else { return std::future::pending().await };
         let outcome = under_way.await;
         self.under_way = None;
-        let (done, took) = outcome.map_err(|_| Gone)?;
-        self.note(took);
-        Ok(done)
+        self.taken(outcome.unwrap_or(Err(Gone)))
     }
 
     /// The outcome, if there is one yet.
-    pub(crate) fn try_done(&mut self) -> Option<W::Done> {
-        let (done, took) = self.under_way.as_mut()?.try_recv().ok()?;
+    pub(crate) fn try_done(&mut self) -> Result<Option<W::Done>, Gone> {
+        let Some(under_way) = &mut self.under_way else { return Ok(None) };
+        let outcome = match under_way.try_recv() {
+            Err(TryRecvError::Empty) => return Ok(None),
+            outcome => outcome.unwrap_or(Err(Gone)),
+        };
         self.under_way = None;
-        self.note(took);
-        Some(done)
+        self.taken(outcome).map(Some)
     }
 
-    fn note(&mut self, took: Duration) {
+    fn taken(&mut self, outcome: Outcome<W>) -> Result<W::Done, Gone> {
+        let (done, took) = outcome?;
         self.times.add(took);
         self.expected = Some(took.max(self.expected.unwrap_or_default() / 2));
+        Ok(done)
     }
 }
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The threads that the disks of all nodes of this process share.
-static POOL: Pool =
-    Pool { state: Mutex::new(Jobs { waiting: VecDeque::new(), threads: 0, idle: 0 }), wake: Condvar::new() };
+/// The threads that the disks of all nodes of this process share: more than a disk gets faster by.
+static LOCAL: Pool = Pool::new(16);
+/// Those that wait for other machines: as many as there are nodes that wait.
+static REMOTE: Pool = Pool::new(usize::MAX);
 
 struct Pool {
+    /// Threads at one time.
+    most: usize,
     state: Mutex<Jobs>,
     wake: Condvar,
 }
@@ -123,10 +149,13 @@ struct Jobs {
 }
 
 impl Pool {
-    /// Threads at one time: more than a disk gets faster by, as some of them may wait for another machine.
-    const THREADS: usize = 16;
     /// How long a thread waits for its next job before it ends.
     const IDLE: Duration = Duration::from_secs(5);
+
+    const fn new(most: usize) -> Self {
+        let jobs = Jobs { waiting: VecDeque::new(), threads: 0, idle: 0 };
+        Self { most, state: Mutex::new(jobs), wake: Condvar::new() }
+    }
 
     fn state(&self) -> MutexGuard<'_, Jobs> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -140,7 +169,7 @@ impl Pool {
         state.waiting.push_back(job);
         if state.idle > called {
             self.wake.notify_one();
-        } else if state.threads < Self::THREADS {
+        } else if state.threads < self.most {
             match thread::Builder::new().name("amiko-disk".to_owned()).spawn(|| self.work()) {
                 Ok(_) => state.threads += 1,
                 // One of the others will come to it.
@@ -159,8 +188,7 @@ impl Pool {
         loop {
             while let Some(job) = state.waiting.pop_front() {
                 drop(state);
-                // A job that panics drops the sender of its outcome, and that is how its node hears of it.
-                drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)));
+                job();
                 state = self.state();
             }
             state.idle += 1;

@@ -57,7 +57,7 @@ pub enum RunError {
     Event(EventError),
     /// The operating system couldn't start the thread for the disk.
     Thread(io::Error),
-    /// The thread of the disk has ended: the store panicked.
+    /// The store panicked while it wrote: whether the last commits are on disk, nobody knows.
     DiskThread,
     /// The node was told to stop, and didn't in time: the disk is too slow.
     StopTimeout {
@@ -80,7 +80,7 @@ impl fmt::Display for RunError {
             Self::Store(_) => "the node stopped, because its journal takes nothing more: open it anew",
             Self::Event(_) => "the node stopped, because its engine can't go on: open it anew",
             Self::Thread(_) => "expected a thread for the disk, found that the operating system gives none",
-            Self::DiskThread => "the node stopped, because the thread that writes its journal panicked: open it anew",
+            Self::DiskThread => "the node stopped, because its store panicked while it wrote its journal: open it anew",
             Self::StopTimeout { limit, waiting } => {
                 return write!(
                     f,

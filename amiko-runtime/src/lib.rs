@@ -153,7 +153,8 @@
 //!
 //! - Nothing leaves before the commit that caused it is on disk: no message, confirmation, answer or notice. Only
 //!   [`Durability`] can relax this. A failed sync ends the loop.
-//! - While a thread of the runtime makes the last group of events durable, further events run.
+//! - While a thread makes the last group of events durable, further events run. A sync that is quick is done in the loop, while
+//!   nothing else waits.
 //! - On one socket no message is sent twice, or before an earlier one.
 //! - Due timers run before commands and lines that came after their time, in slices of [`RuntimeSettings::timer_slice`].
 //! - Whoever watches and is slow misses notices, and is told how many; nobody waits for it.

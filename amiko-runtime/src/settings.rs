@@ -74,11 +74,12 @@ pub struct RuntimeSettings {
     /// What has to happen before anything leaves. Default: the commit is on disk.
     pub durability: Durability,
     /// A sync is done in the event loop, while nothing else waits, if those of late took less than this: to wake a thread and
-    /// be woken by it takes some 80 µs where cores are idle. That long may the loop be blocked, and whatever else runs on its
-    /// thread. Zero: all are done on other threads. Default 1 ms.
+    /// be woken by it takes some 80 µs where cores are idle. The loop is blocked meanwhile, and whatever else runs on its thread:
+    /// for about this long at most, and for longer if a disk that was quick is slow for once. Zero: all are done on other
+    /// threads. Default 1 ms.
     pub quick_sync: Duration,
     /// How long a commit that nobody waits for, since it answers nobody and sends nothing, may wait for the next one, to be made
-    /// durable with it: that of a timer, or of a peer's confirmation. Default 10 ms.
+    /// durable with it: that of a timer, or of a peer's confirmation. Whoever watches a value sees it then. Default 10 ms.
     pub commit_delay: Duration,
     /// Notices that are kept for those who are slow to take them; of older ones they get the number. Default 1,024.
     pub notices: usize,

@@ -4,7 +4,7 @@
 
 mod common;
 
-use amiko_core::Time;
+use amiko_core::{Id, Time};
 use amiko_runtime::{Durability, RunError, SendError};
 use common::*;
 use std::sync::Arc;
@@ -241,6 +241,57 @@ fn quick_syncs_are_done_in_the_loop_and_others_on_a_thread() {
             say_all(&node, 100).await;
             assert!(node.disk.take_workers().iter().any(|worker| *worker != here));
         }
+    });
+}
+
+#[test]
+fn a_sync_that_fails_or_panics_ends_the_node_wherever_it_is_done() {
+    run(async {
+        for quick in [Duration::from_secs(3_600), Duration::ZERO] {
+            for panics in [false, true] {
+                let mut settings = by_index();
+                settings.quick_sync = quick;
+                let node = start(engine("x", None), settings).await;
+                node.say("x", 1).await;
+                if panics {
+                    node.disk.panic_at_next_sync();
+                } else {
+                    node.disk.fail_next_sync();
+                }
+                // Another input comes while the disk is at it.
+                let (said, other) = tokio::join!(node.handle.command(say("x", 2)), node.handle.connected());
+                let error = said.unwrap_err();
+                assert!(matches!(error, SendError::Unknown), "{error}");
+                assert!(other.is_err());
+                let error = node.task.await.unwrap().err().unwrap();
+                assert!(
+                    matches!((&error, panics), (RunError::DiskThread, true) | (RunError::Sync(_), false)),
+                    "{error}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn a_command_that_is_refused_at_once_waits_for_no_delay() {
+    run(async {
+        let mut settings = by_index();
+        settings.commit_delay = Duration::from_secs(3_600);
+        let node = start(engine("x", None), settings).await;
+        let mut raw = Raw::hello(node.address, "x").await;
+        let talker = Id::<Talker>::new("x");
+        node.handle.send(&talker, TalkerMessage::Say { number: 1 }).key("key").await.unwrap();
+        raw.expect(&said(0, 1)).await;
+        raw.send(r#"{"received":0}"#).await;
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!settled(&reopen(node.disk.crash()).0));
+        let error = node.handle.send(&talker, TalkerMessage::Say { number: 2 }).key("key").await.unwrap_err();
+        assert!(matches!(error, SendError::KeyUsed { .. }), "{error}");
+        // What it rests on is on disk.
+        assert!(settled(&reopen(node.disk.crash()).0));
     });
 }
 

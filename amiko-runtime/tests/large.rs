@@ -81,5 +81,5 @@ fn a_collection_that_is_too_large_for_a_field_is_told_of_once_with_its_place() {
     assert_eq!(told(LARGE_COLLECTION), "");
     let text = told(LARGE_COLLECTION + 1);
     assert_eq!(text.lines().count(), 1, "{text}");
-    assert!(text.contains("WARN") && text.contains("/state/books/1/lines") && text.contains("10001"), "{text}");
+    assert!(text.contains("WARN") && text.contains("/state/books/lines") && text.contains("10001"), "{text}");
 }

@@ -128,9 +128,7 @@ impl Patch {
 
     /// The JSON Pointer of the value that is compared, for people.
     pub(crate) fn place(&self) -> String {
-        let path = self.path.as_str();
-        let path = &path[path.find('/').unwrap_or(path.len())..];
-        [path].into_iter().chain(self.fields[self.pushed..].iter().copied()).collect()
+        self.fields.concat()
     }
 
     /// The bytes counted so far.

@@ -234,6 +234,10 @@ pub trait Work: Send + 'static {
     /// The outcome, for the store.
     type Done: Send + 'static;
 
+    /// Whether it waits for another machine: that may take a second whenever the network wants it, however quick it was before, so
+    /// it is never run in an event loop.
+    const REMOTE: bool = false;
+
     /// Runs the work.
     fn run(self) -> Self::Done;
 }

@@ -283,7 +283,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
                 }
             }
             self.look_after();
-            if let Some(done) = self.disk.try_done() {
+            if let Some(done) = self.disk.try_done().map_err(|Gone| RunError::DiskThread)? {
                 self.end_sync(done)?;
             }
             self.advance()?;
@@ -440,6 +440,8 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     /// The last settling: puts everything on disk, whatever the durability setting.
     async fn finish(&mut self) -> Result<(), RunError> {
         self.settings.durability = Durability::Always;
+        // The limit of a stop is for the disk, too: it can't end what is done in the loop.
+        self.settings.quick_sync = Duration::ZERO;
         self.settle().await?;
         self.end_attempts().await?;
         while self.engine.unsynced() {
@@ -457,6 +459,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
     /// Gives the attempts that are under way a moment to end.
     async fn end_attempts(&mut self) -> Result<(), RunError> {
         self.performing.cancel_all();
+        for ended in self.held.take_ended() {
+            self.ended(ended).await?;
+        }
         let begun = Instant::now();
         while !self.performing.is_idle() {
             let left = self.settings.attempts_stop.saturating_sub(begun.elapsed());

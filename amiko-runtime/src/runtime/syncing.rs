@@ -42,8 +42,10 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             return self.engine.unreleased();
         }
         let full = self.gathered >= self.settings.group.max(1);
-        self.engine.unsynced()
-            && (self.engine.awaited() || full || !self.engine.unreleased() || self.delay_left() == Some(Duration::ZERO))
+        // Who is still there after a release waits for this sync, if only for what a rejection rests on.
+        let awaited = self.engine.awaited() || !self.pending.is_empty();
+        let written = self.engine.durable() < self.engine.released();
+        self.engine.unsynced() && (awaited || full || written || self.delay_left() == Some(Duration::ZERO))
     }
 
     /// Whether the next sync is one, and not only a write.
@@ -80,20 +82,18 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         observe::waiting(|| self.calls.len(), || self.signals.len());
         let durable = self.is_durable();
         let few = gathered <= FEW && self.calls.is_empty() && self.signals.is_empty();
-        let here = !durable
-            || (few && self.disk.is_quicker_than(self.settings.quick_sync) && !self.engine.is_writing_snapshot());
+        let quick = self.disk.is_quicker_than(self.settings.quick_sync) && !self.engine.is_writing_snapshot();
+        let here = !<S::Work as Work>::REMOTE && (!durable || (few && quick));
         let work = if durable { self.engine.begin_sync() } else { self.engine.begin_write() };
         if durable {
             self.synced = Instant::now();
         }
         match work.map_err(RunError::Sync)? {
             Some(work) if !here => return self.disk.give(work).map_err(RunError::Thread),
-            Some(work) if durable => {
-                let done = self.disk.run(work);
-                self.end_sync(done)?;
+            Some(work) => {
+                let done = if durable { self.disk.sync(work) } else { self.disk.write(work) };
+                self.end_sync(done.map_err(|Gone| RunError::DiskThread)?)?;
             }
-            // It goes to the memory of the operating system.
-            Some(work) => self.end_sync(work.run())?,
             // Nothing had to be written, so nothing waits.
             None => {}
         }

@@ -5,6 +5,7 @@
 
 use super::{Input, Runtime};
 use crate::error::RunError;
+use crate::performing::Ended;
 use crate::transport::Transport;
 use amiko_core::conversation::Protocol;
 use amiko_core::store::Store;
@@ -21,7 +22,7 @@ pub(super) struct Held<I> {
     inputs: VecDeque<I>,
     /// Timers that were due by then go first.
     by: Time,
-    /// At most so many: as there were. A timer that sets itself again at once doesn't hold anything up.
+    /// At most so many: as there were timers in all. A timer that sets itself again at once doesn't hold anything up.
     most: usize,
 }
 
@@ -34,6 +35,14 @@ impl<I> Default for Held<I> {
 impl<N: Node, S: Store, T: Transport> Held<Input<N, S, T>> {
     pub(super) fn is_empty(&self) -> bool {
         self.inputs.is_empty()
+    }
+
+    /// The ends of attempts among them; the others are dropped, as they would be if they still waited outside.
+    pub(super) fn take_ended(&mut self) -> impl Iterator<Item = Ended<N, S>> + use<N, S, T> {
+        std::mem::take(&mut self.inputs).into_iter().filter_map(|input| match input {
+            Input::Ended(ended) => Some(ended),
+            _ => None,
+        })
     }
 
     /// Holds one more, unless it is nothing but time that has passed.
@@ -61,7 +70,9 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         while left > 0 && self.engine.next_due().is_some_and(|due| due <= by) {
             let look = left.min(LOOK);
             // An engine that can't go on says so to the input, too.
-            let Ok(fired) = self.attempt(|engine, now| engine.tick_slice(by, look, now)).await? else { return Ok(0) };
+            // No timer is early, though the clock may have been set back meanwhile.
+            let slice = self.attempt(|engine, now| engine.tick_slice(by, look, now.max(by))).await?;
+            let Ok(fired) = slice else { return Ok(0) };
             self.gathered += fired;
             left -= fired;
             if begun.elapsed() >= self.settings.timer_slice || self.is_full() {

@@ -180,6 +180,8 @@ pub(crate) struct Inner {
     gate: Gate,
     /// Which threads have done its work, one after the other.
     workers: Arc<Mutex<Vec<ThreadId>>>,
+    /// Whether its next work panics.
+    panics: bool,
 }
 
 /// Where the thread of the disk waits while it is closed.
@@ -198,15 +200,21 @@ impl Gate {
 }
 
 /// Work that has to pass the gate first.
-pub(crate) struct Gated(MemoryWork, Gate, Arc<Mutex<Vec<ThreadId>>>);
+pub(crate) struct Gated {
+    work: MemoryWork,
+    gate: Gate,
+    workers: Arc<Mutex<Vec<ThreadId>>>,
+    panics: bool,
+}
 
 impl Work for Gated {
     type Done = <MemoryWork as Work>::Done;
 
     fn run(self) -> Self::Done {
-        self.2.lock().unwrap().push(std::thread::current().id());
-        self.1.pass();
-        self.0.run()
+        self.workers.lock().unwrap().push(std::thread::current().id());
+        self.gate.pass();
+        assert!(!self.panics, "the test said so");
+        self.work.run()
     }
 }
 
@@ -222,6 +230,10 @@ impl Disk {
 
     pub(crate) fn fail_next_sync(&self) {
         self.inner().memory.fail_next_sync();
+    }
+
+    pub(crate) fn panic_at_next_sync(&self) {
+        self.inner().panics = true;
     }
 
     pub(crate) fn limit(&self, room: usize) {
@@ -273,7 +285,8 @@ impl Store for Disk {
         inner.appended = 0;
         inner.syncs += 1;
         let (gate, workers) = (inner.gate.clone(), Arc::clone(&inner.workers));
-        Ok(inner.memory.begin_sync()?.map(|work| Gated(work, gate, workers)))
+        let panics = std::mem::take(&mut inner.panics);
+        Ok(inner.memory.begin_sync()?.map(|work| Gated { work, gate, workers, panics }))
     }
 
     fn begin_write(&mut self) -> Result<Option<Self::Work>, StoreError> {

@@ -71,6 +71,8 @@ pub(crate) struct Commit(Shared, u64, Batch);
 impl Work for Commit {
     type Done = Result<u64, StoreError>;
 
+    const REMOTE: bool = true;
+
     fn run(self) -> Self::Done {
         let Self(shared, epoch, batch) = self;
         shared.with(|database| {
