@@ -88,7 +88,7 @@ pub(crate) use writer::Hole;
 ///
 /// # Large collections
 /// An object is copied before it changes, and both versions are compared afterwards. So a change costs what the object's
-/// collections of the standard library hold: with a million entries in a `BTreeMap`, some hundred milliseconds. Copies of
+/// collections of the standard library hold: with a million entries in a `BTreeMap`, 20 to 300 ms. Copies of
 /// [`Map`](crate::Map) share what didn't change, and cost some microseconds; objects of a [`Table`](crate::Table) are copied one by
 /// one. With the feature `tracing`, a collection of more than
 /// [`LARGE_COLLECTION`](crate::observe::LARGE_COLLECTION) entries is a warning.
