@@ -3,14 +3,15 @@
 //! Invariant: each class of machines has one table, so the class alone determines where a message goes.
 
 mod effects;
+mod ties;
 
 use crate::attributes::{Attributes, Errors, Place};
-use crate::serializable::{Generator, keys, reply};
+use crate::serializable::{Generator, keys};
 use crate::tokens::{named, through};
 use crate::tree::{Class, Field};
 use crate::types::{bare, is_named, last};
 use proc_macro2::TokenStream;
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, ExprPath, GenericArgument, Ident, Member, Path, PathArguments, Type, Visibility};
@@ -171,7 +172,7 @@ pub(crate) fn generate(root: &Root) -> TokenStream {
     let envelope = envelope(root);
     let node = node(root);
     let effects = effects::generate(root);
-    let ties = ties(root);
+    let ties = ties::generate(root);
     through(root.library.as_ref(), quote!(#envelope #effects #node #ties))
 }
 
@@ -514,92 +515,4 @@ fn references(generator: &Generator<'_>, field: &Field, value: &TokenStream) -> 
         }),
     );
     quote!(#call;)
-}
-
-/// The implementations that connect the node with its machines.
-fn ties(root: &Root) -> TokenStream {
-    let node = &root.ident;
-    let envelope = format_ident!("{node}Envelope");
-    let hosts = root.machines().map(|TableField { ty, variant, .. }| {
-        quote! {
-            #[automatically_derived]
-            impl ::amiko_core::Hosts<#ty> for #node {
-                fn envelope(__to: ::amiko_core::Id<#ty>, __message: <#ty as ::amiko_core::StateMachine>::Message)
-                    -> Self::Envelope
-                {
-                    #envelope::#variant(__to, __message)
-                }
-            }
-        }
-    });
-    let keeps = root.tables.iter().map(|TableField { field, ty, .. }| {
-        // An error about a class without a key should point at the class.
-        let keeps = quote_spanned!(ty.span()=> ::amiko_core::Keeps<#ty>);
-        quote! {
-            #[automatically_derived]
-            impl #keeps for #node {
-                fn table(&self) -> &::amiko_core::Table<#ty> {
-                    &self.#field
-                }
-
-                fn table_mut(&mut self) -> &mut ::amiko_core::Table<#ty> {
-                    &mut self.#field
-                }
-            }
-        }
-    });
-    let machine = root.machine.then(|| {
-        let reply = reply(root.reply.as_ref());
-        quote! {
-            #[automatically_derived]
-            impl ::amiko_core::Object for #node {
-                type Key = ();
-                type Reply = #reply;
-                type Indexes = ();
-                const KIND: &'static ::core::primitive::str = "node";
-            }
-
-            #[automatically_derived]
-            impl ::amiko_core::Hosts<#node> for #node {
-                fn envelope(_: ::amiko_core::Id<#node>, __message: <#node as ::amiko_core::StateMachine>::Message)
-                    -> Self::Envelope
-                {
-                    #envelope::#node(__message)
-                }
-            }
-        }
-    });
-    let distinct = distinct_kinds(root);
-    quote!(#(#hosts)* #(#keeps)* #machine #distinct)
-}
-
-/// Fails to compile if two classes have the same kind: their envelopes, timers and references would be confused.
-fn distinct_kinds(root: &Root) -> TokenStream {
-    let node = &root.ident;
-    let mut pairs = Vec::new();
-    for (index, one) in root.tables.iter().enumerate() {
-        let (ty, variant) = (&one.ty, &one.variant);
-        for other in root.tables.iter().skip(index + 1) {
-            let (other, second) = (&other.ty, &other.variant);
-            let message = format!(
-                "`{variant}` and `{second}` are of one kind: give one another with `#[amiko(kind = \"name\")]`"
-            );
-            pairs.push(quote_spanned! {other.span()=>
-                const _: () = ::core::assert!(::amiko_core::__private_0_1_0::differ(
-                    <#ty as ::amiko_core::Object>::KIND, <#other as ::amiko_core::Object>::KIND
-                ), #message);
-            });
-        }
-        if root.machine {
-            let message = format!(
-                "`{variant}` is of the kind `node`, which the node itself is: give it another with `#[amiko(kind = \"name\")]`"
-            );
-            pairs.push(quote_spanned! {ty.span()=>
-                const _: () = ::core::assert!(::amiko_core::__private_0_1_0::differ(
-                    <#ty as ::amiko_core::Object>::KIND, <#node as ::amiko_core::Object>::KIND
-                ), #message);
-            });
-        }
-    }
-    quote!(#(#pairs)*)
 }
