@@ -45,7 +45,7 @@ pub use conversation::{Acceptance, Draw, PeerAddress, PeerAddressError, Protocol
 pub use dispatcher::{Conflict, Connection, Pending, ResumePoint, Timer};
 pub use effect::{Effect, Performed};
 pub use engine::Engine;
-pub use machine::{Context, Hosts, Node, Performs, Phases, StateMachine};
+pub use machine::{Context, History, Hosts, Node, Performs, Phase, Phased, Phases, StateMachine};
 pub use rejection::Rejection;
 pub use schedule::Schedule;
 pub use serializable::{
@@ -62,8 +62,8 @@ pub mod prelude {
     pub use crate::event::Output;
     pub use crate::store::Directory;
     pub use crate::{
-        Connection, Context, Hosts, Id, Key, Map, Node, Phases, Rejection, Schedule, Secret, Serializable,
-        StateMachine, Table, Time, amiko, from_json, hours, minutes, secs, to_json,
+        Connection, Context, Hosts, Id, Key, Map, Node, Phase, Phased, Phases, Rejection, Schedule, Secret,
+        Serializable, StateMachine, Table, Time, amiko, from_json, hours, minutes, secs, to_json,
     };
 }
 

@@ -4,7 +4,9 @@
 
 pub use crate::machine::envelope::{peek_kind, read_envelope, write_envelope};
 pub use crate::machine::hearing::{Heard, Tie, Unheard};
+pub use crate::machine::phases::expect_taken;
 pub use crate::machine::router::{deliver, deliver_to_node};
+pub use crate::machine::taking::{Taker, TakesAll, TakesSome};
 pub use crate::sabotage::is_sabotaged;
 pub use crate::serializable::codec::{
     Native, Probe, ProbeMap, ProbeNative, ProbeNeither, ProbeSerde, difference_with, free_copy_with,

@@ -55,6 +55,10 @@ pub(crate) enum Sabotage {
     EffectLostOnRestart,
     /// An effect has another key for each attempt.
     EffectKeyChanges,
+    /// A phase that is left keeps its time-out.
+    TimeOutOutlivesPhase,
+    /// A time-out that a rejected event has armed stays.
+    TimeOutArmedThoughRolledBack,
 }
 
 impl Sabotage {
@@ -85,6 +89,8 @@ impl Sabotage {
             Self::OutcomeActsTwice => "outcome_acts_twice",
             Self::EffectLostOnRestart => "effect_lost_on_restart",
             Self::EffectKeyChanges => "effect_key_changes",
+            Self::TimeOutOutlivesPhase => "time_out_outlives_phase",
+            Self::TimeOutArmedThoughRolledBack => "time_out_armed_though_rolled_back",
         }
     }
 }

@@ -95,7 +95,7 @@ enum SafePhase {
 #[derive(Clone, Serializable)]
 #[amiko(key = String)]
 struct Safe {
-    phase: SafePhase,
+    phase: Phase<SafePhase>,
     shown: String,
     direct: Secret<String>,
     listed: Vec<Secret<String>>,
@@ -163,7 +163,7 @@ struct Bank {
 
 fn bank() -> Bank {
     let safe = Safe {
-        phase: SafePhase::Open,
+        phase: Phase::new(),
         shown: "everybody sees this".into(),
         direct: hush("direct"),
         listed: vec![hush("listed")],

@@ -68,9 +68,9 @@ mod raw {
         assert_eq!(from_json::<Word>(r#"{"_class":"Move","in":1}"#), Ok(Word::r#Move { r#in: 1 }));
         assert_eq!(to_json(&r#state::r#Loop).unwrap(), "\"Loop\"");
         assert_eq!(to_json(&Kebab::r#TryAgain).unwrap(), "\"try-again\"");
-        assert_eq!((r#state::NAME, r#state::r#Try.name()), ("state", "Try"));
+        assert_eq!((r#state::CHART.name, r#state::r#Try.name()), ("state", "Try"));
         assert_eq!(
-            r#state::r#Try.enter(r#state::r#Loop).map_err(|rejection| rejection.to_string().contains("r#")),
+            Phase::<r#state>::new().enter(r#state::r#Loop).map_err(|rejection| rejection.to_string().contains("r#")),
             Err(false)
         );
         assert_eq!(Id::<r#item>::new(1_u64).to_string(), "item 1");

@@ -3,6 +3,7 @@
 //! Invariant: an attribute that is unknown, repeated or malformed is an error at its place.
 
 use crate::index::{self, Indexed};
+use crate::phases::time_out::{self, TimeOut};
 use proc_macro2::{Group, Span};
 use syn::meta::ParseNestedMeta;
 use syn::parse::{Parse, Parser};
@@ -24,6 +25,10 @@ impl Errors {
 
     pub(crate) fn at(&mut self, span: Span, message: impl std::fmt::Display) {
         self.push(Error::new(span, message));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     pub(crate) fn finish<T>(self, value: T) -> Result<T, Error> {
@@ -119,6 +124,15 @@ pub(crate) struct Attributes {
     pub(crate) secret: Option<Span>,
     pub(crate) transparent: Option<Span>,
     pub(crate) next: Option<Vec<Ident>>,
+    pub(crate) initial: Option<Span>,
+    pub(crate) after: Option<(TimeOut, Span)>,
+    pub(crate) on: Option<(Vec<Ident>, Span)>,
+    pub(crate) entry: Option<ExprPath>,
+    pub(crate) exit: Option<ExprPath>,
+    /// The machine whose phases the variants are, its field, and the enum of phases around them.
+    pub(crate) phases_of: Option<Type>,
+    pub(crate) field: Option<Ident>,
+    pub(crate) within: Option<Type>,
     pub(crate) machine: Option<Span>,
     pub(crate) machines: Option<Span>,
     pub(crate) objects: Option<Span>,
@@ -202,9 +216,14 @@ impl Place {
                 "unknown",
                 "version",
                 "migrate",
+                "machine",
+                "field",
+                "within",
                 "crate",
             ],
-            Self::Variant => &["rename", "alias", "transparent", "next", "performed"],
+            Self::Variant => {
+                &["rename", "alias", "transparent", "next", "initial", "after", "on", "entry", "exit", "performed"]
+            }
             Self::Field => &[
                 "default",
                 "rename",
@@ -286,7 +305,7 @@ impl Attributes {
             "skip" => set(&mut self.skip, span, alone(meta)?),
             "secret" => set(&mut self.secret, span, alone(meta)?),
             "transparent" => set(&mut self.transparent, span, alone(meta)?),
-            "next" => set(&mut self.next, span, names(meta, span)?),
+            "machine" if place == Place::Enum => set(&mut self.phases_of, span, ty(meta, "Class")?),
             "machine" => set(&mut self.machine, span, alone(meta)?),
             "machines" => set(&mut self.machines, span, alone(meta)?),
             "objects" => set(&mut self.objects, span, alone(meta)?),
@@ -299,7 +318,33 @@ impl Attributes {
             "reply" => set(&mut self.reply, span, ty(meta, "Type")?),
             "notice" => set(&mut self.notice, span, ty(meta, "Type")?),
             "check" => set(&mut self.check, span, function(meta)?),
+            "next" | "initial" | "after" | "on" | "entry" | "exit" | "field" | "within" => {
+                self.take_phase(&name, meta, span)
+            }
             _ => self.take_more(&name, meta, span),
+        }
+    }
+
+    /// What belongs to phases.
+    fn take_phase(&mut self, name: &str, meta: &ParseNestedMeta<'_>, span: Span) -> Result<(), Error> {
+        match name {
+            "next" => {
+                let missing = "expected `next(A, B)` with the phases that may follow; leave it out where none does";
+                set(&mut self.next, span, names(meta, span, "phases", "next", missing)?)
+            }
+            "on" => {
+                let missing = "expected `on(A, B)` with the messages that are taken; leave it out where all are";
+                set(&mut self.on, span, (names(meta, span, "messages", "on", missing)?, span))
+            }
+            "initial" => set(&mut self.initial, span, alone(meta)?),
+            "after" => set(&mut self.after, span, (time_out::parse(meta)?, span)),
+            "entry" => set(&mut self.entry, span, function(meta)?),
+            "exit" => set(&mut self.exit, span, function(meta)?),
+            "field" => {
+                let cure = "`field` wants the name of the machine's field: write `field = phase`";
+                set(&mut self.field, span, value(meta, cure)?)
+            }
+            _ => set(&mut self.within, span, ty(meta, "Outer")?),
         }
     }
 
@@ -342,7 +387,7 @@ fn name(meta: &ParseNestedMeta<'_>) -> String {
 }
 
 /// The value of `name = value`. For anything else, the error shows the right form.
-fn value<T: Parse>(meta: &ParseNestedMeta<'_>, cure: &str) -> Result<T, Error> {
+pub(crate) fn value<T: Parse>(meta: &ParseNestedMeta<'_>, cure: &str) -> Result<T, Error> {
     if !meta.input.peek(Token![=]) {
         return Err(Error::new(meta.path.span(), cure));
     }
@@ -439,18 +484,25 @@ fn set<T>(slot: &mut Option<T>, span: Span, value: T) -> Result<(), Error> {
     Ok(())
 }
 
-/// The `(A, B)` of a `next`.
-fn names(meta: &ParseNestedMeta<'_>, span: Span) -> Result<Vec<Ident>, Error> {
+/// The `(A, B)` of a `next` or an `on`.
+fn names(
+    meta: &ParseNestedMeta<'_>,
+    span: Span,
+    what: &str,
+    attribute: &str,
+    missing: &str,
+) -> Result<Vec<Ident>, Error> {
     if meta.input.peek(token::Paren) {
         let names = meta.input.parse::<Group>()?.stream();
         let names = Punctuated::<Ident, Token![,]>::parse_terminated.parse2(names).map_err(|error| {
-            Error::new(error.span(), "expected the names of phases with commas between them: write `next(A, B)`")
+            let expected = format!("expected the names of {what} with commas between them: write `{attribute}(A, B)`");
+            Error::new(error.span(), expected)
         })?;
         if !names.is_empty() {
             return Ok(names.into_iter().collect());
         }
     }
-    Err(Error::new(span, "expected `next(A, B)` with the phases that may follow; leave it out where none does"))
+    Err(Error::new(span, missing))
 }
 
 /// Skips the `= value` of an attribute that is already known to be wrong.

@@ -374,9 +374,17 @@ fn node(root: &Root) -> TokenStream {
             {
                 match __envelope {
                     #(#envelope::#variants(__id, __message) => {
-                        ::amiko_core::__private_0_1_0::deliver(self, &__id, __message, __event)
+                        #[allow(unused_imports)]
+                        use ::amiko_core::__private_0_1_0::{TakesAll as _, TakesSome as _};
+                        let __taking = (&&::amiko_core::__private_0_1_0::Taker::<#hosted>::new()).taking();
+                        ::amiko_core::__private_0_1_0::deliver(self, &__id, __message, __event, __taking)
                     })*
-                    #(#envelope::#machine(__message) => ::amiko_core::__private_0_1_0::deliver_to_node(self, __message, __event),)*
+                    #(#envelope::#machine(__message) => {
+                        #[allow(unused_imports)]
+                        use ::amiko_core::__private_0_1_0::{TakesAll as _, TakesSome as _};
+                        let __taking = (&&::amiko_core::__private_0_1_0::Taker::<#machine>::new()).taking();
+                        ::amiko_core::__private_0_1_0::deliver_to_node(self, __message, __event, __taking)
+                    })*
                     #none
                 }
             }

@@ -36,7 +36,7 @@ pub(crate) fn last(ty: &Type) -> Option<&PathSegment> {
 }
 
 /// The types between the angle brackets at the end of a type.
-fn arguments(ty: &Type) -> impl Iterator<Item = &Type> {
+pub(crate) fn arguments(ty: &Type) -> impl Iterator<Item = &Type> {
     let arguments = last(ty).and_then(|segment| match &segment.arguments {
         PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
         _ => None,

@@ -42,7 +42,7 @@ fn accept_all(net: &mut Net) {
 }
 
 fn states(net: &Net, channel: usize) -> [ChannelState; 2] {
-    [net.channels(ENDS[0], ENDS[1]), net.channels(ENDS[1], ENDS[0])].map(|channels| channels[channel].funds().state)
+    [net.channels(ENDS[0], ENDS[1]), net.channels(ENDS[1], ENDS[0])].map(|channels| *channels[channel].funds().state)
 }
 
 /// A payment that is under way, and has been for a while.

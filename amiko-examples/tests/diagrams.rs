@@ -8,14 +8,14 @@ use amiko_examples::payment::{ChannelState, PayeePhase, PayerPhase, TransactionP
 
 /// The documentation of an enum of phases ends with its diagram.
 fn expect_diagram<P: Phases>(source: &str) {
-    let diagram: String = P::mermaid().lines().map(|line| format!("/// {line}\n")).collect();
+    let diagram: String = P::CHART.mermaid().lines().map(|line| format!("/// {line}\n")).collect();
     let expected = format!("///\n/// ```mermaid\n{diagram}/// ```\n");
-    let (before, _) = source.split_once(&format!("pub enum {} {{", P::NAME)).unwrap();
+    let (before, _) = source.split_once(&format!("pub enum {} {{", P::CHART.name)).unwrap();
     let (documentation, _) = before.rsplit_once("#[derive(").unwrap();
     assert!(
         documentation.ends_with(&expected),
         "the diagram of {} isn't that of the code; let its documentation end with\n\n{expected}",
-        P::NAME,
+        P::CHART.name,
     );
 }
 

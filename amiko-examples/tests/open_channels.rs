@@ -28,7 +28,12 @@ struct FreeChannel {
 const CREDIT: u64 = 1_000_000;
 
 fn even() -> Funds {
-    Funds { state: ChannelState::Open, amount_local: CREDIT, amount_remote: CREDIT, ..Funds::default() }
+    Funds {
+        state: Phase::at(ChannelState::Open).unwrap(),
+        amount_local: CREDIT,
+        amount_remote: CREDIT,
+        ..Funds::default()
+    }
 }
 
 impl FreeChannel {

@@ -190,7 +190,7 @@ async fn a_client_is_told_why_not_sees_its_order_change_and_the_shop_stops_when_
     assert_eq!(ask("POST /orders/1/pay", "").await.0, 204);
     seen("Paid").await;
     let (status, text) = ask("POST /orders/1/pay", "").await;
-    let refused = "Phase: expected one of Shipped after Paid, found Paid (in Pay to order 1)";
+    let refused = "OrderPhase: expected one of Shipped after Paid, found Paid (in Pay to order 1)";
     assert_eq!((status, text.trim()), (422, refused));
     assert_eq!(
         ask("GET /orders/1", "").await.1,

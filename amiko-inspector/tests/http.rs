@@ -31,7 +31,7 @@ enum SafePhase {
 #[derive(Clone, Serializable)]
 #[amiko(key = String)]
 struct Safe {
-    phase: SafePhase,
+    phase: Phase<SafePhase>,
     code: Secret<String>,
     text: String,
     other: Option<Id<Safe>>,
@@ -82,12 +82,8 @@ struct Bank {
 const HOSTILE: &str = "<script>alert(1)</script>\" onload='x' \u{202e}gpj\u{0}\u{7}\u{1b}[2J& /../%2e%2e/?#";
 
 fn bank() -> Bank {
-    let safe = || Safe {
-        phase: SafePhase::Open,
-        code: Secret::new(format!("{SECRET}-code")),
-        text: String::new(),
-        other: None,
-    };
+    let safe =
+        || Safe { phase: Phase::new(), code: Secret::new(format!("{SECRET}-code")), text: String::new(), other: None };
     Bank { safes: ["one", "two", HOSTILE].into_iter().map(|key| (Id::new(key), safe())).collect() }
 }
 

@@ -376,12 +376,15 @@ impl<N: Tree> Dispatcher<N> {
 
     pub(crate) fn roll_back(&mut self, undo: &BesideUndo<N>, only: &EngineOnly) {
         let Some(undo) = undo.touched() else { return };
-        for (key, old) in undo.timers.first_touches() {
-            let id = Id::new(key.clone());
-            if let Some(timer) = self.beside.timers.get(&id) {
-                self.due.remove(&(timer.at, id.clone()));
+        if !sabotaged(Sabotage::TimeOutArmedThoughRolledBack) {
+            for (key, old) in undo.timers.first_touches() {
+                let id = Id::new(key.clone());
+                if let Some(timer) = self.beside.timers.get(&id) {
+                    self.due.remove(&(timer.at, id.clone()));
+                }
+                self.due.extend(old.map(|timer| (timer.at, id)));
             }
-            self.due.extend(old.map(|timer| (timer.at, id)));
+            self.beside.timers.roll_back(&undo.timers, only);
         }
         for (key, old) in undo.connections.first_touches() {
             let id = Id::new(key.clone());
@@ -397,7 +400,6 @@ impl<N: Tree> Dispatcher<N> {
             }
             self.answered.extend(old.map(|answer| (answer.at, id)));
         }
-        self.beside.timers.roll_back(&undo.timers, only);
         self.beside.answers.roll_back(&undo.answers, only);
         self.beside.effects.roll_back(&undo.effects, only);
         if sabotaged(Sabotage::RollbackMissesATable) {

@@ -11,21 +11,26 @@ use crate::schedule::Schedule;
 use crate::time::Time;
 use crate::tree::{Id, Index, Keeps, Object, Tree};
 
+/// What the names of timers begin with that belong to a phase.
+const PHASES: char = '@';
+
 /// The surroundings of a handler: read access to the rest of the node, and all effects that it can request.
 ///
 /// Methods that request an effect can't fail on the spot. A request that exceeds a limit rejects the event once the
 /// handler has returned.
 pub struct Context<'a, M: StateMachine> {
-    event: &'a mut Event<M::Node>,
+    pub(super) event: &'a mut Event<M::Node>,
     /// None for the node itself, which reads through its own `self`.
     node: Option<&'a M::Node>,
     id: &'a Id<M>,
+    /// A phase is being entered or left.
+    pub(super) moving: bool,
 }
 
 impl<'a, M: StateMachine> Context<'a, M> {
     #[inline]
     pub(crate) fn new(event: &'a mut Event<M::Node>, node: Option<&'a M::Node>, id: &'a Id<M>) -> Self {
-        Self { event, node, id }
+        Self { event, node, id, moving: false }
     }
 
     /// The ID of the object that handles the message.
@@ -76,7 +81,22 @@ impl<'a, M: StateMachine> Context<'a, M> {
 
     /// Schedules a message to this object at a moment: it is delivered then or soon after, never before. The timer
     /// survives a restart. It replaces a timer of the same name.
+    ///
+    /// Names that begin with `@` are those of the time-outs of phases: such a name rejects the event.
     pub fn timer(&mut self, name: &str, at: Time, message: M::Message)
+    where
+        M::Node: Hosts<M>,
+    {
+        if name.starts_with(PHASES) {
+            return self.fail(Rejection::new(format!(
+                "expected a timer whose name doesn't begin with {PHASES}, as those of phases do, found {name:?}"
+            )));
+        }
+        self.timer_of_phase(name, at, message);
+    }
+
+    /// As [`timer`](Self::timer), for the time-out of a phase.
+    pub(super) fn timer_of_phase(&mut self, name: &str, at: Time, message: M::Message)
     where
         M::Node: Hosts<M>,
     {

@@ -6,13 +6,14 @@ mod context;
 pub(crate) mod envelope;
 mod gather;
 pub(crate) mod hearing;
-mod phases;
+pub(crate) mod phases;
 pub(crate) mod router;
 mod saga;
+pub(crate) mod taking;
 
 pub use context::Context;
 pub use gather::{Gather, Gathered};
-pub use phases::Phases;
+pub use phases::{After, Chart, History, Holds, Hook, Phase, PhaseShape, Phased, Phases, PhasesOf, Takes};
 pub use saga::{Saga, Undoing};
 
 use crate::effect::{Effect, Owner, Performed};

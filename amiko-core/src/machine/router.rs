@@ -3,6 +3,7 @@
 //! Invariant: messages are delivered in the order in which they were sent, and no event takes more than
 //! [`Limits::steps`](crate::event::Limits::steps) of them.
 
+use super::taking::Taking;
 use super::{Context, Hosts, Node, StateMachine};
 use crate::event::{Event, Step};
 use crate::rejection::Rejection;
@@ -48,6 +49,7 @@ pub fn deliver<M: StateMachine>(
     id: &Id<M>,
     message: M::Message,
     event: &mut Event<M::Node>,
+    taking: impl Taking<M>,
 ) -> Result<(), Rejection>
 where
     M::Node: Hosts<M> + Keeps<M>,
@@ -56,6 +58,10 @@ where
         event.name(id);
         return Err(Rejection::new(format!("expected {id}, found none")));
     };
+    if let Err(rejection) = taking.expect_taken(machine, &message) {
+        event.name(id);
+        return Err(rejection);
+    }
     let mut machine = machine.clone();
     let outcome = {
         let _handling = event.watch(id);
@@ -73,12 +79,18 @@ where
 ///
 /// # Errors
 /// Its handler rejects the message.
-pub fn deliver_to_node<N>(node: &mut N, message: N::Message, event: &mut Event<N>) -> Result<(), Rejection>
+pub fn deliver_to_node<N>(
+    node: &mut N,
+    message: N::Message,
+    event: &mut Event<N>,
+    taking: impl Taking<N>,
+) -> Result<(), Rejection>
 where
     N: StateMachine<Node = N> + Node,
     N::Key: Default,
 {
     let id = Id::new(N::Key::default());
+    taking.expect_taken(node, &message)?;
     if event.own.is_none() {
         event.own = Some(node.own());
     }

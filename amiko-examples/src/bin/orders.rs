@@ -34,9 +34,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio_stream::{Stream, StreamExt};
 
-/// How long an order may stay unpaid.
-const EXPIRY: Duration = Duration::from_secs(15 * 60);
-
 /// What each piece costs, in cents.
 const PRICE: u64 = 250;
 
@@ -61,14 +58,15 @@ struct Item {
 struct Order {
     item: Id<Item>,
     count: u64,
-    phase: Phase,
+    phase: Phase<OrderPhase>,
     /// What the payment service said: the receipt, or why it refused.
     answer: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serializable, Phases)]
-enum Phase {
-    #[amiko(next(Charging, Paid, Expired))]
+#[amiko(machine = Order)]
+enum OrderPhase {
+    #[amiko(next(Charging, Paid, Expired), after(minutes = 15, send = Expire))]
     Placed,
     /// Nobody else pays for it now, and it can't expire: the card may have been charged already.
     #[amiko(next(Charged, Refused))]
@@ -96,8 +94,8 @@ enum ItemMessage {
 
 #[derive(Clone, Serializable)]
 enum OrderMessage {
-    Begin {
-        charge: Option<Charge>,
+    Charge {
+        charge: Charge,
     },
     Pay,
     #[amiko(performed)]
@@ -157,10 +155,12 @@ impl StateMachine for Shop {
         self.placed += 1;
         let order = Id::<Order>::new(self.placed);
         cx.send(&item, ItemMessage::Take { count });
-        cx.create(&order, Order { item, count, phase: Phase::INITIAL, answer: None });
+        let phase = cx.begin_phase(&order);
+        cx.create(&order, Order { item, count, phase, answer: None });
         let cents = count.saturating_mul(PRICE);
-        let charge = card.map(|card| Charge { order: self.placed, card, cents });
-        cx.send(&order, OrderMessage::Begin { charge });
+        if let Some(card) = card {
+            cx.send(&order, OrderMessage::Charge { charge: Charge { order: self.placed, card, cents } });
+        }
         cx.reply(self.placed);
         Ok(())
     }
@@ -188,29 +188,25 @@ impl StateMachine for Order {
     fn handle(&mut self, message: OrderMessage, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
         match message {
             // In the event that takes the stock: if there isn't enough, nothing is charged.
-            OrderMessage::Begin { charge: Some(charge) } => {
-                self.phase.enter(Phase::Charging)?;
+            OrderMessage::Charge { charge } => {
+                self.enter(OrderPhase::Charging, cx)?;
                 cx.perform("charge", charge);
             }
-            OrderMessage::Begin { charge: None } => cx.timer("expiry", cx.now() + EXPIRY, OrderMessage::Expire),
             OrderMessage::Charged { performed } => match performed.into_result() {
                 Ok(receipt) => {
-                    self.phase.enter(Phase::Charged)?;
+                    self.enter(OrderPhase::Charged, cx)?;
                     self.answer = Some(receipt);
                 }
                 Err(refusal) => {
-                    self.phase.enter(Phase::Refused)?;
+                    self.enter(OrderPhase::Refused, cx)?;
                     self.answer = Some(refusal);
                     cx.send(&self.item, ItemMessage::PutBack { count: self.count });
                 }
             },
-            OrderMessage::Pay => {
-                self.phase.enter(Phase::Paid)?;
-                cx.cancel("expiry");
-            }
-            OrderMessage::Ship => self.phase.enter(Phase::Shipped)?,
+            OrderMessage::Pay => self.enter(OrderPhase::Paid, cx)?,
+            OrderMessage::Ship => self.enter(OrderPhase::Shipped, cx)?,
             OrderMessage::Expire => {
-                self.phase.enter(Phase::Expired)?;
+                self.enter(OrderPhase::Expired, cx)?;
                 cx.send(&self.item, ItemMessage::PutBack { count: self.count });
             }
         }

@@ -207,6 +207,8 @@ pub(super) fn shortened(class: &str) -> String {
 /// ```mermaid
 /// stateDiagram-v2
 ///     [*] --> Opening
+///     [*] --> Open
+///     [*] --> Closed
 ///     Opening --> Open
 ///     Open --> Closing
 ///     Closing --> Closed
@@ -219,12 +221,13 @@ pub enum ChannelState {
     #[default]
     #[amiko(next(Open))]
     Opening,
-    /// Routes can use it.
-    #[amiko(next(Closing))]
+    /// Routes can use it. Two ends that agree on it by other means begin here.
+    #[amiko(initial, next(Closing))]
     Open,
     /// It waits for its last routes to end.
     #[amiko(next(Closed))]
     Closing,
-    /// It is over.
+    /// It is over, or was refused before it began.
+    #[amiko(initial)]
     Closed,
 }

@@ -40,7 +40,7 @@ pub type Claims = Map<RouteId, Reservation>;
 pub struct Funds {
     /// The phase of the channel.
     #[amiko(default)]
-    pub state: ChannelState,
+    pub state: Phase<ChannelState>,
     /// What we can pay to the neighbour.
     #[amiko(default)]
     pub amount_local: u64,
@@ -96,7 +96,7 @@ impl Funds {
     /// # Errors
     /// Nothing has been put in yet.
     pub fn close_by_neighbour(&mut self) -> Result<bool, Rejection> {
-        match self.state {
+        match *self.state {
             ChannelState::Opening | ChannelState::Open => self.close().map(|()| true),
             ChannelState::Closing | ChannelState::Closed => Ok(false),
         }

@@ -4,8 +4,8 @@
 
 use super::names::none_named;
 use super::{
-    Address, Link, LinkMessage, LinkUrl, MeetingPoint, Network, Payee, PayeeMessage, PayeePhase, Payer, PayerMessage,
-    PaymentLimits, PaymentUrl, PayoutAddress, RawTransaction, Token, Transaction, TransactionId, payer,
+    Address, Link, LinkMessage, LinkUrl, MeetingPoint, Network, Payee, Payer, PayerMessage, PaymentLimits, PaymentUrl,
+    PayoutAddress, RawTransaction, Token, Transaction, TransactionId, payer,
 };
 use amiko_core::prelude::*;
 use amiko_core::{Keeps, PublicKey, StateMachine};
@@ -460,7 +460,7 @@ impl PaymentNode {
         let id = Id::new(hex::encode(cx.random::<8>()));
         let url = self.payment_url(&id)?;
         let payee = Payee {
-            phase: PayeePhase::Initial,
+            phase: cx.begin_phase(&id),
             begun: cx.now(),
             amount,
             receipt,
@@ -470,7 +470,6 @@ impl PaymentNode {
             told: false,
         };
         cx.create(&id, payee);
-        cx.send(&id, PayeeMessage::Begin);
         cx.reply(Reply::Url { url: url.to_string() });
         Ok(())
     }
@@ -487,7 +486,8 @@ impl PaymentNode {
             cx.reply(Reply::Paying { payer: id });
             return Ok(());
         }
-        cx.create(&id, Payer::new(url.dial(), via, cx.now()));
+        let phase = cx.begin_phase(&id);
+        cx.create(&id, Payer::new(phase, url.dial(), via, cx.now()));
         cx.send(&id, PayerMessage::Begin);
         cx.reply(Reply::Paying { payer: id });
         Ok(())

@@ -7,23 +7,23 @@ use super::node::{self, Ended};
 use super::{ConnectionId, Link, MeetingPoint, Message, Neighbour, Outcome, PaymentNode, Role, RouteId, Token};
 use super::{Transaction, TransactionKey, TransactionMessage};
 use amiko_core::prelude::*;
-use std::time::Duration;
 
 /// The phases of an incoming payment.
 ///
 /// ```mermaid
 /// stateDiagram-v2
 ///     [*] --> Initial
+///     Initial : after 1 day, Expired
 ///     Initial --> Confirmed
 ///     Confirmed --> HasRoute
 ///     HasRoute --> SentRequestCommit
 ///     SentRequestCommit --> [*]
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable, Phases)]
-#[amiko(rename_all = "camelCase")]
+#[amiko(machine = Payee, rename_all = "camelCase")]
 pub enum PayeePhase {
-    /// The payment was requested.
-    #[amiko(next(Confirmed))]
+    /// The payment was requested, and is for a day.
+    #[amiko(next(Confirmed), after(days = 1, send = Expired))]
     Initial,
     /// The payer has agreed; the payee's half of the route is being searched for.
     #[amiko(next(HasRoute))]
@@ -40,7 +40,7 @@ pub enum PayeePhase {
 #[amiko(key = String, kind = "payee", rename_all = "camelCase")]
 pub struct Payee {
     /// Its phase.
-    pub phase: PayeePhase,
+    pub phase: Phase<PayeePhase>,
     /// When it was requested.
     pub begun: Time,
     /// How much, in satoshi.
@@ -57,14 +57,9 @@ pub struct Payee {
     pub told: bool,
 }
 
-/// How long a request is valid.
-const REQUEST_LIFE: Duration = secs(86_400);
-
 /// The messages to a payee.
 #[derive(Debug, Clone, PartialEq, Serializable)]
 pub enum PayeeMessage {
-    /// By the node: wait for a payer.
-    Begin,
     /// No payer came.
     Expired,
     /// By the user: the request isn't valid any more.
@@ -96,16 +91,13 @@ impl StateMachine for Payee {
 
     fn handle(&mut self, message: PayeeMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         use PayeePhase::{Confirmed, HasRoute, SentRequestCommit};
-        match (message, self.phase) {
-            (PayeeMessage::Begin, PayeePhase::Initial) => {
-                cx.timer("expire", cx.now() + REQUEST_LIFE, PayeeMessage::Expired);
-            }
+        match (message, *self.phase) {
             (PayeeMessage::Expired, PayeePhase::Initial) => self.take_back("nobody paid in time", cx),
             (PayeeMessage::Cancel, PayeePhase::Initial) => self.take_back("the request was taken back", cx),
             (PayeeMessage::Dialled, _) => self.dialled(cx),
             (PayeeMessage::Remote { message }, _) => return self.remote(message, cx),
             (PayeeMessage::HaveRoute, Confirmed) => {
-                self.phase.enter(HasRoute)?;
+                self.enter(HasRoute, cx)?;
                 let nothing =
                     Message::HaveRoute { transaction_id: None, is_payer_side: false, start_time: None, end_time: None };
                 cx.transmit(&connection(cx.id()), nothing);
@@ -115,7 +107,7 @@ impl StateMachine for Payee {
                 self.end(Outcome::Cancelled, "no route from the payee", cx);
             }
             (PayeeMessage::Locked, HasRoute) => {
-                self.phase.enter(SentRequestCommit)?;
+                self.enter(SentRequestCommit, cx)?;
                 let token = self.token.clone();
                 cx.send(&self.transaction(cx), TransactionMessage::RequestCommit { token });
                 if cx.node().network.settles_with_the_payer_first() {
@@ -172,7 +164,7 @@ impl Payee {
 
     fn remote(&mut self, message: Message, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         use PayeePhase::{Confirmed, HasRoute, Initial, SentRequestCommit};
-        match (message, self.phase) {
+        match (message, *self.phase) {
             (Message::Confirm { meeting_point_id }, Initial) => self.confirm(meeting_point_id, cx)?,
             (Message::Cancel, Initial) => self.end(Outcome::Cancelled, "the payer refused", cx),
             (Message::Cancel, Confirmed | HasRoute) => {
@@ -193,13 +185,15 @@ impl Payee {
         if !self.meeting_points.contains(&meeting_point) {
             return Err(Rejection::new(format!("expected one of the payee's meeting points, found {meeting_point}")));
         }
-        self.phase.enter(PayeePhase::Confirmed)?;
-        cx.cancel("expire");
+        self.enter(PayeePhase::Confirmed, cx)?;
         let now = cx.now().as_secs();
         let source = Neighbour::Payee { id: cx.id().clone() };
-        let transaction = Transaction::new(source, self.amount, meeting_point, self.via.clone()).with_times(now, now);
-        cx.create(&self.transaction(cx), transaction);
-        cx.send(&self.transaction(cx), TransactionMessage::MakeRoute);
+        let id = self.transaction(cx);
+        let phase = cx.begin_phase(&id);
+        let transaction =
+            Transaction::new(phase, source, self.amount, meeting_point, self.via.clone()).with_times(now, now);
+        cx.create(&id, transaction);
+        cx.send(&id, TransactionMessage::MakeRoute);
         Ok(())
     }
 

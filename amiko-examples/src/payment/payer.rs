@@ -6,37 +6,32 @@ use super::node::{self, Ended};
 use super::{ConnectionId, Link, MeetingPoint, Message, Neighbour, Notice, Outcome, PaymentNode, Role, RouteId};
 use super::{Token, Transaction, TransactionId, TransactionMessage};
 use amiko_core::prelude::*;
-use std::time::Duration;
-
-/// How long the payee has to send the receipt.
-const RECEIPT_PATIENCE: Duration = secs(5);
-/// How long the user has to agree: as long as a request is valid, since whoever leaves while being asked may come back.
-const AGREE_PATIENCE: Duration = secs(86_400);
-/// How long a payer who has seen the token on the route waits for it to come from the payee as well.
-const SETTLE_PATIENCE: Duration = secs(1);
 
 /// The phases of an outgoing payment.
 ///
 /// ```mermaid
 /// stateDiagram-v2
 ///     [*] --> Initial
+///     Initial : after 5 seconds, ReceiptTimeout
 ///     Initial --> HasReceipt
+///     HasReceipt : after 1 day, AgreeTimeout
 ///     HasReceipt --> Confirmed
 ///     Confirmed --> HasPayerRoute
 ///     Confirmed --> HasPayeeRoute
 ///     HasPayerRoute --> Locked
 ///     HasPayeeRoute --> Locked
 ///     Locked --> ReceivedRequestCommit
+///     ReceivedRequestCommit : after 1 second, SettleTimeout
 ///     ReceivedRequestCommit --> [*]
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable, Phases)]
-#[amiko(rename_all = "camelCase")]
+#[amiko(machine = Payer, rename_all = "camelCase")]
 pub enum PayerPhase {
     /// The payee has been asked what is to be paid.
-    #[amiko(next(HasReceipt))]
+    #[amiko(next(HasReceipt), after(seconds = 5, send = ReceiptTimeout))]
     Initial,
-    /// The user is asked.
-    #[amiko(next(Confirmed))]
+    /// The user is asked: as long as a request is valid, since whoever leaves while being asked may come back.
+    #[amiko(next(Confirmed), after(days = 1, send = AgreeTimeout))]
     HasReceipt,
     /// The user has agreed; both halves of the route are being searched for.
     #[amiko(next(HasPayerRoute, HasPayeeRoute))]
@@ -50,7 +45,8 @@ pub enum PayerPhase {
     /// The amount is locked on the whole route.
     #[amiko(next(ReceivedRequestCommit))]
     Locked,
-    /// The token has come back over the route.
+    /// The token has come back over the route, and comes from the payee as well, unless that is gone.
+    #[amiko(after(seconds = 1, send = SettleTimeout))]
     ReceivedRequestCommit,
 }
 
@@ -73,7 +69,7 @@ pub struct Bill {
 #[amiko(key = String, kind = "payer", rename_all = "camelCase")]
 pub struct Payer {
     /// Its phase.
-    pub phase: PayerPhase,
+    pub phase: Phase<PayerPhase>,
     /// When it was begun.
     pub begun: Time,
     /// The payee's address.
@@ -137,11 +133,8 @@ impl StateMachine for Payer {
 
     fn handle(&mut self, message: PayerMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         use PayerPhase::{Confirmed, HasPayeeRoute, HasPayerRoute, HasReceipt, Initial, Locked, ReceivedRequestCommit};
-        match (message, self.phase) {
-            (PayerMessage::Begin, Initial) => {
-                cx.connect(&connection(cx.id()), Some(&self.peer));
-                cx.timer("receipt", cx.now() + RECEIPT_PATIENCE, PayerMessage::ReceiptTimeout);
-            }
+        match (message, *self.phase) {
+            (PayerMessage::Begin, Initial) => cx.connect(&connection(cx.id()), Some(&self.peer)),
             (PayerMessage::Remote { message }, _) => return self.remote(message, cx),
             (PayerMessage::Agree, HasReceipt) => return self.agree(cx),
             (PayerMessage::Refuse | PayerMessage::AgreeTimeout, HasReceipt) => {
@@ -161,7 +154,7 @@ impl StateMachine for Payer {
             (PayerMessage::Trouble { reason, over: false }, Initial) => self.trouble = Some(reason),
             // It has said what it had to say.
             (PayerMessage::Trouble { .. }, _) => {}
-            (PayerMessage::HaveRoute, Confirmed) => self.phase.enter(HasPayerRoute)?,
+            (PayerMessage::HaveRoute, Confirmed) => self.enter(HasPayerRoute, cx)?,
             (PayerMessage::HaveRoute, HasPayeeRoute) => self.lock(cx)?,
             (PayerMessage::HaveNoRoute, Confirmed | HasPayerRoute | HasPayeeRoute) => {
                 cx.transmit(&connection(cx.id()), Message::Cancel);
@@ -169,8 +162,7 @@ impl StateMachine for Payer {
             }
             (PayerMessage::RequestCommit { token }, Locked) => {
                 self.expect_token(&token, cx)?;
-                self.phase.enter(ReceivedRequestCommit)?;
-                cx.timer("settle", cx.now() + SETTLE_PATIENCE, PayerMessage::SettleTimeout);
+                self.enter(ReceivedRequestCommit, cx)?;
             }
             (PayerMessage::SettleTimeout, ReceivedRequestCommit) => self.end(Outcome::Committed, "", cx),
             (PayerMessage::RolledBack, Locked) => {
@@ -187,13 +179,13 @@ impl StateMachine for Payer {
 
 impl Payer {
     /// A payment to be begun.
-    pub fn new(peer: String, via: Option<Id<Link>>, now: Time) -> Self {
-        Self { phase: PayerPhase::Initial, begun: now, peer, via, bill: None, trouble: None }
+    pub fn new(phase: Phase<PayerPhase>, peer: String, via: Option<Id<Link>>, now: Time) -> Self {
+        Self { phase, begun: now, peer, via, bill: None, trouble: None }
     }
 
     fn remote(&mut self, message: Message, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         use PayerPhase::{Confirmed, HasPayeeRoute, HasPayerRoute, HasReceipt, Initial, Locked, ReceivedRequestCommit};
-        match (message, self.phase) {
+        match (message, *self.phase) {
             (Message::Receipt { amount, receipt, transaction_id, meeting_points }, Initial) => {
                 let Some(meeting_point) = meeting_points.into_iter().next() else {
                     return Err(Rejection::new("expected a meeting point in the receipt, found none"));
@@ -205,12 +197,10 @@ impl Payer {
                 transaction_id.expect_on(cx.node().network)?;
                 let bill = Bill { amount, receipt: receipt.clone(), transaction: transaction_id, meeting_point };
                 self.bill = Some(bill);
-                self.phase.enter(HasReceipt)?;
-                cx.cancel("receipt");
-                cx.timer("agree", cx.now() + AGREE_PATIENCE, PayerMessage::AgreeTimeout);
+                self.enter(HasReceipt, cx)?;
                 cx.notify(Notice::Receipt { payer: cx.id().clone(), amount, receipt });
             }
-            (Message::HaveRoute { is_payer_side: false, .. }, Confirmed) => self.phase.enter(HasPayeeRoute)?,
+            (Message::HaveRoute { is_payer_side: false, .. }, Confirmed) => self.enter(HasPayeeRoute, cx)?,
             (Message::HaveRoute { is_payer_side: false, .. }, HasPayerRoute) => self.lock(cx)?,
             (Message::Cancel, Initial | HasReceipt) => self.end(Outcome::Cancelled, "the payee cancelled", cx),
             (Message::Cancel, Confirmed | HasPayerRoute | HasPayeeRoute) => {
@@ -241,28 +231,28 @@ impl Payer {
         let (amount, meeting_point) = (bill.amount, bill.meeting_point.clone());
         let message = Message::Confirm { meeting_point_id: meeting_point.clone() };
         cx.transmit(&connection(cx.id()), message);
-        cx.cancel("agree");
-        self.phase.enter(PayerPhase::Confirmed)?;
+        self.enter(PayerPhase::Confirmed, cx)?;
         let source = Neighbour::Payer { id: cx.id().clone() };
         let transaction = self.transaction()?;
         if cx.get(&transaction).is_some() {
             return Err(Rejection::new("expected a new transaction, found one with the same hash"));
         }
-        cx.create(&transaction, Transaction::new(source, amount, meeting_point, self.via.clone()));
+        let phase = cx.begin_phase(&transaction);
+        cx.create(&transaction, Transaction::new(phase, source, amount, meeting_point, self.via.clone()));
         cx.send(&transaction, TransactionMessage::MakeRoute);
         Ok(())
     }
 
     /// Both halves stand: their reservations are locked, from here to the payee.
     fn lock(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        self.phase.enter(PayerPhase::Locked)?;
+        self.enter(PayerPhase::Locked, cx)?;
         cx.send(&self.transaction()?, TransactionMessage::Lock);
         Ok(())
     }
 
     /// Asks the user another time, if it isn't decided yet.
     pub(super) fn ask_again(&self, id: &Id<Self>, cx: &mut Context<'_, PaymentNode>) {
-        if let (PayerPhase::HasReceipt, Some(Bill { amount, receipt, .. })) = (self.phase, &self.bill) {
+        if let (PayerPhase::HasReceipt, Some(Bill { amount, receipt, .. })) = (*self.phase, &self.bill) {
             cx.notify(Notice::Receipt { payer: id.clone(), amount: *amount, receipt: receipt.clone() });
         }
     }

@@ -40,7 +40,9 @@ impl PlainChannel {
 
     /// An open channel with these amounts.
     pub fn open(local: u64, remote: u64) -> Self {
-        let (state, amount_local, amount_remote) = (ChannelState::Open, local, remote);
+        // A channel may begin like this, so it isn't the default.
+        let state = Phase::at(ChannelState::Open).unwrap_or_default();
+        let (amount_local, amount_remote) = (local, remote);
         Self { funds: Funds { state, amount_local, amount_remote, ..Funds::default() } }
     }
 }

@@ -23,8 +23,9 @@ impl RefusedChannel {
 
     /// One that the neighbour wanted to open.
     pub fn new(reason: &str) -> Self {
-        let funds = Funds { state: ChannelState::Closed, ..Funds::default() };
-        Self { funds, reason: reason.to_owned() }
+        // A channel may begin like this, so it isn't the default.
+        let state = Phase::at(ChannelState::Closed).unwrap_or_default();
+        Self { funds: Funds { state, ..Funds::default() }, reason: reason.to_owned() }
     }
 
     /// One that our user has opened.

@@ -74,7 +74,7 @@ impl PaymentNode {
         let (asked, begun): (Id<Payee>, Id<Payer>) = (Id::new(payment), Id::new(format!("{payment}{}", payer::SUFFIX)));
         match (self.payees.get(&asked), self.payers.get(&begun)) {
             (Some(payee), _) if payee.phase == PayeePhase::Initial => cx.send(&asked, PayeeMessage::Cancel),
-            (_, Some(payer)) if matches!(payer.phase, PayerPhase::Initial | PayerPhase::HasReceipt) => {
+            (_, Some(payer)) if matches!(*payer.phase, PayerPhase::Initial | PayerPhase::HasReceipt) => {
                 cx.send(&begun, PayerMessage::Cancel);
             }
             (None, None) => {

@@ -12,10 +12,6 @@ use super::{PaymentNode, RouteId, Token};
 use amiko_core::Key;
 use amiko_core::prelude::*;
 use std::borrow::Cow;
-use std::time::Duration;
-
-/// How long a node waits for a route, and then for the lock.
-const PATIENCE: Duration = secs(5);
 
 /// A half-route, and its visit to this node: a route that comes back is another instance.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,24 +78,29 @@ pub enum Neighbour {
 /// ```mermaid
 /// stateDiagram-v2
 ///     [*] --> Searching
+///     [*] --> RollingBack
+///     Searching : after 5 seconds, RouteTimeout
+///     Searching --> Searching
 ///     Searching --> Reserved
 ///     Searching --> Ended
+///     Reserved : after 5 seconds, LockTimeout
 ///     Reserved --> Locked
 ///     Reserved --> Ended
 ///     Locked --> Requested
 ///     Locked --> RollingBack
 ///     Requested --> [*]
 ///     RollingBack --> [*]
+///     Ended : after 5 seconds, Forget
 ///     Ended --> [*]
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serializable, Phases)]
-#[amiko(rename_all = "camelCase")]
+#[amiko(machine = Transaction, rename_all = "camelCase")]
 pub enum TransactionPhase {
-    /// It searches for the meeting point.
-    #[amiko(next(Reserved, Ended))]
+    /// It searches for the meeting point, by one link after the other.
+    #[amiko(next(Searching, Reserved, Ended), after(seconds = 5, send = RouteTimeout))]
     Searching,
     /// The half-route stands; the amount is reserved.
-    #[amiko(next(Locked, Ended))]
+    #[amiko(next(Locked, Ended), after(seconds = 5, send = LockTimeout))]
     Reserved,
     /// The amount is locked.
     #[amiko(next(Requested, RollingBack))]
@@ -108,8 +109,10 @@ pub enum TransactionPhase {
     Requested,
     /// The direction of the payee is rolled back. The amount towards the payer stays locked until that neighbour, whose
     /// money it is, reports its outcome: it may have learned the token in the meantime.
+    #[amiko(initial)]
     RollingBack,
     /// It found no route, or isn't wanted any more.
+    #[amiko(after(seconds = 5, send = Forget))]
     Ended,
 }
 
@@ -119,7 +122,7 @@ pub enum TransactionPhase {
 #[amiko(key = TransactionKey, kind = "transaction", rename_all = "camelCase")]
 pub struct Transaction {
     /// Its phase.
-    pub phase: TransactionPhase,
+    pub phase: Phase<TransactionPhase>,
     /// How much.
     pub amount: u64,
     /// The meeting point that it leads to.
@@ -208,7 +211,7 @@ impl StateMachine for Transaction {
 
     fn handle(&mut self, message: TransactionMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         use TransactionPhase::{Ended, Locked, Requested, Reserved, RollingBack, Searching};
-        match (message, self.phase) {
+        match (message, *self.phase) {
             (TransactionMessage::MakeRoute, Searching) => self.make_route(cx),
             (TransactionMessage::Met { other, start_time, end_time }, Searching) => {
                 self.onward = Some(Neighbour::Half { id: other });
@@ -274,9 +277,15 @@ impl Transaction {
     }
 
     /// A half-route that begins here, or passes.
-    pub fn new(source: Neighbour, amount: u64, meeting_point: Id<MeetingPoint>, via: Option<Id<Link>>) -> Self {
+    pub fn new(
+        phase: Phase<TransactionPhase>,
+        source: Neighbour,
+        amount: u64,
+        meeting_point: Id<MeetingPoint>,
+        via: Option<Id<Link>>,
+    ) -> Self {
         Self {
-            phase: TransactionPhase::Searching,
+            phase,
             amount,
             meeting_point,
             source,
@@ -300,11 +309,14 @@ impl Transaction {
     }
 
     /// The rest of a half-route that the neighbour towards the payer has locked too late: that neighbour must take it back.
-    pub(super) fn rolling_back(payer_side: Id<Link>, amount: u64) -> Self {
-        let neighbour = Neighbour::Link { id: payer_side };
-        let gone = Self::new(neighbour.clone(), amount, Id::new(""), None);
+    ///
+    /// # Errors
+    /// None: a transaction may begin like this.
+    pub(super) fn rolling_back(payer_side: Id<Link>, amount: u64) -> Result<Self, Rejection> {
+        let (neighbour, phase) = (Neighbour::Link { id: payer_side }, Phase::at(TransactionPhase::RollingBack)?);
+        let gone = Self::new(phase, neighbour.clone(), amount, Id::new(""), None);
         // Nothing is left towards the payee: for either half, the same neighbour answers.
-        Self { phase: TransactionPhase::RollingBack, onward: Some(neighbour), ..gone }
+        Ok(Self { onward: Some(neighbour), ..gone })
     }
 
     /// The ID of the next instance of a route on this node.
@@ -324,7 +336,6 @@ impl Transaction {
             let message = MeetingPointMessage::Arrive { transaction: cx.id().clone() };
             self.onward = Some(Neighbour::MeetingPoint { id: self.meeting_point.clone() });
             cx.send(&self.meeting_point, message);
-            cx.timer("route", cx.now() + PATIENCE, TransactionMessage::RouteTimeout);
             return Ok(());
         }
         self.links = match &self.via {
@@ -351,7 +362,6 @@ impl Transaction {
 
     /// Continues with the next link; if there is none, answers the source.
     fn try_next(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        cx.cancel("route");
         self.onward = None;
         let Some(link) = self.links.get(self.tried as usize).cloned() else { return self.no_route(cx) };
         self.tried += 1;
@@ -364,8 +374,7 @@ impl Transaction {
             meeting_point: self.meeting_point.clone(),
         };
         cx.send(&link, message);
-        cx.timer("route", cx.now() + PATIENCE, TransactionMessage::RouteTimeout);
-        Ok(())
+        self.enter(TransactionPhase::Searching, cx)
     }
 
     fn no_route(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
@@ -384,17 +393,13 @@ impl Transaction {
     /// searches for it gives up within the same time. If every node that was asked has answered, nothing is under way
     /// any more. A node that has much to remember forgets instead: then only the time-outs slow the cycle.
     fn end(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
-        self.phase.enter(TransactionPhase::Ended)?;
+        self.enter(TransactionPhase::Ended, cx)?;
         self.onward = None;
-        cx.cancel("route");
-        cx.cancel("lock");
         let mut room = u32::try_from(cx.node().transactions.len()).is_ok_and(|count| count <= cx.node().limits.routes);
         if sabotaged(Sabotage::EndedRouteForgotten) {
             room = false;
         }
-        if self.given_up && room {
-            cx.timer("forget", cx.now() + PATIENCE, TransactionMessage::Forget);
-        } else {
+        if !(self.given_up && room) {
             cx.remove(&cx.id().clone());
         }
         Ok(())
@@ -438,9 +443,7 @@ impl Transaction {
         (self.commit_by, self.settle_by) =
             if route.payer_side { (Some(end), Some(end_time)) } else { (Some(end_time), Some(end)) };
         (self.start_time, self.end_time) = (Some(start), Some(end));
-        self.phase.enter(TransactionPhase::Reserved)?;
-        cx.cancel("route");
-        cx.timer("lock", cx.now() + PATIENCE, TransactionMessage::LockTimeout);
+        self.enter(TransactionPhase::Reserved, cx)?;
         match &self.source {
             Neighbour::Link { id } => cx.send(id, LinkMessage::HaveRoute { route, start_time: start, end_time }),
             Neighbour::Payer { id } => cx.send(id, PayerMessage::HaveRoute),

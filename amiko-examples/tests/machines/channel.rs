@@ -1,6 +1,7 @@
 //! Channels of each class: whatever is done to them, in whatever order, no money appears or disappears.
 
 use crate::machine::{other_token, token};
+use amiko_core::Phase;
 use amiko_examples::payment::{
     Channel, ChannelMessage, ChannelState, Direction, Funds, IouChannel, IouCredit, IouWithdraw, Network, PlainChannel,
     PlainDeposit, PlainWithdraw, PrototypeIouChannel, Reservation, RouteId, Surroundings, Token,
@@ -65,7 +66,12 @@ const CLASSES: [Class; 3] = [
         new: || Box::new(begun()),
         // Only one side deposits; the other one has been paid since.
         open: || {
-            let funds = Funds { state: ChannelState::Open, amount_local: 1000, amount_remote: 700, ..Funds::default() };
+            let funds = Funds {
+                state: Phase::at(ChannelState::Open).unwrap(),
+                amount_local: 1000,
+                amount_remote: 700,
+                ..Funds::default()
+            };
             Box::new(PrototypeIouChannel { funds, ..begun() })
         },
         deposit: |amount| Box::new(PlainDeposit { amount }),

@@ -138,7 +138,12 @@ fn a_channel_that_crosses_with_another_class_while_a_payment_uses_it_closes_behi
 
 #[test]
 fn a_neighbour_that_owes_us_something_cannot_take_the_channel_for_one_that_never_came_about() {
-    let funds = Funds { state: ChannelState::Open, amount_local: 200, amount_remote: 300, ..Funds::default() };
+    let funds = Funds {
+        state: Phase::at(ChannelState::Open).unwrap(),
+        amount_local: 200,
+        amount_remote: 300,
+        ..Funds::default()
+    };
     let owed = IouChannel { limit_remote: 500, funds, ..IouChannel::default() };
     let a = Link { channels: vec![Box::new(owed)], ..link() };
     let links = [(Id::new("a"), a)].into_iter().collect();

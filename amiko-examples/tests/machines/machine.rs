@@ -331,7 +331,11 @@ fn summary(engine: &Engine<PaymentNode, Memory>) -> BTreeMap<String, String> {
         let hash = record.transaction.map_or(String::new(), |hash| format!(", {hash:?}"));
         lines.insert(format!("log {name}"), format!("{what}{hash}, {begun}..{ended} {}", record.reason));
     }
-    for (id, timer) in engine.timers().filter(|(id, _)| !id.key().ends_with("/forget")) {
+    let ended = |id: &str| {
+        let mut ended = node.transactions.iter().filter(|(_, found)| found.phase == TransactionPhase::Ended);
+        ended.any(|(transaction, _)| id == format!("transaction/{}/@TransactionPhase", transaction.key().encode()))
+    };
+    for (id, timer) in engine.timers().filter(|(id, _)| !ended(id.key())) {
         lines.insert(id.to_string(), timer.at.as_secs().to_string());
     }
     lines

@@ -1,6 +1,6 @@
 //! Payees: each phase, each message, each time-out.
 
-use crate::machine::{Machine, NOTHING, link, token};
+use crate::machine::{Machine, NOTHING, hub, link, token};
 use crate::messages::{
     AMOUNT, cancel_route, have_no_route, have_route, lock, settle_commit, settle_commit_with, settle_rollback,
 };
@@ -13,7 +13,7 @@ const PAYMENT: &str = "P";
 /// A payee over the link `a` that is asked for 123, to meet at `Here` on another node.
 fn requested(meeting_points: &[&str], own: &[&str]) -> Machine {
     let payee = Payee {
-        phase: PayeePhase::Initial,
+        phase: Phase::INITIAL,
         begun: Time::from_secs(crate::machine::BEGIN),
         amount: AMOUNT,
         receipt: "tea".into(),
@@ -81,7 +81,7 @@ fn a_payer_that_confirms_starts_the_payees_half_with_a_day_for_the_first_link() 
             "channel a0: open 1000/877",
             "claim a 0T: 123 in reserved on 0 +10..+86410, 0T",
             "payee P: Confirmed since +0, 123 for tea at [There, Here], told",
-            "timer transaction/0T/route: +15",
+            "timer transaction/0T/@TransactionPhase: +15",
             "transaction 0T: Searching 123 to Here, payee P > link a, +10..+86410 by ?, 1/a"
         ]
     );
@@ -104,8 +104,6 @@ fn a_payee_tells_the_payer_that_its_half_stands() {
         [
             "to P: HaveRoute{transactionID:null,isPayerSide:false,startTime:null,endTime:null}",
             "payee P: HasRoute since +0, 123 for tea at [There, Here], told",
-            "timer transaction/0T/lock: +5",
-            "timer transaction/0T/route: gone",
             "transaction 0T: Reserved 123 to Here, payee P > link a, +0..+86400 by +0, 1/a"
         ]
     );
@@ -120,7 +118,7 @@ fn a_lock_makes_the_payee_show_the_token_to_the_neighbour() {
             "to a: RequestCommit{token:TOKEN,isPayerSide:false}",
             "claim a 0T: 123 in locked on 0 +0..+86400, 0T",
             "payee P: SentRequestCommit since +0, 123 for tea at [There, Here], told",
-            "timer transaction/0T/lock: gone",
+            "timer transaction/0T/@TransactionPhase: gone",
             "transaction 0T: Requested 123 to Here, payee P > link a, +0..+86400 by +0, 1/a"
         ]
     );
@@ -176,7 +174,7 @@ fn no_route_from_the_payee_cancels_the_payment() {
             "claim a 0T: gone",
             "log P: Payee Cancelled 123 for tea, T, +0..+0 no route from the payee",
             "payee P: gone",
-            "timer transaction/0T/route: gone",
+            "timer transaction/0T/@TransactionPhase: gone",
             "transaction 0T: gone"
         ]
     );
@@ -192,7 +190,7 @@ fn no_route_from_the_payee_cancels_the_payment() {
             "claim a 0T: gone",
             "log P: Payee Cancelled 123 for tea, T, +0..+5 no route from the payee",
             "payee P: gone",
-            "timer transaction/0T/route: gone",
+            "timer transaction/0T/@TransactionPhase: gone",
             "transaction 0T: gone"
         ]
     );
@@ -211,7 +209,7 @@ fn a_route_that_falls_cancels_the_payment() {
             "claim a 0T: gone",
             "log P: Payee Cancelled 123 for tea, T, +0..+0 no route from the payee",
             "payee P: gone",
-            "timer transaction/0T/lock: gone",
+            "timer transaction/0T/@TransactionPhase: gone",
             "transaction 0T: gone"
         ]
     );
@@ -227,7 +225,7 @@ fn a_route_that_falls_cancels_the_payment() {
             "claim a 0T: gone",
             "log P: Payee Cancelled 123 for tea, T, +0..+5 no route from the payee",
             "payee P: gone",
-            "timer transaction/0T/lock: gone",
+            "timer transaction/0T/@TransactionPhase: gone",
             "transaction 0T: gone"
         ]
     );
@@ -256,7 +254,7 @@ fn a_payer_that_cancels_during_the_search_or_after_it_ends_the_route_too() {
             "claim a 0T: gone",
             "log P: Payee Cancelled 123 for tea, T, +0..+0 the payer cancelled",
             "payee P: gone",
-            "timer transaction/0T/route: gone",
+            "timer transaction/0T/@TransactionPhase: gone",
             "transaction 0T: gone"
         ]
     );
@@ -271,7 +269,7 @@ fn a_payer_that_cancels_during_the_search_or_after_it_ends_the_route_too() {
             "claim a 0T: gone",
             "log P: Payee Cancelled 123 for tea, T, +0..+0 the payer cancelled",
             "payee P: gone",
-            "timer transaction/0T/lock: gone",
+            "timer transaction/0T/@TransactionPhase: gone",
             "transaction 0T: gone"
         ]
     );
@@ -292,7 +290,7 @@ fn a_payee_on_the_node_of_the_meeting_point_waits_there() {
         [
             "payee P: Confirmed since +0, 123 for tea at [Here], told",
             "point Here: waiting [0T]",
-            "timer transaction/0T/route: +5",
+            "timer transaction/0T/@TransactionPhase: +5",
             "transaction 0T: Searching 123 to Here, payee P > point Here, +0..+86400 by ?, 0/"
         ]
     );
@@ -305,9 +303,7 @@ fn a_payee_on_the_node_of_the_meeting_point_waits_there() {
             "claim a 1T: 123 in reserved on 0 +0..+172800, 1T",
             "payee P: HasRoute since +0, 123 for tea at [Here], told",
             "point Here: waiting []",
-            "timer transaction/0T/lock: +5",
-            "timer transaction/0T/route: gone",
-            "timer transaction/1T/lock: +5",
+            "timer transaction/1T/@TransactionPhase: +5",
             "transaction 0T: Reserved 123 to Here, payee P > half 1T, +0..+86400 by +0, 0/",
             "transaction 1T: Reserved 123 to Here, link a > half 0T, +0..+86400 by +86400, 0/"
         ]
@@ -318,8 +314,8 @@ fn a_payee_on_the_node_of_the_meeting_point_waits_there() {
             "to a: RequestCommit{token:TOKEN,isPayerSide:true}",
             "claim a 1T: 123 in locked on 0 +0..+172800, 1T",
             "payee P: SentRequestCommit since +0, 123 for tea at [Here], told",
-            "timer transaction/0T/lock: gone",
-            "timer transaction/1T/lock: gone",
+            "timer transaction/0T/@TransactionPhase: gone",
+            "timer transaction/1T/@TransactionPhase: gone",
             "transaction 0T: Requested 123 to Here, payee P > half 1T, +0..+86400 by +0, 0/",
             "transaction 1T: Requested 123 to Here, link a > half 0T, +0..+86400 by +86400, 0/"
         ]
@@ -361,39 +357,44 @@ fn a_payee_without_a_link_that_can_carry_the_amount_cancels_at_once() {
     node.assert_idle();
 }
 
+/// A request that the user has made, and its ID.
+fn asked() -> (Machine, Id<Payee>) {
+    let mut node = hub(&["a"], &["Here"]);
+    node.asks(PaymentNodeMessage::Request { amount: AMOUNT, receipt: "tea".into(), via: None });
+    let (id, _) = node.payee();
+    (node, id)
+}
+
 #[test]
 fn a_request_that_nobody_pays_expires_after_a_day() {
-    let mut node = requested(&["Here"], &[]);
-    assert_eq!(node.tells(&id(), PayeeMessage::Begin), ["timer payee/P/expire: +86400"]);
+    let (mut node, id) = asked();
     assert_eq!(node.after(secs(86_399)), NOTHING);
+    let seen = node.after(secs(1));
+    let id = id.key();
     assert_eq!(
-        node.after(secs(1)),
-        [
-            "ended P",
-            "log P: Payee Cancelled 123 for tea, T, +0..+86400 nobody paid in time",
-            "payee P: gone",
-            "timer payee/P/expire: gone"
-        ]
+        (&seen[0], seen[1].ends_with("+0..+86400 nobody paid in time")),
+        (&format!("ended {id}"), true),
+        "{seen:?}"
     );
+    assert_eq!(seen[2..], [format!("payee {id}: gone"), format!("timer payee/{id}/@PayeePhase: gone")]);
     node.assert_idle();
 }
 
 #[test]
 fn a_payer_that_has_the_receipt_hears_that_the_request_has_expired() {
-    let mut node = requested(&["Here"], &[]);
-    node.tells(&id(), PayeeMessage::Begin);
-    node.tells(&id(), PayeeMessage::Dialled);
+    let (mut node, id) = asked();
+    node.tells(&id, PayeeMessage::Dialled);
     let seen = node.after(secs(86_400));
-    assert_eq!(seen[0], "to P: Cancel{}");
+    assert_eq!(seen[0], format!("to {}: Cancel{{}}", id.key()));
     node.assert_idle();
 }
 
 #[test]
 fn a_request_that_is_confirmed_does_not_expire() {
-    let mut node = requested(&["Here"], &[]);
-    node.tells(&id(), PayeeMessage::Begin);
-    node.tells(&id(), PayeeMessage::Dialled);
-    assert!(node.hears(PAYMENT, confirm()).contains(&"timer payee/P/expire: gone".to_owned()));
+    let (mut node, id) = asked();
+    node.tells(&id, PayeeMessage::Dialled);
+    let expected = format!("timer payee/{}/@PayeePhase: gone", id.key());
+    assert!(node.hears(id.key(), confirm()).contains(&expected));
 }
 
 #[test]
@@ -406,7 +407,6 @@ fn what_does_not_fit_a_payees_phase_is_refused_and_changes_nothing() {
         (PayeeMessage::Locked, vec![HasRoute]),
         (PayeeMessage::Settled, vec![SentRequestCommit]),
         (PayeeMessage::RolledBack, vec![SentRequestCommit]),
-        (PayeeMessage::Begin, vec![Initial]),
         (PayeeMessage::Expired, vec![Initial]),
         (said(confirm()), vec![Initial]),
         (said(settle_commit_with(token(), None)), vec![]),

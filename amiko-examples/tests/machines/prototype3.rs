@@ -8,8 +8,7 @@ use crate::messages::{
 use amiko_core::PublicKey;
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
-    Address, Link, Message, Network, Payee, PayeeMessage, PayeePhase, PayerMessage, PaymentLimits, PaymentNode,
-    PaymentNodeMessage,
+    Address, Link, Message, Network, Payee, PayeeMessage, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeMessage,
 };
 
 const NETWORK: Network = Network::Prototype3;
@@ -87,7 +86,7 @@ fn a_settled_neighbour_that_never_settles_itself_is_given_up_a_day_after_its_tim
 #[test]
 fn a_payee_that_is_never_settled_with_gives_up_a_day_after_the_time() {
     let payee = Payee {
-        phase: PayeePhase::Initial,
+        phase: Phase::INITIAL,
         begun: Time::from_secs(BEGIN),
         amount: AMOUNT,
         receipt: "tea".into(),

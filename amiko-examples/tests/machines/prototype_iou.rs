@@ -35,7 +35,8 @@ fn node() -> Machine {
 /// An open channel, in which 1000 were deposited by the issuer.
 fn open(is_issuer: bool, amount_local: u64) -> Machine {
     let amount_remote = 1000 - amount_local;
-    let funds = Funds { state: ChannelState::Open, amount_local, amount_remote, ..Funds::default() };
+    let funds =
+        Funds { state: Phase::at(ChannelState::Open).unwrap(), amount_local, amount_remote, ..Funds::default() };
     let address = Some(ADDRESS.parse().unwrap());
     node_with(vec![Box::new(PrototypeIouChannel { funds, is_issuer, address, withdraw_tx_id: None })])
 }

@@ -7,8 +7,8 @@ use crate::messages::{
 };
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
-    Link, LinkMessage, MeetingPoint, Message, Network, Payee, PayeeMessage, PayeePhase, PaymentNode,
-    TransactionMessage, TransactionPhase,
+    Link, LinkMessage, MeetingPoint, Message, Network, Payee, PayeeMessage, PaymentNode, TransactionMessage,
+    TransactionPhase,
 };
 
 /// Payer's side, from `a` to `b`, where the amount is locked: until 100 s with `b`, and a day more with `a`.
@@ -37,7 +37,7 @@ fn rolling_back() -> Machine {
 /// A node with a payee at its own meeting point, over the link `a`, where the amount is locked and the token is shown.
 fn payee_at_its_own_meeting_point() -> Machine {
     let payee = Payee {
-        phase: PayeePhase::Initial,
+        phase: Phase::INITIAL,
         begun: Time::from_secs(BEGIN),
         amount: AMOUNT,
         receipt: "tea".into(),
@@ -62,7 +62,7 @@ fn payee_at_its_own_meeting_point() -> Machine {
 }
 
 fn phase(node: &Machine, payer_side: bool) -> Option<TransactionPhase> {
-    node.engine.node().transactions.get(&transaction(payer_side, 0)).map(|transaction| transaction.phase)
+    node.engine.node().transactions.get(&transaction(payer_side, 0)).map(|transaction| *transaction.phase)
 }
 
 #[test]

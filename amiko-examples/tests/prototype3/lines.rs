@@ -4,8 +4,8 @@ use crate::node::{Node, run};
 use crate::peer::Peer;
 use amiko_core::prelude::*;
 use amiko_examples::payment::{
-    Address, Link, MeetingPoint, Network, Payee, PayeePhase, PayerMessage, PaymentNode, PaymentNodeEnvelope,
-    PaymentNodeMessage, PlainChannel, PrototypeIouChannel, Reply, Token,
+    Address, Link, MeetingPoint, Network, Payee, PayerMessage, PaymentNode, PaymentNodeEnvelope, PaymentNodeMessage,
+    PlainChannel, PrototypeIouChannel, Reply, Token,
 };
 use std::collections::BTreeMap;
 use tokio::net::TcpListener;
@@ -45,7 +45,7 @@ impl Stage {
     async fn new() -> Self {
         let link = || Link { channels: vec![Box::new(PlainChannel::open(1000, 1000))], ..Link::default() };
         let payee = Payee {
-            phase: PayeePhase::Initial,
+            phase: Phase::INITIAL,
             begun: Time::from_secs(BEGIN),
             amount: 123,
             receipt: "one".into(),

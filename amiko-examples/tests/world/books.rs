@@ -130,7 +130,7 @@ impl Books {
         for (_, payer) in state.payers.iter() {
             let Some(bill) = &payer.bill else { continue };
             party(bill.transaction);
-            if matches!(payer.phase, PayerPhase::Locked | PayerPhase::ReceivedRequestCommit) {
+            if matches!(*payer.phase, PayerPhase::Locked | PayerPhase::ReceivedRequestCommit) {
                 self.locked.insert(bill.transaction);
             }
         }
@@ -285,7 +285,7 @@ fn left_on(world: &Payments, topology: &Topology, node: NodeIndex) -> Option<Str
     let held = |transaction: &Transaction| {
         let source = matches!(&transaction.source, Neighbour::Link { id } if puppets.contains(id));
         let onward = matches!(&transaction.onward, Some(Neighbour::Link { id }) if puppets.contains(id));
-        (source || onward) && matches!(transaction.phase, TransactionPhase::RollingBack | TransactionPhase::Requested)
+        (source || onward) && matches!(*transaction.phase, TransactionPhase::RollingBack | TransactionPhase::Requested)
     };
     let mut held: Vec<_> = state.transactions.iter().filter(|(_, found)| held(found)).map(|(id, _)| id).collect();
     // And the other half of it.

@@ -71,7 +71,7 @@ fn the_library_is_found_under_another_name() {
     assert_eq!(to_json(&item), Ok(text.into()));
     assert_eq!(from_json::<Message<u64>>(text), Ok(Message::Item(item)));
     assert_eq!(from_json::<Box<dyn Shape>>(text).map(|shape| to_json(&shape) == Ok(text.into())), Ok(true));
-    assert_eq!(Phase::INITIAL.next(), [Phase::Closed]);
+    assert_eq!(Phase::CHART.phases[Phase::INITIAL.place()].next, [Phase::Closed.place()]);
     let mut engine = Engine::<Root, _>::open(states::store::Memory::new(), Settings::default()).ok();
     let refused =
         engine.as_mut().map(|engine| engine.send(&Id::new(1_u64), Message::Give(1), Time::from_secs(1)).is_err());

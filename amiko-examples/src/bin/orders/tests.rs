@@ -7,6 +7,9 @@ use amiko_core::store::Memory;
 
 type Shops = Engine<Shop, Memory>;
 
+/// How long an order may stay unpaid.
+const EXPIRY: Duration = minutes(15);
+
 const NOON: Time = Time::from_secs(1_800_000_000);
 
 fn shop() -> Shops {
@@ -16,18 +19,18 @@ fn shop() -> Shops {
     shop
 }
 
-fn found(shop: &Shops) -> (u64, Phase) {
+fn found(shop: &Shops) -> (u64, OrderPhase) {
     let node = shop.node();
-    (node.items.get(&Id::new("nuts")).unwrap().stock, node.orders.get(&Id::new(1_u64)).unwrap().phase)
+    (node.items.get(&Id::new("nuts")).unwrap().stock, *node.orders.get(&Id::new(1_u64)).unwrap().phase)
 }
 
 #[test]
 fn an_order_that_isnt_paid_expires_and_the_stock_comes_back() {
     let mut shop = shop();
     shop.tick(NOON + (EXPIRY - Duration::from_millis(1))).unwrap();
-    assert_eq!(found(&shop), (999_993, Phase::Placed));
+    assert_eq!(found(&shop), (999_993, OrderPhase::Placed));
     shop.tick(NOON + EXPIRY).unwrap();
-    assert_eq!(found(&shop), (1_000_000, Phase::Expired));
+    assert_eq!(found(&shop), (1_000_000, OrderPhase::Expired));
     assert!(shop.send(&Id::<Order>::new(1_u64), OrderMessage::Pay, NOON + EXPIRY).is_err());
 }
 
@@ -38,7 +41,7 @@ fn an_order_that_is_paid_is_shipped_and_doesnt_expire() {
         shop.send(&Id::<Order>::new(1_u64), message, NOON).unwrap();
     }
     shop.tick(NOON + EXPIRY).unwrap();
-    assert_eq!(found(&shop), (999_993, Phase::Shipped));
+    assert_eq!(found(&shop), (999_993, OrderPhase::Shipped));
 }
 
 /// A shop in which an order is placed with a card, and the service has answered.
@@ -46,7 +49,7 @@ fn charged(answer: Result<String, Failure>) -> Shops {
     let mut shop = Engine::open_with(Memory::new(), Settings::default(), stocked).unwrap();
     let place = ShopMessage::Place { item: Id::new("nuts"), count: 7, card: Some("4711".into()) };
     shop.send(&Id::<Shop>::node(), place, NOON).unwrap();
-    assert_eq!(found(&shop), (999_993, Phase::Charging));
+    assert_eq!(found(&shop), (999_993, OrderPhase::Charging));
     // What may have been paid doesn't expire, and isn't paid for again.
     shop.tick(NOON + EXPIRY).unwrap();
     assert!(shop.send(&Id::<Order>::new(1_u64), OrderMessage::Pay, NOON + EXPIRY).is_err());
@@ -59,22 +62,22 @@ fn charged(answer: Result<String, Failure>) -> Shops {
 fn an_order_is_charged_or_refused_and_then_the_stock_comes_back() {
     let answer = |shop: &Shops| shop.node().orders.get(&Id::new(1_u64)).unwrap().answer.clone().unwrap();
     let mut shop = charged(Ok("receipt 1".into()));
-    assert_eq!((found(&shop), answer(&shop)), ((999_993, Phase::Charged), "receipt 1".into()));
+    assert_eq!((found(&shop), answer(&shop)), ((999_993, OrderPhase::Charged), "receipt 1".into()));
     shop.send(&Id::<Order>::new(1_u64), OrderMessage::Ship, NOON + EXPIRY).unwrap();
-    assert_eq!(found(&shop), (999_993, Phase::Shipped));
+    assert_eq!(found(&shop), (999_993, OrderPhase::Shipped));
 
     let shop = charged(Err(Failure::fatal("no money")));
-    assert_eq!((found(&shop), answer(&shop)), ((1_000_000, Phase::Refused), "no money".into()));
+    assert_eq!((found(&shop), answer(&shop)), ((1_000_000, OrderPhase::Refused), "no money".into()));
 }
 
 #[test]
 fn a_charge_that_isnt_answered_is_tried_for_years_and_one_that_takes_too_much_never() {
     let shop = charged(Err(Failure::retry("no answer")));
-    assert_eq!(found(&shop), (999_993, Phase::Charging));
+    assert_eq!(found(&shop), (999_993, OrderPhase::Charging));
     let (effect, number) = shop.effects().map(|(id, pending)| (id, pending.number)).next().unwrap();
     let (mut shop, years) = (shop, NOON + secs(3 * 365 * 24 * 3600));
     shop.effect_failed(&effect, number, Failure::retry("no answer"), years).unwrap();
-    assert_eq!((found(&shop), shop.effects().count()), ((999_993, Phase::Charging), 1));
+    assert_eq!((found(&shop), shop.effects().count()), ((999_993, OrderPhase::Charging), 1));
 
     let place = ShopMessage::Place { item: Id::new("nuts"), count: 1_000_000, card: Some("4711".into()) };
     assert!(shop.send(&Id::<Shop>::node(), place, years).is_err());

@@ -76,12 +76,11 @@ impl Link {
         limits.expect_lock(claim.end_time.unwrap_or(0), cx.now())?;
         let direction = if route.payer_side { Direction::Incoming } else { Direction::Outgoing };
         let source = Neighbour::Link { id: cx.id().clone() };
-        let mut transaction = Transaction::new(source, claim.amount, meeting_point, None);
-        match (route.payer_side, claim.start_time, claim.end_time) {
-            (true, None, None) => {}
-            (false, Some(start), Some(end)) => transaction = transaction.with_times(start, end),
+        let times = match (route.payer_side, claim.start_time, claim.end_time) {
+            (true, None, None) => None,
+            (false, Some(start), Some(end)) => Some((start, end)),
             _ => return Err(Rejection::new("expected times on the payee's side and none on the payer's")),
-        }
+        };
         let clocks_agree = self.clocks_agree(cx.node());
         let channel = self.channel(channel_index)?;
         if channel.is(ChannelState::Closing) || channel.is(ChannelState::Closed) {
@@ -95,9 +94,13 @@ impl Link {
             transmit(cx, have_no_route(route));
             return Ok(());
         }
+        let amount = claim.amount;
         channel.reserve(direction, route, claim)?;
         let id = Transaction::next_id(cx.node(), route);
         self.routes.insert(route, Route { transaction: id.clone(), channel_index, direction, locked: false });
+        let phase = cx.begin_phase(&id);
+        let mut transaction = Transaction::new(phase, source, amount, meeting_point, None);
+        (transaction.start_time, transaction.end_time) = times.unzip();
         cx.create(&id, transaction);
         cx.send(&id, TransactionMessage::MakeRoute);
         Ok(())
@@ -176,7 +179,7 @@ impl Link {
         let transaction = Transaction::next_id(cx.node(), id);
         let (channel_index, direction) = (index, Direction::Incoming);
         self.routes.insert(id, Route { transaction: transaction.clone(), channel_index, direction, locked: true });
-        cx.create(&transaction, Transaction::rolling_back(cx.id().clone(), amount));
+        cx.create(&transaction, Transaction::rolling_back(cx.id().clone(), amount)?);
         cx.send(&cx.id().clone(), LinkMessage::GiveBack { route: id });
         Ok(())
     }

@@ -10,8 +10,7 @@ use amiko_core::prelude::*;
 impl Transaction {
     pub(super) fn lock(&mut self, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
-        self.phase.enter(TransactionPhase::Locked)?;
-        cx.cancel("lock");
+        self.enter(TransactionPhase::Locked, cx)?;
         match self.towards_payee(route) {
             Some(Neighbour::Link { id }) => {
                 cx.send(id, LinkMessage::Lock { route });
@@ -34,7 +33,7 @@ impl Transaction {
     pub(super) fn request_commit(&mut self, token: &Token, cx: &mut Cx<'_>) -> Result<(), Rejection> {
         let route = cx.id().key().route;
         expect_token(token, route, cx)?;
-        self.phase.enter(TransactionPhase::Requested)?;
+        self.enter(TransactionPhase::Requested, cx)?;
         cx.cancel("commit");
         // A neighbour is settled with at once. An end on this node is told when the amount has arrived.
         let arrives_later = matches!(self.towards_payer(route), Some(Neighbour::Link { .. }));
@@ -101,7 +100,7 @@ impl Transaction {
         match self.towards_payer(route) {
             Some(Neighbour::Link { id }) => {
                 cx.send(id, LinkMessage::GiveBack { route });
-                self.phase.enter(TransactionPhase::RollingBack)?;
+                self.enter(TransactionPhase::RollingBack, cx)?;
                 cx.cancel("commit");
                 return Ok(());
             }

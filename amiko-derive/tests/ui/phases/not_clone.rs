@@ -1,4 +1,4 @@
-// A phase is a value like a number.
+// A phase is copied with its machine.
 use amiko_core::prelude::*;
 
 #[derive(PartialEq, Phases)]

@@ -1,0 +1,157 @@
+//! The phases of an enum and their moves, as data: what is checked, drawn and counted.
+//!
+//! Invariant: whatever is drawn is what is checked.
+
+use crate::Rejection;
+use std::fmt::Write as _;
+
+/// The phases of an enum, their moves and their time-outs.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Chart {
+    /// The name of the enum.
+    pub name: &'static str,
+    /// All phases, in the order of their declaration.
+    pub phases: &'static [PhaseShape],
+    /// The place of the phase in which a machine begins.
+    pub initial: usize,
+}
+
+/// One phase.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PhaseShape {
+    /// The name of the variant.
+    pub name: &'static str,
+    /// The places of those that may follow, in the order in which they are listed; empty for a final phase.
+    pub next: &'static [usize],
+    /// A machine may begin here, although it isn't the first one.
+    pub initial: bool,
+    /// The time-out.
+    pub after: Option<After>,
+    /// The messages that the machine takes; none if it takes all.
+    pub on: Option<&'static [&'static str]>,
+    /// The phases inside it.
+    pub inner: Option<&'static Chart>,
+}
+
+/// The time-out of a phase.
+#[derive(Debug, PartialEq, Eq)]
+pub struct After {
+    /// When it is due, for people: `15 minutes`.
+    pub when: &'static str,
+    /// The message that is sent.
+    pub send: &'static str,
+}
+
+impl PhaseShape {
+    /// Whether a time-out is armed when a machine begins here: that of this phase, or of the first one inside it.
+    #[must_use]
+    pub const fn is_timed(&self) -> bool {
+        match self.inner {
+            _ if self.after.is_some() => true,
+            Some(inner) => inner.phases[inner.initial].is_timed(),
+            None => false,
+        }
+    }
+}
+
+impl Chart {
+    /// Whether any phase has a time-out, also of those inside.
+    #[must_use]
+    pub const fn has_time_outs(&self) -> bool {
+        let mut place = 0;
+        while place < self.phases.len() {
+            let phase = &self.phases[place];
+            if phase.after.is_some() {
+                return true;
+            }
+            if let Some(inner) = phase.inner
+                && inner.has_time_outs()
+            {
+                return true;
+            }
+            place += 1;
+        }
+        false
+    }
+
+    /// Whether a machine may move from one place to the other.
+    #[inline]
+    pub(super) fn expect_move(&self, from: usize, to: usize) -> Result<(), Rejection> {
+        let moves = self.phases.get(from).map_or(&[][..], |phase| phase.next);
+        if moves.contains(&to) { Ok(()) } else { Err(self.refuse_move(from, to)) }
+    }
+
+    #[cold]
+    fn refuse_move(&self, from: usize, to: usize) -> Rejection {
+        let name = |place: usize| self.phases.get(place).map_or("", |phase| phase.name);
+        let moves = self.phases.get(from).map_or(&[][..], |phase| phase.next);
+        let names: Vec<_> = moves.iter().map(|next| name(*next)).collect();
+        let expected = if names.is_empty() { "nothing".to_owned() } else { format!("one of {}", names.join(", ")) };
+        let (chart, before, found) = (self.name, name(from), name(to));
+        Rejection::new(format!("{chart}: expected {expected} after {before}, found {found}"))
+    }
+
+    /// The rejection of a message that isn't taken in the phase at this place: for the code that the derive writes.
+    #[doc(hidden)]
+    #[cold]
+    #[must_use]
+    pub fn refuse_message(&self, place: usize, message: Option<&str>) -> Rejection {
+        let phase = self.phases.get(place);
+        let taken = phase.and_then(|phase| phase.on).unwrap_or_default();
+        let expected = match taken {
+            [] => "nothing".to_owned(),
+            [one] => (*one).to_owned(),
+            several => format!("one of {}", several.join(", ")),
+        };
+        let (chart, name) = (self.name, phase.map_or("", |phase| phase.name));
+        let found = message.unwrap_or("another message");
+        Rejection::new(format!("{chart}: expected {expected} while it is {name}, found {found}"))
+    }
+
+    /// The phases and their moves as a state diagram for [Mermaid](https://mermaid.js.org), in the order of declaration.
+    ///
+    /// `[*]` marks the phases in which a machine begins, and the end after a final one. A phase with phases inside is drawn
+    /// around them; what a phase takes, and its time-out, stand in it.
+    #[must_use]
+    pub fn mermaid(&self) -> String {
+        self.mermaid_with(&|_, _, _| String::new())
+    }
+
+    /// The same with something said of each move, of this chart and of those inside.
+    pub(super) fn mermaid_with(&self, said: &dyn Fn(&Self, usize, usize) -> String) -> String {
+        let mut text = "stateDiagram-v2\n".to_owned();
+        self.draw(&mut text, 1, said);
+        text
+    }
+
+    fn draw(&self, text: &mut String, depth: usize, said: &dyn Fn(&Self, usize, usize) -> String) {
+        let indent = "    ".repeat(depth);
+        let line = |text: &mut String, line: std::fmt::Arguments<'_>| {
+            // Writing to a string can't fail.
+            let _ = writeln!(text, "{indent}{line}");
+        };
+        let begins = self.phases.iter().enumerate().filter(|(place, phase)| *place == self.initial || phase.initial);
+        for (_, phase) in begins {
+            line(text, format_args!("[*] --> {}", phase.name));
+        }
+        for (place, phase) in self.phases.iter().enumerate() {
+            if let Some(inner) = phase.inner {
+                line(text, format_args!("state {} {{", phase.name));
+                inner.draw(text, depth + 1, said);
+                line(text, format_args!("}}"));
+            }
+            if let Some(taken) = phase.on {
+                line(text, format_args!("{} : on {}", phase.name, taken.join(", ")));
+            }
+            if let Some(After { when, send }) = phase.after {
+                line(text, format_args!("{} : after {when}, {send}", phase.name));
+            }
+            for (to, next) in phase.next.iter().filter_map(|to| Some((*to, self.phases.get(*to)?))) {
+                line(text, format_args!("{} --> {}{}", phase.name, next.name, said(self, place, to)));
+            }
+            if phase.next.is_empty() {
+                line(text, format_args!("{} --> [*]", phase.name));
+            }
+        }
+    }
+}

@@ -1,0 +1,607 @@
+//! Phases of machines: time-outs, what runs on the way in and out, what is taken, and phases inside phases; against a plain
+//! model, with events that fail, restarts and hand edits in between.
+
+// Helpers of tests fail like tests.
+#![allow(clippy::unwrap_used)]
+
+use amiko_core::engine::EventError;
+use amiko_core::prelude::*;
+use amiko_core::store::Memory;
+use amiko_core::{History, Phases};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const REPAIR: Duration = Duration::from_millis(7_500);
+
+#[derive(Clone, Debug, PartialEq, Serializable, Phases)]
+#[amiko(machine = Robot, field = work)]
+enum Work {
+    #[amiko(next(Busy, Broken), after(minutes = 1, send = Bored), exit = Robot::wake)]
+    Idle,
+    #[amiko(next(Idle, Busy, Paused), after(seconds = 10, send = Tired), entry = Robot::start, exit = Robot::stop)]
+    Busy { step: Phase<Step> },
+    #[amiko(next(Busy), on(Do, Forgotten), after(at = Work::wake_at, send = Forgotten))]
+    Paused { at: History<Step>, until: Time },
+    #[amiko(next(Idle), after(duration = REPAIR, send = Repaired), initial)]
+    Broken,
+}
+
+impl Work {
+    fn wake_at(&self) -> Option<Time> {
+        match self {
+            Self::Paused { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serializable, Phases)]
+#[amiko(machine = Robot, within = Work)]
+enum Step {
+    #[amiko(next(Carry), after(seconds = 3, send = Slow), entry = Robot::look)]
+    Fetch,
+    #[amiko(next(Fetch, Drop), on(Do, Tired, Forgotten, LightOut), exit = Robot::lower)]
+    Carry,
+    #[amiko(entry = Robot::refuse)]
+    Drop,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serializable, Phases)]
+#[amiko(machine = Robot, field = light)]
+enum Light {
+    #[amiko(next(On))]
+    Off,
+    #[amiko(next(Off, On), after(milliseconds = 4_000, send = LightOut))]
+    On,
+}
+
+#[derive(Clone, Debug, PartialEq, Serializable)]
+#[amiko(key = u64)]
+struct Robot {
+    work: Phase<Work>,
+    light: Phase<Light>,
+    log: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serializable)]
+enum Go {
+    Idle,
+    Busy,
+    Resume,
+    Pause,
+    Break,
+    Fetch,
+    Carry,
+    Drop,
+    On,
+    Off,
+}
+
+#[derive(Clone, Debug, PartialEq, Serializable)]
+enum RobotMessage {
+    Do { moves: Vec<Go>, fail: bool },
+    Bored,
+    Tired,
+    Forgotten,
+    Repaired,
+    Slow,
+    LightOut,
+}
+
+type Cx<'a> = Context<'a, Robot>;
+
+impl StateMachine for Robot {
+    type Node = Hall;
+    type Message = RobotMessage;
+
+    fn handle(&mut self, message: RobotMessage, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        let RobotMessage::Do { moves, fail } = message else {
+            self.log.push(message.class().unwrap().to_owned());
+            return Ok(());
+        };
+        moves.into_iter().try_for_each(|go| self.go(go, cx))?;
+        if fail { Err(Rejection::new("as asked")) } else { Ok(()) }
+    }
+}
+
+impl Robot {
+    fn go(&mut self, go: Go, cx: &mut Cx<'_>) -> Result<(), Rejection> {
+        match go {
+            Go::Idle => self.enter(Work::Idle, cx),
+            Go::Busy => self.enter(Work::Busy { step: Phase::INITIAL }, cx),
+            Go::Resume => {
+                let Work::Paused { at, .. } = &*self.work else { return Err(Rejection::new("it isn't paused")) };
+                let step = at.resume();
+                self.enter(Work::Busy { step }, cx)
+            }
+            Go::Pause => {
+                let Some(step) = self.work.inner::<Step>() else { return Err(Rejection::new("it isn't busy")) };
+                let at = History::of(step);
+                self.enter(Work::Paused { at, until: cx.now() + secs(20) }, cx)
+            }
+            Go::Break => self.enter(Work::Broken, cx),
+            Go::Fetch => self.enter(Step::Fetch, cx),
+            Go::Carry => self.enter(Step::Carry, cx),
+            Go::Drop => self.enter(Step::Drop, cx),
+            Go::On => self.enter(Light::On, cx),
+            Go::Off => self.enter(Light::Off, cx),
+        }
+    }
+
+    fn note(&mut self, what: &str) -> Result<(), Rejection> {
+        let (work, step) = (self.work.name(), self.work.inner().map_or("", |step: &Phase<Step>| step.name()));
+        self.log.push(format!("{what} in {work} {step}"));
+        Ok(())
+    }
+
+    fn wake(&mut self, _: &mut Cx<'_>) -> Result<(), Rejection> {
+        self.note("wake")
+    }
+
+    fn start(&mut self, _: &mut Cx<'_>) -> Result<(), Rejection> {
+        self.note("start")
+    }
+
+    fn stop(&mut self, _: &mut Cx<'_>) -> Result<(), Rejection> {
+        self.note("stop")
+    }
+
+    fn look(&mut self, _: &mut Cx<'_>) -> Result<(), Rejection> {
+        self.note("look")
+    }
+
+    fn lower(&mut self, _: &mut Cx<'_>) -> Result<(), Rejection> {
+        self.note("lower")
+    }
+
+    fn refuse(&mut self, _: &mut Cx<'_>) -> Result<(), Rejection> {
+        Err(Rejection::new("nothing may be dropped"))
+    }
+}
+
+#[derive(Clone, Default, Serializable, Node)]
+#[amiko(machine)]
+struct Hall {
+    #[amiko(machines)]
+    robots: Table<Robot>,
+}
+
+#[derive(Clone, Serializable)]
+enum HallMessage {
+    Begin,
+    BeginBroken,
+    BeginBusy,
+}
+
+impl StateMachine for Hall {
+    type Node = Self;
+    type Message = HallMessage;
+
+    fn handle(&mut self, message: HallMessage, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
+        let robot = robot();
+        let work = match message {
+            HallMessage::Begin => cx.begin_phase(&robot),
+            HallMessage::BeginBroken => cx.begin_phase_at(&robot, Work::Broken)?,
+            HallMessage::BeginBusy => cx.begin_phase_at(&robot, Work::Busy { step: Phase::INITIAL })?,
+        };
+        cx.create(&robot, Robot { work, light: Phase::new(), log: Vec::new() });
+        Ok(())
+    }
+}
+
+fn robot() -> Id<Robot> {
+    Id::new(1_u64)
+}
+
+fn at(millis: u64) -> Time {
+    Time::from_millis(1_000_000 + millis)
+}
+
+fn hall() -> Engine<Hall, Memory> {
+    Engine::open(Memory::new(), Settings::default()).unwrap()
+}
+
+fn begun() -> Engine<Hall, Memory> {
+    let mut engine = hall();
+    engine.send(&Id::<Hall>::new(()), HallMessage::Begin, at(0)).unwrap();
+    engine
+}
+
+fn send(engine: &mut Engine<Hall, Memory>, moves: &[Go], millis: u64) -> Result<(), String> {
+    let message = RobotMessage::Do { moves: moves.to_vec(), fail: false };
+    engine.send(&robot(), message, at(millis)).map(drop).map_err(|error| match error {
+        EventError::Rejected(rejection) => rejection.reason().to_owned(),
+        error => error.to_string(),
+    })
+}
+
+fn found(engine: &Engine<Hall, Memory>) -> &Robot {
+    engine.node().robots.get(&robot()).unwrap()
+}
+
+/// The names of the robot's time-outs, and when they are due.
+fn timers(engine: &Engine<Hall, Memory>) -> BTreeMap<String, u64> {
+    let since = |time: Time| time.as_millis() - at(0).as_millis();
+    engine.timers().map(|(id, timer)| (id.key().trim_start_matches("robot/1/").to_owned(), since(timer.at))).collect()
+}
+
+fn named(timers: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    timers.iter().map(|(name, at)| ((*name).to_owned(), *at)).collect()
+}
+
+#[test]
+fn a_machine_that_is_created_has_the_time_out_of_its_first_phase() {
+    let mut engine = begun();
+    assert_eq!(timers(&engine), named(&[("@Work", 60_000)]));
+    engine.tick(at(60_000)).unwrap();
+    assert_eq!(found(&engine).log, ["Bored"]);
+    assert!(timers(&engine).is_empty());
+}
+
+#[test]
+fn a_machine_begins_where_it_may() {
+    let mut engine = hall();
+    let error = engine.send(&Id::<Hall>::new(()), HallMessage::BeginBusy, at(0)).unwrap_err().to_string();
+    assert!(error.contains("Work: expected to begin with one of Idle, Broken, found Busy"), "{error}");
+    assert_eq!(engine.timers().count(), 0);
+    engine.send(&Id::<Hall>::new(()), HallMessage::BeginBroken, at(0)).unwrap();
+    assert_eq!((found(&engine).work.name(), timers(&engine)), ("Broken", named(&[("@Work", 7_500)])));
+
+    let error = Phase::at(Work::Broken).unwrap_err();
+    assert!(error.reason().contains("begin with `cx.begin_phase_at`"), "{error}");
+}
+
+#[test]
+fn each_level_has_a_time_out_of_its_own() {
+    let mut engine = begun();
+    send(&mut engine, &[Go::Busy, Go::On], 1_000).unwrap();
+    assert_eq!(timers(&engine), named(&[("@Work", 11_000), ("@Step", 4_000), ("@Light", 5_000)]));
+    // A move inside leaves those of the outer phase, and of other phases, as they are.
+    send(&mut engine, &[Go::Carry], 2_000).unwrap();
+    assert_eq!(timers(&engine), named(&[("@Work", 11_000), ("@Light", 5_000)]));
+    // Staying is a move: the time-out begins anew.
+    send(&mut engine, &[Go::On], 3_000).unwrap();
+    assert_eq!(timers(&engine), named(&[("@Work", 11_000), ("@Light", 7_000)]));
+    // The outer phase takes those inside with it.
+    send(&mut engine, &[Go::Fetch, Go::Idle], 3_500).unwrap();
+    assert_eq!(timers(&engine), named(&[("@Work", 63_500), ("@Light", 7_000)]));
+}
+
+#[test]
+fn functions_run_from_the_inside_outwards_and_back() {
+    let mut engine = begun();
+    send(&mut engine, &[Go::Busy, Go::Carry, Go::Busy], 0).unwrap();
+    let expected = [
+        "wake in Idle ",
+        "start in Busy Fetch",
+        "look in Busy Fetch",
+        "lower in Busy Carry",
+        "stop in Busy Carry",
+        "start in Busy Fetch",
+        "look in Busy Fetch",
+    ];
+    assert_eq!(found(&engine).log, expected);
+}
+
+#[test]
+fn a_function_that_fails_undoes_the_event() {
+    let mut engine = begun();
+    send(&mut engine, &[Go::Busy, Go::Carry], 0).unwrap();
+    let before = engine.document().unwrap();
+    assert_eq!(send(&mut engine, &[Go::On, Go::Drop], 10), Err("nothing may be dropped".into()));
+    assert_eq!(engine.document().unwrap(), before);
+}
+
+#[test]
+fn a_phase_inside_is_entered_only_while_the_outer_one_holds_it() {
+    let mut engine = begun();
+    let expected = "Step: expected robot 1 in a phase with Carry inside, found it in another one";
+    assert_eq!(send(&mut engine, &[Go::Carry], 0), Err(expected.into()));
+}
+
+#[test]
+fn one_comes_back_to_the_phase_that_was_left() {
+    let mut engine = begun();
+    send(&mut engine, &[Go::Busy, Go::Carry, Go::Pause], 0).unwrap();
+    assert_eq!(timers(&engine), named(&[("@Work", 20_000)]));
+    send(&mut engine, &[Go::Resume], 5_000).unwrap();
+    assert_eq!(found(&engine).work.inner::<Step>().unwrap(), &Step::Carry);
+    assert_eq!(timers(&engine), named(&[("@Work", 15_000)]));
+}
+
+#[test]
+fn a_message_that_a_phase_does_not_take_is_rejected() {
+    let mut engine = begun();
+    let mut refused = |message: RobotMessage| match engine.send(&robot(), message, at(0)) {
+        Err(EventError::Rejected(rejection)) => rejection.reason().to_owned(),
+        other => format!("{other:?}"),
+    };
+    assert_eq!(refused(RobotMessage::Do { moves: vec![Go::Busy, Go::Carry], fail: false }), "Ok(Version(2))");
+    let step = "Step: expected one of Do, Tired, Forgotten, LightOut while it is Carry, found Slow";
+    assert_eq!(refused(RobotMessage::Slow), step);
+    assert_eq!(refused(RobotMessage::Do { moves: vec![Go::Pause], fail: false }), "Ok(Version(3))");
+    assert_eq!(refused(RobotMessage::Tired), "Work: expected one of Do, Forgotten while it is Paused, found Tired");
+}
+
+#[test]
+fn names_of_timers_that_phases_have_are_theirs() {
+    #[derive(Clone, Default, Serializable, Node)]
+    #[amiko(machine)]
+    struct Lone {}
+
+    impl StateMachine for Lone {
+        type Node = Self;
+        type Message = u64;
+
+        fn handle(&mut self, _: u64, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
+            cx.timer("@Work", cx.now(), 1);
+            Ok(())
+        }
+    }
+
+    let mut engine = Engine::<Lone, _>::open(Memory::new(), Settings::default()).unwrap();
+    let error = engine.send(&Id::<Lone>::new(()), 0, at(0)).unwrap_err().to_string();
+    assert!(error.contains("expected a timer whose name doesn't begin with @"), "{error}");
+}
+
+#[test]
+fn the_chart_is_drawn_with_what_is_inside() {
+    let expected = "stateDiagram-v2
+    [*] --> Idle
+    [*] --> Broken
+    Idle : after 1 minute, Bored
+    Idle --> Busy
+    Idle --> Broken
+    state Busy {
+        [*] --> Fetch
+        Fetch : after 3 seconds, Slow
+        Fetch --> Carry
+        Carry : on Do, Tired, Forgotten, LightOut
+        Carry --> Fetch
+        Carry --> Drop
+        Drop --> [*]
+    }
+    Busy : after 10 seconds, Tired
+    Busy --> Idle
+    Busy --> Busy
+    Busy --> Paused
+    Paused : on Do, Forgotten
+    Paused : after Work::wake_at, Forgotten
+    Paused --> Busy
+    Broken : after REPAIR, Repaired
+    Broken --> Idle
+";
+    assert_eq!(Work::CHART.mermaid(), expected);
+}
+
+#[test]
+fn a_phase_is_written_as_what_it_holds() {
+    let work = Phase::<Work>::INITIAL;
+    assert_eq!(to_json(&work), to_json(&Work::Idle));
+    assert_eq!(from_json::<Phase<Work>>(&to_json(&work).unwrap()).unwrap(), Work::Idle);
+    assert_eq!((format!("{work:?}"), format!("{:?}", History::of(&work))), ("Idle".to_owned(), "Idle".to_owned()));
+}
+
+#[test]
+fn an_edit_by_hand_moves_nothing_else() {
+    let mut engine = begun();
+    send(&mut engine, &[Go::On], 0).unwrap();
+    let document = engine.document().unwrap();
+    let edited = document.replace(r#""light":"On""#, r#""light":"Off""#);
+    assert_ne!(edited, document);
+    engine.edit(&edited, at(1), |_| true).unwrap();
+    assert_eq!((found(&engine).light, timers(&engine)["@Light"]), (Phase::new(), 4_000));
+    // Its time-out stands in the same document.
+    let document = engine.document().unwrap();
+    let timer = document.find(r#","robot/1/@Light":"#).or_else(|| document.find(r#""robot/1/@Light":"#)).unwrap();
+    assert!(document[timer..].contains("LightOut"), "{document}");
+}
+
+/// What a robot must be, by hand: the names of its phases, its time-outs, and its log.
+#[derive(Clone, Debug, PartialEq)]
+struct Model {
+    work: &'static str,
+    /// The step; also the one that a paused robot comes back to.
+    step: Option<&'static str>,
+    light: bool,
+    timers: BTreeMap<String, u64>,
+    log: Vec<String>,
+}
+
+impl Model {
+    fn begun() -> Self {
+        Self { work: "Idle", step: None, light: false, timers: named(&[("@Work", 60_000)]), log: Vec::new() }
+    }
+
+    fn set(&mut self, name: &str, due: Option<u64>) {
+        self.timers.remove(name);
+        self.timers.extend(due.map(|due| (name.to_owned(), due)));
+    }
+
+    fn log(&mut self, what: &str) {
+        let step = if self.work == "Busy" { self.step.unwrap_or("") } else { "" };
+        self.log.push(format!("{what} in {} {step}", self.work));
+    }
+
+    fn work(&mut self, to: &'static str, step: Option<&'static str>, now: u64) -> bool {
+        let next: &[&str] = match self.work {
+            "Idle" => &["Busy", "Broken"],
+            "Busy" => &["Idle", "Busy", "Paused"],
+            "Paused" => &["Busy"],
+            _ => &["Idle"],
+        };
+        if !next.contains(&to) {
+            return false;
+        }
+        match (self.work, self.step) {
+            ("Idle", _) => self.log("wake"),
+            ("Busy", step) => {
+                if step == Some("Carry") {
+                    self.log("lower");
+                }
+                self.log("stop");
+            }
+            _ => {}
+        }
+        let wait = match to {
+            "Idle" => 60_000,
+            "Busy" => 10_000,
+            "Paused" => 20_000,
+            _ => 7_500,
+        };
+        (self.work, self.step) = (to, step);
+        self.set("@Work", Some(now + wait));
+        let busy = to == "Busy";
+        self.set("@Step", (busy && step == Some("Fetch")).then_some(now + 3_000));
+        if busy {
+            self.log("start");
+            if step == Some("Fetch") {
+                self.log("look");
+            }
+        }
+        true
+    }
+
+    fn step(&mut self, to: &'static str, now: u64) -> bool {
+        let may = match self.step {
+            Some("Fetch") => to == "Carry",
+            Some("Carry") => to == "Fetch" || to == "Drop",
+            _ => false,
+        };
+        if self.work != "Busy" || !may || to == "Drop" {
+            return false;
+        }
+        if self.step == Some("Carry") {
+            self.log("lower");
+        }
+        self.step = Some(to);
+        self.set("@Step", (to == "Fetch").then_some(now + 3_000));
+        if to == "Fetch" {
+            self.log("look");
+        }
+        true
+    }
+
+    /// Whether it could go there.
+    fn go(&mut self, go: Go, now: u64) -> bool {
+        match go {
+            Go::Idle => self.work("Idle", None, now),
+            Go::Busy => self.work("Busy", Some("Fetch"), now),
+            Go::Resume => self.work == "Paused" && self.work("Busy", self.step, now),
+            Go::Pause => self.work == "Busy" && self.work("Paused", self.step, now),
+            Go::Break => self.work("Broken", None, now),
+            Go::Fetch => self.step("Fetch", now),
+            Go::Carry => self.step("Carry", now),
+            Go::Drop => self.step("Drop", now),
+            Go::On => {
+                self.light = true;
+                self.set("@Light", Some(now + 4_000));
+                true
+            }
+            Go::Off => {
+                let may = self.light;
+                if may {
+                    self.light = false;
+                    self.set("@Light", None);
+                }
+                may
+            }
+        }
+    }
+
+    /// Lets every time-out that is due send its message, which does nothing but leave a line.
+    fn tick(&mut self, now: u64) {
+        let mut due: Vec<(u64, String)> =
+            self.timers.iter().filter(|(_, at)| **at <= now).map(|(name, at)| (*at, name.clone())).collect();
+        due.sort();
+        for (_, name) in due {
+            self.timers.remove(&name);
+            let message = match (&*name, self.work) {
+                ("@Light", "Paused") => continue, // it isn't taken
+                ("@Light", _) => "LightOut",
+                ("@Step", _) => "Slow",
+                (_, "Idle") => "Bored",
+                (_, "Busy") => "Tired",
+                (_, "Paused") => "Forgotten",
+                _ => "Repaired",
+            };
+            self.log.push(message.to_owned());
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Do(Vec<Go>, bool),
+    Wait(u64),
+    Restart,
+    /// Somebody clears the log by hand.
+    Edit,
+}
+
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    use Go::{Break, Busy, Carry, Drop, Fetch, Idle, Off, On, Pause, Resume};
+    let go = prop::sample::select(vec![Idle, Busy, Resume, Pause, Break, Fetch, Carry, Drop, On, Off]);
+    let action = prop_oneof![
+        6 => (prop::collection::vec(go, 1..4), prop::bool::weighted(0.2)).prop_map(|(moves, fail)| Action::Do(moves, fail)),
+        3 => (1_u64..9_000).prop_map(Action::Wait),
+        1 => Just(Action::Restart),
+        1 => Just(Action::Edit),
+    ];
+    prop::collection::vec(action, 1..60)
+}
+
+fn compare(engine: &Engine<Hall, Memory>, model: &Model) {
+    let robot = found(engine);
+    let step = match &*robot.work {
+        Work::Busy { step } => Some(step.name()),
+        Work::Paused { at, .. } => Some(at.resume().name()),
+        _ => None,
+    };
+    let found = Model {
+        work: robot.work.name(),
+        step,
+        light: robot.light == Light::On,
+        timers: timers(engine),
+        log: robot.log.clone(),
+    };
+    assert_eq!(found, *model);
+}
+
+proptest! {
+    #[test]
+    fn a_machine_is_what_a_plain_model_of_it_is(actions in actions()) {
+        let (mut engine, mut model, mut now) = (begun(), Model::begun(), 0);
+        for action in actions {
+            match action {
+                Action::Do(moves, fail) => {
+                    let mut next = model.clone();
+                    let good = moves.iter().all(|go| next.go(*go, now)) && !fail;
+                    let sent = engine.send(&robot(), RobotMessage::Do { moves, fail }, at(now));
+                    prop_assert_eq!(sent.is_ok(), good);
+                    if good {
+                        model = next;
+                    }
+                }
+                Action::Wait(millis) => {
+                    now += millis;
+                    engine.tick(at(now)).unwrap();
+                    model.tick(now);
+                }
+                Action::Restart => {
+                    engine.sync().unwrap();
+                    let store = engine.into_store().crash();
+                    engine = Engine::open(store, Settings::default()).unwrap();
+                }
+                Action::Edit => {
+                    let log = to_json(&model.log).unwrap();
+                    let edited = engine.document().unwrap().replace(&format!("\"log\":{log}"), "\"log\":[]");
+                    engine.edit(&edited, at(now), |_| true).unwrap();
+                    model.log.clear();
+                }
+            }
+            compare(&engine, &model);
+        }
+    }
+}

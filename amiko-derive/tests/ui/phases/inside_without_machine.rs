@@ -1,0 +1,38 @@
+// Whose phases they are is said at each level.
+use amiko_core::prelude::*;
+
+#[derive(Clone, PartialEq, Serializable, Phases)]
+#[amiko(machine = House)]
+enum Door {
+    #[amiko(next(Closed))]
+    Open { bolt: Phase<Bolt> },
+    Closed,
+}
+
+#[derive(Clone, PartialEq, Serializable, Phases)]
+enum Bolt {
+    Out,
+}
+
+#[derive(Clone, Default, Serializable, Node)]
+#[amiko(machine)]
+struct House {
+    phase: Phase<Door>,
+}
+
+#[derive(Clone, Serializable)]
+enum HouseMessage {
+    Open,
+    Close,
+}
+
+impl StateMachine for House {
+    type Node = Self;
+    type Message = HouseMessage;
+
+    fn handle(&mut self, _: HouseMessage, _: &mut Context<'_, Self>) -> Result<(), Rejection> {
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,36 @@
+// It is read as what it holds, and not written.
+use amiko_core::prelude::*;
+
+#[derive(Clone, PartialEq, Serializable, Phases)]
+#[amiko(machine = House)]
+enum Door {
+    #[amiko(next(Open))]
+    Closed,
+    Open,
+}
+
+#[derive(Clone, Default, Serializable, Node)]
+#[amiko(machine)]
+struct House {
+    phase: Phase<Door>,
+}
+
+#[derive(Clone, Serializable)]
+enum HouseMessage {
+    Open,
+    Close,
+}
+
+impl StateMachine for House {
+    type Node = Self;
+    type Message = HouseMessage;
+
+    fn handle(&mut self, _: HouseMessage, _: &mut Context<'_, Self>) -> Result<(), Rejection> {
+        Ok(())
+    }
+}
+
+fn main() {
+    let mut house = House::default();
+    *house.phase = Door::Open;
+}
