@@ -5,6 +5,7 @@
 use crate::{Action, WorldModel, WorldState};
 use amiko_core::conversation::Protocol;
 use amiko_core::serializable::Serializable;
+use amiko_core::sim::Coverage;
 use stateright::{Checker, Expectation, Model, Path};
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
@@ -22,6 +23,8 @@ pub struct Exploration {
     pub depth: usize,
     /// Different states of single nodes.
     pub node_states: usize,
+    /// The moves of phases in the different steps of single nodes.
+    pub coverage: Coverage,
     /// All reasons for which any node has rejected something.
     pub rejections: BTreeSet<String>,
     /// The properties that don't hold, each with the path to a state that shows it.
@@ -43,9 +46,11 @@ impl fmt::Display for Exploration {
         let Self { states, steps, depth, node_states, .. } = self;
         write!(f, "{states} states of the world, {node_states} of single nodes, {steps} steps, {depth} deep: ")?;
         if self.failures.is_empty() {
-            return f.write_str("all properties hold");
+            f.write_str("all properties hold")?;
+        } else {
+            write!(f, "{} properties don't hold", self.failures.len())?;
         }
-        write!(f, "{} properties don't hold", self.failures.len())?;
+        self.coverage.to_string().lines().try_for_each(|line| write!(f, "\n{line}"))?;
         self.failures.iter().try_for_each(|failure| write!(f, "\n\n{}:\n{}", failure.property, failure.way))
     }
 }
@@ -78,6 +83,7 @@ impl<P: Protocol> WorldModel<P> {
             steps: checker.state_count(),
             depth: checker.max_depth(),
             node_states: model.nodes.count(),
+            coverage: model.nodes.coverage(),
             rejections: model.nodes.rejections(),
             failures: failures.collect(),
         }

@@ -12,6 +12,7 @@ use amiko_core::dispatcher::{Connection, ResumePoint};
 use amiko_core::engine::{Document, Engine, Entropy, EventError, Settings};
 use amiko_core::event::{Output, Reply, Request};
 use amiko_core::serializable::{WriteError, to_json};
+use amiko_core::sim::Coverage;
 use amiko_core::store::Memory;
 use amiko_core::tree::Id;
 use amiko_core::{Pending, Time, Version};
@@ -130,6 +131,8 @@ type Steps<N> = HashMap<(usize, Time, Key), Result<Arc<Outcome<N>>, Broken>>;
 pub(crate) struct Nodes<N: Node> {
     states: Mutex<States<N>>,
     steps: Mutex<Steps<N>>,
+    /// The moves of phases in all steps.
+    coverage: Mutex<Coverage>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -139,7 +142,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<N: Node> Nodes<N> {
     pub(crate) fn new() -> Self {
-        Self { states: Mutex::default(), steps: Mutex::default() }
+        Self { states: Mutex::default(), steps: Mutex::default(), coverage: Mutex::default() }
     }
 
     /// The number of states of single nodes so far.
@@ -151,6 +154,11 @@ impl<N: Node> Nodes<N> {
     pub(crate) fn rejections(&self) -> BTreeSet<String> {
         let steps = locked(&self.steps);
         steps.values().flatten().flat_map(|outcome| outcome.rejections.iter().cloned()).collect()
+    }
+
+    /// The moves of phases in all steps so far.
+    pub(crate) fn coverage(&self) -> Coverage {
+        locked(&self.coverage).clone()
     }
 
     /// The state with this document.
@@ -195,7 +203,9 @@ impl<N: Node> Nodes<N> {
     ) -> Result<(Outcome<N>, Vec<Reply>), Broken> {
         let opened = Engine::open_document(Memory::new(), settings(state.fingerprint), || state.document.clone());
         let mut engine = opened.map_err(broken)?;
-        handle(protocol, &mut engine, now, input)?;
+        let mut coverage = Coverage::default();
+        coverage.collect(|| handle(protocol, &mut engine, now, input))?;
+        locked(&self.coverage).add(&coverage);
         if engine.version().0 > engine.durable().0 && !engine.outputs().is_empty() {
             return Err("something left before it was synced".into());
         }

@@ -4,6 +4,7 @@
 
 use crate::by_hand::ByHand;
 use crate::channels::{Channels, Payment, payment, send};
+use crate::phases::{Mover, gates, go};
 use crate::{Account, AccountMessage, Bank, Journal, Sink, engine, refused};
 use amiko_core::prelude::*;
 use std::ffi::OsString;
@@ -35,11 +36,21 @@ pub enum Counted {
     Channels,
     /// The same, by hand.
     ByHand,
+    /// A move of a machine to another phase.
+    Move(Mover),
 }
 
 impl Counted {
-    const ALL: [Self; 4] =
-        [Self::Bank(Ending::Committed), Self::Bank(Ending::RolledBack), Self::Channels, Self::ByHand];
+    const ALL: [Self; 8] = [
+        Self::Bank(Ending::Committed),
+        Self::Bank(Ending::RolledBack),
+        Self::Channels,
+        Self::ByHand,
+        Self::Move(Mover::Phased),
+        Self::Move(Mover::Checked),
+        Self::Move(Mover::Timed),
+        Self::Move(Mover::ByHand),
+    ];
 
     /// The name that [`run`] knows it by.
     fn name(self) -> &'static str {
@@ -48,6 +59,7 @@ impl Counted {
             Self::Bank(Ending::RolledBack) => "rolled-back",
             Self::Channels => "channels",
             Self::ByHand => "by-hand",
+            Self::Move(mover) => mover.name(),
         }
     }
 }
@@ -94,6 +106,19 @@ pub fn run(arguments: &[String]) {
                     engine.sync().expect("nothing can fail");
                 }
             });
+        }
+        Counted::Move(mover) => {
+            let mut engine = gates(objects);
+            let mut go = |numbers: &[u64]| {
+                for group in numbers.chunks(GROUP) {
+                    group.iter().for_each(|number| go(&mut engine, mover, objects, *number));
+                    engine.sync().expect("nothing can fail");
+                }
+            };
+            let all: Vec<u64> = (0..WARM_UP + EVENTS).collect();
+            let (first, rest) = all.split_at(WARM_UP as usize);
+            go(first);
+            measured(rest, go);
         }
         Counted::ByHand => {
             let mut by_hand = ByHand::of(objects);

@@ -8,6 +8,7 @@ pub mod by_hand;
 pub mod channels;
 pub mod instructions;
 mod journal;
+pub mod phases;
 mod sink;
 
 use amiko_core::prelude::*;

@@ -8,6 +8,7 @@
 use amiko_benches::by_hand::ByHand;
 use amiko_benches::channels::{payment, send};
 use amiko_benches::instructions::{CountError, Counted, Ending, channels_engine, count};
+use amiko_benches::phases::Mover;
 
 /// How many times the instructions of an event among the fewest objects it may take among more. What grows with a table are
 /// the digits of a key, which are written for a committed event: a few in a hundred. A walk over the objects, or one step
@@ -56,6 +57,31 @@ fn an_event_costs_little_more_than_by_hand() {
     let ratio = ours as f64 / by_hand as f64;
     println!("{ours} instructions, by hand {by_hand}, {ratio:.3} ×");
     assert!(ratio <= MOST_TO_BY_HAND, "expected at most {MOST_TO_BY_HAND} ×, found {ratio:.3} ×");
+}
+
+/// How many times the instructions of a move by hand one of phases may take: without a time-out, and with one against a timer
+/// that is set and cancelled by hand.
+const MOST_OF_A_MOVE: [(Mover, Mover, f64); 2] =
+    [(Mover::Phased, Mover::Checked, 1.05), (Mover::Timed, Mover::ByHand, 1.02)];
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "counts what an optimized build does: cargo test --release -p amiko-benches")]
+fn a_move_costs_what_it_costs_by_hand() {
+    let program = [env!("CARGO_BIN_EXE_instructions").into()];
+    for (phases, by_hand, most) in MOST_OF_A_MOVE {
+        let counted = [phases, by_hand].map(|mover| count(&program, 100, Counted::Move(mover)));
+        let (ours, hand) = match counted {
+            [Ok(ours), Ok(hand)] => (ours, hand),
+            [Err(CountError::Missing), _] => {
+                println!("SKIPPED: {}", CountError::Missing);
+                return;
+            }
+            [Err(error), _] | [_, Err(error)] => panic!("{error}"),
+        };
+        let ratio = ours as f64 / hand as f64;
+        println!("{phases:?}: {ours} instructions, by hand {hand}, {ratio:.3} ×");
+        assert!(ratio <= most, "expected at most {most} ×, found {ratio:.3} × for {phases:?}");
+    }
 }
 
 #[test]

@@ -80,6 +80,8 @@ impl<N: Node, S: Store> Engine<N, S> {
         begin: impl FnOnce(&mut Event<N>),
     ) -> Result<Result<(), Rejection>, EventError> {
         let (node, event, only, next) = (&mut self.node, &mut self.event, &self.only, self.version.next());
+        #[cfg(feature = "sim")]
+        crate::machine::phases::coverage::begin_event();
         // The state is restored as a whole when a handler panics, so no half-done change is visible.
         let handled = catch(|| {
             event.begin(now, next, request);
@@ -107,6 +109,8 @@ impl<N: Node, S: Store> Engine<N, S> {
             Ok(true) => {
                 self.tell_effects(&undo);
                 self.version = self.version.next();
+                #[cfg(feature = "sim")]
+                crate::machine::phases::coverage::end_event();
                 if self.settings.deliveries > 0 && rejected.is_none() {
                     self.deliveries.push(self.version, self.event.deliveries());
                 }

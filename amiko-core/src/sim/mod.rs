@@ -11,6 +11,7 @@ mod swarm;
 mod trace;
 mod world;
 
+pub use crate::machine::phases::coverage::Coverage;
 pub use disk::{Fate, Fault, Pending, SimFile, SimLock, SimVfs};
 pub use faults::{FaultKind, Faults};
 pub use swarm::{Failed, Summary, Swarm};

@@ -3,7 +3,7 @@
 //! Invariant: what is reported can be repeated: a seed, a scenario and a limit of disturbances give the same world.
 
 use super::world::World;
-use super::{FaultKind, Trace};
+use super::{Coverage, FaultKind, Trace};
 use crate::conversation::Protocol;
 use crate::panics::catch;
 use std::collections::BTreeMap;
@@ -50,6 +50,8 @@ pub struct Summary {
     pub events: u64,
     /// Faults by chance.
     pub faults: BTreeMap<FaultKind, u64>,
+    /// Moves of phases.
+    pub coverage: Coverage,
 }
 
 /// A world that failed.
@@ -110,7 +112,7 @@ impl Swarm {
     ) -> Result<Summary, Box<Failed>> {
         let mut summary = Summary::default();
         for seed in self.seeds() {
-            let (world, outcome) = attempt(World::new(protocol(), seed), &scenario);
+            let (world, outcome) = summary.coverage.collect(|| attempt(World::new(protocol(), seed), &scenario));
             if outcome.is_err() {
                 let mut failed = shortest(&world, seed, self.search, &protocol, &scenario);
                 failed.before = summary.seeds;
@@ -178,7 +180,8 @@ impl fmt::Display for Summary {
         for (fault, count) in &self.faults {
             write!(f, ", {fault}: {count}")?;
         }
-        Ok(())
+        let coverage = self.coverage.to_string();
+        coverage.lines().try_for_each(|line| write!(f, "\n{line}"))
     }
 }
 
@@ -190,6 +193,7 @@ impl Summary {
         for (fault, count) in &other.faults {
             *self.faults.entry(*fault).or_default() += count;
         }
+        self.coverage.add(&other.coverage);
     }
 }
 

@@ -4,6 +4,8 @@
 //! while the machine is in the phase that it belongs to.
 
 mod chart;
+#[cfg(feature = "sim")]
+pub(crate) mod coverage;
 mod moves;
 
 pub use chart::{After, Chart, PhaseShape};
@@ -227,6 +229,8 @@ impl<P: Phases<Machine = ()>> Phase<P> {
     #[inline]
     pub fn enter(&mut self, next: P) -> Result<(), Rejection> {
         P::CHART.expect_move(self.0.place(), next.place())?;
+        #[cfg(feature = "sim")]
+        coverage::note(P::CHART, self.0.place(), next.place());
         self.0 = next;
         Ok(())
     }

@@ -72,6 +72,8 @@ pub trait Phased<P: PhasesOf<Self>>: StateMachine {
             }
             next.time_outs(cx.now(), &mut |name, at, message| cx.timer_of_phase(name, at, message));
         }
+        #[cfg(feature = "sim")]
+        super::coverage::note(P::CHART, phase.place(), next.place());
         let mut hooks = Vec::new();
         if const { P::HOOKS } {
             next.entries(&mut hooks);
