@@ -6,8 +6,8 @@
 use amiko_core::prelude::*;
 use amiko_core::sim::NodeIndex;
 use amiko_examples::payment::{
-    Address, Link, MeetingPoint, Outcome, PayerMessage, PaymentLimits, PaymentNode, PaymentNodeEnvelope,
-    PaymentNodeMessage, PaymentProtocol, PlainChannel, Reply,
+    Address, Link, MeetingPoint, Outcome, PayeePhase, PayerMessage, PayerPhase, PaymentLimits, PaymentNode,
+    PaymentNodeEnvelope, PaymentNodeMessage, PaymentProtocol, PlainChannel, Reply, TransactionPhase,
 };
 use amiko_model::stateright::Property;
 use amiko_model::{FaultLimits, WorldModel, WorldState};
@@ -152,6 +152,9 @@ fn one_payment_in_every_order_of_events() {
     println!("{found}\nrejected: {:#?}", found.rejections);
     assert!(found.failures.is_empty(), "{found}");
     assert!(found.states > 10_000, "{found}");
+    assert_eq!(found.coverage.expect_all_but::<PayerPhase>(&[]), Ok(()));
+    assert_eq!(found.coverage.expect_all_but::<PayeePhase>(&[]), Ok(()));
+    assert_eq!(found.coverage.expect_all_but::<TransactionPhase>(&[]), Ok(()));
 }
 
 #[test]

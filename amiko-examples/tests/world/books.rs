@@ -1,5 +1,6 @@
 //! What must be true of a network of honest nodes after every step, and when everything has come to its end.
 
+use super::time_outs;
 use super::topology::{Topology, link_to};
 use super::{Outcomes, Payments};
 use amiko_core::Key;
@@ -83,6 +84,7 @@ impl Books {
             {
                 return Err(format!("node {node}: {}", rejected.rejection));
             }
+            time_outs::check(node, engine)?;
             self.check_channels(world, node, engine.node())?;
             self.take_note(node, engine.node());
         }

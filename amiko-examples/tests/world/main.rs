@@ -6,13 +6,14 @@
 
 mod books;
 mod puppets;
+mod time_outs;
 mod topology;
 mod users;
 
 use amiko_core::conversation::{ConversationSettings, Dialect};
 use amiko_core::prelude::*;
-use amiko_core::sim::{Failed, Faults, Random, Summary, Swarm, World};
-use amiko_examples::payment::PaymentProtocol;
+use amiko_core::sim::{Coverage, Failed, Faults, Random, Summary, Swarm, World};
+use amiko_examples::payment::{ChannelState, PayeePhase, PayerPhase, PaymentProtocol, TransactionPhase};
 use books::Books;
 use puppets::Puppets;
 use std::collections::BTreeMap;
@@ -176,6 +177,10 @@ fn go_through(swarm: &Swarm, puppets: bool) {
         }
     }
     println!("{summary}");
+    // A dozen worlds with neighbours that say anything are enough to see all of it; good ones take longer.
+    if summary.seeds >= if puppets { 12 } else { 1_000 } {
+        expect_every_move(&summary.coverage);
+    }
     let outcomes = outcomes.into_inner().unwrap();
     for ((outcome, reason), count) in &outcomes {
         println!("payments {outcome}{}{reason}: {count}", if reason.is_empty() { "" } else { ": " });
@@ -183,6 +188,18 @@ fn go_through(swarm: &Swarm, puppets: bool) {
     let committed: u64 =
         outcomes.iter().filter(|((outcome, _), _)| outcome == "Committed").map(|(_, count)| count).sum();
     assert!(summary.seeds < 10 || committed > 0, "no payment was ever committed");
+}
+
+/// Every move of every machine was taken.
+fn expect_every_move(coverage: &Coverage) {
+    let missing = [
+        coverage.expect_all_but::<ChannelState>(&[]),
+        coverage.expect_all_but::<PayeePhase>(&[]),
+        coverage.expect_all_but::<PayerPhase>(&[]),
+        coverage.expect_all_but::<TransactionPhase>(&[]),
+    ];
+    let missing: Vec<String> = missing.into_iter().filter_map(Result::err).collect();
+    assert!(missing.is_empty(), "{missing:?}\n{}", coverage.mermaid::<TransactionPhase>());
 }
 
 #[test]
