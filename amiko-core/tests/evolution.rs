@@ -217,6 +217,65 @@ fn the_schema_of_a_program_is_compared_with_its_lock() {
     }
 }
 
+mod doors {
+    use amiko_core::prelude::*;
+
+    #[derive(Clone, Copy, PartialEq, Serializable, Phases)]
+    #[amiko(rename_all = "kebab-case")]
+    pub(crate) enum Door {
+        #[amiko(next(Open, BoltedTwice))]
+        Closed,
+        #[amiko(next(Closed))]
+        Open,
+        #[amiko(next(Closed))]
+        BoltedTwice,
+    }
+
+    pub(crate) mod later {
+        use amiko_core::prelude::*;
+
+        #[derive(Clone, Copy, PartialEq, Serializable, Phases)]
+        #[amiko(rename_all = "kebab-case")]
+        pub(crate) enum Door {
+            #[amiko(next(Open, BoltedTwice))]
+            Closed,
+            #[amiko(next(Closed, BoltedTwice))]
+            Open,
+            BoltedTwice,
+        }
+    }
+}
+
+#[test]
+fn a_move_that_was_taken_away_is_noticed_by_the_lock() {
+    let directory = tempfile::tempdir().unwrap();
+    let lock = directory.path().join("schema.lock");
+    let locked = "\
+class Door, version 1
+  closed
+  open
+  bolted-twice
+moves of Door
+  closed -> open, bolted-twice
+  open -> closed
+  bolted-twice -> closed
+";
+    std::fs::write(&lock, locked).unwrap();
+    assert_eq!(schema::check::<doors::Door>(&lock), Ok(()));
+    let error = schema::check::<doors::later::Door>(&lock).unwrap_err();
+    let lines: Vec<&str> = error.lines().skip(1).collect();
+    assert_eq!(
+        lines,
+        [
+            "  Door: the move bolted-twice -> closed is gone: an object that is bolted-twice in an old file can't become closed any more",
+            "  Door: the move open -> bolted-twice is new: nothing is to be done",
+            "when old files open, run the test with AMIKO_BLESS=1"
+        ]
+    );
+    // What can be read is the same, so programs don't tell them apart.
+    assert_eq!(schema::fingerprint::<doors::Door>(), schema::fingerprint::<doors::later::Door>());
+}
+
 #[test]
 fn two_types_of_one_class_name_are_found_by_the_check() {
     mod other {

@@ -373,6 +373,16 @@ fn the_chart_is_drawn_with_what_is_inside() {
     Broken --> Idle
 ";
     assert_eq!(Work::CHART.mermaid(), expected);
+
+    let file = std::env::temp_dir().join(format!("amiko-work-{}.mmd", std::process::id()));
+    std::fs::write(&file, expected).unwrap();
+    assert_eq!(Work::CHART.check(&file), Ok(()));
+    let error = Light::CHART.check(&file).unwrap_err();
+    std::fs::remove_file(&file).unwrap();
+    assert!(
+        error.contains("expected the diagram of Light, found another one; run the test with AMIKO_BLESS=1"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -8,13 +8,15 @@ use crate::per_type::PerType;
 use sha2::{Digest, Sha256};
 use std::any::TypeId;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The classes that a value can consist of.
 #[derive(Debug, Default)]
 pub struct Schema {
     classes: BTreeMap<String, Class>,
+    /// The moves of each enum of phases: a line for each phase. They don't change what can be read, so they are no part of the text.
+    moves: BTreeMap<String, Vec<String>>,
     /// One of the classes has a strong reference.
     strong: bool,
     /// What people without the classes need, if that is wanted: then types say what is secret, and tables their kinds. None of
@@ -102,6 +104,12 @@ impl Schema {
         let mut fields = Fields { schema: self, lines, marked: Vec::new() };
         describe(&mut fields);
         let Fields { lines, marked, .. } = fields;
+        let moves = marked.iter().filter_map(|field| Some((&field.name, field.next.as_ref()?)));
+        let moves = moves.filter(|(_, next)| !next.is_empty());
+        let moves: Vec<_> = moves.map(|(from, next)| format!("  {} -> {}", quoted(from), listed(next))).collect();
+        if !moves.is_empty() {
+            self.moves.insert(name.to_owned(), moves);
+        }
         if let Some(marks) = &mut self.marks {
             marks.class(name, marked);
         }
@@ -184,15 +192,32 @@ impl Schema {
         lines.fold(String::new(), |text, line| text + line + "\n")
     }
 
+    /// What a lock has: the text, and the moves of phases.
+    fn locked(&self) -> String {
+        let moves = self
+            .moves
+            .iter()
+            .flat_map(|(name, lines)| std::iter::once(format!("{MOVES}{}", quoted(name))).chain(lines.iter().cloned()));
+        moves.fold(self.text(), |text, line| text + &line + "\n")
+    }
+
     /// The names that are shared by more than one type.
     fn ambiguous(&self) -> Vec<Cow<'_, str>> {
         self.classes.iter().filter(|(_, class)| class.types.len() > 1).map(|(name, _)| quoted(name)).collect()
     }
 }
 
-/// Separators in a line that a name could be confused with: after a field, after a class, and inside a type of
-/// several parts.
-const SEPARATORS: [&str; 4] = [": ", ", ", " to ", " or null"];
+/// Separators in a line that a name could be confused with: after a field, after a class, inside a type of several parts, and in a
+/// move.
+const SEPARATORS: [&str; 5] = [": ", ", ", " to ", " or null", " -> "];
+
+/// Begins the line that names an enum of phases in a lock.
+const MOVES: &str = "moves of ";
+
+/// Names between commas.
+fn listed(names: &[String]) -> String {
+    names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
+}
 
 /// A name as it appears in a line: quoted and escaped, if it could be taken for anything but a name.
 pub(crate) fn quoted(name: &str) -> Cow<'_, str> {
@@ -291,7 +316,7 @@ pub(crate) fn compare(schema: &Schema, lock: &Path) -> Result<(), String> {
     if !ambiguous.is_empty() {
         return Err(format!("expected each class name once, found two types named {}", ambiguous.join(" and ")));
     }
-    let text = schema.text();
+    let text = schema.locked();
     if std::env::var_os("AMIKO_BLESS").is_some_and(|value| value == "1") {
         return std::fs::write(lock, text).map_err(|error| format!("{}: {error}", lock.display()));
     }
@@ -311,6 +336,8 @@ fn parse(text: &str) -> BTreeMap<&str, (u32, BTreeMap<&str, &str>)> {
         if let Some((name, version)) = line.strip_prefix("class ").and_then(|line| split(line, ", version ")) {
             current = name;
             classes.insert(name, (version.parse().unwrap_or(0), BTreeMap::new()));
+        } else if line.starts_with(MOVES) {
+            current = "";
         } else if let Some((_, fields)) = classes.get_mut(current) {
             let (name, ty) = split(line.trim(), ": ").unwrap_or((line.trim(), ""));
             fields.insert(name, ty);
@@ -319,8 +346,29 @@ fn parse(text: &str) -> BTreeMap<&str, (u32, BTreeMap<&str, &str>)> {
     classes
 }
 
-/// What differs, and what is needed for old files to open.
+/// The moves in a lock: an enum, a phase, and one that may follow.
+fn parse_moves(text: &str) -> BTreeSet<(&str, &str, &str)> {
+    let (mut moves, mut current) = (BTreeSet::new(), None);
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix(MOVES) {
+            current = Some(name);
+        } else if !line.starts_with(' ') {
+            current = None;
+        } else if let (Some(current), Some((from, next))) = (current, split(line.trim(), " -> ")) {
+            let mut rest = next;
+            while !rest.is_empty() {
+                let (next, after) = split(rest, ", ").unwrap_or((rest, ""));
+                moves.insert((current, from, next));
+                rest = after;
+            }
+        }
+    }
+    moves
+}
+
+/// What differs, and what is needed for old files to open, and for the objects in them to go on.
 fn explain(old: &str, new: &str, lock: &Path) -> String {
+    let (old_moves, new_moves) = (parse_moves(old), parse_moves(new));
     let (old, new) = (parse(old), parse(new));
     let mut lines = vec![format!("the classes are no longer those of {}:", lock.display())];
     for (class, (version, fields)) in &new {
@@ -362,6 +410,14 @@ fn explain(old: &str, new: &str, lock: &Path) -> String {
     for class in old.keys().filter(|class| !new.contains_key(*class)) {
         lines
             .push(format!("  {class} is gone: old files that have it don't open; was it renamed? see #[amiko(class)]"));
+    }
+    for (class, from, to) in old_moves.difference(&new_moves).filter(|(class, ..)| new.contains_key(class)) {
+        lines.push(format!(
+            "  {class}: the move {from} -> {to} is gone: an object that is {from} in an old file can't become {to} any more"
+        ));
+    }
+    for (class, from, to) in new_moves.difference(&old_moves) {
+        lines.push(format!("  {class}: the move {from} -> {to} is new: nothing is to be done"));
     }
     lines.push("when old files open, run the test with AMIKO_BLESS=1".into());
     lines.join("\n")

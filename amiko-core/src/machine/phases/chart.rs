@@ -4,6 +4,7 @@
 
 use crate::Rejection;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// The phases of an enum, their moves and their time-outs.
 #[derive(Debug, PartialEq, Eq)]
@@ -122,6 +123,33 @@ impl Chart {
         let mut text = "stateDiagram-v2\n".to_owned();
         self.draw(&mut text, 1, said);
         text
+    }
+
+    /// Compares the diagram with a checked-in file: one line in a test.
+    ///
+    /// ```no_run
+    /// # use amiko_core::prelude::*;
+    /// # #[derive(Clone, PartialEq, Serializable, Phases)] enum OrderPhase { Placed }
+    /// #[test]
+    /// fn the_diagram_is_that_of_the_code() {
+    ///     OrderPhase::CHART.check("docs/order.mmd").unwrap();
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The file can't be read, or has another diagram. With the environment variable `AMIKO_BLESS=1` the file is written instead.
+    pub fn check(&self, file: impl AsRef<Path>) -> Result<(), String> {
+        let (file, text) = (file.as_ref(), self.mermaid());
+        if std::env::var_os("AMIKO_BLESS").is_some_and(|value| value == "1") {
+            return std::fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()));
+        }
+        let bless = "run the test with AMIKO_BLESS=1 to write it";
+        let found = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}; {bless}", file.display()))?;
+        if found == text {
+            return Ok(());
+        }
+        let (name, file) = (self.name, file.display());
+        Err(format!("{file}: expected the diagram of {name}, found another one; {bless}\n\n{text}"))
     }
 
     fn draw(&self, text: &mut String, depth: usize, said: &dyn Fn(&Self, usize, usize) -> String) {
