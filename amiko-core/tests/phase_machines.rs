@@ -170,6 +170,8 @@ struct Hall {
 #[derive(Clone, Serializable)]
 enum HallMessage {
     Begin,
+    /// In the place of the one that is there.
+    Replace,
     BeginBroken,
     BeginBusy,
 }
@@ -180,8 +182,11 @@ impl StateMachine for Hall {
 
     fn handle(&mut self, message: HallMessage, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
         let robot = robot();
+        if matches!(message, HallMessage::Replace) {
+            cx.remove(&robot);
+        }
         let work = match message {
-            HallMessage::Begin => cx.begin_phase(&robot),
+            HallMessage::Begin | HallMessage::Replace => cx.begin_phase(&robot),
             HallMessage::BeginBroken => cx.begin_phase_at(&robot, Work::Broken)?,
             HallMessage::BeginBusy => cx.begin_phase_at(&robot, Work::Busy { step: Phase::INITIAL })?,
         };
@@ -233,7 +238,7 @@ fn named(timers: &[(&str, u64)]) -> BTreeMap<String, u64> {
 #[test]
 fn a_machine_that_is_created_has_the_time_out_of_its_first_phase() {
     let mut engine = begun();
-    assert_eq!(timers(&engine), named(&[("@Work", 60_000)]));
+    assert_eq!(timers(&engine), named(&[("@work", 60_000)]));
     engine.tick(at(60_000)).unwrap();
     assert_eq!(found(&engine).log, ["Bored"]);
     assert!(timers(&engine).is_empty());
@@ -246,26 +251,34 @@ fn a_machine_begins_where_it_may() {
     assert!(error.contains("Work: expected to begin with one of Idle, Broken, found Busy"), "{error}");
     assert_eq!(engine.timers().count(), 0);
     engine.send(&Id::<Hall>::new(()), HallMessage::BeginBroken, at(0)).unwrap();
-    assert_eq!((found(&engine).work.name(), timers(&engine)), ("Broken", named(&[("@Work", 7_500)])));
+    assert_eq!((found(&engine).work.name(), timers(&engine)), ("Broken", named(&[("@work", 7_500)])));
 
     let error = Phase::at(Work::Broken).unwrap_err();
     assert!(error.reason().contains("begin with `cx.begin_phase_at`"), "{error}");
 }
 
 #[test]
+fn a_machine_that_takes_the_place_of_another_has_its_own_time_out() {
+    let mut engine = begun();
+    send(&mut engine, &[Go::Busy, Go::On], 1_000).unwrap();
+    engine.send(&Id::<Hall>::new(()), HallMessage::Replace, at(2_000)).unwrap();
+    assert_eq!(timers(&engine), named(&[("@work", 62_000)]));
+}
+
+#[test]
 fn each_level_has_a_time_out_of_its_own() {
     let mut engine = begun();
     send(&mut engine, &[Go::Busy, Go::On], 1_000).unwrap();
-    assert_eq!(timers(&engine), named(&[("@Work", 11_000), ("@Step", 4_000), ("@Light", 5_000)]));
+    assert_eq!(timers(&engine), named(&[("@work", 11_000), ("@Work.Step", 4_000), ("@light", 5_000)]));
     // A move inside leaves those of the outer phase, and of other phases, as they are.
     send(&mut engine, &[Go::Carry], 2_000).unwrap();
-    assert_eq!(timers(&engine), named(&[("@Work", 11_000), ("@Light", 5_000)]));
+    assert_eq!(timers(&engine), named(&[("@work", 11_000), ("@light", 5_000)]));
     // Staying is a move: the time-out begins anew.
     send(&mut engine, &[Go::On], 3_000).unwrap();
-    assert_eq!(timers(&engine), named(&[("@Work", 11_000), ("@Light", 7_000)]));
+    assert_eq!(timers(&engine), named(&[("@work", 11_000), ("@light", 7_000)]));
     // The outer phase takes those inside with it.
     send(&mut engine, &[Go::Fetch, Go::Idle], 3_500).unwrap();
-    assert_eq!(timers(&engine), named(&[("@Work", 63_500), ("@Light", 7_000)]));
+    assert_eq!(timers(&engine), named(&[("@work", 63_500), ("@light", 7_000)]));
 }
 
 #[test]
@@ -304,10 +317,10 @@ fn a_phase_inside_is_entered_only_while_the_outer_one_holds_it() {
 fn one_comes_back_to_the_phase_that_was_left() {
     let mut engine = begun();
     send(&mut engine, &[Go::Busy, Go::Carry, Go::Pause], 0).unwrap();
-    assert_eq!(timers(&engine), named(&[("@Work", 20_000)]));
+    assert_eq!(timers(&engine), named(&[("@work", 20_000)]));
     send(&mut engine, &[Go::Resume], 5_000).unwrap();
     assert_eq!(found(&engine).work.inner::<Step>().unwrap(), &Step::Carry);
-    assert_eq!(timers(&engine), named(&[("@Work", 15_000)]));
+    assert_eq!(timers(&engine), named(&[("@work", 15_000)]));
 }
 
 #[test]
@@ -335,7 +348,7 @@ fn names_of_timers_that_phases_have_are_theirs() {
         type Message = u64;
 
         fn handle(&mut self, _: u64, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
-            cx.timer("@Work", cx.now(), 1);
+            cx.timer("@work", cx.now(), 1);
             Ok(())
         }
     }
@@ -354,20 +367,23 @@ fn the_chart_is_drawn_with_what_is_inside() {
     Idle --> Busy
     Idle --> Broken
     state Busy {
-        [*] --> Fetch
-        Fetch : after 3 seconds, Slow
-        Fetch --> Carry
-        Carry : on Do, Tired, Forgotten, LightOut
-        Carry --> Fetch
-        Carry --> Drop
-        Drop --> [*]
+        state \"Fetch\" as Busy_Fetch
+        state \"Carry\" as Busy_Carry
+        state \"Drop\" as Busy_Drop
+        [*] --> Busy_Fetch
+        Busy_Fetch : after 3 seconds, Slow
+        Busy_Fetch --> Busy_Carry
+        Busy_Carry : on Do, Tired, Forgotten, LightOut
+        Busy_Carry --> Busy_Fetch
+        Busy_Carry --> Busy_Drop
+        Busy_Drop --> [*]
     }
     Busy : after 10 seconds, Tired
     Busy --> Idle
     Busy --> Busy
     Busy --> Paused
     Paused : on Do, Forgotten
-    Paused : after Work::wake_at, Forgotten
+    Paused : after wake_at, Forgotten
     Paused --> Busy
     Broken : after REPAIR, Repaired
     Broken --> Idle
@@ -401,11 +417,65 @@ fn an_edit_by_hand_moves_nothing_else() {
     let edited = document.replace(r#""light":"On""#, r#""light":"Off""#);
     assert_ne!(edited, document);
     engine.edit(&edited, at(1), |_| true).unwrap();
-    assert_eq!((found(&engine).light, timers(&engine)["@Light"]), (Phase::new(), 4_000));
+    assert_eq!((found(&engine).light, timers(&engine)["@light"]), (Phase::new(), 4_000));
     // Its time-out stands in the same document.
     let document = engine.document().unwrap();
-    let timer = document.find(r#","robot/1/@Light":"#).or_else(|| document.find(r#""robot/1/@Light":"#)).unwrap();
+    let timer = document.find(r#","robot/1/@light":"#).or_else(|| document.find(r#""robot/1/@light":"#)).unwrap();
     assert!(document[timer..].contains("LightOut"), "{document}");
+}
+
+#[cfg(feature = "sim")]
+#[test]
+fn only_moves_that_stand_are_covered() {
+    use amiko_core::sim::Coverage;
+
+    /// Opens when it is told to, and shuts when its time is over, which fails.
+    #[derive(Clone, Default, Serializable, Node)]
+    #[amiko(machine)]
+    struct Hatch {
+        phase: Phase<Lid>,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Serializable, Phases)]
+    #[amiko(machine = Hatch)]
+    enum Lid {
+        #[amiko(next(Open))]
+        Shut,
+        #[amiko(next(Shut), after(seconds = 1, send = Shut))]
+        Open,
+    }
+
+    #[derive(Clone, Serializable)]
+    enum LidMessage {
+        Open,
+        Shut,
+    }
+
+    impl StateMachine for Hatch {
+        type Node = Self;
+        type Message = LidMessage;
+
+        fn handle(&mut self, message: LidMessage, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
+            match message {
+                LidMessage::Open => self.enter(Lid::Open, cx),
+                LidMessage::Shut => {
+                    self.enter(Lid::Shut, cx)?;
+                    Err(Rejection::new("it is stuck"))
+                }
+            }
+        }
+    }
+
+    let mut coverage = Coverage::default();
+    coverage.collect(|| {
+        let mut engine = Engine::<Hatch, _>::open(Memory::new(), Settings::default()).unwrap();
+        engine.send(&Id::<Hatch>::new(()), LidMessage::Open, at(0)).unwrap();
+        engine.tick(at(1_000)).unwrap();
+        assert_eq!((engine.rejections().count(), engine.timers().count()), (1, 0));
+    });
+    assert_eq!((coverage.taken::<Lid>("Shut", "Open"), coverage.never_taken::<Lid>()), (1, vec![("Open", "Shut")]));
+    let error = coverage.expect_all_but::<Lid>(&[("Shut", "Open"), ("Open", "Shut")]).unwrap_err();
+    assert_eq!(error, "Lid: expected these not to be taken, or not to be moves; take them from the list: Shut → Open");
 }
 
 /// What a robot must be, by hand: the names of its phases, its time-outs, and its log.
@@ -421,7 +491,7 @@ struct Model {
 
 impl Model {
     fn begun() -> Self {
-        Self { work: "Idle", step: None, light: false, timers: named(&[("@Work", 60_000)]), log: Vec::new() }
+        Self { work: "Idle", step: None, light: false, timers: named(&[("@work", 60_000)]), log: Vec::new() }
     }
 
     fn set(&mut self, name: &str, due: Option<u64>) {
@@ -461,9 +531,9 @@ impl Model {
             _ => 7_500,
         };
         (self.work, self.step) = (to, step);
-        self.set("@Work", Some(now + wait));
+        self.set("@work", Some(now + wait));
         let busy = to == "Busy";
-        self.set("@Step", (busy && step == Some("Fetch")).then_some(now + 3_000));
+        self.set("@Work.Step", (busy && step == Some("Fetch")).then_some(now + 3_000));
         if busy {
             self.log("start");
             if step == Some("Fetch") {
@@ -486,7 +556,7 @@ impl Model {
             self.log("lower");
         }
         self.step = Some(to);
-        self.set("@Step", (to == "Fetch").then_some(now + 3_000));
+        self.set("@Work.Step", (to == "Fetch").then_some(now + 3_000));
         if to == "Fetch" {
             self.log("look");
         }
@@ -506,14 +576,14 @@ impl Model {
             Go::Drop => self.step("Drop", now),
             Go::On => {
                 self.light = true;
-                self.set("@Light", Some(now + 4_000));
+                self.set("@light", Some(now + 4_000));
                 true
             }
             Go::Off => {
                 let may = self.light;
                 if may {
                     self.light = false;
-                    self.set("@Light", None);
+                    self.set("@light", None);
                 }
                 may
             }
@@ -528,9 +598,9 @@ impl Model {
         for (_, name) in due {
             self.timers.remove(&name);
             let message = match (&*name, self.work) {
-                ("@Light", "Paused") => continue, // it isn't taken
-                ("@Light", _) => "LightOut",
-                ("@Step", _) => "Slow",
+                ("@light", "Paused") => continue, // it isn't taken
+                ("@light", _) => "LightOut",
+                ("@Work.Step", _) => "Slow",
                 (_, "Idle") => "Bored",
                 (_, "Busy") => "Tired",
                 (_, "Paused") => "Forgotten",

@@ -80,20 +80,33 @@ pub fn derive_node(input: TokenStream) -> TokenStream {
     node::Root::check(&input).map_or_else(syn::Error::into_compile_error, |root| node::generate(&root)).into()
 }
 
-/// Implements `Phases` for an enum of unit variants: which phase may follow which.
+/// Implements `Phases` for an enum: which phase may follow which, how long a machine may be in it, and what it takes there.
+///
+/// | on the enum | |
+/// |---|---|
+/// | `machine = Class` | the machine whose phases they are, if they have time-outs, messages or functions |
+/// | `field = name` | the machine's field, if it isn't `phase` |
+/// | `within = Outer` | they are phases inside a phase of this enum |
 ///
 /// | on a variant | |
 /// |---|---|
 /// | `next(A, B)` | the phases that may be entered from this one; without it, the phase is final |
 /// | `#[default]`, of `Default` | a machine begins here, instead of at the first variant |
+/// | `initial` | a machine may also begin here |
+/// | `after(minutes = 15, send = Message)` | a time-out: armed when the phase is entered, cancelled when it is left |
+/// | `on(A, B)` | the messages that the machine takes in this phase |
+/// | `entry = path`, `exit = path` | `fn(&mut Class, &mut Context<'_, Class>) -> Result<(), Rejection>` |
 ///
-/// The module `amiko_core::serializable::attributes` has an example.
+/// The trait `amiko_core::Phases` has examples.
 #[proc_macro_derive(Phases, attributes(amiko))]
 pub fn derive_phases(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    phases::Diagram::check(&input)
-        .map_or_else(syn::Error::into_compile_error, |diagram| phases::generate(&diagram))
-        .into()
+    match phases::Diagram::check(&input) {
+        Ok(diagram) => phases::generate(&diagram),
+        // Something in the place of the phases, so that one error doesn't cause others where they are used.
+        Err(error) => error.into_compile_error().into_iter().chain(phases::placeholder(&input)).collect(),
+    }
+    .into()
 }
 
 /// Implements `Key`, for the keys of objects and of map entries.

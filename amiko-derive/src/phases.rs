@@ -68,8 +68,7 @@ impl Diagram {
         {
             errors.at(
                 variant.fields.span(),
-                "a machine begins in this phase, which has no data then: give it to a later phase, or put `#[default]` or \
-                 `#[amiko(initial)]` on another",
+                "a machine begins in this phase, which has no data then: give it to a later phase, or put `#[default]` on another",
             );
         }
         // A name that is wrong makes others look as if nothing led to them.
@@ -120,6 +119,12 @@ fn phase(variant: &Variant, known: &[&Ident], has_machine: bool, errors: &mut Er
             errors
                 .at(span, "this needs the machine whose phases they are: add `#[amiko(machine = Class)]` to the enum");
         }
+    }
+    if let (Some((after, _)), Some((on, _))) = (&own.after, &own.on)
+        && !on.contains(&after.send)
+    {
+        let send = &after.send;
+        errors.at(send.span(), format!("this phase doesn't take `{send}`: add it to `on`, or its time-out is lost"));
     }
     let mut inner = inner(&variant.fields);
     if inner.len() > 1 {
@@ -190,11 +195,32 @@ pub(crate) fn generate(diagram: &Diagram) -> TokenStream {
     through(diagram.library.as_ref(), quote!(#phases #holds #machine))
 }
 
+/// Phases without any, in the place of those of an enum that has faults.
+pub(crate) fn placeholder(input: &DeriveInput) -> TokenStream {
+    let Data::Enum(_) = &input.data else { return TokenStream::new() };
+    let attributes = Attributes::parse(&input.attrs, Place::Enum, &mut Errors::default());
+    let (ident, (parameters, arguments, bounds)) = (&input.ident, input.generics.split_for_impl());
+    let generated = quote! {
+        #[automatically_derived]
+        impl #parameters ::amiko_core::Phases for #ident #arguments #bounds {
+            type Moves = ::amiko_core::machine::ByItself;
+            const CHART: &'static ::amiko_core::machine::Chart =
+                &::amiko_core::machine::Chart { name: "", phases: &[], initial: 0 };
+            const INITIAL: Self = ::core::panic!();
+
+            fn place(&self) -> ::core::primitive::usize {
+                0
+            }
+        }
+    };
+    through(attributes.library.as_ref(), generated)
+}
+
 fn phases(diagram: &Diagram) -> TokenStream {
     let Diagram { ident, generics, initial, phases, machine, .. } = diagram;
     let (parameters, arguments, bounds) = generics.split_for_impl();
     let name = ident.unraw().to_string();
-    let machine = machine.as_ref().map_or_else(|| quote!(()), |machine| machine.ty.to_token_stream());
+    let moves = if machine.is_some() { quote!(ByMachine) } else { quote!(ByItself) };
     let variants: Vec<&Ident> = phases.iter().map(|phase| &phase.ident).collect();
     let places = 0..phases.len();
     let shapes = phases.iter().map(|phase| shape(diagram, phase));
@@ -203,7 +229,7 @@ fn phases(diagram: &Diagram) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #parameters ::amiko_core::Phases for #ident #arguments #bounds {
-            type Machine = #machine;
+            type Moves = ::amiko_core::machine::#moves;
 
             const CHART: &'static ::amiko_core::machine::Chart =
                 &::amiko_core::machine::Chart { name: #name, phases: &[#(#shapes),*], initial: #initial };

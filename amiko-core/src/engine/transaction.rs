@@ -110,7 +110,7 @@ impl<N: Node, S: Store> Engine<N, S> {
                 self.tell_effects(&undo);
                 self.version = self.version.next();
                 #[cfg(feature = "sim")]
-                crate::machine::phases::coverage::end_event();
+                crate::machine::phases::coverage::end_event(rejected.is_none());
                 if self.settings.deliveries > 0 && rejected.is_none() {
                     self.deliveries.push(self.version, self.event.deliveries());
                 }

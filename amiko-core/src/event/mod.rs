@@ -276,6 +276,18 @@ impl<N: Tree> Event<N> {
         }
     }
 
+    /// The same, in order with the objects that are created and removed.
+    pub(crate) fn set_timer_in_order<M: Object>(
+        &mut self,
+        owner: &Id<M>,
+        name: &'static str,
+        at: Time,
+        envelope: N::Envelope,
+    ) {
+        let (owner, limit) = (owner.clone(), self.limits.timers);
+        self.push(Step::Change(Box::new(move |_, dispatcher| dispatcher.set_timer(&owner, name, at, envelope, limit))));
+    }
+
     pub(crate) fn repeat<M: Object>(&mut self, owner: &Id<M>, name: &str, schedule: Schedule, envelope: N::Envelope) {
         let (now, limit) = (self.now, self.limits.timers);
         if let Err(rejection) = self.dispatcher.repeat(owner, name, schedule, envelope, now, limit) {

@@ -87,12 +87,20 @@ impl<'a, M: StateMachine> Context<'a, M> {
     where
         M::Node: Hosts<M>,
     {
-        if name.starts_with(PHASES) {
-            return self.fail(Rejection::new(format!(
+        if self.is_own(name) {
+            self.timer_of_phase(name, at, message);
+        }
+    }
+
+    /// Whether a timer of this name isn't that of a phase; if it is, the event is rejected.
+    fn is_own(&mut self, name: &str) -> bool {
+        let own = !name.starts_with(PHASES);
+        if !own {
+            self.fail(Rejection::new(format!(
                 "expected a timer whose name doesn't begin with {PHASES}, as those of phases do, found {name:?}"
             )));
         }
-        self.timer_of_phase(name, at, message);
+        own
     }
 
     /// As [`timer`](Self::timer), for the time-out of a phase.
@@ -151,8 +159,10 @@ impl<'a, M: StateMachine> Context<'a, M> {
     where
         M::Node: Hosts<M>,
     {
-        let envelope = M::Node::envelope(self.id.clone(), message);
-        self.event.repeat(self.id, name, schedule, envelope);
+        if self.is_own(name) {
+            let envelope = M::Node::envelope(self.id.clone(), message);
+            self.event.repeat(self.id, name, schedule, envelope);
+        }
     }
 
     /// How many runs of the repeating timer whose message this is were missed since the last one that was handled: while
@@ -164,6 +174,13 @@ impl<'a, M: StateMachine> Context<'a, M> {
 
     /// Cancels the timer of this name, if there is one.
     pub fn cancel(&mut self, name: &str) {
+        if self.is_own(name) {
+            self.cancel_of_phase(name);
+        }
+    }
+
+    /// As [`cancel`](Self::cancel), for the time-out of a phase.
+    pub(super) fn cancel_of_phase(&mut self, name: &str) {
         self.event.cancel_timer(self.id, name);
     }
 

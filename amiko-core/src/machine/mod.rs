@@ -13,7 +13,9 @@ pub(crate) mod taking;
 
 pub use context::Context;
 pub use gather::{Gather, Gathered};
-pub use phases::{After, Chart, History, Holds, Hook, Phase, PhaseShape, Phased, Phases, PhasesOf, Takes};
+pub use phases::{
+    After, ByItself, ByMachine, Chart, History, Holds, Hook, Phase, PhaseShape, Phased, Phases, PhasesOf, Takes,
+};
 pub use saga::{Saga, Undoing};
 
 use crate::effect::{Effect, Owner, Performed};

@@ -1,6 +1,7 @@
 //! What ties an enum of phases to its machine: time-outs, functions that run, and messages that are taken.
 
 use super::{Diagram, Machine, Phase};
+use crate::types::last;
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Ident;
@@ -32,7 +33,7 @@ fn inside(phase: &Phase, machine: &Machine, call: &TokenStream) -> Option<TokenS
 
 fn phases_of(diagram: &Diagram, machine: &Machine) -> TokenStream {
     let (ident, ty) = (&diagram.ident, &machine.ty);
-    let timer = format!("@{}", ident.unraw());
+    let timer = timer(diagram, machine);
     let time_outs = each(diagram, |phase| {
         let own = phase.after.as_ref().map(|after| {
             let (due, send) = (after.due(), &after.send);
@@ -91,6 +92,11 @@ fn phases_of(diagram: &Diagram, machine: &Machine) -> TokenStream {
         const _: () = {
             type __Message = <#ty as ::amiko_core::StateMachine>::Message;
 
+            ::core::assert!(
+                <#ident as ::amiko_core::Phases>::CHART.takes_its_time_outs(),
+                "a phase has a time-out whose message a phase inside it doesn't take: add it to the `on` of that",
+            );
+
             impl ::amiko_core::machine::PhasesOf<#ty> for #ident {
                 const HOOKS: ::core::primitive::bool = #hooks;
 
@@ -127,6 +133,15 @@ fn phases_of(diagram: &Diagram, machine: &Machine) -> TokenStream {
     }
 }
 
+/// The name of the timer of the time-outs: that of the machine's field, or of the enum and of the one around it.
+fn timer(diagram: &Diagram, machine: &Machine) -> String {
+    let outer = machine.within.as_ref().and_then(last).map(|segment| segment.ident.unraw());
+    match outer {
+        Some(outer) => format!("@{outer}.{}", diagram.ident.unraw()),
+        None => format!("@{}", machine.field.unraw()),
+    }
+}
+
 fn phased(diagram: &Diagram, machine: &Machine) -> TokenStream {
     let Diagram { ident, phases, .. } = diagram;
     let Machine { ty, field, within } = machine;
@@ -136,7 +151,7 @@ fn phased(diagram: &Diagram, machine: &Machine) -> TokenStream {
         }
         Some(outer) => (
             quote!(<#ty as ::amiko_core::Phased<#outer>>::phase_of(self).and_then(::amiko_core::Phase::inner)),
-            quote!(<#ty as ::amiko_core::Phased<#outer>>::phase_of_mut(self).and_then(::amiko_core::Phase::inner_mut)),
+            quote!(<#ty as ::amiko_core::Phased<#outer>>::phase_of_mut(self).and_then(::amiko_core::Phase::inner_of_machine)),
         ),
     };
     // The outermost enum asks those inside it.

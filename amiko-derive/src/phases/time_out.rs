@@ -40,8 +40,8 @@ impl TimeOut {
     pub(super) fn text(&self) -> String {
         match &self.when {
             When::Milliseconds(_, text) => text.clone(),
-            When::Duration(expression) => plain(expression),
-            When::At(function) => plain(function),
+            When::Duration(expression) => short(expression),
+            When::At(function) => short(function),
         }
     }
 
@@ -56,9 +56,11 @@ impl TimeOut {
     }
 }
 
-/// Code as its author would write it.
-fn plain(code: &impl ToTokens) -> String {
-    code.to_token_stream().to_string().replace(" :: ", "::").replace(" (", "(").replace("( ", "(").replace(" )", ")")
+/// Code in short, without the path to a name; in a diagram, a colon or a semicolon would end it.
+fn short(code: &impl ToTokens) -> String {
+    let text = code.to_token_stream().to_string().replace(' ', "");
+    let from_path = text.rsplit_once("::").map_or(text.as_str(), |(_, last)| last);
+    from_path.replace([':', ';'], " ")
 }
 
 /// The `(minutes = 15, send = Expire)` of an `after`.
@@ -71,7 +73,7 @@ pub(crate) fn parse(meta: &ParseNestedMeta<'_>) -> Result<TimeOut, Error> {
     let parts = syn::meta::parser(|part| {
         let span = part.path.span();
         let name = part.path.get_ident().map(ToString::to_string).unwrap_or_default();
-        let twice = || Error::new(span, "a phase has one time-out, and that one moment and one message");
+        let twice = || Error::new(span, "a phase has one time-out: give one moment and one message");
         if name == "send" {
             let message = value(&part, "`send` wants one of the machine's messages: write `send = Message`")?;
             return if send.replace(message).is_some() { Err(twice()) } else { Ok(()) };

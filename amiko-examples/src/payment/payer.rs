@@ -45,7 +45,7 @@ pub enum PayerPhase {
     /// The amount is locked on the whole route.
     #[amiko(next(ReceivedRequestCommit))]
     Locked,
-    /// The token has come back over the route, and comes from the payee as well, unless that is gone.
+    /// The token has come back over the route. The payee sends it, too, unless its connection is gone.
     #[amiko(after(seconds = 1, send = SettleTimeout))]
     ReceivedRequestCommit,
 }

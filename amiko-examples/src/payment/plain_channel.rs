@@ -40,7 +40,7 @@ impl PlainChannel {
 
     /// An open channel with these amounts.
     pub fn open(local: u64, remote: u64) -> Self {
-        // A channel may begin like this, so it isn't the default.
+        // It never fails: a channel may begin in this phase.
         let state = Phase::at(ChannelState::Open).unwrap_or_default();
         let (amount_local, amount_remote) = (local, remote);
         Self { funds: Funds { state, amount_local, amount_remote, ..Funds::default() } }

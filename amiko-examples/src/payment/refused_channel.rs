@@ -23,7 +23,7 @@ impl RefusedChannel {
 
     /// One that the neighbour wanted to open.
     pub fn new(reason: &str) -> Self {
-        // A channel may begin like this, so it isn't the default.
+        // It never fails: a channel may begin in this phase.
         let state = Phase::at(ChannelState::Closed).unwrap_or_default();
         Self { funds: Funds { state, ..Funds::default() }, reason: reason.to_owned() }
     }

@@ -311,7 +311,7 @@ impl Transaction {
     /// The rest of a half-route that the neighbour towards the payer has locked too late: that neighbour must take it back.
     ///
     /// # Errors
-    /// None: a transaction may begin like this.
+    /// Never: a transaction may begin in this phase.
     pub(super) fn rolling_back(payer_side: Id<Link>, amount: u64) -> Result<Self, Rejection> {
         let (neighbour, phase) = (Neighbour::Link { id: payer_side }, Phase::at(TransactionPhase::RollingBack)?);
         let gone = Self::new(phase, neighbour.clone(), amount, Id::new(""), None);

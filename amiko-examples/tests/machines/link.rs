@@ -44,7 +44,7 @@ fn a_channel_that_is_withdrawn_waits_for_its_routes() {
             "to b: Lock{transactionID:T,isPayerSide:true,amount:123,startTime:null,endTime:null,channelIndex:0}",
             "claim a 1T: 123 in locked on 0 +0..+86407, 1T",
             "claim b 1T: 123 out locked on 0 +0..+7, 1T",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "timer transaction/1T/commit: +7",
             "transaction 1T: Locked 123 to Here, link a > link b, +0..+7 by +7, 1/b"
         ]
@@ -78,7 +78,7 @@ fn a_route_on_the_payers_side_is_reserved_and_forwarded_without_times() {
             "channel b0: open 877/1000",
             "claim a 1T: 123 in reserved on 0 ?..?, 1T",
             "claim b 1T: 123 out reserved on 0 ?..?, 1T",
-            "timer transaction/1T/@TransactionPhase: +5",
+            "timer transaction/1T/@phase: +5",
             "transaction 1T: Searching 123 to Here, link a > link b, ?..? by ?, 1/b"
         ]
     );
@@ -95,7 +95,7 @@ fn a_route_on_the_payees_side_is_reserved_and_forwarded_with_a_day_more() {
             "channel b0: open 1000/877",
             "claim a 0T: 123 out reserved on 0 +0..+0, 0T",
             "claim b 0T: 123 in reserved on 0 +0..+86400, 0T",
-            "timer transaction/0T/@TransactionPhase: +5",
+            "timer transaction/0T/@phase: +5",
             "transaction 0T: Searching 123 to Here, link a > link b, +0..+86400 by ?, 1/b"
         ]
     );
@@ -156,7 +156,7 @@ fn a_route_uses_a_link_once() {
             "channel b0: open 877/877",
             "claim a 0T: 123 out reserved on 0 +0..+0, 0T",
             "claim b 0T: 123 in reserved on 0 +0..+86400, 0T",
-            "timer transaction/0T/@TransactionPhase: +5",
+            "timer transaction/0T/@phase: +5",
             "transaction 0T: Searching 123 to Here, link a > link b, +0..+86400 by ?, 1/b"
         ]
     );
@@ -176,7 +176,7 @@ fn a_route_takes_the_first_channel_that_can_carry_it() {
             "channel b1: open 877/0",
             "claim a 1T: 123 in reserved on 0 ?..?, 1T",
             "claim b 1T: 123 out reserved on 1 ?..?, 1T",
-            "timer transaction/1T/@TransactionPhase: +5",
+            "timer transaction/1T/@phase: +5",
             "transaction 1T: Searching 123 to Here, link a > link b, ?..? by ?, 1/b"
         ]
     );
@@ -188,7 +188,7 @@ fn a_route_takes_the_first_channel_that_can_carry_it() {
             "channel b0: open 10/1877",
             "claim a 0T: 123 out reserved on 0 +0..+0, 0T",
             "claim b 0T: 123 in reserved on 0 +0..+86400, 0T",
-            "timer transaction/0T/@TransactionPhase: +5",
+            "timer transaction/0T/@phase: +5",
             "transaction 0T: Searching 123 to Here, link a > link b, +0..+86400 by ?, 1/b"
         ]
     );
@@ -281,7 +281,7 @@ fn a_second_answer_with_other_times_ends_the_route_because_the_first_was_to_an_e
             "channel b0: open 1000/1000",
             "claim a 1T: gone",
             "claim b 1T: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T: gone"
         ]
     );
@@ -301,7 +301,7 @@ fn a_lock_of_a_neighbour_that_believes_in_a_route_too_early_is_rolled_back_at_on
             "channel b0: open 1000/1000",
             "claim a 1T: 123 in locked on 0 ?..?, 1T.1",
             "claim b 1T: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T.1: RollingBack 123 to , link a > link a, ?..? by ?, 0/",
             "transaction 1T: gone"
         ]
@@ -344,7 +344,7 @@ fn have_no_route_releases_the_reservation_and_goes_back_when_nothing_is_left_to_
             "channel b0: open 1000/1000",
             "claim a 1T: gone",
             "claim b 1T: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T: gone"
         ]
     );
@@ -372,7 +372,7 @@ fn cancel_route_releases_the_reservations_and_goes_on() {
             "channel b0: open 1000/1000",
             "claim a 1T: gone",
             "claim b 1T: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T: gone"
         ]
     );
@@ -394,7 +394,7 @@ fn a_lock_makes_both_reservations_locks_until_the_agreed_time() {
             "to b: Lock{transactionID:T,isPayerSide:true,amount:123,startTime:null,endTime:null,channelIndex:0}",
             "claim a 1T: 123 in locked on 0 +0..+86407, 1T",
             "claim b 1T: 123 out locked on 0 +0..+7, 1T",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "timer transaction/1T/commit: +7",
             "transaction 1T: Locked 123 to Here, link a > link b, +0..+7 by +7, 1/b"
         ]
@@ -413,7 +413,7 @@ fn a_lock_on_the_payees_side_travels_the_other_way() {
             "to a: Lock{transactionID:T,isPayerSide:false,amount:123,startTime:null,endTime:null,channelIndex:0}",
             "claim a 0T: 123 out locked on 0 +0..+0, 0T",
             "claim b 0T: 123 in locked on 0 +0..+86400, 0T",
-            "timer transaction/0T/@TransactionPhase: gone",
+            "timer transaction/0T/@phase: gone",
             "timer transaction/0T/commit: +0",
             "transaction 0T: Locked 123 to Here, link a > link b, +0..+86400 by +0, 1/b"
         ]

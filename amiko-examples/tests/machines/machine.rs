@@ -333,7 +333,7 @@ fn summary(engine: &Engine<PaymentNode, Memory>) -> BTreeMap<String, String> {
     }
     let ended = |id: &str| {
         let mut ended = node.transactions.iter().filter(|(_, found)| found.phase == TransactionPhase::Ended);
-        ended.any(|(transaction, _)| id == format!("transaction/{}/@TransactionPhase", transaction.key().encode()))
+        ended.any(|(transaction, _)| id == format!("transaction/{}/@phase", transaction.key().encode()))
     };
     for (id, timer) in engine.timers().filter(|(id, _)| !ended(id.key())) {
         lines.insert(id.to_string(), timer.at.as_secs().to_string());

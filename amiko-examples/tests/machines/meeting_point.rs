@@ -25,7 +25,7 @@ fn the_payers_half_waits_for_the_payees() {
             "channel a0: open 1000/877",
             "claim a 1T: 123 in reserved on 0 ?..?, 1T",
             "point Here: waiting [1T]",
-            "timer transaction/1T/@TransactionPhase: +5",
+            "timer transaction/1T/@phase: +5",
             "transaction 1T: Searching 123 to Here, link a > point Here, ?..? by ?, 0/"
         ]
     );
@@ -38,7 +38,7 @@ fn the_payers_half_waits_for_the_payees() {
             "claim a 1T: 123 in reserved on 0 +0..+172800, 1T",
             "claim b 0T: 123 out reserved on 0 +0..+0, 0T",
             "point Here: waiting []",
-            "timer transaction/0T/@TransactionPhase: +5",
+            "timer transaction/0T/@phase: +5",
             "transaction 0T: Reserved 123 to Here, link b > half 1T, +0..+86400 by +0, 0/",
             "transaction 1T: Reserved 123 to Here, link a > half 0T, +0..+86400 by +86400, 0/"
         ]
@@ -54,7 +54,7 @@ fn the_payees_half_waits_for_the_payers() {
             "channel b0: open 877/1000",
             "claim b 0T: 123 out reserved on 0 +0..+0, 0T",
             "point Here: waiting [0T]",
-            "timer transaction/0T/@TransactionPhase: +5",
+            "timer transaction/0T/@phase: +5",
             "transaction 0T: Searching 123 to Here, link b > point Here, +0..+86400 by ?, 0/"
         ]
     );
@@ -66,7 +66,7 @@ fn the_payees_half_waits_for_the_payers() {
             "channel a0: open 1000/877",
             "claim a 1T: 123 in reserved on 0 +0..+172800, 1T",
             "point Here: waiting []",
-            "timer transaction/1T/@TransactionPhase: +5",
+            "timer transaction/1T/@phase: +5",
             "transaction 0T: Reserved 123 to Here, link b > half 1T, +0..+86400 by +0, 0/",
             "transaction 1T: Reserved 123 to Here, link a > half 0T, +0..+86400 by +86400, 0/"
         ]
@@ -86,7 +86,7 @@ fn both_halves_may_come_over_one_link() {
             "claim a 0T: 123 out reserved on 0 +0..+0, 0T",
             "claim a 1T: 123 in reserved on 0 +0..+172800, 1T",
             "point Here: waiting []",
-            "timer transaction/0T/@TransactionPhase: +5",
+            "timer transaction/0T/@phase: +5",
             "transaction 0T: Reserved 123 to Here, link a > half 1T, +0..+86400 by +0, 0/",
             "transaction 1T: Reserved 123 to Here, link a > half 0T, +0..+86400 by +86400, 0/"
         ]
@@ -122,7 +122,7 @@ fn a_route_to_a_meeting_point_of_another_name_goes_on() {
             "channel b0: open 877/1000",
             "claim a 1T: 123 in reserved on 0 ?..?, 1T",
             "claim b 1T: 123 out reserved on 0 ?..?, 1T",
-            "timer transaction/1T/@TransactionPhase: +5",
+            "timer transaction/1T/@phase: +5",
             "transaction 1T: Searching 123 to Here, link a > link b, ?..? by ?, 1/b"
         ]
     );
@@ -138,7 +138,7 @@ fn a_half_that_is_cancelled_does_not_wait_any_more() {
             "channel a0: open 1000/1000",
             "claim a 1T: gone",
             "point Here: waiting []",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T: gone"
         ]
     );
@@ -156,7 +156,7 @@ fn a_half_waits_for_five_seconds() {
             "channel a0: open 1000/1000",
             "claim a 1T: gone",
             "point Here: waiting []",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T: gone"
         ]
     );
@@ -172,9 +172,9 @@ fn the_lock_goes_from_half_to_half() {
             "to b: Lock{transactionID:T,isPayerSide:false,amount:123,startTime:null,endTime:null,channelIndex:0}",
             "claim a 1T: 123 in locked on 0 +0..+172800, 1T",
             "claim b 0T: 123 out locked on 0 +0..+0, 0T",
-            "timer transaction/0T/@TransactionPhase: gone",
+            "timer transaction/0T/@phase: gone",
             "timer transaction/0T/commit: +0",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 0T: Locked 123 to Here, link b > half 1T, +0..+86400 by +0, 0/",
             "transaction 1T: Locked 123 to Here, link a > half 0T, +0..+86400 by +86400, 0/"
         ]
@@ -292,8 +292,8 @@ fn no_lock_in_time_ends_both_halves() {
             "channel b0: open 1000/1000",
             "claim a 1T: gone",
             "claim b 0T: gone",
-            "timer transaction/0T/@TransactionPhase: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/0T/@phase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 0T: gone",
             "transaction 1T: gone"
         ]
@@ -312,8 +312,8 @@ fn a_half_that_is_cancelled_after_they_met_ends_the_other_one() {
             "channel b0: open 1000/1000",
             "claim a 1T: gone",
             "claim b 0T: gone",
-            "timer transaction/0T/@TransactionPhase: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/0T/@phase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 0T: gone",
             "transaction 1T: gone"
         ]

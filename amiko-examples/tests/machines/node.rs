@@ -127,7 +127,7 @@ fn a_request_makes_a_payee_with_a_random_id() {
     let id = id.key();
     assert!(id.len() == 16 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')), "{id}");
     let payee_line = format!("payee {id}: Initial since +0, 123 for tea at [Here], via a");
-    let timer = format!("timer payee/{id}/@PayeePhase: +86400");
+    let timer = format!("timer payee/{id}/@phase: +86400");
     assert_eq!(seen, [format!("reply amikopay://here:4321/{id}"), payee_line, timer]);
     node.asks(request(123, "tea", None));
     let ids: Vec<_> =
@@ -178,7 +178,7 @@ fn a_payment_is_paid_once_at_a_time() {
             "opened P@payer",
             "paying P@payer",
             "payer P@payer: Initial since +0 at shop:1, via a",
-            "timer payer/P@payer/@PayerPhase: +5"
+            "timer payer/P@payer/@phase: +5"
         ]
     );
     // Another time, it goes on where it stands.
@@ -193,7 +193,7 @@ fn a_payment_is_paid_once_at_a_time() {
             "opened Q@payer",
             "paying Q@payer",
             "payer Q@payer: Initial since +0 at shop:1",
-            "timer payer/Q@payer/@PayerPhase: +5"
+            "timer payer/Q@payer/@phase: +5"
         ]
     );
 }

@@ -81,7 +81,7 @@ fn a_payer_that_confirms_starts_the_payees_half_with_a_day_for_the_first_link() 
             "channel a0: open 1000/877",
             "claim a 0T: 123 in reserved on 0 +10..+86410, 0T",
             "payee P: Confirmed since +0, 123 for tea at [There, Here], told",
-            "timer transaction/0T/@TransactionPhase: +15",
+            "timer transaction/0T/@phase: +15",
             "transaction 0T: Searching 123 to Here, payee P > link a, +10..+86410 by ?, 1/a"
         ]
     );
@@ -118,7 +118,7 @@ fn a_lock_makes_the_payee_show_the_token_to_the_neighbour() {
             "to a: RequestCommit{token:TOKEN,isPayerSide:false}",
             "claim a 0T: 123 in locked on 0 +0..+86400, 0T",
             "payee P: SentRequestCommit since +0, 123 for tea at [There, Here], told",
-            "timer transaction/0T/@TransactionPhase: gone",
+            "timer transaction/0T/@phase: gone",
             "transaction 0T: Requested 123 to Here, payee P > link a, +0..+86400 by +0, 1/a"
         ]
     );
@@ -174,7 +174,7 @@ fn no_route_from_the_payee_cancels_the_payment() {
             "claim a 0T: gone",
             "log P: Payee Cancelled 123 for tea, T, +0..+0 no route from the payee",
             "payee P: gone",
-            "timer transaction/0T/@TransactionPhase: gone",
+            "timer transaction/0T/@phase: gone",
             "transaction 0T: gone"
         ]
     );
@@ -190,7 +190,7 @@ fn no_route_from_the_payee_cancels_the_payment() {
             "claim a 0T: gone",
             "log P: Payee Cancelled 123 for tea, T, +0..+5 no route from the payee",
             "payee P: gone",
-            "timer transaction/0T/@TransactionPhase: gone",
+            "timer transaction/0T/@phase: gone",
             "transaction 0T: gone"
         ]
     );
@@ -209,7 +209,7 @@ fn a_route_that_falls_cancels_the_payment() {
             "claim a 0T: gone",
             "log P: Payee Cancelled 123 for tea, T, +0..+0 no route from the payee",
             "payee P: gone",
-            "timer transaction/0T/@TransactionPhase: gone",
+            "timer transaction/0T/@phase: gone",
             "transaction 0T: gone"
         ]
     );
@@ -225,7 +225,7 @@ fn a_route_that_falls_cancels_the_payment() {
             "claim a 0T: gone",
             "log P: Payee Cancelled 123 for tea, T, +0..+5 no route from the payee",
             "payee P: gone",
-            "timer transaction/0T/@TransactionPhase: gone",
+            "timer transaction/0T/@phase: gone",
             "transaction 0T: gone"
         ]
     );
@@ -254,7 +254,7 @@ fn a_payer_that_cancels_during_the_search_or_after_it_ends_the_route_too() {
             "claim a 0T: gone",
             "log P: Payee Cancelled 123 for tea, T, +0..+0 the payer cancelled",
             "payee P: gone",
-            "timer transaction/0T/@TransactionPhase: gone",
+            "timer transaction/0T/@phase: gone",
             "transaction 0T: gone"
         ]
     );
@@ -269,7 +269,7 @@ fn a_payer_that_cancels_during_the_search_or_after_it_ends_the_route_too() {
             "claim a 0T: gone",
             "log P: Payee Cancelled 123 for tea, T, +0..+0 the payer cancelled",
             "payee P: gone",
-            "timer transaction/0T/@TransactionPhase: gone",
+            "timer transaction/0T/@phase: gone",
             "transaction 0T: gone"
         ]
     );
@@ -290,7 +290,7 @@ fn a_payee_on_the_node_of_the_meeting_point_waits_there() {
         [
             "payee P: Confirmed since +0, 123 for tea at [Here], told",
             "point Here: waiting [0T]",
-            "timer transaction/0T/@TransactionPhase: +5",
+            "timer transaction/0T/@phase: +5",
             "transaction 0T: Searching 123 to Here, payee P > point Here, +0..+86400 by ?, 0/"
         ]
     );
@@ -303,7 +303,7 @@ fn a_payee_on_the_node_of_the_meeting_point_waits_there() {
             "claim a 1T: 123 in reserved on 0 +0..+172800, 1T",
             "payee P: HasRoute since +0, 123 for tea at [Here], told",
             "point Here: waiting []",
-            "timer transaction/1T/@TransactionPhase: +5",
+            "timer transaction/1T/@phase: +5",
             "transaction 0T: Reserved 123 to Here, payee P > half 1T, +0..+86400 by +0, 0/",
             "transaction 1T: Reserved 123 to Here, link a > half 0T, +0..+86400 by +86400, 0/"
         ]
@@ -314,8 +314,8 @@ fn a_payee_on_the_node_of_the_meeting_point_waits_there() {
             "to a: RequestCommit{token:TOKEN,isPayerSide:true}",
             "claim a 1T: 123 in locked on 0 +0..+172800, 1T",
             "payee P: SentRequestCommit since +0, 123 for tea at [Here], told",
-            "timer transaction/0T/@TransactionPhase: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/0T/@phase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 0T: Requested 123 to Here, payee P > half 1T, +0..+86400 by +0, 0/",
             "transaction 1T: Requested 123 to Here, link a > half 0T, +0..+86400 by +86400, 0/"
         ]
@@ -376,7 +376,7 @@ fn a_request_that_nobody_pays_expires_after_a_day() {
         (&format!("ended {id}"), true),
         "{seen:?}"
     );
-    assert_eq!(seen[2..], [format!("payee {id}: gone"), format!("timer payee/{id}/@PayeePhase: gone")]);
+    assert_eq!(seen[2..], [format!("payee {id}: gone"), format!("timer payee/{id}/@phase: gone")]);
     node.assert_idle();
 }
 
@@ -393,7 +393,7 @@ fn a_payer_that_has_the_receipt_hears_that_the_request_has_expired() {
 fn a_request_that_is_confirmed_does_not_expire() {
     let (mut node, id) = asked();
     node.tells(&id, PayeeMessage::Dialled);
-    let expected = format!("timer payee/{}/@PayeePhase: gone", id.key());
+    let expected = format!("timer payee/{}/@phase: gone", id.key());
     assert!(node.hears(id.key(), confirm()).contains(&expected));
 }
 

@@ -62,7 +62,7 @@ fn a_payer_asks_gets_the_receipt_and_asks_its_user() {
             "opened P@payer",
             "paying P@payer",
             "payer P@payer: Initial since +0 at shop:4321",
-            "timer payer/P@payer/@PayerPhase: +5"
+            "timer payer/P@payer/@phase: +5"
         ]
     );
     assert_eq!(
@@ -70,7 +70,7 @@ fn a_payer_asks_gets_the_receipt_and_asks_its_user() {
         [
             "asked whether P@payer pays 123 for tea",
             "payer P@payer: HasReceipt since +0 at shop:4321, 123 for tea, T at Here",
-            "timer payer/P@payer/@PayerPhase: +86400"
+            "timer payer/P@payer/@phase: +86400"
         ]
     );
     assert_eq!(
@@ -81,8 +81,8 @@ fn a_payer_asks_gets_the_receipt_and_asks_its_user() {
             "channel a0: open 877/1000",
             "claim a 1T: 123 out reserved on 0 ?..?, 1T",
             "payer P@payer: Confirmed since +0 at shop:4321, 123 for tea, T at Here",
-            "timer payer/P@payer/@PayerPhase: gone",
-            "timer transaction/1T/@TransactionPhase: +5",
+            "timer payer/P@payer/@phase: gone",
+            "timer transaction/1T/@phase: +5",
             "transaction 1T: Searching 123 to Here, payer P@payer > link a, ?..? by ?, 1/a"
         ]
     );
@@ -105,7 +105,7 @@ fn a_payer_that_has_both_halves_locks() {
             "to a: Lock{transactionID:T,isPayerSide:true,amount:123,startTime:null,endTime:null,channelIndex:0}",
             "claim a 1T: 123 out locked on 0 +0..+1000, 1T",
             "payer P@payer: Locked since +0 at shop:4321, 123 for tea, T at Here",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "timer transaction/1T/commit: +1000",
             "transaction 1T: Locked 123 to Here, payer P@payer > link a, +0..+1000 by +1000, 1/a"
         ]
@@ -125,7 +125,7 @@ fn a_payer_that_has_both_halves_in_the_other_order_locks() {
             "to a: Lock{transactionID:T,isPayerSide:true,amount:123,startTime:null,endTime:null,channelIndex:0}",
             "claim a 1T: 123 out locked on 0 +0..+1000, 1T",
             "payer P@payer: Locked since +0 at shop:4321, 123 for tea, T at Here",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "timer transaction/1T/commit: +1000",
             "transaction 1T: Locked 123 to Here, payer P@payer > link a, +0..+1000 by +1000, 1/a"
         ]
@@ -142,7 +142,7 @@ fn a_token_over_the_route_commits_after_a_second() {
             "channel a0: open 877/1123",
             "claim a 1T: gone",
             "payer P@payer: ReceivedRequestCommit since +0 at shop:4321, 123 for tea, T at Here",
-            "timer payer/P@payer/@PayerPhase: +1",
+            "timer payer/P@payer/@phase: +1",
             "timer transaction/1T/commit: gone",
             "transaction 1T: gone"
         ]
@@ -153,7 +153,7 @@ fn a_token_over_the_route_commits_after_a_second() {
             "ended P",
             "log P@payer: Payer Committed 123 for tea, T, +0..+1 ",
             "payer P@payer: gone",
-            "timer payer/P@payer/@PayerPhase: gone"
+            "timer payer/P@payer/@phase: gone"
         ]
     );
     assert_eq!(node.confirmed(), ["closed P@payer"]);
@@ -171,7 +171,7 @@ fn a_token_over_the_route_and_from_the_payee_commits_at_once() {
             "closed P@payer",
             "log P@payer: Payer Committed 123 for tea, T, +0..+0 ",
             "payer P@payer: gone",
-            "timer payer/P@payer/@PayerPhase: gone"
+            "timer payer/P@payer/@phase: gone"
         ]
     );
     node.assert_idle();
@@ -235,7 +235,7 @@ fn no_receipt_within_five_seconds_cancels() {
             "closed P@payer",
             "log P@payer: Payer Cancelled 0 for , +0..+5 the payee sent no receipt",
             "payer P@payer: gone",
-            "timer payer/P@payer/@PayerPhase: gone"
+            "timer payer/P@payer/@phase: gone"
         ]
     );
     node.assert_idle();
@@ -252,7 +252,7 @@ fn a_user_that_says_nothing_for_a_day_has_refused() {
             "ended P",
             "log P@payer: Payer Cancelled 123 for tea, T, +0..+86400 not agreed",
             "payer P@payer: gone",
-            "timer payer/P@payer/@PayerPhase: gone"
+            "timer payer/P@payer/@phase: gone"
         ]
     );
     assert_eq!(node.confirmed(), ["closed P@payer"]);
@@ -269,7 +269,7 @@ fn a_user_can_refuse() {
             "ended P",
             "log P@payer: Payer Cancelled 123 for tea, T, +0..+0 not agreed",
             "payer P@payer: gone",
-            "timer payer/P@payer/@PayerPhase: gone"
+            "timer payer/P@payer/@phase: gone"
         ]
     );
     node.assert_idle();
@@ -285,7 +285,7 @@ fn a_payee_that_cancels_early_ends_the_payment() {
             "closed P@payer",
             "log P@payer: Payer Cancelled 0 for , +0..+0 the payee cancelled",
             "payer P@payer: gone",
-            "timer payer/P@payer/@PayerPhase: gone"
+            "timer payer/P@payer/@phase: gone"
         ]
     );
     let mut node = payer_in(PayerPhase::HasReceipt);
@@ -296,7 +296,7 @@ fn a_payee_that_cancels_early_ends_the_payment() {
             "closed P@payer",
             "log P@payer: Payer Cancelled 123 for tea, T, +0..+0 the payee cancelled",
             "payer P@payer: gone",
-            "timer payer/P@payer/@PayerPhase: gone"
+            "timer payer/P@payer/@phase: gone"
         ]
     );
     node.assert_idle();
@@ -314,7 +314,7 @@ fn a_payee_that_cancels_while_a_route_is_looked_for_ends_the_route_too() {
             "claim a 1T: gone",
             "log P@payer: Payer Cancelled 123 for tea, T, +0..+0 the payee found no route",
             "payer P@payer: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T: gone"
         ]
     );
@@ -346,7 +346,7 @@ fn no_route_from_the_payer_cancels() {
             "claim a 1T: gone",
             "log P@payer: Payer Cancelled 123 for tea, T, +0..+0 no route from the payer",
             "payer P@payer: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T: gone"
         ]
     );
@@ -372,7 +372,7 @@ fn no_lock_within_five_seconds_ends_the_payers_half() {
             "claim a 1T: gone",
             "log P@payer: Payer Cancelled 123 for tea, T, +0..+5 no route from the payer",
             "payer P@payer: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T: gone"
         ]
     );
@@ -428,7 +428,7 @@ fn a_payer_without_a_link_that_can_carry_the_amount_cancels_at_once() {
             "ended P",
             "log P@payer: Payer Cancelled 123 for tea, T, +0..+0 no route from the payer",
             "payer P@payer: gone",
-            "timer payer/P@payer/@PayerPhase: gone"
+            "timer payer/P@payer/@phase: gone"
         ]
     );
     node.assert_idle();

@@ -93,7 +93,7 @@ fn a_search_tries_one_link_after_the_other() {
             "channel b0: open 877/1000",
             "claim a 1T: 123 in reserved on 0 ?..?, 1T",
             "claim b 1T: 123 out reserved on 0 ?..?, 1T",
-            "timer transaction/1T/@TransactionPhase: +5",
+            "timer transaction/1T/@phase: +5",
             "transaction 1T: Searching 123 to Here, link a > link b, ?..? by ?, 1/bcd"
         ]
     );
@@ -119,7 +119,7 @@ fn a_search_tries_one_link_after_the_other() {
             "channel d0: open 877/1000",
             "claim c 1T: gone",
             "claim d 1T: 123 out reserved on 0 ?..?, 1T",
-            "timer transaction/1T/@TransactionPhase: +10",
+            "timer transaction/1T/@phase: +10",
             "transaction 1T: Searching 123 to Here, link a > link d, ?..? by ?, 3/bcd"
         ]
     );
@@ -131,7 +131,7 @@ fn a_search_tries_one_link_after_the_other() {
             "channel d0: open 1000/1000",
             "claim a 1T: gone",
             "claim d 1T: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T: gone"
         ]
     );
@@ -159,7 +159,7 @@ fn each_attempt_has_five_seconds() {
             "channel c0: open 1000/877",
             "claim b 0T: gone",
             "claim c 0T: 123 in reserved on 0 +0..+86400, 0T",
-            "timer transaction/0T/@TransactionPhase: +10",
+            "timer transaction/0T/@phase: +10",
             "transaction 0T: Searching 123 to Here, link a > link c, +0..+86400 by ?, 2/bc"
         ]
     );
@@ -172,7 +172,7 @@ fn each_attempt_has_five_seconds() {
             "channel c0: open 1000/1000",
             "claim a 0T: gone",
             "claim c 0T: gone",
-            "timer transaction/0T/@TransactionPhase: gone",
+            "timer transaction/0T/@phase: gone",
             "transaction 0T: gone"
         ]
     );
@@ -190,7 +190,7 @@ fn a_route_that_is_cancelled_during_the_search_is_cancelled_onward() {
             "channel b0: open 1000/1000",
             "claim a 1T: gone",
             "claim b 1T: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T: gone"
         ]
     );
@@ -208,7 +208,7 @@ fn a_route_that_is_cancelled_after_it_stands_is_cancelled_onward() {
             "channel b0: open 1000/1000",
             "claim a 1T: gone",
             "claim b 1T: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T: gone"
         ]
     );
@@ -226,7 +226,7 @@ fn a_route_that_falls_after_it_stood_goes_back_without_another_try() {
             "channel b0: open 1000/1000",
             "claim a 1T: gone",
             "claim b 1T: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T: gone"
         ]
     );
@@ -245,7 +245,7 @@ fn no_lock_within_five_seconds_ends_the_route_in_both_directions() {
             "channel b0: open 1000/1000",
             "claim a 1T: gone",
             "claim b 1T: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T: gone"
         ]
     );
@@ -322,7 +322,7 @@ fn the_token_on_the_payees_side_travels_against_the_search() {
             "to a: Lock{transactionID:T,isPayerSide:false,amount:123,startTime:null,endTime:null,channelIndex:0}",
             "claim a 0T: 123 out locked on 0 +0..+100, 0T",
             "claim b 0T: 123 in locked on 0 +0..+86500, 0T",
-            "timer transaction/0T/@TransactionPhase: gone",
+            "timer transaction/0T/@phase: gone",
             "timer transaction/0T/commit: +100",
             "transaction 0T: Locked 123 to Here, link a > link b, +0..+86500 by +100, 1/b"
         ]
@@ -382,7 +382,7 @@ fn a_second_visit_may_not_use_the_links_of_the_first_one_nor_where_that_came_fro
             "channel c0: open 1000/1000",
             "claim a 1T: gone",
             "claim c 1T: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T: gone"
         ]
     );
@@ -431,7 +431,7 @@ fn a_second_visit_may_use_a_link_that_has_come_since() {
             "channel d0: open 377/0",
             "claim c 1T: 123 in reserved on 0 ?..?, 1T.1",
             "claim d 1T: 123 out reserved on 0 ?..?, 1T.1",
-            "timer transaction/1T.1/@TransactionPhase: +5",
+            "timer transaction/1T.1/@phase: +5",
             "transaction 1T.1: Searching 123 to Here, link c > link d, ?..? by ?, 1/d"
         ]
     );
@@ -444,7 +444,7 @@ fn a_second_visit_may_use_a_link_that_has_come_since() {
             "channel d0: open 500/0",
             "claim c 1T: gone",
             "claim d 1T: gone",
-            "timer transaction/1T.1/@TransactionPhase: gone",
+            "timer transaction/1T.1/@phase: gone",
             "transaction 1T.1: gone"
         ]
     );
@@ -467,7 +467,7 @@ fn a_second_visit_may_use_a_link_that_has_come_since() {
             "channel c0: open 1000/1000",
             "claim a 1T: gone",
             "claim c 1T: gone",
-            "timer transaction/1T/@TransactionPhase: gone",
+            "timer transaction/1T/@phase: gone",
             "transaction 1T: gone"
         ]
     );

@@ -3,6 +3,7 @@
 //! Invariant: whatever is drawn is what is checked.
 
 use crate::Rejection;
+use crate::serializable::scan::differ;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -75,6 +76,48 @@ impl Chart {
         false
     }
 
+    /// Whether the phases inside take the messages of the time-outs of those around them: for the code that the derive writes.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn takes_its_time_outs(&self) -> bool {
+        let mut place = 0;
+        while place < self.phases.len() {
+            let phase = &self.phases[place];
+            if let (Some(after), Some(inner)) = (&phase.after, phase.inner)
+                && !inner.takes(after.send)
+            {
+                return false;
+            }
+            place += 1;
+        }
+        true
+    }
+
+    /// Whether each phase takes a message, also each of those inside.
+    const fn takes(&self, message: &str) -> bool {
+        let mut place = 0;
+        while place < self.phases.len() {
+            let phase = &self.phases[place];
+            if let Some(on) = phase.on {
+                let (mut at, mut found) = (0, false);
+                while at < on.len() {
+                    found |= !differ(on[at], message);
+                    at += 1;
+                }
+                if !found {
+                    return false;
+                }
+            }
+            if let Some(inner) = phase.inner
+                && !inner.takes(message)
+            {
+                return false;
+            }
+            place += 1;
+        }
+        true
+    }
+
     /// Whether a machine may move from one place to the other.
     #[inline]
     pub(super) fn expect_move(&self, from: usize, to: usize) -> Result<(), Rejection> {
@@ -121,7 +164,7 @@ impl Chart {
     /// The same with something said of each move, of this chart and of those inside.
     pub(super) fn mermaid_with(&self, said: &dyn Fn(&Self, usize, usize) -> String) -> String {
         let mut text = "stateDiagram-v2\n".to_owned();
-        self.draw(&mut text, 1, said);
+        self.draw(&mut text, 1, "", said);
         text
     }
 
@@ -152,33 +195,41 @@ impl Chart {
         Err(format!("{file}: expected the diagram of {name}, found another one; {bless}\n\n{text}"))
     }
 
-    fn draw(&self, text: &mut String, depth: usize, said: &dyn Fn(&Self, usize, usize) -> String) {
+    /// All names are of one diagram, so those inside a phase begin with its name, and are shown without it.
+    fn draw(&self, text: &mut String, depth: usize, outer: &str, said: &dyn Fn(&Self, usize, usize) -> String) {
         let indent = "    ".repeat(depth);
         let line = |text: &mut String, line: std::fmt::Arguments<'_>| {
             // Writing to a string can't fail.
             let _ = writeln!(text, "{indent}{line}");
         };
+        let named = |phase: &PhaseShape| format!("{outer}{}", phase.name);
+        if !outer.is_empty() {
+            for phase in self.phases {
+                line(text, format_args!("state \"{}\" as {}", phase.name, named(phase)));
+            }
+        }
         let begins = self.phases.iter().enumerate().filter(|(place, phase)| *place == self.initial || phase.initial);
         for (_, phase) in begins {
-            line(text, format_args!("[*] --> {}", phase.name));
+            line(text, format_args!("[*] --> {}", named(phase)));
         }
         for (place, phase) in self.phases.iter().enumerate() {
+            let name = named(phase);
             if let Some(inner) = phase.inner {
-                line(text, format_args!("state {} {{", phase.name));
-                inner.draw(text, depth + 1, said);
+                line(text, format_args!("state {name} {{"));
+                inner.draw(text, depth + 1, &format!("{name}_"), said);
                 line(text, format_args!("}}"));
             }
             if let Some(taken) = phase.on {
-                line(text, format_args!("{} : on {}", phase.name, taken.join(", ")));
+                line(text, format_args!("{name} : on {}", taken.join(", ")));
             }
             if let Some(After { when, send }) = phase.after {
-                line(text, format_args!("{} : after {when}, {send}", phase.name));
+                line(text, format_args!("{name} : after {when}, {send}"));
             }
             for (to, next) in phase.next.iter().filter_map(|to| Some((*to, self.phases.get(*to)?))) {
-                line(text, format_args!("{} --> {}{}", phase.name, next.name, said(self, place, to)));
+                line(text, format_args!("{name} --> {}{}", named(next), said(self, place, to)));
             }
             if phase.next.is_empty() {
-                line(text, format_args!("{} --> [*]", phase.name));
+                line(text, format_args!("{name} --> [*]"));
             }
         }
     }

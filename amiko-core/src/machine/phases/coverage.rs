@@ -11,7 +11,8 @@ use std::fmt::{self, Write as _};
 /// A move from the first place to the second.
 type Move = (usize, usize);
 
-/// The moves that were taken, of every enum of phases that moved.
+/// The moves that were taken, of every enum of phases that moved: by `enter`, in events that made a version. A phase in which something
+/// began, or that came inside an outer one, was entered by no move of its own.
 ///
 /// ```
 /// use amiko_core::sim::Coverage;
@@ -51,7 +52,8 @@ type Move = (usize, usize);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
-    charts: BTreeMap<&'static str, (&'static Chart, BTreeMap<Move, u64>)>,
+    /// In the order of their names; two enums may have the same.
+    charts: Vec<(&'static Chart, BTreeMap<Move, u64>)>,
 }
 
 thread_local! {
@@ -70,9 +72,12 @@ pub(crate) fn begin_event() {
     EVENT.with_borrow_mut(Vec::clear);
 }
 
-/// The event is committed.
-pub(crate) fn end_event() {
+/// The event is committed: what it moved stands, unless the commit only uses up an input that was rejected.
+pub(crate) fn end_event(stands: bool) {
     let moves = EVENT.take();
+    if !stands {
+        return;
+    }
     COLLECTED.with_borrow_mut(|collected| {
         if let Some(collected) = collected {
             moves.into_iter().for_each(|(chart, taken)| collected.add_move(chart, taken, 1));
@@ -105,13 +110,19 @@ impl Coverage {
     }
 
     fn add_move(&mut self, chart: &'static Chart, taken: Move, count: u64) {
-        let (_, moves) = self.charts.entry(chart.name).or_insert_with(|| (chart, BTreeMap::new()));
-        *moves.entry(taken).or_default() += count;
+        let at = self.charts.iter().position(|(known, _)| *known == chart).unwrap_or_else(|| {
+            let at = self.charts.partition_point(|(known, _)| known.name <= chart.name);
+            self.charts.insert(at, (chart, BTreeMap::new()));
+            at
+        });
+        if let Some((_, moves)) = self.charts.get_mut(at) {
+            *moves.entry(taken).or_default() += count;
+        }
     }
 
     /// Adds what was counted elsewhere.
     pub fn add(&mut self, other: &Self) {
-        for (chart, moves) in other.charts.values() {
+        for (chart, moves) in &other.charts {
             moves.iter().for_each(|(taken, count)| self.add_move(chart, *taken, *count));
         }
     }
@@ -128,7 +139,7 @@ impl Coverage {
         self.untaken(P::CHART)
     }
 
-    /// The phases of an enum that were never entered, and in which no machine begins.
+    /// The phases of an enum that no move has entered, and in which no machine begins.
     pub fn never_entered<P: Phases>(&self) -> Vec<&'static str> {
         self.unentered(P::CHART)
     }
@@ -171,7 +182,7 @@ impl Coverage {
     }
 
     fn moves(&self, chart: &Chart) -> Option<&BTreeMap<Move, u64>> {
-        self.charts.get(chart.name).map(|(_, moves)| moves)
+        self.charts.iter().find(|(known, _)| *known == chart).map(|(_, moves)| moves)
     }
 
     fn untaken(&self, chart: &'static Chart) -> Vec<(&'static str, &'static str)> {
@@ -200,7 +211,7 @@ fn listed(moves: &[(&str, &str)]) -> String {
 /// A line for each enum that moved.
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, (chart, moves)) in self.charts.values().enumerate() {
+        for (number, (chart, moves)) in self.charts.iter().enumerate() {
             let line = if number == 0 { "" } else { "\n" };
             let all: usize = chart.phases.iter().map(|phase| phase.next.len()).sum();
             write!(f, "{line}{}: {} of {all} moves taken", chart.name, moves.len())?;

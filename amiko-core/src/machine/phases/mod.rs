@@ -1,7 +1,7 @@
 //! Phases, and the moves between them.
 //!
-//! Invariant: a phase changes only to one that its `next` lists; a refused move changes nothing. A time-out is armed exactly
-//! while the machine is in the phase that it belongs to.
+//! Invariant: a move leads only to a phase that `next` lists; a refused move changes nothing. A time-out is armed by the move into its
+//! phase, until it fires or a move leaves the phase.
 
 mod chart;
 #[cfg(feature = "sim")]
@@ -130,15 +130,15 @@ use std::ops::Deref;
 /// | `next(A, B)` | the phases that may follow |
 /// | `initial` | a machine may also begin here: see [`Phase::at`] |
 /// | `after(minutes = 15, send = Expire)` | a time-out; also in `milliseconds`, `seconds`, `hours`, `days`; `duration = EXPRESSION` of a `Duration`; `at = function`, a `fn(&Self) -> Time`, or of an `Option<Time>` |
-/// | `on(Ship, Cancel)` | the messages that the machine takes in this phase; all, if it isn't there |
-/// | `entry = function`, `exit = function` | `fn(&mut Order, &mut Context<'_, Order>) -> Result<(), Rejection>`: run in the event that enters or leaves the phase, and rejected with it |
+/// | `on(Ship, Cancel)` | the messages that the machine takes in this phase; all, if it isn't there. Others are rejected: also those of effects, and of time-outs of other fields. One of the enums of a machine may have it, with those inside |
+/// | `entry = function`, `exit = function` | `fn(&mut Order, &mut Context<'_, Order>) -> Result<(), Rejection>`: run in the event that enters or leaves the phase, and rejected with it; not when a machine is created or removed |
 #[diagnostic::on_unimplemented(
     message = "`{Self}` isn't an enum of phases",
     note = "add `#[derive(Clone, PartialEq, Serializable, Phases)]` to `{Self}`"
 )]
 pub trait Phases: Clone + 'static {
-    /// The machine whose phases they are; the unit, if they need none.
-    type Machine;
+    /// Who makes the moves: [`ByItself`], or [`ByMachine`] with `#[amiko(machine = …)]`.
+    type Moves;
 
     /// All phases, in the order of their declaration, and their moves.
     const CHART: &'static Chart;
@@ -155,24 +155,34 @@ pub trait Phases: Clone + 'static {
     }
 }
 
+/// The phases move by themselves: [`Phase::enter`].
+#[derive(Debug)]
+pub enum ByItself {}
+
+/// The machine moves, with [`Phased::enter`]: there may be time-outs to arm, and functions to run.
+#[derive(Debug)]
+pub enum ByMachine {}
+
 /// An enum of phases, one of which holds phases of another enum: implemented by the derive.
 pub trait Holds<Q: Phases>: Phases {
     /// The inner phase; none in a phase that holds none.
     fn inner(&self) -> Option<&Phase<Q>>;
-    /// The same, to be moved.
+
+    #[doc(hidden)]
     fn inner_mut(&mut self) -> Option<&mut Phase<Q>>;
 }
 
-/// The phase that a machine is in. Nothing but a move changes it; it is read as what it holds.
+/// The phase that a machine is in. It is read as what it holds, written as what it holds, and compares with it; but no variant can be
+/// assigned to it: a move changes it.
 ///
-/// It is written as what it holds, and compares with it.
+/// A field can be replaced as a whole, by another `Phase`: then a machine begins anew, and nothing is checked, armed or cancelled.
+#[must_use = "a phase whose time-out was armed belongs into the machine that is created"]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Phase<P>(P);
 
 impl<P: Phases> Phase<P> {
-    /// In the phase in which a machine begins, where that has no time-out: with one, this doesn't compile, and
+    /// In the phase in which a machine begins, where that has no time-out: with one, this can't be built, and
     /// [`Context::begin_phase`](super::Context::begin_phase) makes it.
-    #[must_use]
     pub fn new() -> Self {
         const {
             assert!(
@@ -183,8 +193,8 @@ impl<P: Phases> Phase<P> {
         Self::INITIAL
     }
 
-    /// As [`new`](Self::new), also if the first phase has a time-out, which isn't armed: for states that are made outside of an
-    /// event.
+    /// As [`new`](Self::new), also if the first phase has a time-out. That is armed when this is inside an outer phase that is entered;
+    /// otherwise it isn't, as in a state that is made outside of an event.
     pub const INITIAL: Self = Self(P::INITIAL);
 
     /// In another phase than the first, where a machine may begin as well: one with `#[amiko(initial)]`.
@@ -210,8 +220,9 @@ impl<P: Phases> Phase<P> {
         self.0.inner()
     }
 
-    /// The same, to be moved.
-    pub fn inner_mut<Q: Phases>(&mut self) -> Option<&mut Phase<Q>>
+    /// For the code that the derive writes.
+    #[doc(hidden)]
+    pub fn inner_of_machine<Q: Phases>(&mut self) -> Option<&mut Phase<Q>>
     where
         P: Holds<Q>,
     {
@@ -220,7 +231,15 @@ impl<P: Phases> Phase<P> {
 }
 
 /// Phases without a machine: they have neither time-outs nor functions to run.
-impl<P: Phases<Machine = ()>> Phase<P> {
+impl<P: Phases<Moves = ByItself>> Phase<P> {
+    /// The phase inside this one, to be moved; none if this one holds none of that enum.
+    pub fn inner_mut<Q: Phases>(&mut self) -> Option<&mut Phase<Q>>
+    where
+        P: Holds<Q>,
+    {
+        self.0.inner_mut()
+    }
+
     /// Enters another phase, or stays if that is listed as a move.
     ///
     /// # Errors

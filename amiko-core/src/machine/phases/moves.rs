@@ -58,6 +58,11 @@ pub trait Phased<P: PhasesOf<Self>>: StateMachine {
     where
         Self::Node: Hosts<Self>,
     {
+        if cx.moving {
+            return Err(Rejection::new(
+                "a phase can't be entered while another one is being entered or left: do it in the handler, or send a message",
+            ));
+        }
         let Some(phase) = self.phase_of() else { return Err(not_inside::<Self, P>(cx.id(), &next)) };
         P::CHART.expect_move(phase.place(), next.place())?;
         if const { P::HOOKS } {
@@ -68,7 +73,7 @@ pub trait Phased<P: PhasesOf<Self>>: StateMachine {
         let Some(phase) = self.phase_of_mut() else { return Err(not_inside::<Self, P>(cx.id(), &next)) };
         if const { P::CHART.has_time_outs() } {
             if !sabotaged(Sabotage::TimeOutOutlivesPhase) {
-                phase.0.timers(&mut |name| cx.cancel(name));
+                phase.0.timers(&mut |name| cx.cancel_of_phase(name));
             }
             next.time_outs(cx.now(), &mut |name, at, message| cx.timer_of_phase(name, at, message));
         }
@@ -109,7 +114,7 @@ pub fn expect_taken<M: Phased<P>, P: PhasesOf<M>>(machine: &M, message: &M::Mess
 
 /// For those who make machines with phases.
 impl<M: StateMachine> Context<'_, M> {
-    /// The first phase of a machine that is about to be created: arms its time-out. One without a time-out is made with
+    /// The first phase of a machine that is about to be created: arms its time-out, in order with what is created and removed. One without a time-out is made with
     /// [`Phase::new`].
     ///
     /// ```
@@ -177,18 +182,13 @@ impl<M: StateMachine> Context<'_, M> {
     {
         expect_initial(&phase)?;
         phase.time_outs(self.event.now, &mut |name, at, message| {
-            self.event.set_timer(owner, name, at, M::Node::envelope(owner.clone(), message));
+            self.event.set_timer_in_order(owner, name, at, M::Node::envelope(owner.clone(), message));
         });
         Ok(Phase(phase))
     }
 
     /// Runs what is to run when a phase is entered or left.
     fn run_hooks(&mut self, hooks: &[Hook<M>], machine: &mut M) -> Result<(), Rejection> {
-        if self.moving {
-            return Err(Rejection::new(
-                "a phase can't be entered while another one is being entered or left: do it in the handler, or send a message",
-            ));
-        }
         self.moving = true;
         let outcome = hooks.iter().try_for_each(|hook| hook(machine, self));
         self.moving = false;

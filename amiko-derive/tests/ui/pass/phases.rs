@@ -16,9 +16,10 @@ enum Message {
     None { time: u64 },
 }
 
+/// Others see it, and not its machine.
 #[derive(Clone, Debug, PartialEq, Serializable, Phases)]
 #[amiko(machine = Option)]
-enum Result {
+pub enum Result {
     #[amiko(next(Err), on(Some, None), after(minutes = 1, send = Some), exit = Option::leave)]
     Ok,
     #[amiko(next(Ok))]
@@ -27,7 +28,7 @@ enum Result {
 
 #[derive(Clone, Debug, PartialEq, Serializable, Phases)]
 #[amiko(machine = Option, within = Result)]
-enum Vec {
+pub enum Vec {
     String,
 }
 
