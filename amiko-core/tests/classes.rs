@@ -6,7 +6,7 @@ use amiko_core::prelude::*;
 use amiko_core::serializable::{Classes, Codec, Json};
 use amiko_core::store::{self, Directory};
 use amiko_core::tree::classes_of_node;
-use amiko_core::{ReadError, Reader, WriteError, Writer};
+use amiko_core::{History, ReadError, Reader, WriteError, Writer};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -243,6 +243,75 @@ fn phases_machines_and_tables_are_described() {
     assert_eq!(classes.tables().collect::<Vec<_>>(), [("safes", "safe")]);
     assert_eq!(classes.kind_of("safes"), Some("safe"));
     assert_eq!(Classes::parse(&classes.to_text()).unwrap(), classes);
+}
+
+#[derive(Clone, Debug, PartialEq, Serializable, Phases)]
+enum Task {
+    #[amiko(next(Done, Held))]
+    New,
+    #[amiko(next(Done, New), rename = "waiting")]
+    Held {
+        at: History<Step>,
+        before: Step,
+    },
+    Done {
+        step: Phase<Step>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serializable, Phases)]
+enum Step {
+    #[amiko(next(Last))]
+    First,
+    Last,
+}
+
+#[derive(Clone, Default, Serializable, Node)]
+#[amiko(machine)]
+struct Desk {
+    task: Phase<Task>,
+    other: Option<Phase<Step>>,
+}
+
+impl StateMachine for Desk {
+    type Node = Self;
+    type Message = u64;
+
+    fn handle(&mut self, _: u64, _: &mut Context<'_, Self>) -> Result<(), Rejection> {
+        Ok(())
+    }
+}
+
+#[test]
+fn phases_with_data_are_described_and_so_is_what_is_in_one() {
+    let classes = classes_of_node::<Desk>();
+    let said = |class: &str| -> Vec<(String, String, Option<Vec<String>>)> {
+        let fields = classes.class_named(class).unwrap().iter().cloned();
+        fields.map(|field| (field.name, field.ty.unwrap_or_default(), field.next)).collect()
+    };
+    let field = |name: &str, ty: &str| (name.to_owned(), ty.to_owned(), None);
+    let phase = |name: &str, ty: &str, next: &[&str]| {
+        (name.to_owned(), ty.to_owned(), Some(next.iter().map(|&next| next.to_owned()).collect::<Vec<_>>()))
+    };
+    let task = [
+        phase("New", "class Task::New", &["Done", "waiting"]),
+        phase("waiting", "class Task::waiting", &["Done", "New"]),
+        phase("Done", "class Task::Done", &[]),
+    ];
+    assert_eq!(said("Task"), task);
+    // What only keeps a phase isn't in it.
+    assert_eq!(said("Task::waiting"), [field("at", "class Step"), field("before", "class Step")]);
+    assert_eq!(said("Task::Done"), [field("step", "phase of class Step")]);
+    assert_eq!(said("Step"), [phase("First", "", &["Last"]), phase("Last", "", &[])]);
+    assert_eq!(said("Desk"), [field("task", "phase of class Task"), field("other", "phase of class Step or null")]);
+    assert_eq!(Classes::parse(&classes.to_text()).unwrap(), classes);
+    let spoiled = classes.to_text().replace("\"next\"", "\"then\"");
+    assert!(Classes::parse(&spoiled).unwrap_err().to_string().contains("expected a field"));
+    // Programs compare what is written, in which a phase is what it holds.
+    let schema = amiko_core::tree::describe_node::<Desk>();
+    for line in ["  task: class Task\n", "  other: class Step or null", "  waiting: class Task::waiting\n"] {
+        assert!(schema.contains(line), "{line}{schema}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::tokens::through;
 use crate::tree::{Class, Field, Kind, Shape};
 use bounds::bounded;
 use flatten::of_fields;
+use people::following;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
@@ -267,16 +268,10 @@ impl Generator<'_> {
         let expected = format!("one of {}", names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "));
         let (name, version) = (self.class.ident.unraw().to_string(), self.class.version);
         let aliases = shapes.iter().flat_map(|shape| &shape.aliases);
-        let phases = shapes.iter().any(|shape| shape.next.is_some());
         let described = shapes.iter().map(|shape| {
             let name = &shape.class;
-            if !phases {
-                return quote!(__fields.unit(#name););
-            }
-            let named = |phase| shapes.iter().find(|shape| shape.variant.as_ref() == Some(phase));
-            // One that lists none is final.
-            let next = shape.next.iter().flatten().filter_map(named).map(|shape| &shape.class);
-            quote!(__fields.phase(#name, &[#(#next),*]);)
+            following(shape, shapes)
+                .map_or_else(|| quote!(__fields.unit(#name);), |next| quote!(__fields.phase(#name, &[#(#next),*]);))
         });
         let current = quote! {
             let __before = ::core::clone::Clone::clone(&*__input);

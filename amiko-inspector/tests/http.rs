@@ -25,7 +25,7 @@ enum SafePhase {
     #[amiko(next(Shut))]
     Open,
     #[amiko(next(Open))]
-    Shut,
+    Shut { hours: u32 },
 }
 
 #[derive(Clone, Serializable)]
@@ -52,7 +52,7 @@ impl StateMachine for Safe {
     fn handle(&mut self, message: SafeMessage, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
         match message {
             SafeMessage::Shut { code } => {
-                self.phase.enter(SafePhase::Shut)?;
+                self.phase.enter(SafePhase::Shut { hours: 8 })?;
                 self.code = code.clone();
                 cx.timer("open", Time::from_secs(9_000_000_000), SafeMessage::Open { code });
             }

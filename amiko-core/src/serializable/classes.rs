@@ -305,20 +305,27 @@ impl Classes {
 
 impl ClassField {
     fn to_json(&self) -> Json {
+        let next = |next: &[String]| Json::Array(next.iter().map(|next| Json::text(next)).collect());
         match (&self.ty, &self.next) {
-            (Some(ty), _) => Json::text(ty),
-            (None, Some(next)) => Json::Array(next.iter().map(|next| Json::text(next)).collect()),
+            (Some(ty), Some(phases)) => {
+                Json::Object(vec![("type".to_owned(), Json::text(ty)), ("next".to_owned(), next(phases))])
+            }
+            (Some(ty), None) => Json::text(ty),
+            (None, Some(phases)) => next(phases),
             (None, None) => Json::Null,
         }
     }
 
     fn parse(name: &str, said: &Json) -> Option<Self> {
         let field = Self { name: name.to_owned(), ty: None, next: None };
+        let text = |json: &Json| json.as_str().map(str::to_owned);
         match said {
-            Json::String(_) => Some(Self { ty: said.as_str().map(str::to_owned), ..field }),
-            Json::Array(next) => {
-                let next: Option<_> = next.iter().map(|next| next.as_str().map(str::to_owned)).collect();
-                Some(Self { next: Some(next?), ..field })
+            Json::String(_) => Some(Self { ty: text(said), ..field }),
+            Json::Array(next) => Some(Self { next: Some(next.iter().map(text).collect::<Option<_>>()?), ..field }),
+            Json::Object(_) => {
+                let Json::Array(next) = said.get("next")? else { return None };
+                let next = next.iter().map(text).collect::<Option<_>>()?;
+                Some(Self { ty: Some(text(said.get("type")?)?), next: Some(next), ..field })
             }
             Json::Null => Some(field),
             _ => None,

@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Begins the name of a type that is secret.
 pub(super) const SECRET: &str = "secret ";
 
+/// Begins the name of the type of a field that is in a phase, as nothing else of this type is.
+pub(super) const PHASE: &str = "phase of ";
+
 /// Separates the name of a table from the kind of its objects.
 pub(super) const KIND: &str = ", kind ";
 
@@ -16,7 +19,8 @@ pub(super) const KIND: &str = ", kind ";
 pub struct ClassField {
     /// Its name, as it is written.
     pub name: String,
-    /// The name of its type, as a [`Schema`](super::Schema) has it; none for a variant without fields.
+    /// The name of its type, as a [`Schema`](super::Schema) has it; none for a variant of an enum without data. That of a field
+    /// which is in a phase is `phase of class` and the enum.
     pub ty: Option<String>,
     /// For a phase: those that may follow it.
     pub next: Option<Vec<String>>,

@@ -3,7 +3,7 @@
 //! Invariant: two schemas have the same text exactly if each program can read the other's output.
 
 use super::Serializable;
-use super::marks::{ClassField, KIND, Marks, SECRET};
+use super::marks::{ClassField, KIND, Marks, PHASE, SECRET};
 use crate::per_type::PerType;
 use sha2::{Digest, Sha256};
 use std::any::TypeId;
@@ -69,6 +69,14 @@ impl Fields<'_> {
         self.lines.push(format!("  {}", quoted(name)));
         let next = next.iter().map(|&next| next.to_owned()).collect();
         self.marked.push(ClassField { name: name.to_owned(), ty: None, next: Some(next) });
+    }
+
+    /// A phase of an enum with data, the name of the type of its data, and the phases that may follow it.
+    pub fn phase_with(&mut self, name: &str, ty: &str, next: &[&str]) {
+        self.field(name, ty, false);
+        if let Some(last) = self.marked.last_mut() {
+            last.next = Some(next.iter().map(|&next| next.to_owned()).collect());
+        }
     }
 }
 
@@ -140,6 +148,11 @@ impl Schema {
     #[must_use]
     pub fn secret(&self, called: String) -> String {
         if self.marks.is_some() { format!("{SECRET}{called}") } else { called }
+    }
+
+    /// The name of an enum of phases, as that of a field which is in one of them.
+    pub(crate) fn phase(&self, called: String) -> String {
+        if self.marks.is_some() { format!("{PHASE}{called}") } else { called }
     }
 
     /// The name of a table, with the kind of its objects.

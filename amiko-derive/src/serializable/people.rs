@@ -5,8 +5,24 @@ use super::{Generator, arm, local};
 use crate::tree::{Missing, Shape};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
+use std::borrow::Cow;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
+
+/// The names of the phases that may follow a phase, or none if the variants aren't phases. One that lists none is final.
+pub(super) fn following<'s>(shape: &Shape, shapes: &'s [Shape]) -> Option<Vec<Cow<'s, str>>> {
+    let named = |phase| shapes.iter().find(|shape| shape.variant.as_ref() == Some(phase));
+    let next = || shape.next.iter().flatten().filter_map(named).map(called).collect();
+    shapes.iter().any(|shape| shape.next.is_some()).then(next)
+}
+
+/// The name by which a class describes a variant.
+fn called(shape: &Shape) -> Cow<'_, str> {
+    match (&shape.variant, shape.transparent()) {
+        (Some(variant), Some(_)) => Cow::Owned(variant.unraw().to_string()),
+        _ => Cow::Borrowed(&shape.class),
+    }
+}
 
 impl Generator<'_> {
     /// The methods for the summary, the references and the schema.
@@ -102,26 +118,24 @@ impl Generator<'_> {
                 }
             };
         }
-        let variants = shapes.iter().map(|shape| match shape.transparent() {
-            Some(field) => {
-                let variant = shape.variant.as_ref().map(|variant| variant.unraw().to_string());
+        let variants = shapes.iter().map(|shape| {
+            let variant = called(shape);
+            let described = following(shape, shapes).map_or_else(
+                || quote!(__fields.field(#variant, &__ty, false);),
+                |next| quote!(__fields.phase_with(#variant, &__ty, &[#(#next),*]);),
+            );
+            if let Some(field) = shape.transparent() {
                 let schema = self.call(field, "schema", &quote!(__fields.schema));
                 let strong = field.strong.then(|| quote!(__fields.schema.strong();));
-                quote! {
-                    #strong
-                    let __ty = #schema;
-                    __fields.field(#variant, &__ty, false);
-                }
+                return quote!(#strong let __ty = #schema; #described);
             }
-            None => {
-                let (class, inner) = (&shape.class, self.schema_fields(shape));
-                let path = format!("{name}::{class}");
-                quote! {
-                    let __ty = __fields.schema.class_of(
-                        ::core::any::TypeId::of::<Self>(), #path, #version, &mut |__fields| { #inner }
-                    );
-                    __fields.field(#class, &__ty, false);
-                }
+            let inner = self.schema_fields(shape);
+            let path = format!("{name}::{variant}");
+            quote! {
+                let __ty = __fields.schema.class_of(
+                    ::core::any::TypeId::of::<Self>(), #path, #version, &mut |__fields| { #inner }
+                );
+                #described
             }
         });
         quote! {

@@ -113,7 +113,7 @@ fn object(classes: &Classes, class: &str, called: &str, depth: usize) -> Json {
 
 /// A value of a type, as an example.
 fn example(classes: &Classes, ty: &str, depth: usize) -> Json {
-    let ty = ty.trim_start_matches("secret ");
+    let ty = ty.trim_start_matches("secret ").trim_start_matches("phase of ");
     if ty.ends_with(" or null") {
         return Json::Null;
     }

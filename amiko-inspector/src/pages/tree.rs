@@ -162,10 +162,10 @@ fn phase(classes: &Classes, tree: &Tree) -> Markup {
     let fields = class(tree).and_then(|class| classes.class_named(class)).unwrap_or_default();
     html! {
         @for field in fields {
-            @if let Some(named) = field.ty.as_deref().and_then(|ty| ty.strip_prefix("class "))
+            @if let Some(named) = field.ty.as_deref().and_then(|ty| ty.strip_prefix("phase of class "))
                 && let Some(phases) = classes.class_named(named)
-                && let Some(Tree::Leaf(present)) = map.get(&field.name)
-                && let Some(present) = present.as_str()
+                && let Some(present) = map.get(&field.name)
+                && let Some(present) = if let Tree::Leaf(unit) = present { unit.as_str() } else { class(present) }
                 && phases.iter().any(|phase| phase.next.is_some())
             {
                 @let known: Vec<(&str, &[String])> =

@@ -348,7 +348,7 @@ impl<P: fmt::Debug> fmt::Debug for History<P> {
 
 /// Both are written as what they hold.
 macro_rules! written_as_held {
-    ($($name:ident),*) => {$(
+    ($($name:ident: $called:expr),*) => {$(
         crate::serializable::of_serde!([P: Phases + Serializable] $name<P>);
 
         impl<P: Phases + Serializable> Serializable for $name<P> {
@@ -407,10 +407,11 @@ macro_rules! written_as_held {
             }
 
             fn schema(schema: &mut Schema) -> String {
-                P::schema(schema)
+                let called = P::schema(schema);
+                $called(schema, called)
             }
         }
     )*};
 }
 
-written_as_held!(Phase, History);
+written_as_held!(Phase: Schema::phase, History: |_: &mut Schema, called| called);
