@@ -246,10 +246,11 @@ fn phases_machines_and_tables_are_described() {
 }
 
 #[derive(Clone, Debug, PartialEq, Serializable, Phases)]
+#[amiko(machine = Desk, field = task)]
 enum Task {
     #[amiko(next(Done, Held))]
     New,
-    #[amiko(next(Done, New), rename = "waiting")]
+    #[amiko(next(Done, New), rename = "waiting", after(hours = 2, send = Stop), on(Go, Stop))]
     Held {
         at: History<Step>,
         before: Step,
@@ -260,6 +261,7 @@ enum Task {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serializable, Phases)]
+#[amiko(machine = Desk, within = Task)]
 enum Step {
     #[amiko(next(Last))]
     First,
@@ -273,11 +275,17 @@ struct Desk {
     other: Option<Phase<Step>>,
 }
 
+#[derive(Clone, Serializable)]
+enum DeskMessage {
+    Go,
+    Stop,
+}
+
 impl StateMachine for Desk {
     type Node = Self;
-    type Message = u64;
+    type Message = DeskMessage;
 
-    fn handle(&mut self, _: u64, _: &mut Context<'_, Self>) -> Result<(), Rejection> {
+    fn handle(&mut self, _: DeskMessage, _: &mut Context<'_, Self>) -> Result<(), Rejection> {
         Ok(())
     }
 }
@@ -303,6 +311,8 @@ fn phases_with_data_are_described_and_so_is_what_is_in_one() {
     assert_eq!(said("Task::waiting"), [field("at", "class Step"), field("before", "class Step")]);
     assert_eq!(said("Task::Done"), [field("step", "phase of class Step")]);
     assert_eq!(said("Step"), [phase("First", "", &["Last"]), phase("Last", "", &[])]);
+    let remarks = classes.class_named("Task").unwrap().iter().map(|phase| phase.remarks.join("; "));
+    assert_eq!(remarks.collect::<Vec<_>>(), ["", "on Go, Stop; after 2 hours, Stop", ""]);
     assert_eq!(said("Desk"), [field("task", "phase of class Task"), field("other", "phase of class Step or null")]);
     assert_eq!(Classes::parse(&classes.to_text()).unwrap(), classes);
     let spoiled = classes.to_text().replace("\"next\"", "\"then\"");

@@ -269,9 +269,11 @@ impl Generator<'_> {
         let (name, version) = (self.class.ident.unraw().to_string(), self.class.version);
         let aliases = shapes.iter().flat_map(|shape| &shape.aliases);
         let described = shapes.iter().map(|shape| {
-            let name = &shape.class;
-            following(shape, shapes)
-                .map_or_else(|| quote!(__fields.unit(#name);), |next| quote!(__fields.phase(#name, &[#(#next),*]);))
+            let (name, remarks) = (&shape.class, &shape.remarks);
+            following(shape, shapes).map_or_else(
+                || quote!(__fields.unit(#name);),
+                |next| quote!(__fields.phase(#name, &[#(#next),*], &[#(#remarks),*]);),
+            )
         });
         let current = quote! {
             let __before = ::core::clone::Clone::clone(&*__input);

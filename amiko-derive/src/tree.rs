@@ -67,6 +67,8 @@ pub(crate) struct Shape {
     pub(crate) performed: bool,
     /// The phases that may follow it, if it is a phase.
     pub(crate) next: Option<Vec<Ident>>,
+    /// What else people are told of the phase.
+    pub(crate) remarks: Vec<String>,
 }
 
 impl Shape {
@@ -179,6 +181,7 @@ impl Class {
                     keep,
                     performed: false,
                     next: None,
+                    remarks: Vec::new(),
                 }))
             }
             Data::Enum(data) => variants(data, &attributes, &mut errors),
@@ -332,11 +335,22 @@ fn variants(data: &syn::DataEnum, attributes: &Attributes, errors: &mut Errors) 
             transparent,
             keep,
             performed,
+            remarks: remarks(&own),
             next: own.next,
         });
     }
     let units = data.variants.iter().all(|variant| matches!(variant.fields, syn::Fields::Unit));
     if units { Kind::Units(shapes) } else { Kind::Enum(shapes) }
+}
+
+/// The time-out of a phase, and the messages that it takes.
+fn remarks(own: &Attributes) -> Vec<String> {
+    let after = own.after.iter().map(|(after, _)| format!("after {}, {}", after.text(), after.send.unraw()));
+    let on = own.on.iter().map(|(on, _)| {
+        let names: Vec<_> = on.iter().map(|name| name.unraw().to_string()).collect();
+        format!("on {}", names.join(", "))
+    });
+    on.chain(after).collect()
 }
 
 fn transparent(attribute: Option<Span>, fields: &[Field], errors: &mut Errors) -> bool {

@@ -20,12 +20,22 @@ use tower::ServiceExt;
 const SECRET: &str = "hush";
 
 #[derive(Clone, Copy, Debug, PartialEq, Default, Serializable, Phases)]
+#[amiko(machine = Safe)]
 enum SafePhase {
     #[default]
     #[amiko(next(Shut))]
     Open,
-    #[amiko(next(Open))]
-    Shut { hours: u32 },
+    #[amiko(next(Open), after(days = 4_000, send = Air))]
+    Shut { bolt: Phase<Bolt> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serializable, Phases)]
+#[amiko(machine = Safe, within = SafePhase)]
+enum Bolt {
+    #[amiko(next(Twice))]
+    Once,
+    #[amiko(on(Air, Open))]
+    Twice,
 }
 
 #[derive(Clone, Serializable)]
@@ -43,6 +53,7 @@ enum SafeMessage {
     Open { code: Secret<String> },
     Tell { to: Id<Safe>, code: Secret<String> },
     Write { text: String },
+    Air,
 }
 
 impl StateMachine for Safe {
@@ -52,7 +63,7 @@ impl StateMachine for Safe {
     fn handle(&mut self, message: SafeMessage, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
         match message {
             SafeMessage::Shut { code } => {
-                self.phase.enter(SafePhase::Shut { hours: 8 })?;
+                self.enter(SafePhase::Shut { bolt: Phase::new() }, cx)?;
                 self.code = code.clone();
                 cx.timer("open", Time::from_secs(9_000_000_000), SafeMessage::Open { code });
             }
@@ -60,13 +71,14 @@ impl StateMachine for Safe {
                 if code != self.code {
                     return Err(Rejection::new("expected the right code, found another"));
                 }
-                self.phase.enter(SafePhase::Open)?;
+                self.enter(SafePhase::Open, cx)?;
             }
             SafeMessage::Tell { to, code } => {
                 cx.send(&to, SafeMessage::Shut { code });
                 self.other = Some(to);
             }
             SafeMessage::Write { text } => self.text = text,
+            SafeMessage::Air => {}
         }
         Ok(())
     }
@@ -201,6 +213,10 @@ async fn pages_show_what_was() {
     assert!(page(&router, &settings, then).await.contains("phases of phase: it is in Open"));
     let now = page(&router, &settings, now).await;
     assert!(now.contains("phases of phase: it is in Shut"));
+    // What is inside it, what is said of each, and its time-out.
+    assert!(now.contains("phases of bolt: it is in Once"));
+    assert!(now.contains("after 4000 days, Air") && now.contains("on Air, Open"), "{now}");
+    assert!(now.contains(">@phase</a>"), "{now}");
     assert!(now.contains("<h3>Timers</h3>") && now.contains("/state/safes/one"), "{now}");
     // Rejections by reason, from the journal and from memory.
     let rejections = page(&router, &settings, "/rejections").await;

@@ -305,29 +305,34 @@ impl Classes {
 
 impl ClassField {
     fn to_json(&self) -> Json {
-        let next = |next: &[String]| Json::Array(next.iter().map(|next| Json::text(next)).collect());
+        let texts = |texts: &[String]| Json::Array(texts.iter().map(|text| Json::text(text)).collect());
         match (&self.ty, &self.next) {
-            (Some(ty), Some(phases)) => {
-                Json::Object(vec![("type".to_owned(), Json::text(ty)), ("next".to_owned(), next(phases))])
+            (None, Some(next)) if self.remarks.is_empty() => texts(next),
+            (ty, Some(next)) => {
+                let ty = ty.as_ref().map(|ty| ("type".to_owned(), Json::text(ty)));
+                let remarks = (!self.remarks.is_empty()).then(|| ("remarks".to_owned(), texts(&self.remarks)));
+                Json::Object(ty.into_iter().chain([("next".to_owned(), texts(next))]).chain(remarks).collect())
             }
             (Some(ty), None) => Json::text(ty),
-            (None, Some(phases)) => next(phases),
             (None, None) => Json::Null,
         }
     }
 
     fn parse(name: &str, said: &Json) -> Option<Self> {
-        let field = Self { name: name.to_owned(), ty: None, next: None };
-        let text = |json: &Json| json.as_str().map(str::to_owned);
+        let texts = |json: &Json| match json {
+            Json::Array(texts) => texts.iter().map(|text| text.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>(),
+            _ => None,
+        };
         match said {
-            Json::String(_) => Some(Self { ty: text(said), ..field }),
-            Json::Array(next) => Some(Self { next: Some(next.iter().map(text).collect::<Option<_>>()?), ..field }),
+            Json::String(_) => Some(Self::new(name, said.as_str())),
+            Json::Array(_) => Some(Self { next: Some(texts(said)?), ..Self::new(name, None) }),
             Json::Object(_) => {
-                let Json::Array(next) = said.get("next")? else { return None };
-                let next = next.iter().map(text).collect::<Option<_>>()?;
-                Some(Self { ty: Some(text(said.get("type")?)?), next: Some(next), ..field })
+                let ty = said.get("type").map(Json::as_str);
+                let field = Self::new(name, ty.map_or(Some(None), |ty| ty.map(Some))?);
+                let remarks = said.get("remarks").map_or(Some(Vec::new()), texts)?;
+                Some(Self { next: Some(texts(said.get("next")?)?), remarks, ..field })
             }
-            Json::Null => Some(field),
+            Json::Null => Some(Self::new(name, None)),
             _ => None,
         }
     }

@@ -24,6 +24,14 @@ pub struct ClassField {
     pub ty: Option<String>,
     /// For a phase: those that may follow it.
     pub next: Option<Vec<String>>,
+    /// For a phase: what else people are told of it, such as its time-out.
+    pub remarks: Vec<String>,
+}
+
+impl ClassField {
+    pub(super) fn new(name: &str, ty: Option<&str>) -> Self {
+        Self { name: name.to_owned(), ty: ty.map(str::to_owned), next: None, remarks: Vec::new() }
+    }
 }
 
 /// What is known of the classes of a program.

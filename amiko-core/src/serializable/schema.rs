@@ -46,7 +46,7 @@ impl Fields<'_> {
         // A table may always be missing: then it is empty.
         let missing = if optional && !is_table(ty) { ", may be missing" } else { "" };
         self.lines.push(format!("  {}: {ty}{missing}", quoted(name)));
-        self.marked.push(ClassField { name: name.to_owned(), ty: Some(ty.to_owned()), next: None });
+        self.marked.push(ClassField::new(name, Some(ty)));
     }
 
     /// Other names that the field which was added last may have in old files: they are as secret as it is.
@@ -61,21 +61,25 @@ impl Fields<'_> {
     /// A variant without fields.
     pub fn unit(&mut self, name: &str) {
         self.lines.push(format!("  {}", quoted(name)));
-        self.marked.push(ClassField { name: name.to_owned(), ty: None, next: None });
+        self.marked.push(ClassField::new(name, None));
     }
 
-    /// A phase, and those that may follow it.
-    pub fn phase(&mut self, name: &str, next: &[&str]) {
-        self.lines.push(format!("  {}", quoted(name)));
-        let next = next.iter().map(|&next| next.to_owned()).collect();
-        self.marked.push(ClassField { name: name.to_owned(), ty: None, next: Some(next) });
+    /// A phase of an enum without data, the phases that may follow it, and what else people are told of it.
+    pub fn phase(&mut self, name: &str, next: &[&str], remarks: &[&str]) {
+        self.unit(name);
+        self.mark_phase(next, remarks);
     }
 
-    /// A phase of an enum with data, the name of the type of its data, and the phases that may follow it.
-    pub fn phase_with(&mut self, name: &str, ty: &str, next: &[&str]) {
+    /// The same for a phase of an enum with data, and the name of the type of its data.
+    pub fn phase_with(&mut self, name: &str, ty: &str, next: &[&str], remarks: &[&str]) {
         self.field(name, ty, false);
+        self.mark_phase(next, remarks);
+    }
+
+    fn mark_phase(&mut self, next: &[&str], remarks: &[&str]) {
         if let Some(last) = self.marked.last_mut() {
             last.next = Some(next.iter().map(|&next| next.to_owned()).collect());
+            last.remarks = remarks.iter().map(|&remark| remark.to_owned()).collect();
         }
     }
 }

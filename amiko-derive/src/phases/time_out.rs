@@ -32,12 +32,12 @@ pub(crate) enum When {
 pub(crate) struct TimeOut {
     pub(super) when: When,
     /// The variant of the machine's messages.
-    pub(super) send: Ident,
+    pub(crate) send: Ident,
 }
 
 impl TimeOut {
     /// When it is due, for people.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match &self.when {
             When::Milliseconds(_, text) => text.clone(),
             When::Duration(expression) => short(expression),

@@ -119,10 +119,10 @@ impl Generator<'_> {
             };
         }
         let variants = shapes.iter().map(|shape| {
-            let variant = called(shape);
+            let (variant, remarks) = (called(shape), &shape.remarks);
             let described = following(shape, shapes).map_or_else(
                 || quote!(__fields.field(#variant, &__ty, false);),
-                |next| quote!(__fields.phase_with(#variant, &__ty, &[#(#next),*]);),
+                |next| quote!(__fields.phase_with(#variant, &__ty, &[#(#next),*], &[#(#remarks),*]);),
             );
             if let Some(field) = shape.transparent() {
                 let schema = self.call(field, "schema", &quote!(__fields.schema));

@@ -3,6 +3,7 @@
 //! Invariant: a diagram has a title and a text that says the same, and takes a limited room.
 
 use super::values::short;
+use amiko_core::serializable::ClassField;
 use maud::{Markup, html};
 
 /// An arrow of a sequence diagram.
@@ -71,14 +72,19 @@ pub(super) fn sequence(arrows: &[Arrow]) -> Markup {
     }
 }
 
-/// Phases with the present one lit, and what may follow each.
-pub(super) fn phases(name: &str, phases: &[(&str, &[String])], present: &str) -> Markup {
-    let y = |at: usize| 10 + at * 52;
-    let place = |phase: &str| phases.iter().position(|(known, _)| *known == phase);
+/// Phases with the present one lit, what may follow each, and what else is said of it.
+pub(super) fn phases(name: &str, phases: &[ClassField], present: &str) -> Markup {
+    // Remarks stand below their phase, a line each.
+    let y = |at: usize| {
+        let remarks: usize = phases.iter().take(at).map(|phase| phase.remarks.len()).sum();
+        10 + at * 52 + remarks * 14
+    };
+    let place = |phase: &str| phases.iter().position(|known| known.name == phase);
+    let next = |phase: &ClassField| phase.next.clone().unwrap_or_default();
     let moves: Vec<(usize, usize)> = phases
         .iter()
         .enumerate()
-        .flat_map(|(from, (_, next))| next.iter().filter_map(move |next| Some((from, place(next)?))))
+        .flat_map(|(from, phase)| next(phase).into_iter().filter_map(move |next| Some((from, place(&next)?))))
         .collect();
     let height = y(phases.len());
     html! {
@@ -100,11 +106,14 @@ pub(super) fn phases(name: &str, phases: &[(&str, &[String])], present: &str) ->
                         path.head d=(format!("M 139 {} l -8 -4 v 8 z", end + 4)) {}
                     }
                 }
-                @for (at, (phase, next)) in phases.iter().enumerate() {
-                    g class=(if *phase == present { "phase present" } else { "phase" }) {
+                @for (at, phase) in phases.iter().enumerate() {
+                    g class=(if phase.name == present { "phase present" } else { "phase" }) {
                         rect x="140" y=(y(at)) width="140" height="32" rx="8" {}
-                        @if next.is_empty() { rect x="144" y=(y(at) + 4) width="132" height="24" rx="5" {} }
-                        text x="210" y=(y(at) + 21) text-anchor="middle" { (short(phase, 16)) title { (short(phase, 200)) } }
+                        @if next(phase).is_empty() { rect x="144" y=(y(at) + 4) width="132" height="24" rx="5" {} }
+                        text x="210" y=(y(at) + 21) text-anchor="middle" { (short(&phase.name, 16)) title { (short(&phase.name, 200)) } }
+                    }
+                    @for (line, remark) in phase.remarks.iter().enumerate() {
+                        text.label x="210" y=(y(at) + 44 + line * 14) text-anchor="middle" { (short(remark, 36)) title { (short(remark, 200)) } }
                     }
                 }
             }

@@ -158,19 +158,22 @@ pub(super) fn object(timeline: &Timeline, ask: &Ask, path: &Path, at: u64) -> Ma
 
 /// The charts of the phases that an object is in.
 fn phase(classes: &Classes, tree: &Tree) -> Markup {
+    class(tree).map_or_else(|| html! {}, |class| phases_of(classes, class, tree))
+}
+
+/// Those of the fields of a class; what is inside a phase is drawn below it.
+fn phases_of(classes: &Classes, class_name: &str, tree: &Tree) -> Markup {
     let Tree::Map(map) = tree else { return html! {} };
-    let fields = class(tree).and_then(|class| classes.class_named(class)).unwrap_or_default();
     html! {
-        @for field in fields {
+        @for field in classes.class_named(class_name).unwrap_or_default() {
             @if let Some(named) = field.ty.as_deref().and_then(|ty| ty.strip_prefix("phase of class "))
                 && let Some(phases) = classes.class_named(named)
-                && let Some(present) = map.get(&field.name)
-                && let Some(present) = if let Tree::Leaf(unit) = present { unit.as_str() } else { class(present) }
+                && let Some(value) = map.get(&field.name)
+                && let Some(present) = if let Tree::Leaf(unit) = value { unit.as_str() } else { class(value) }
                 && phases.iter().any(|phase| phase.next.is_some())
             {
-                @let known: Vec<(&str, &[String])> =
-                    phases.iter().map(|phase| (&*phase.name, phase.next.as_deref().unwrap_or_default())).collect();
-                (diagrams::phases(&field.name, &known, present))
+                (diagrams::phases(&field.name, phases, present))
+                (phases_of(classes, &format!("{named}::{present}"), value))
             }
         }
     }
