@@ -42,7 +42,7 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Shows which event set the value at a path.
     Blame(Blame),
-    /// Shows sizes, times, rates, the largest tables and the biggest objects.
+    /// Shows sizes, times, rates, the largest tables and the biggest objects; or how long objects are in their phases.
     Stat(Stat),
     /// Checks all files of a directory that isn't in use.
     Verify(Verify),
@@ -169,6 +169,9 @@ pub(crate) struct Filter {
     /// Events that were rejected, and only used up their input.
     #[arg(long)]
     pub(crate) rejected: bool,
+    /// Events in which something entered this phase, as OrderPhase=Paid; for OrderPhase alone, entered or left any of its phases.
+    #[arg(long, value_name = "ENUM[=PHASE]")]
+    pub(crate) phase: Option<String>,
 }
 
 #[derive(Args)]
@@ -224,4 +227,7 @@ pub(crate) struct Stat {
     /// Objects that are listed, the biggest ones.
     #[arg(long, default_value_t = 5)]
     pub(crate) objects: usize,
+    /// Shows phases instead: how often each was entered and left, how long that took, and how many objects are in it now.
+    #[arg(long, conflicts_with_all = ["tables", "objects"])]
+    pub(crate) phases: bool,
 }

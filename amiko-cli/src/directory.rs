@@ -3,9 +3,10 @@
 //! Invariant: nothing is written, and no lock is taken; the node may be running.
 
 use crate::failure::Failure;
+use crate::phases::Shape;
 use crate::progress::Progress;
 use amiko_core::serializable::{Classes, Json};
-use amiko_core::store::{Archive, OsVfs, Recovery, Refused, Store, classes, walk};
+use amiko_core::store::{Archive, OsVfs, RecoverError, Recovery, Refused, Store, classes, walk};
 use amiko_inspector::reading::Record;
 use amiko_inspector::reading::{Change, Operation, Path, Tree};
 use std::ops::ControlFlow;
@@ -117,6 +118,32 @@ impl<'d> Source<'d> {
         let number = Change::Replace(Tree::Leaf(Json::integer(version)));
         tree.apply(Operation { path: Path::parse("/seq"), change: number });
         Ok(State { version, tree })
+    }
+
+    /// The document before the first record from a version on; the oldest one that can be read, if that isn't kept.
+    pub(crate) fn before(&self, from: u64) -> Result<State, Failure> {
+        let mut first = None;
+        self.records(from, |record| {
+            first = Some(record.version);
+            Ok(ControlFlow::Break(()))
+        })?;
+        match self.load(first.map(|first| first.saturating_sub(1))) {
+            Err(Failure::Damaged(RecoverError::NotKept { oldest, .. })) => self.load(Some(oldest)),
+            loaded => loaded,
+        }
+    }
+
+    /// Where phases are, as far as they aren't hidden.
+    pub(crate) fn phases(&self) -> Result<Shape, Failure> {
+        let read = if self.classes.is_none() { classes(self.path)? } else { None };
+        match self.classes.as_ref().or(read.as_ref()) {
+            Some(classes) => Shape::of(classes, !self.secrets),
+            None if !self.path.is_dir() => Err(Failure::no_store(self.path)),
+            None => Err(Failure::Missing(
+                "expected `classes.json`, which says which phases there are, found none; the next start of its program writes it"
+                    .into(),
+            )),
+        }
     }
 
     /// Hands over the records from a version on, as far back as they are kept. Gives the last version that was seen.

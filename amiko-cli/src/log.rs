@@ -6,6 +6,7 @@ use crate::arguments::{Filter, Grep, Log};
 use crate::directory::{Moment, Source};
 use crate::failure::Failure;
 use crate::output::{Output, Style};
+use crate::phases::Moved;
 use amiko_inspector::reading::Change;
 use amiko_inspector::reading::Record;
 use amiko_inspector::reading::{json, plain};
@@ -23,20 +24,25 @@ struct Wanted<'f> {
     version: u64,
     time: u64,
     text: Option<&'f str>,
+    phase: Option<Moved>,
 }
 
 impl<'f> Wanted<'f> {
-    fn new(filter: &'f Filter, text: Option<&'f str>) -> Result<Self, Failure> {
+    fn new(filter: &'f Filter, text: Option<&'f str>, source: &Source<'_>) -> Result<Self, Failure> {
         let (version, time) = match filter.since.as_deref().map(Moment::parse).transpose()? {
             None => (0, 0),
             Some(Moment::Version(version)) => (version, 0),
             Some(Moment::Time(time)) => (0, time),
         };
-        Ok(Self { filter, version, time, text })
+        let phase = filter.phase.as_deref().map(|asked| Moved::new(asked, source, version)).transpose()?;
+        Ok(Self { filter, version, time, text, phase })
     }
 
-    fn is(&self, record: &Record) -> bool {
-        record.time >= self.time
+    /// Each record has to be asked, in their order.
+    fn is(&mut self, record: &Record) -> bool {
+        let moved = self.phase.as_mut().is_none_or(|phase| phase.is(record));
+        moved
+            && record.time >= self.time
             && (!self.filter.rejected || record.rejected.is_some())
             && self.filter.class.as_deref().is_none_or(|class| record.class() == Some(class))
             && self.filter.object.as_deref().is_none_or(|object| record.is_about(object))
@@ -47,7 +53,7 @@ impl<'f> Wanted<'f> {
 /// `amiko log`.
 pub(crate) fn log(log: &Log, secrets: bool, output: &mut Output) -> Result<(), Failure> {
     let mut source = Source::open(&log.directory, secrets)?;
-    let wanted = Wanted::new(&log.filter, None)?;
+    let mut wanted = Wanted::new(&log.filter, None, &source)?;
     let mut shown = Shown::new(log.patch, output)?;
     let mut next = wanted.version;
     if let Some(last) = log.last {
@@ -63,7 +69,7 @@ pub(crate) fn log(log: &Log, secrets: bool, output: &mut Output) -> Result<(), F
         })?;
         newest.iter().try_for_each(|record| shown.show(record))?;
     } else {
-        next = follow(&source, next, &wanted, &mut shown)?;
+        next = follow(&source, next, &mut wanted, &mut shown)?;
     }
     if !log.follow {
         return shown.end();
@@ -72,11 +78,11 @@ pub(crate) fn log(log: &Log, secrets: bool, output: &mut Output) -> Result<(), F
         shown.output.flush()?;
         thread::sleep(LOOK);
         source.look_again()?;
-        next = follow(&source, next + 1, &wanted, &mut shown)?;
+        next = follow(&source, next + 1, &mut wanted, &mut shown)?;
     }
 }
 
-fn follow(source: &Source<'_>, from: u64, wanted: &Wanted<'_>, shown: &mut Shown<'_>) -> Result<u64, Failure> {
+fn follow(source: &Source<'_>, from: u64, wanted: &mut Wanted<'_>, shown: &mut Shown<'_>) -> Result<u64, Failure> {
     source.records(from, |record| {
         if wanted.is(&record) {
             shown.show(&record)?;
@@ -88,7 +94,7 @@ fn follow(source: &Source<'_>, from: u64, wanted: &Wanted<'_>, shown: &mut Shown
 /// `amiko grep`.
 pub(crate) fn grep(grep: &Grep, secrets: bool, output: &mut Output) -> Result<(), Failure> {
     let source = Source::open(&grep.directory, secrets)?;
-    let wanted = Wanted::new(&grep.filter, Some(&grep.text))?;
+    let mut wanted = Wanted::new(&grep.filter, Some(&grep.text), &source)?;
     let mut shown = Shown::new(false, output)?;
     source.records(wanted.version, |record| {
         if wanted.is(&record) {

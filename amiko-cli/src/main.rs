@@ -14,6 +14,7 @@ mod inspect;
 mod log;
 mod output;
 mod pager;
+mod phases;
 mod progress;
 mod repair;
 mod show;

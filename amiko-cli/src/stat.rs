@@ -7,6 +7,7 @@ use crate::arguments::Stat;
 use crate::directory::Source;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::phases;
 use amiko_core::serializable::Json;
 use amiko_inspector::reading::Record;
 use amiko_inspector::reading::{Map, Path, Tree};
@@ -19,6 +20,9 @@ use std::time::SystemTime;
 /// `amiko stat`.
 pub(crate) fn stat(stat: &Stat, secrets: bool, output: &mut Output) -> Result<(), Failure> {
     let source = Source::open(&stat.directory, secrets)?;
+    if stat.phases {
+        return phases::stat(&source, output);
+    }
     let mut state = source.load(None)?;
     // A key may be inside of a secret.
     state.tree = Tree::from(source.shown(&Path::default(), &state.tree));
