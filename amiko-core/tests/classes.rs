@@ -322,6 +322,12 @@ fn phases_with_data_are_described_and_so_is_what_is_in_one() {
     for line in ["  task: class Task\n", "  other: class Step or null", "  waiting: class Task::waiting\n"] {
         assert!(schema.contains(line), "{line}{schema}");
     }
+    // A lock has their moves, too.
+    let folder = tempfile::tempdir().unwrap();
+    let lock = folder.path().join("schema.lock");
+    std::fs::write(&lock, schema).unwrap();
+    let differs = amiko_core::tree::check_node::<Desk>(&lock).unwrap_err();
+    assert!(differs.contains("Task: the move waiting -> Done is new"), "{differs}");
 }
 
 #[test]
