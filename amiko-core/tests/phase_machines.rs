@@ -401,6 +401,43 @@ fn the_chart_is_drawn_with_what_is_inside() {
     );
 }
 
+/// The rectangles of a drawing: left, top, right and bottom.
+fn rectangles(svg: &str) -> Vec<[u32; 4]> {
+    let of = |tag: &str, name: &str| -> u32 {
+        let (_, rest) = tag.split_once(&format!(" {name}=\"")).unwrap();
+        rest.split_once('"').unwrap().0.parse().unwrap()
+    };
+    let tags = svg.split("<rect").skip(1).map(|rest| format!(" {}", rest.split_once("/>").unwrap().0));
+    let sides = tags.map(|tag| ["x", "y", "width", "height"].map(|name| of(&tag, name)));
+    sides.map(|[x, y, width, height]| [x, y, x + width, y + height]).collect()
+}
+
+#[test]
+fn a_drawing_has_a_box_for_each_phase_and_an_arrow_for_each_move() {
+    let svg = Work::CHART.svg();
+    assert_eq!(svg.matches("<path class=\"move").count(), 7 + 3, "{svg}");
+    assert_eq!(svg.matches("<g>").count(), 4 + 3);
+    assert_eq!((svg.matches("<circle").count(), svg.matches("class=\"end\"").count()), (2 + 1, 1));
+    for text in
+        [">Carry<", ">after 3 seconds, Slow<", ">on Do, Tired, Forgotten, LightOut<", ">after REPAIR, Repaired<"]
+    {
+        assert!(svg.contains(text), "{text} in {svg}");
+    }
+    // Boxes are beside or inside each other, and all of them on the page.
+    let all = rectangles(&svg);
+    let (_, size) = svg.split_once("viewBox=\"0 0 ").unwrap();
+    let size: Vec<u32> = size.split_once('"').unwrap().0.split(' ').map(|side| side.parse().unwrap()).collect();
+    for [left, top, right, bottom] in &all {
+        assert!(left < right && top < bottom && *right <= size[0] && *bottom <= size[1]);
+        for [other_left, other_top, other_right, other_bottom] in &all {
+            let apart = right <= other_left || other_right <= left || bottom <= other_top || other_bottom <= top;
+            let inside = left <= other_left && other_right <= right && top <= other_top && other_bottom <= bottom;
+            let around = other_left <= left && right <= other_right && other_top <= top && bottom <= other_bottom;
+            assert!(apart || inside || around);
+        }
+    }
+}
+
 #[test]
 fn a_phase_is_written_as_what_it_holds() {
     let work = Phase::<Work>::INITIAL;
@@ -473,6 +510,8 @@ fn only_moves_that_stand_are_covered() {
         engine.tick(at(1_000)).unwrap();
         assert_eq!((engine.rejections().count(), engine.timers().count()), (1, 0));
     });
+    let svg = coverage.svg::<Lid>();
+    assert_eq!((svg.matches("class=\"move odd\"").count(), svg.matches("<g class=\"odd\">").count()), (1, 0), "{svg}");
     assert_eq!((coverage.taken::<Lid>("Shut", "Open"), coverage.never_taken::<Lid>()), (1, vec![("Open", "Shut")]));
     let error = coverage.expect_all_but::<Lid>(&[("Shut", "Open"), ("Open", "Shut")]).unwrap_err();
     assert_eq!(error, "Lid: expected these not to be taken, or not to be moves; take them from the list: Shut → Open");

@@ -63,6 +63,23 @@ struct Order {
     answer: Option<String>,
 }
 
+/// The phases of an order.
+///
+/// ```mermaid
+/// stateDiagram-v2
+///     [*] --> Placed
+///     Placed : after 15 minutes, Expire
+///     Placed --> Charging
+///     Placed --> Paid
+///     Placed --> Expired
+///     Charging --> Charged
+///     Charging --> Refused
+///     Charged --> Shipped
+///     Paid --> Shipped
+///     Shipped --> [*]
+///     Expired --> [*]
+///     Refused --> [*]
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serializable, Phases)]
 #[amiko(machine = Order)]
 enum OrderPhase {

@@ -181,11 +181,21 @@ impl Coverage {
         text
     }
 
+    /// The chart as in [`Chart::svg`], with the moves that were never taken, and the phases that were never entered, in red: also of those
+    /// inside.
+    pub fn svg<P: Phases>(&self) -> String {
+        let taken = |chart: &Chart, one: Move| self.moves(chart).is_some_and(|moves| moves.contains_key(&one));
+        P::CHART.svg_with(&|chart, from, to| match from {
+            Some(from) => !taken(chart, (from, to)),
+            None => chart.phases.get(to).is_some_and(|phase| self.unentered(chart).contains(&phase.name)),
+        })
+    }
+
     fn moves(&self, chart: &Chart) -> Option<&BTreeMap<Move, u64>> {
         self.charts.iter().find(|(known, _)| *known == chart).map(|(_, moves)| moves)
     }
 
-    fn untaken(&self, chart: &'static Chart) -> Vec<(&'static str, &'static str)> {
+    fn untaken(&self, chart: &Chart) -> Vec<(&'static str, &'static str)> {
         let taken = self.moves(chart);
         let all =
             chart.phases.iter().enumerate().flat_map(|(from, phase)| phase.next.iter().map(move |to| (from, *to)));
@@ -194,7 +204,7 @@ impl Coverage {
         never.map(|(from, to)| (name(from), name(to))).collect()
     }
 
-    fn unentered(&self, chart: &'static Chart) -> Vec<&'static str> {
+    fn unentered(&self, chart: &Chart) -> Vec<&'static str> {
         let taken = self.moves(chart);
         let entered = |place: usize| taken.is_some_and(|taken| taken.keys().any(|(_, to)| *to == place));
         let begins =

@@ -7,6 +7,7 @@ mod chart;
 #[cfg(feature = "sim")]
 pub(crate) mod coverage;
 mod moves;
+mod svg;
 
 pub use chart::{After, Chart, PhaseShape};
 pub use moves::{Hook, Phased, PhasesOf, Takes, expect_taken};

@@ -25,6 +25,12 @@ fn found(shop: &Shops) -> (u64, OrderPhase) {
 }
 
 #[test]
+fn the_diagram_in_the_documentation_is_that_of_the_code() {
+    let diagram: String = OrderPhase::CHART.mermaid().lines().map(|line| format!("/// {line}\n")).collect();
+    assert!(include_str!("../orders.rs").contains(&format!("/// ```mermaid\n{diagram}/// ```\n")), "{diagram}");
+}
+
+#[test]
 fn an_order_that_isnt_paid_expires_and_the_stock_comes_back() {
     let mut shop = shop();
     shop.tick(NOON + (EXPIRY - Duration::from_millis(1))).unwrap();
