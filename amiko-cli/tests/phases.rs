@@ -285,7 +285,10 @@ fn a_phase_that_there_is_not_is_refused_with_those_that_there_are() {
     assert!(said(&["stat", "/no/such/directory", "--phases"]).contains("found none at /no/such/directory\nexit 3\n"));
     let none = fixture();
     let said = said(&["stat", none.path().to_str().unwrap(), "--phases"]);
-    assert_eq!(said, "amiko: expected an enum of phases in `classes.json`, found none\nexit 3\n");
+    assert_eq!(
+        said,
+        "amiko: expected fields that are in a phase in `classes.json`, found none; the next start of a program that has some writes them\nexit 3\n"
+    );
     std::fs::remove_file(world.folder.path().join("classes.json")).unwrap();
     let said = world.said(&["log", "DIR", "--phase", "Door"]);
     assert!(said.contains("expected `classes.json`, which says which phases there are, found none"), "{said}");
@@ -313,7 +316,7 @@ Parcel
   phase      entered       left  in it now        p50        p99
   to pack         11          2         10   10.5 min   10.5 min
   Packed           1          1          0     10.0 s     10.0 s
-4 were in a phase at version 0, before the first record that is kept: nobody knows since when, so they are in no time
+4 in a phase at version 0, before the first record that is kept: nobody knows since when, so p50 and p99 leave them out
 exit 0
 ";
     assert_eq!(world.said(&["stat", "DIR", "--phases"]), expected);

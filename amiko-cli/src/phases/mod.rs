@@ -1,6 +1,6 @@
 //! Phases in the journal: who entered and left them, and how long that took.
 //!
-//! Invariant: memory is bounded by the phases that objects are in, and for each phase there is by a fixed number of buckets.
+//! Invariant: memory is bounded by the phases that objects are in, and by a fixed number of buckets for each phase there is.
 
 mod shape;
 mod times;
@@ -136,6 +136,10 @@ pub(crate) fn stat(source: &Source<'_>, output: &mut Output) -> Result<(), Failu
         tracker.record(&record, &mut |moved| counts.moved(moved, record.time));
         Ok(ControlFlow::Continue(()))
     })?;
+    if tracker.gap {
+        let reason = "files were removed while they were read, so that records are missing: run it again";
+        return Err(Failure::Missing(reason.to_owned()));
+    }
     for within in tracker.present() {
         counts.of(within, |count| count.now += 1);
     }
@@ -152,8 +156,8 @@ pub(crate) fn stat(source: &Source<'_>, output: &mut Output) -> Result<(), Failu
     }
     if before > 0 {
         output.line(&format!(
-            "{before} were in a phase at version {begin}, before the first record that is kept: nobody knows since when, so they \
-             are in no time"
+            "{before} in a phase at version {begin}, before the first record that is kept: nobody knows since when, so p50 and p99 \
+             leave them out"
         ))?;
     }
     Ok(())

@@ -22,6 +22,8 @@ struct Class {
     is_enum: bool,
     /// Whether it is an enum of phases.
     has_phases: bool,
+    /// Whether a field is in one of them.
+    is_field: bool,
 }
 
 /// A type, as far as it leads to phases.
@@ -51,6 +53,9 @@ pub(crate) struct Within {
     pub(crate) phase: usize,
 }
 
+/// Words in the name of a class that are looked at.
+const MOST_WORDS: usize = 64;
+
 /// Begins the type of a field that is in a phase.
 const PHASE: &str = "phase of class ";
 
@@ -59,7 +64,10 @@ impl Shape {
     pub(crate) fn of(classes: &Classes, hidden: bool) -> Result<Self, Failure> {
         let shape = Self::new(classes, hidden);
         if shape.enums().next().is_none() {
-            return Err(Failure::Missing("expected an enum of phases in `classes.json`, found none".into()));
+            return Err(Failure::Missing(
+                "expected fields that are in a phase in `classes.json`, found none; the next start of a program that has some writes them"
+                    .into(),
+            ));
         }
         Ok(shape)
     }
@@ -86,6 +94,7 @@ impl Shape {
                 fields: fields.iter().map(|field| (field.name.clone(), ty(field))).collect(),
                 is_enum: fields.iter().any(is_variant),
                 has_phases: of_phases.contains(name) || fields.iter().any(|field| field.next.is_some()),
+                is_field: of_phases.contains(name),
             };
             shape.classes.push(class);
         }
@@ -104,8 +113,8 @@ impl Shape {
         } else if let Some(table) = ty.strip_prefix("table of class ") {
             keys += 1;
             // What follows the name of the class is of its keys.
-            let ends = table.match_indices([' ', ',']).map(|(end, _)| end).chain([table.len()]);
-            ends.filter_map(|end| class(table.get(..end)?)).next_back().map(Leaf::Class)
+            let ends = table.match_indices([' ', ',']).map(|(end, _)| end).take(MOST_WORDS).chain([table.len()]);
+            ends.filter_map(|end| class(table.get(..end)?)).last().map(Leaf::Class)
         } else if let Some(name) = ty.strip_prefix("class ") {
             class(name).map(Leaf::Class)
         } else {
@@ -114,9 +123,9 @@ impl Shape {
         Type { keys, leaf: leaf.unwrap_or(Leaf::Other) }
     }
 
-    /// The enums of phases.
+    /// The enums of phases that some field is in.
     pub(crate) fn enums(&self) -> impl Iterator<Item = (usize, &str)> {
-        let named = self.classes.iter().enumerate().filter(|(_, class)| class.has_phases);
+        let named = self.classes.iter().enumerate().filter(|(_, class)| class.is_field);
         named.map(|(place, class)| (place, class.name.as_str()))
     }
 
@@ -163,12 +172,14 @@ impl Shape {
     /// The type of a part of something, by the name of the part; `phase` is the one that it is in.
     pub(super) fn part(&self, ty: Type, name: &str, phase: Option<Within>) -> Option<Type> {
         if ty.keys > 0 {
-            return Some(Type { keys: ty.keys - 1, ..ty });
+            let leaf = if self.hidden.contains(name) { Leaf::Other } else { ty.leaf };
+            return Some(Type { keys: ty.keys - 1, leaf });
         }
         let field = |class: usize| {
             let found = self.fields(class).iter().find(|(field, _)| field == name);
             found.map(|(_, ty)| *ty)
         };
+        let leads = |ty: &Type| !matches!(ty.leaf, Leaf::Other);
         match ty.leaf {
             Leaf::Class(class) if !self.classes.get(class)?.is_enum => field(class),
             // What only keeps a phase isn't in it, nor in those inside.
@@ -176,7 +187,10 @@ impl Shape {
             Leaf::Class(of) | Leaf::Phase(of) => match phase.filter(|phase| phase.of == of) {
                 Some(phase) => self.data(of, phase.phase).and_then(field),
                 // Nothing says which variant it is: whichever has such a field.
-                None => (0..self.fields(of).len()).filter_map(|variant| self.data(of, variant)).find_map(field),
+                None => (0..self.fields(of).len())
+                    .filter_map(|variant| self.data(of, variant))
+                    .filter_map(field)
+                    .find(leads),
             },
             Leaf::Any | Leaf::Other => None,
         }

@@ -17,6 +17,8 @@ pub(crate) struct Tracker {
     present: BTreeMap<String, Present>,
     /// The version that it is.
     pub(super) version: u64,
+    /// Records were missing between two.
+    pub(super) gap: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -52,7 +54,7 @@ impl Tracker {
                 present.insert(path.to_owned(), Present { within, since: None });
             });
         }
-        Self { shape, root, present, version }
+        Self { shape, root, present, version, gap: false }
     }
 
     /// All phases that something is in now.
@@ -64,6 +66,7 @@ impl Tracker {
     pub(crate) fn record(&mut self, record: &Record, visit: &mut dyn FnMut(Move)) {
         // An older one is in the document that it began with.
         if record.version > self.version {
+            self.gap |= record.version - self.version > 1;
             self.version = record.version;
             record.patch.iter().for_each(|operation| self.apply(operation, record.time, visit));
         }
@@ -108,8 +111,9 @@ impl Tracker {
             ty = ty.and_then(|ty| self.shape.part(ty, segment, phase));
             join(&mut at, segment);
         }
-        // What is of any class has been seen before, with its class.
-        ty.or_else(|| self.present.get(&at).map(|present| Shape::of_enum(present.within.of)))
+        // What is there already has been seen with its class: it is known better than by the class around it, of which one variant may
+        // have a field of the same name as another.
+        self.present.get(&at).map(|present| Shape::of_enum(present.within.of)).or(ty)
     }
 
     /// Takes what is at a path, and below it.
@@ -203,18 +207,35 @@ mod tests {
     }
 
     #[test]
+    fn a_field_of_a_variant_is_that_of_the_variant_that_is_there() {
+        let classes = r#"{"secrets":[],"machines":{},"classes":{
+            "Root":{"method":"class Method"},
+            "Method":{"Note":"class Method::Note","Card":"class Method::Card","Transfer":"class Method::Transfer"},
+            "Method::Note":{"phase":"text"},"Method::Card":{"phase":"phase of class CardPhase"},
+            "Method::Transfer":{"phase":"phase of class TransferPhase"},
+            "CardPhase":{"New":[]},"TransferPhase":{"Made":["Booked"],"Booked":[]}}}"#;
+        let document = r#"{"state":{"_class":"Root","method":{"_class":"Transfer","phase":"Made"}}}"#;
+        let shape = Shape::of(&Classes::parse(classes).unwrap(), true).unwrap();
+        let mut tracker = Tracker::new(shape, 0, &Json::parse(document).unwrap().into());
+        assert_eq!(moves(&mut tracker, r#"{"op":"replace","path":"/state/method/phase","value":"Booked"}"#), [1, 1]);
+        assert_eq!(shown(&tracker), ["/state/method/phase Booked"]);
+    }
+
+    #[test]
     fn no_description_of_classes_makes_it_panic() {
         let deep = format!("{}phase of class P", "map of a to ".repeat(100_000));
         for ty in [
             &*deep,
             "table of class ",
+            &*format!("table of class {}", " ".repeat(1 << 20)),
             "table of class é, kind",
             "map of ",
             "phase of class ",
             "class Root",
             " or null",
         ] {
-            let classes = Json::Object(vec![("any".into(), Json::text(ty)), ("P".into(), Json::Array(Vec::new()))]);
+            let classes =
+                Json::Object(vec![("any".into(), Json::text(ty)), ("sure".into(), Json::text("phase of class P"))]);
             let text = format!(r#"{{"secrets":[],"machines":{{}},"classes":{{"Root":{classes},"P":{{"A":[]}}}}}}"#);
             let shape = Shape::of(&Classes::parse(&text).unwrap(), true).unwrap();
             let mut tracker = Tracker::new(shape, 0, &Json::parse(DOCUMENT).unwrap().into());

@@ -16,6 +16,9 @@ pub(super) struct Arrow {
 /// Columns and rows that are drawn.
 const COLUMNS: usize = 10;
 const ROWS: usize = 100;
+/// Phases that are drawn, and what is said of each.
+const PHASES: usize = 100;
+const REMARKS: usize = 8;
 
 const COLUMN: usize = 170;
 const ROW: usize = 34;
@@ -74,9 +77,10 @@ pub(super) fn sequence(arrows: &[Arrow]) -> Markup {
 
 /// Phases with the present one lit, what may follow each, and what else is said of it.
 pub(super) fn phases(name: &str, phases: &[ClassField], present: &str) -> Markup {
+    let phases = phases.get(..PHASES).unwrap_or(phases);
     // Remarks stand below their phase, a line each.
     let y = |at: usize| {
-        let remarks: usize = phases.iter().take(at).map(|phase| phase.remarks.len()).sum();
+        let remarks: usize = phases.iter().take(at).map(|phase| phase.remarks.len().min(REMARKS)).sum();
         10 + at * 52 + remarks * 14
     };
     let place = |phase: &str| phases.iter().position(|known| known.name == phase);
@@ -84,7 +88,9 @@ pub(super) fn phases(name: &str, phases: &[ClassField], present: &str) -> Markup
     let moves: Vec<(usize, usize)> = phases
         .iter()
         .enumerate()
-        .flat_map(|(from, phase)| next(phase).into_iter().filter_map(move |next| Some((from, place(&next)?))))
+        .flat_map(|(from, phase)| {
+            next(phase).into_iter().take(PHASES).filter_map(move |next| Some((from, place(&next)?)))
+        })
         .collect();
     let height = y(phases.len());
     html! {
@@ -112,7 +118,7 @@ pub(super) fn phases(name: &str, phases: &[ClassField], present: &str) -> Markup
                         @if next(phase).is_empty() { rect x="144" y=(y(at) + 4) width="132" height="24" rx="5" {} }
                         text x="210" y=(y(at) + 21) text-anchor="middle" { (short(&phase.name, 16)) title { (short(&phase.name, 200)) } }
                     }
-                    @for (line, remark) in phase.remarks.iter().enumerate() {
+                    @for (line, remark) in phase.remarks.iter().take(REMARKS).enumerate() {
                         text.label x="210" y=(y(at) + 44 + line * 14) text-anchor="middle" { (short(remark, 36)) title { (short(remark, 200)) } }
                     }
                 }

@@ -7,7 +7,7 @@ use super::values::{class, join, line, short, trail, value};
 use crate::ask::{Ask, Page};
 use crate::reading::{Path, Tree};
 use crate::timeline::{Part, Place, Timeline};
-use amiko_core::serializable::Classes;
+use amiko_core::serializable::{ClassField, Classes};
 use maud::{Markup, html};
 
 /// Entries of a table on a page.
@@ -166,14 +166,21 @@ fn phases_of(classes: &Classes, class_name: &str, tree: &Tree) -> Markup {
     let Tree::Map(map) = tree else { return html! {} };
     html! {
         @for field in classes.class_named(class_name).unwrap_or_default() {
-            @if let Some(named) = field.ty.as_deref().and_then(|ty| ty.strip_prefix("phase of class "))
+            @if let Some(named) = field.ty.as_deref().and_then(|ty| ty.trim_end_matches(" or null").strip_prefix("phase of class "))
                 && let Some(phases) = classes.class_named(named)
                 && let Some(value) = map.get(&field.name)
-                && let Some(present) = if let Tree::Leaf(unit) = value { unit.as_str() } else { class(value) }
+                && let Some(called) = if let Tree::Leaf(unit) = value { unit.as_str() } else { class(value) }
                 && phases.iter().any(|phase| phase.next.is_some())
             {
+                // A variant that is written as what it holds has the class of that.
+                @let held = |phase: &&ClassField| {
+                    phase.ty.as_deref().and_then(|ty| ty.strip_prefix("class ")) == Some(called)
+                };
+                @let own = phases.iter().find(|phase| phase.name == called);
+                @let present = own.or_else(|| phases.iter().find(held)).map_or(called, |phase| &*phase.name);
                 (diagrams::phases(&field.name, phases, present))
-                (phases_of(classes, &format!("{named}::{present}"), value))
+                @if own.is_some() { (phases_of(classes, &format!("{named}::{called}"), value)) }
+                @else { (phases_of(classes, called, value)) }
             }
         }
     }

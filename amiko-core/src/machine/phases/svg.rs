@@ -11,8 +11,8 @@ const LINE: usize = 15;
 const MARGIN: usize = 10;
 /// Between two boxes.
 const GAP: usize = 18;
-/// The width of a character, at most.
-const CHARACTER: usize = 8;
+/// Room for a character: few are wider.
+const CHARACTER: usize = 9;
 /// How far an arrow bends out for each box that it passes.
 const BEND: usize = 9;
 
