@@ -3,7 +3,6 @@
 //! Invariant: nothing is written, and no lock is taken; the node may be running.
 
 use crate::failure::Failure;
-use crate::phases::Shape;
 use crate::progress::Progress;
 use amiko_core::serializable::{Classes, Json};
 use amiko_core::store::{Archive, OsVfs, RecoverError, Recovery, Refused, Store, classes, walk};
@@ -133,16 +132,18 @@ impl<'d> Source<'d> {
         }
     }
 
-    /// Where phases are, as far as they aren't hidden.
-    pub(crate) fn phases(&self) -> Result<Shape, Failure> {
-        let read = if self.classes.is_none() { classes(self.path)? } else { None };
-        match self.classes.as_ref().or(read.as_ref()) {
-            Some(classes) => Shape::of(classes, !self.secrets),
+    /// What its program says of its classes, and whether secrets are hidden. Without that, an error says `what` it would say.
+    pub(crate) fn described(&self, what: &str) -> Result<(Classes, bool), Failure> {
+        let described = match &self.classes {
+            Some(classes) => Some(classes.clone()),
+            None => classes(self.path)?,
+        };
+        match described {
+            Some(classes) => Ok((classes, !self.secrets)),
             None if !self.path.is_dir() => Err(Failure::no_store(self.path)),
-            None => Err(Failure::Missing(
-                "expected `classes.json`, which says which phases there are, found none; the next start of its program writes it"
-                    .into(),
-            )),
+            None => Err(Failure::Missing(format!(
+                "expected `classes.json`, which says {what}, found none; the next start of its program writes it"
+            ))),
         }
     }
 

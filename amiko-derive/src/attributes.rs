@@ -3,10 +3,11 @@
 //! Invariant: an attribute that is unknown, repeated or malformed is an error at its place.
 
 use crate::index::{self, Indexed};
+use crate::meta::{skip_value, value};
 use crate::phases::time_out::{self, TimeOut};
 use proc_macro2::{Group, Span};
 use syn::meta::ParseNestedMeta;
-use syn::parse::{Parse, Parser};
+use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, ExprPath, Ident, LitInt, LitStr, Path, Token, Type, token};
@@ -386,17 +387,6 @@ fn name(meta: &ParseNestedMeta<'_>) -> String {
     segments.join("::")
 }
 
-/// The value of `name = value`. For anything else, the error shows the right form.
-pub(crate) fn value<T: Parse>(meta: &ParseNestedMeta<'_>, cure: &str) -> Result<T, Error> {
-    if !meta.input.peek(Token![=]) {
-        return Err(Error::new(meta.path.span(), cure));
-    }
-    meta.input.parse::<Token![=]>()?;
-    // After the last token, the error can only point at the attribute itself.
-    let place = if meta.input.is_empty() { meta.path.span() } else { meta.input.span() };
-    meta.input.parse().map_err(|_| Error::new(place, cure))
-}
-
 fn text(meta: &ParseNestedMeta<'_>, example: &str) -> Result<LitStr, Error> {
     let name = name(meta);
     value(meta, &format!("`{name}` wants a text: write `{name} = \"{example}\"`"))
@@ -503,15 +493,4 @@ fn names(
         }
     }
     Err(Error::new(span, missing))
-}
-
-/// Skips the `= value` of an attribute that is already known to be wrong.
-fn skip_value(meta: &ParseNestedMeta<'_>) -> Result<(), Error> {
-    if meta.input.peek(Token![=]) {
-        meta.input.parse::<Token![=]>()?;
-    }
-    while !meta.input.is_empty() && !meta.input.peek(Token![,]) {
-        meta.input.parse::<proc_macro2::TokenTree>()?;
-    }
-    Ok(())
 }

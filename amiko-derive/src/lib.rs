@@ -7,6 +7,7 @@
 mod attributes;
 mod index;
 mod key;
+mod meta;
 mod node;
 mod phases;
 mod polymorphic;

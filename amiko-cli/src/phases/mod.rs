@@ -6,14 +6,12 @@ mod shape;
 mod times;
 mod tracker;
 
-pub(crate) use shape::Shape;
-
 use crate::directory::Source;
 use crate::failure::Failure;
 use crate::output::{Output, Style};
 use amiko_core::serializable::Json;
 use amiko_inspector::reading::{Record, plain};
-use shape::Within;
+use shape::{Shape, Within};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use times::{Times, in_words};
@@ -34,7 +32,7 @@ impl Moved {
     pub(crate) fn new(asked: &str, source: &Source<'_>, from: u64) -> Result<Self, Failure> {
         let (name, phase) = asked.split_once('=').map_or((asked, None), |(name, phase)| (name, Some(phase)));
         // What isn't there is refused before the journal is read.
-        let shape = source.phases()?;
+        let shape = shape_of(source)?;
         let enums: Vec<&str> = shape.enums().map(|(_, name)| name).collect();
         let found = shape.enums().find(|(_, known)| *known == name);
         let (of, _) = found.ok_or_else(|| unknown("an enum of phases", &enums, name))?;
@@ -60,6 +58,12 @@ impl Moved {
         });
         is
     }
+}
+
+/// Where phases are, as far as they aren't hidden.
+fn shape_of(source: &Source<'_>) -> Result<Shape, Failure> {
+    let (classes, hidden) = source.described("which phases there are")?;
+    Shape::of(&classes, hidden)
 }
 
 fn unknown(what: &str, known: &[&str], found: &str) -> Failure {
@@ -124,7 +128,7 @@ impl Counts {
 
 /// `amiko stat --phases`.
 pub(crate) fn stat(source: &Source<'_>, output: &mut Output) -> Result<(), Failure> {
-    let mut tracker = Tracker::before(source, source.phases()?, 0)?;
+    let mut tracker = Tracker::before(source, shape_of(source)?, 0)?;
     let mut counts = Counts::new(&tracker.shape);
     let mut before = 0_u64;
     for within in tracker.present() {

@@ -1,6 +1,6 @@
 //! The time-out of a phase: `after(minutes = 15, send = Expire)`.
 
-use crate::attributes::value;
+use crate::meta::value;
 use proc_macro2::{Group, TokenStream};
 use quote::{ToTokens, quote};
 use syn::meta::ParseNestedMeta;
