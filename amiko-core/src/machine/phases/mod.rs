@@ -73,7 +73,7 @@ use std::ops::Deref;
 /// # Time-outs
 /// With `#[amiko(machine = Order)]` on the enum, a phase can have a time-out: a message that the machine gets when it has been
 /// in that phase for so long. The commit that enters the phase arms it, and the commit that leaves the phase cancels it; an
-/// event that is rejected does neither. Like every timer it survives a restart. The machine moves with
+/// event that is rejected does neither. Like every timer it survives a restart, and it fires once. The machine moves with
 /// [`Phased::enter`], and is made with [`Context::begin_phase`](super::Context::begin_phase) if it begins with a time-out.
 ///
 /// ```

@@ -114,8 +114,8 @@ pub fn expect_taken<M: Phased<P>, P: PhasesOf<M>>(machine: &M, message: &M::Mess
 
 /// For those who make machines with phases.
 impl<M: StateMachine> Context<'_, M> {
-    /// The first phase of a machine that is about to be created: arms its time-out, in order with what is created and removed. One without a time-out is made with
-    /// [`Phase::new`].
+    /// The first phase of a machine that is about to be created: arms its time-out, in order with what is created and removed. One
+    /// without a time-out is made with [`Phase::new`].
     ///
     /// ```
     /// # use amiko_core::prelude::*;
