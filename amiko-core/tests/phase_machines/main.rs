@@ -2,10 +2,12 @@
 //! model, with events that fail, restarts and hand edits in between.
 
 // Helpers of tests fail like tests.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod model;
 mod robot;
+#[cfg(feature = "sim")]
+mod worlds;
 
 use amiko_core::History;
 use amiko_core::engine::EventError;
