@@ -89,6 +89,54 @@ fn a_function_that_fails_undoes_the_event() {
 }
 
 #[test]
+fn a_function_that_runs_on_the_way_enters_no_phase() {
+    #[derive(Clone, Default, Serializable, Node)]
+    #[amiko(machine)]
+    struct Hasty {
+        phase: Phase<Stage>,
+        lamp: Phase<Lamp>,
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Serializable, Phases)]
+    #[amiko(machine = Hasty)]
+    enum Stage {
+        #[amiko(next(Next))]
+        First,
+        #[amiko(entry = Hasty::light)]
+        Next,
+    }
+
+    /// Nothing runs here, so that only the rule forbids it.
+    #[derive(Clone, Copy, Debug, PartialEq, Serializable, Phases)]
+    #[amiko(machine = Hasty, field = lamp)]
+    enum Lamp {
+        #[amiko(next(Lit))]
+        Dark,
+        Lit,
+    }
+
+    impl Hasty {
+        fn light(&mut self, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
+            self.enter(Lamp::Lit, cx)
+        }
+    }
+
+    impl StateMachine for Hasty {
+        type Node = Self;
+        type Message = u64;
+
+        fn handle(&mut self, _: u64, cx: &mut Context<'_, Self>) -> Result<(), Rejection> {
+            self.enter(Stage::Next, cx)
+        }
+    }
+
+    let mut engine = Engine::<Hasty, _>::open(Memory::new(), Settings::default()).unwrap();
+    let error = engine.send(&Id::<Hasty>::new(()), 0, at(0)).unwrap_err().to_string();
+    assert!(error.contains("a phase can't be entered while another one is being entered or left"), "{error}");
+    assert_eq!((*engine.node().phase, *engine.node().lamp), (Stage::First, Lamp::Dark));
+}
+
+#[test]
 fn a_phase_inside_is_entered_only_while_the_outer_one_holds_it() {
     let mut engine = begun();
     let expected = "Step: expected robot 1 in a phase with Carry inside, found it in another one";

@@ -118,6 +118,11 @@ impl Chart {
         true
     }
 
+    /// Whether a machine may begin in the phase at this place.
+    pub(super) fn begins_in(&self, place: usize) -> bool {
+        place == self.initial || self.phases.get(place).is_some_and(|phase| phase.initial)
+    }
+
     /// Whether a machine may move from one place to the other.
     #[inline]
     pub(super) fn expect_move(&self, from: usize, to: usize) -> Result<(), Rejection> {
@@ -208,7 +213,7 @@ impl Chart {
                 line(text, format_args!("state \"{}\" as {}", phase.name, named(phase)));
             }
         }
-        let begins = self.phases.iter().enumerate().filter(|(place, phase)| *place == self.initial || phase.initial);
+        let begins = self.phases.iter().enumerate().filter(|(place, _)| self.begins_in(*place));
         for (_, phase) in begins {
             line(text, format_args!("[*] --> {}", named(phase)));
         }

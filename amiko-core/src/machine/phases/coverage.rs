@@ -62,9 +62,11 @@ thread_local! {
     static COLLECTED: RefCell<Option<Coverage>> = const { RefCell::new(None) };
 }
 
-/// Notes a move of the event in progress.
+/// Notes a move of the event in progress, if anybody collects them.
 pub(super) fn note(chart: &'static Chart, from: usize, to: usize) {
-    EVENT.with_borrow_mut(|moves| moves.push((chart, (from, to))));
+    if COLLECTED.with_borrow(Option::is_some) {
+        EVENT.with_borrow_mut(|moves| moves.push((chart, (from, to))));
+    }
 }
 
 /// An event begins: what the one before it has left was undone.
@@ -207,9 +209,7 @@ impl Coverage {
     fn unentered(&self, chart: &Chart) -> Vec<&'static str> {
         let taken = self.moves(chart);
         let entered = |place: usize| taken.is_some_and(|taken| taken.keys().any(|(_, to)| *to == place));
-        let begins =
-            |place: usize| place == chart.initial || chart.phases.get(place).is_some_and(|phase| phase.initial);
-        let never = chart.phases.iter().enumerate().filter(|(place, _)| !begins(*place) && !entered(*place));
+        let never = chart.phases.iter().enumerate().filter(|(place, _)| !chart.begins_in(*place) && !entered(*place));
         never.map(|(_, phase)| phase.name).collect()
     }
 }

@@ -258,11 +258,10 @@ impl<P: Phases<Moves = ByItself>> Phase<P> {
 
 fn expect_initial<P: Phases>(phase: &P) -> Result<&'static PhaseShape, Rejection> {
     let chart = P::CHART;
-    let begins = |place: usize| place == chart.initial || chart.phases.get(place).is_some_and(|shape| shape.initial);
     match chart.phases.get(phase.place()) {
-        Some(shape) if begins(phase.place()) => Ok(shape),
+        Some(shape) if chart.begins_in(phase.place()) => Ok(shape),
         found => {
-            let names = chart.phases.iter().enumerate().filter(|(place, _)| begins(*place));
+            let names = chart.phases.iter().enumerate().filter(|(place, _)| chart.begins_in(*place));
             let names: Vec<_> = names.map(|(_, shape)| shape.name).collect();
             let (chart, found) = (chart.name, found.map_or("", |shape| shape.name));
             let expected = names.join(", ");

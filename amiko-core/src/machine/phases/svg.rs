@@ -132,7 +132,7 @@ impl Drawing<'_> {
                 "<rect class=\"end\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"5\"/>"
             );
         }
-        if at == chart.initial || phase.initial {
+        if chart.begins_in(at) {
             let _ = write!(self.text, "<circle cx=\"{}\" cy=\"{}\" r=\"4\"/>", x + 9, y + 9);
         }
         let _ = write!(self.text, "<text x=\"{middle}\" y=\"{}\">{}</text>", y + LINE + 2, escaped(phase.name));
