@@ -38,10 +38,32 @@ enum Bolt {
     Twice,
 }
 
+/// One of its phases is written as what it holds.
+#[derive(Clone, Debug, PartialEq, Serializable, Phases)]
+enum Seal {
+    #[amiko(next(Waxed))]
+    Bare,
+    #[amiko(transparent, initial)]
+    Waxed(Wax),
+}
+
+#[derive(Clone, Debug, PartialEq, Serializable)]
+struct Wax {
+    state: Phase<WaxState>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serializable, Phases)]
+enum WaxState {
+    #[amiko(next(Broken))]
+    Whole,
+    Broken,
+}
+
 #[derive(Clone, Serializable)]
 #[amiko(key = String)]
 struct Safe {
     phase: Phase<SafePhase>,
+    seal: Option<Phase<Seal>>,
     code: Secret<String>,
     text: String,
     other: Option<Id<Safe>>,
@@ -94,8 +116,14 @@ struct Bank {
 const HOSTILE: &str = "<script>alert(1)</script>\" onload='x' \u{202e}gpj\u{0}\u{7}\u{1b}[2J& /../%2e%2e/?#";
 
 fn bank() -> Bank {
-    let safe =
-        || Safe { phase: Phase::new(), code: Secret::new(format!("{SECRET}-code")), text: String::new(), other: None };
+    let seal = || Phase::at(Seal::Waxed(Wax { state: Phase::new() })).ok();
+    let safe = || Safe {
+        phase: Phase::new(),
+        seal: seal(),
+        code: Secret::new(format!("{SECRET}-code")),
+        text: String::new(),
+        other: None,
+    };
     Bank { safes: ["one", "two", HOSTILE].into_iter().map(|key| (Id::new(key), safe())).collect() }
 }
 
@@ -213,6 +241,7 @@ async fn pages_show_what_was() {
     assert!(page(&router, &settings, then).await.contains("phases of phase: it is in Open"));
     let now = page(&router, &settings, now).await;
     assert!(now.contains("phases of phase: it is in Shut"));
+    assert!(now.contains("phases of seal: it is in Waxed") && now.contains("phases of state: it is in Whole"), "{now}");
     // What is inside it, what is said of each, and its time-out.
     assert!(now.contains("phases of bolt: it is in Once"));
     assert!(now.contains("after 4000 days, Air") && now.contains("on Air, Open"), "{now}");

@@ -199,6 +199,8 @@ mod tests {
         assert_eq!(moves(r#"{"op":"add","path":"/state/maps/z","value":{"1":"A","2":"B"}}"#), [0, 2]);
         assert_eq!(moves(r#"{"op":"replace","path":"/state/data/inside","value":"A"}"#), [1, 1]);
         assert_eq!(moves(r#"{"op":"replace","path":"/state/data","value":{"_class":"Thing","phase":"A"}}"#), [2, 2]);
+        // What is hidden isn't looked into when it changes, either.
+        assert_eq!(moves(r#"{"op":"replace","path":"/state/maps/hush/y","value":"B"}"#), [0, 0]);
         // Neither what is kept, nor what has no name that stays, nor what stands beside the state.
         assert_eq!(moves(r#"{"op":"replace","path":"/state/kept","value":"B"}"#), [0, 0]);
         assert_eq!(moves(r#"{"op":"replace","path":"/state/list/0/phase","value":"B"}"#), [0, 0]);
@@ -219,6 +221,16 @@ mod tests {
         let mut tracker = Tracker::new(shape, 0, &Json::parse(document).unwrap().into());
         assert_eq!(moves(&mut tracker, r#"{"op":"replace","path":"/state/method/phase","value":"Booked"}"#), [1, 1]);
         assert_eq!(shown(&tracker), ["/state/method/phase Booked"]);
+    }
+
+    #[test]
+    fn records_that_are_missing_are_noticed() {
+        let mut tracker = tracker();
+        for (version, gap) in [(1, false), (1, false), (2, false), (4, true), (5, true)] {
+            let record = Record::read(version, r#"{"time":1,"cause":"Edit","patch":[]}"#).unwrap();
+            tracker.record(&record, &mut |_| {});
+            assert_eq!(tracker.gap, gap, "{version}");
+        }
     }
 
     #[test]

@@ -146,3 +146,24 @@ pub(super) fn bars(title: &str, bars: &[(String, f64)]) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{PHASES, REMARKS, phases};
+    use amiko_core::serializable::{ClassField, Classes};
+
+    #[test]
+    fn a_chart_takes_a_limited_room() {
+        let many: Vec<String> = (0..PHASES + 20)
+            .map(|at| format!("\"P{at}\":{{\"next\":[\"P0\"],\"remarks\":[{}]}}", ["\"on A\""; REMARKS + 5].join(",")))
+            .collect();
+        let classes = format!("{{\"secrets\":[],\"machines\":{{}},\"classes\":{{\"E\":{{{}}}}}}}", many.join(","));
+        let classes = Classes::parse(&classes).expect("classes");
+        let all: &[ClassField] = classes.class_named("E").expect("a class");
+        let drawn = phases("phase", all, "P0").into_string();
+        assert_eq!(
+            (drawn.matches("<g class=").count(), drawn.matches("<text class=\"label\"").count()),
+            (PHASES, PHASES * REMARKS)
+        );
+    }
+}
