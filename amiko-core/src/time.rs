@@ -5,7 +5,7 @@
 use crate::serializable::{Kept, Key, Patch, ReadError, Reader, Schema, Serializable, WriteError, Writer};
 use std::borrow::Cow;
 use std::ops::{Add, Sub};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 crate::serializable::of_serde!([] Time);
 
@@ -32,6 +32,23 @@ impl Time {
     /// Whole seconds since the beginning of 1970.
     pub const fn as_secs(self) -> u64 {
         self.0 / 1000
+    }
+}
+
+impl From<SystemTime> for Time {
+    /// The moment that a clock shows, in whole milliseconds. A moment before 1970 is the beginning of 1970.
+    ///
+    /// ```
+    /// # use amiko_core::prelude::*;
+    /// # use std::time::{Duration, SystemTime, UNIX_EPOCH};
+    /// let now = Time::from(SystemTime::now());
+    /// assert_eq!(Time::from(UNIX_EPOCH + Duration::from_micros(1_999)), Time::from_millis(1));
+    /// assert_eq!(Time::from(UNIX_EPOCH - Duration::from_secs(1)), Time::from_millis(0));
+    /// # assert!(now > Time::from_secs(1_700_000_000));
+    /// ```
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use amiko_core::prelude::*;
 use std::error::Error;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// One counter. `key` says what its IDs are made of.
 #[derive(Clone, Serializable)]
@@ -57,7 +57,7 @@ impl StateMachine for Counters {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let name = std::env::args().nth(1).unwrap_or_else(|| "apples".into());
-    let now = Time::from_millis(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis().try_into()?);
+    let now = Time::from(SystemTime::now());
     let mut engine = Engine::<Counters>::open(Directory::open("counter-state")?, Settings::default())?;
 
     let counter = Id::<Counter>::new(name.clone());

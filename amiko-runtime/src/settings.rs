@@ -8,7 +8,7 @@ use amiko_core::conversation::{ConversationSettings, Event};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -124,7 +124,7 @@ impl Default for RuntimeSettings {
             attempts_stop: Duration::from_secs(1),
             stop_limit: Duration::from_secs(30),
             log: None,
-            clock: Arc::new(system_time),
+            clock: Arc::new(|| SystemTime::now().into()),
         }
     }
 }
@@ -146,10 +146,4 @@ pub fn open_files() -> usize {
         return usize::try_from(limit).unwrap_or(usize::MAX);
     }
     usize::MAX
-}
-
-/// A time before 1970 counts as 1970.
-fn system_time() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// Characters of a value that are shown.
 const SHOWN: usize = 120;
@@ -77,7 +77,7 @@ fn take(
     let text = draft.read()?;
     let mut patch = Ok(Json::Array(Vec::new()));
     let mut agreed = true;
-    let committed = engine.edit(&text, now(), |difference| {
+    let committed = engine.edit(&text, SystemTime::now().into(), |difference| {
         patch = Json::parse(difference).map_err(|error| error.to_string());
         patch.iter().for_each(|patch| show(patch, present));
         agreed = patch.is_ok() && (yes || screen::ask("commit this change?"));
@@ -250,12 +250,6 @@ impl<'j> Index<'j> {
         let mut segments = pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~"));
         segments.try_fold(self, |index, segment| index.inside().get(segment.as_str())).map(|index| index.value)
     }
-}
-
-/// A time before 1970 counts as 1970.
-fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
