@@ -23,3 +23,15 @@ struct Phases;
 
 #[doc = include_str!("../../docs/effects.md")]
 struct Effects;
+
+#[doc = include_str!("../../docs/coming-from/actors.md")]
+struct ComingFromActors;
+
+#[doc = include_str!("../../docs/coming-from/sqlite.md")]
+struct ComingFromSqlite;
+
+#[doc = include_str!("../../docs/coming-from/workflows.md")]
+struct ComingFromWorkflows;
+
+#[doc = include_str!("../../docs/coming-from/xstate.md")]
+struct ComingFromXstate;
