@@ -2,9 +2,11 @@
 //! event that is undone.
 //!
 //!     cargo run --example bank
+//!     cargo run --example bank -- bank-state    # keeps the directory, which has to be a new one, to look into
 
 use amiko_core::prelude::*;
 use std::error::Error;
+use std::path::PathBuf;
 
 /// One account. `Id<Account>` is a string and can't be mistaken for any other ID.
 #[derive(Clone, Serializable)]
@@ -132,7 +134,9 @@ impl StateMachine for Bank {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let directory = std::env::temp_dir().join(format!("amiko-bank-{}", std::process::id()));
+    let kept = std::env::args_os().nth(1).map(PathBuf::from);
+    let temporary = || std::env::temp_dir().join(format!("amiko-bank-{}", std::process::id()));
+    let directory = kept.clone().unwrap_or_else(temporary);
     let mut engine = Engine::<Bank>::open(Directory::open(&directory)?, Settings::default())?;
     let (bank, alice, bob) = (Id::<Bank>::new(()), Id::<Account>::new("alice"), Id::<Account>::new("bob"));
     let noon = Time::from_secs(1_800_000_000);
@@ -168,7 +172,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             std::fs::read_to_string(path)?.lines().filter(|line| !line.is_empty()).for_each(|line| println!("{line}"));
         }
     }
-    std::fs::remove_dir_all(&directory)?;
+    if kept.is_none() {
+        std::fs::remove_dir_all(&directory)?;
+    }
     Ok(())
 }
 
