@@ -35,3 +35,6 @@ struct ComingFromWorkflows;
 
 #[doc = include_str!("../../docs/coming-from/xstate.md")]
 struct ComingFromXstate;
+
+#[doc = include_str!("../../docs/looking-inside.md")]
+struct LookingInside;
