@@ -201,3 +201,36 @@ async fn a_client_is_told_why_not_sees_its_order_change_and_the_shop_stops_when_
     Command::new("kill").arg(shop.process.id().to_string()).status().unwrap();
     assert!(shop.process.wait().unwrap().success());
 }
+
+#[tokio::test]
+async fn a_shop_whose_disk_fails_ends_with_the_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    // A journal grows beyond 64 KiB, which the shell forbids; its signal would end the process before it could say anything.
+    let mut process = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 150; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_orders")])
+        .arg(directory.path())
+        .arg("127.0.0.1:0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+
+    let mut client = Client::connect(&address).await.unwrap();
+    let mut placed = 0;
+    loop {
+        match client.ask("POST /orders", "", r#"{"item":"nuts","count":1}"#).await {
+            Some((201, _)) => placed += 1,
+            Some((503, _)) | None => break,
+            Some((status, body)) => panic!("{status}: {body}"),
+        }
+    }
+    assert!(placed > 10);
+    // It ends by itself, nobody tells it to.
+    let output = tokio::task::spawn_blocking(move || process.wait_with_output().unwrap()).await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("File too large"), "{said}");
+}

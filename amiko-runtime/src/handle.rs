@@ -316,6 +316,28 @@ impl<N: Node, S: Store> Handle<N, S> {
         self.stop.notify_one();
     }
 
+    /// Waits until the node has ended, whatever the reason: for a server around it, which could only refuse from then on.
+    ///
+    /// ```
+    /// # use amiko_core::{prelude::*, store::Memory};
+    /// # use amiko_runtime::Runtime;
+    /// # #[derive(Clone, Default, Serializable, Node)]
+    /// # struct Shop {}
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let (shop, running) = Runtime::new(Engine::<Shop, _>::open(Memory::new(), Settings::default())?).spawn();
+    /// let server = tokio::spawn(shop.stopped()); // in a service: `axum::serve(…).with_graceful_shutdown(shop.stopped())`
+    /// shop.stop();
+    /// running.await?;
+    /// server.await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<N, S> {
+        let calls = self.calls.clone();
+        async move { calls.closed().await }
+    }
+
     async fn call(&self, call: Call<N, S>) -> Result<(), AskError> {
         self.calls.send(call).await.map_err(|_| self.gone())
     }

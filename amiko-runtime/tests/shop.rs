@@ -314,9 +314,12 @@ async fn a_disk_that_fails_ends_the_node_and_everybody_is_told() {
     let mut watched = shop.watch_object(&nuts()).await;
     watched.value().unwrap();
     let mut notices = shop.notices().await;
+    let server = tokio::spawn(shop.stopped());
+    assert!(!server.is_finished());
     disk.fail_next_sync();
     assert!(matches!(shop.send(&nuts(), take(1)).await, Err(SendError::Unknown)));
     assert!(matches!(running.await, Err(RunError::Sync(_))));
+    server.await.unwrap();
     assert!(matches!(shop.send(&nuts(), take(1)).await, Err(SendError::Stopped)));
     assert_eq!((watched.changed().await, shop.read(|_| ()).await), (Err(AskError::Stopped), Err(AskError::Stopped)));
     assert!(notices.recv().await.is_none());

@@ -211,9 +211,9 @@ impl ReadError {
         self
     }
 
-    /// The same error, in a field of this class.
+    /// The same error, in a field of this class, unless it is in one inside that has said so: for classes that are written by hand.
     #[must_use]
-    pub(crate) fn of_class(mut self, class: &'static str) -> Self {
+    pub fn of_class(mut self, class: &'static str) -> Self {
         self.0.class.get_or_insert(class);
         self
     }

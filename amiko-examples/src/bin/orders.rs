@@ -20,7 +20,7 @@
 
 use amiko_core::effect::{Effect, Failure, Performed, Policy};
 use amiko_core::prelude::*;
-use amiko_runtime::{Attempt, Handle, Performer, Runtime, SendError, stop_signal};
+use amiko_runtime::{Attempt, Handle, Performer, Runtime, SendError};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, Sse};
@@ -346,7 +346,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/orders/{number}/watch", get(watch));
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
-    let server = axum::serve(listener, routes.with_state(shop)).with_graceful_shutdown(stop_signal());
+    // A server without its node could only refuse: whoever starts the process again has to hear of it.
+    let stopped = shop.stopped();
+    let server = axum::serve(listener, routes.with_state(shop)).with_graceful_shutdown(stopped);
     let (served, stopped) = tokio::join!(server, running.until_signal());
     served?;
     stopped?;
