@@ -20,6 +20,14 @@ test:
 docs:
     cargo doc --open -p amiko-core --no-deps
 
+# The book, with every listing run and every link checked; it is in target/book.
+book:
+    .ci/book
+
+# The command of each claim of the README's table, compared with what docs/comparison.md says.
+claims:
+    .ci/claims
+
 # The benches of our own code.
 bench:
     cargo bench -p amiko-benches
