@@ -52,10 +52,11 @@ pub(crate) enum Command {
     /// leads to each snapshot. Strong references and the rules of the node aren't; its program checks them with
     /// `amiko_core::engine::repair`. Nothing is removed: what was there before is put aside.
     Repair(Repair),
-    /// Copies a node with all that is kept of it, from a directory into a database or back, and reads the copy back.
+    /// Copies a node with all that is kept of it, from a directory into another one, into a database, or back, and reads the copy back.
     ///
-    /// It copies each snapshot and each record since the oldest one, to a node or a directory that is new. Neither may be in use:
-    /// stop the node first, and run the copy from then on, not both.
+    /// It copies each snapshot and each record since the oldest one, to a node or a directory that is new. From a directory into another
+    /// one that is a backup: the node may be running. Into a database and back, nobody may have it open: stop the node first, and run
+    /// the copy from then on, not both.
     Copy(Copy),
     /// Shows a directory in a browser, until it is stopped; prints the address.
     Inspect(Inspect),

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the text says what to do next, if there is anything to do.
 
-use amiko_core::store::{OpenError, RecoverError, RepairError, StoreError};
+use amiko_core::store::{BackupError, OpenError, RecoverError, RepairError, StoreError};
 use amiko_inspector::reading::plain;
 use amiko_postgres::CopyError;
 use std::path::Path;
@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     Unrepaired,
     /// A node isn't copied, or can't be read from its database.
     Copy(CopyError),
+    /// The same between two directories.
+    Backup(BackupError),
     /// What is secret isn't known.
     Classes(StoreError),
     /// It can't be shown in a browser.
@@ -63,6 +65,14 @@ impl Failure {
                 CopyError::Source(_) | CopyError::Classes(_) | CopyError::Differs { .. } | CopyError::Refused { .. },
             ) => 4,
             Self::Copy(_) => 3,
+            Self::Backup(BackupError::Read(RecoverError::Io { .. })) => 3,
+            Self::Backup(
+                BackupError::Read(_)
+                | BackupError::Classes(_)
+                | BackupError::Differs { .. }
+                | BackupError::Refused { .. },
+            ) => 4,
+            Self::Backup(_) => 3,
             Self::Usage(_) | Self::Listen(_) => 2,
             Self::Missing(_) | Self::Unreadable(_) => 3,
             Self::Damaged(RecoverError::NotKept { .. } | RecoverError::NotYet { .. } | RecoverError::Io { .. }) => 3,
@@ -86,6 +96,7 @@ impl fmt::Display for Failure {
             Self::Unreadable(error) => with_sources(error, f),
             Self::Damaged(error) => with_sources(error, f),
             Self::Copy(error) => with_sources(error, f),
+            Self::Backup(error) => with_sources(error, f),
             Self::Classes(error) => {
                 with_sources(error, f)?;
                 f.write_str(
@@ -123,6 +134,12 @@ impl From<io::Error> for Failure {
 impl From<CopyError> for Failure {
     fn from(error: CopyError) -> Self {
         Self::Copy(error)
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        Self::Backup(error)
     }
 }
 

@@ -185,6 +185,32 @@ fn a_directory_in_use_is_followed_and_nothing_hostile_reaches_the_terminal() {
 }
 
 #[test]
+fn a_directory_in_use_is_copied_and_the_copy_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
+    let [from, to] = [from.to_str().unwrap(), to.to_str().unwrap()];
+    let mut engine = Engine::<Notes>::open(Directory::open(from).unwrap(), Settings::default()).unwrap();
+    for text in ["one", "two"] {
+        engine.send(&Id::node(), Write { text: text.into() }, Time::from_secs(1)).unwrap();
+    }
+    engine.sync().unwrap();
+
+    let copied = said(&["copy", from, to]);
+    assert!(
+        copied.starts_with("copied versions 0 to 2 to ") && copied.ends_with("read back, and the same\nexit 0\n"),
+        "{copied}"
+    );
+    assert!(said(&["verify", to]).ends_with("no file is damaged; it opens at version 2\nexit 0\n"));
+    let show = |directory| said(&["export", directory]);
+    assert_eq!(show(from), show(to));
+    // It still runs, and knows nothing of the copy.
+    engine.send(&Id::node(), Write { text: "three".into() }, Time::from_secs(2)).unwrap();
+    engine.sync().unwrap();
+    let again = said(&["copy", from, to]);
+    assert!(again.contains("expected a new directory, or an empty one") && again.ends_with("exit 3\n"), "{again}");
+}
+
+#[test]
 fn an_output_that_cannot_be_written_is_an_error_and_a_closed_pipe_is_none() {
     let folder = fixture();
     let directory = folder.path().to_str().unwrap();

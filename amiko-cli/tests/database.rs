@@ -93,8 +93,8 @@ fn a_node_goes_into_a_database_and_back_and_is_looked_at_in_both() {
 fn a_refusal_says_why_and_copies_nothing() {
     let folder = fixture();
     let directory = folder.path().to_str().unwrap();
-    let two = said(&["copy", directory, "/no/such/directory"]);
-    assert!(two.contains("found two directories") && two.ends_with("exit 2\n"), "{two}");
+    let two = said(&["copy", "postgres://amiko@localhost/amiko#one", "postgres://amiko@localhost/amiko#two"]);
+    assert!(two.contains("found two nodes in databases") && two.ends_with("exit 2\n"), "{two}");
     let unnamed = said(&["show", "postgres://amiko@localhost/amiko"]);
     assert!(unnamed.contains("expected the name of a node") && unnamed.ends_with("exit 2\n"), "{unnamed}");
     let followed = said(&["log", "--follow", "postgres://amiko@localhost/amiko#node"]);

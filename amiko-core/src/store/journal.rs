@@ -143,12 +143,16 @@ impl<F: VfsFile> Opened<F> {
         let path = files.segment(first);
         Ok(Self { file: files.open(&path, Access::Read)?, path, first })
     }
+
+    /// What the first line says.
+    pub(super) fn header(&self) -> Result<Header, RecoverError> {
+        Lines::new(&self.file, self.path.clone()).read_header(self.first)
+    }
 }
 
 /// What the first line of a segment says.
 pub(super) fn header<V: Vfs>(files: &Files<V>, first: u64) -> Result<Header, RecoverError> {
-    let Opened { file, path, first } = Opened::new(files, first)?;
-    Lines::new(&file, path).read_header(first)
+    Opened::new(files, first)?.header()
 }
 
 /// Hands the records of a segment over, in order, up to version `until`. Changes nothing, not even a torn end, which

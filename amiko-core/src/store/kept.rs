@@ -1,8 +1,9 @@
-//! Everything that is kept of a node: read from a directory that nobody writes, and written into a new one.
+//! Everything that is kept of a node: read from a directory, and written into a new one.
 //!
 //! Invariant: what is handed over was held against its checksum, comes in order and without a gap, and the reader changes nothing;
 //! the writer takes it in this order alone, and writes into an empty directory alone.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -16,6 +17,9 @@ use super::vfs::{Access, OsVfs, Vfs};
 use super::{DirectorySettings, Recovery, Refused, checks, snapshot};
 use crate::serializable::Classes;
 use crate::time::Time;
+
+/// So many pairs of files are open at a time, at the most: a process may open about a thousand.
+const AHEAD: usize = 32;
 
 /// One thing that is kept of a node.
 ///
@@ -52,7 +56,7 @@ impl fmt::Debug for Kept<'_> {
     }
 }
 
-/// Reads everything that is kept in a directory, which no node opens meanwhile.
+/// Reads everything that is kept in a directory.
 ///
 /// ```
 /// use amiko_core::store::{Directory, Kept, KeptReader, KeptWriter, Recovery, Refused, Store};
@@ -84,7 +88,8 @@ impl fmt::Debug for Kept<'_> {
 /// ```
 pub struct KeptReader<V: Vfs = OsVfs> {
     files: Files<V>,
-    _lock: V::Lock,
+    /// None of a directory that a node may be writing.
+    _lock: Option<V::Lock>,
 }
 
 impl<V: Vfs> fmt::Debug for KeptReader<V> {
@@ -101,6 +106,17 @@ impl KeptReader {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with_vfs(path, OsVfs)
     }
+
+    /// Without a lock, of a directory that a node may be writing. What it hands over is whole, up to a version that the node had on its
+    /// way. A file may be missing because a newer snapshot took its place after this has begun to read: then begin anew.
+    ///
+    /// # Errors
+    /// As [`KeptReader::open`]; it doesn't matter who has it open.
+    pub fn open_running(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let files = Files { vfs: OsVfs, directory: path.as_ref().to_owned() };
+        files.expect_store()?;
+        Ok(Self { files, _lock: None })
+    }
 }
 
 impl<V: Vfs> KeptReader<V> {
@@ -112,7 +128,7 @@ impl<V: Vfs> KeptReader<V> {
         let files = Files { vfs, directory: path.as_ref().to_owned() };
         files.expect_store()?;
         let lock = files.lock(Access::Read)?;
-        Ok(Self { files, _lock: lock })
+        Ok(Self { files, _lock: Some(lock) })
     }
 
     /// Hands over everything, until the visitor breaks off. What a crash left behind, and the next opening would remove, isn't
@@ -126,17 +142,32 @@ impl<V: Vfs> KeptReader<V> {
         let mut snapshots = inventory.snapshots.iter().copied().peekable();
         let oldest = snapshots.peek().copied();
         let begin = oldest.unwrap_or(0);
+        let mut left = inventory.segments.iter().copied().filter(|first| *first > begin);
+        let mut opened: VecDeque<Pair<V>> = VecDeque::new();
         let (mut reached, mut before) = (begin, None);
-        for &first in inventory.segments.iter().filter(|first| **first > begin) {
+        loop {
+            while opened.len() < AHEAD
+                && let Some(first) = left.next()
+            {
+                opened.push_back(Pair::open(files, &inventory, first)?);
+            }
+            let Some(Pair { snapshot, segment }) = opened.pop_front() else { break };
+            let first = segment.first;
             if first != reached.saturating_add(1) {
                 return Err(gap(files, oldest, reached, before, Some(first)));
             }
-            if snapshots.next_if_eq(&reached).is_some() && self.snapshot(reached, &mut visit)?.is_break() {
-                return Ok(());
+            if snapshots.next_if_eq(&reached).is_some()
+                && let Some(snapshot) = snapshot
+            {
+                let time = segment.header()?.time;
+                let snapshot = snapshot::read_from(files, &snapshot, reached)?;
+                if visit(Kept::Snapshot { sequence: reached, time, document: snapshot.document() }).is_break() {
+                    return Ok(());
+                }
             }
             let mut records = Records { visit: &mut visit, stopped: false };
             let last = inventory.segments.last() == Some(&first);
-            match journal::replay(Opened::new(files, first)?, last, None, &mut records) {
+            match journal::replay(segment, last, None, &mut records) {
                 Ok(replayed) => reached = replayed.sequence,
                 Err(_) if records.stopped => return Ok(()),
                 Err(error) => return Err(error),
@@ -149,15 +180,23 @@ impl<V: Vfs> KeptReader<V> {
             None => Ok(()),
         }
     }
+}
 
-    fn snapshot(
-        &self,
-        sequence: u64,
-        visit: &mut impl FnMut(Kept<'_>) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, RecoverError> {
-        let time = journal::header(&self.files, sequence.saturating_add(1))?.time;
-        let snapshot = snapshot::read(&self.files, sequence)?;
-        Ok(visit(Kept::Snapshot { sequence, time, document: snapshot.document() }))
+/// A segment, and the snapshot that was begun with it, if it was finished. What is open stays there to be read, also when a newer snapshot
+/// takes its place.
+struct Pair<V: Vfs> {
+    snapshot: Option<V::File>,
+    segment: Opened<V::File>,
+}
+
+impl<V: Vfs> Pair<V> {
+    fn open(files: &Files<V>, inventory: &Inventory, first: u64) -> Result<Self, RecoverError> {
+        let sequence = first.saturating_sub(1);
+        let snapshot = inventory.snapshots.contains(&sequence).then(|| files.snapshot(sequence));
+        Ok(Self {
+            snapshot: snapshot.map(|path| files.open(&path, Access::Read)).transpose()?,
+            segment: Opened::new(files, first)?,
+        })
     }
 }
 

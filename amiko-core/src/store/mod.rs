@@ -46,6 +46,7 @@
 //! ```
 
 mod archive;
+mod backup;
 mod buffer;
 mod checks;
 mod classes;
@@ -76,6 +77,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use archive::{Archive, NoWork};
+pub use backup::{Backup, BackupError, backup};
 pub use buffer::{Batch, Buffer, Group, GroupFault, SnapshotStep, checksum, read_group};
 pub use classes::{classes, classes_with_vfs};
 pub use directory::{Directory, DirectorySettings};

@@ -76,13 +76,17 @@ pub(super) struct Snapshot {
 
 /// Reads a snapshot.
 pub(super) fn read<V: Vfs>(files: &Files<V>, sequence: u64) -> Result<Snapshot, RecoverError> {
+    read_from(files, &files.open(&files.snapshot(sequence), Access::Read)?, sequence)
+}
+
+/// The same of one that is open.
+pub(super) fn read_from<V: Vfs>(files: &Files<V>, file: &V::File, sequence: u64) -> Result<Snapshot, RecoverError> {
     let path = files.snapshot(sequence);
-    let file = files.open(&path, Access::Read)?;
     let size = file.size().trying("read", &path)?;
     // Of its size from the beginning: memory that the operating system hands over is zero already, and none beyond it is
     // touched.
     let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
-    Reader::new(&file, 0).read_exact(&mut bytes).trying("read", &path)?;
+    Reader::new(file, 0).read_exact(&mut bytes).trying("read", &path)?;
 
     let document = match format::open_snapshot(bytes) {
         Ok(document) => document,

@@ -2,6 +2,7 @@
 //! both when the disk fails.
 
 mod archive;
+mod backup;
 mod broken;
 mod buffer;
 mod conformance;
