@@ -40,8 +40,10 @@ def main(arguments=None):
     try:
         _print(asked)
     except _OutputError as error:
-        if not isinstance(error.__cause__, BrokenPipeError):
-            _say(f"can't write: {error.__cause__}")
+        if isinstance(error.__cause__, BrokenPipeError):
+            # Whoever reads it has seen enough.
+            return SUCCESS
+        _say(f"can't write: {error.__cause__}")
         return OUTPUT
     except (NoStateError, NotKeptError, NotYetError) as error:
         _say(error)

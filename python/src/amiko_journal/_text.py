@@ -155,6 +155,6 @@ def plain(text):
 def _escaped(character):
     known = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
     # Spaces of other widths are printable; Python doesn't take them for that.
-    if character.isspace() and ord(character) > 0xA0 and character not in "\u2028\u2029":
+    if character.isspace() and ord(character) >= 0xA0 and character not in "\u2028\u2029":
         return character
     return known.get(character, f"\\u{{{ord(character):x}}}")
