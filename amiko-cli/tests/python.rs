@@ -10,9 +10,11 @@ use amiko_core::prelude::*;
 use amiko_core::serializable::Json;
 use amiko_core::store::{DirectorySettings, Retention};
 use common::amiko;
+use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -223,22 +225,7 @@ fn python_reads_every_version_and_every_event_as_rust_does() {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().to_str().unwrap();
         let mut random = Random(seed);
-        let mut engine = open(folder.path(), Retention::Forever);
-        for second in 0..100 {
-            happen(&mut engine, random.order(), second);
-            match random.below(20) {
-                0..8 => drop(engine.sync().unwrap()),
-                8 => {
-                    engine.sync().unwrap();
-                    drop(engine);
-                    engine = open(folder.path(), Retention::Forever);
-                }
-                _ => {}
-            }
-        }
-        engine.sync().unwrap();
-        let newest = engine.version().0;
-        drop(engine);
+        let newest = happened(folder.path(), &mut random, 100);
         let snapshots = folder
             .path()
             .read_dir()
@@ -268,6 +255,109 @@ fn python_reads_every_version_and_every_event_as_rust_does() {
             assert_eq!(module(&[]), commanded(&[&["log", directory], shown].concat()), "seed {seed}");
         }
     }
+}
+
+/// A directory of some hundred events, in groups, over several snapshots and restarts. Gives the newest version.
+fn happened(folder: &Path, random: &mut Random, seconds: u64) -> u64 {
+    let mut engine = open(folder, Retention::Forever);
+    for second in 0..seconds {
+        happen(&mut engine, random.order(), second);
+        match random.below(20) {
+            0..8 => drop(engine.sync().unwrap()),
+            8 => {
+                engine.sync().unwrap();
+                drop(engine);
+                engine = open(folder, Retention::Forever);
+            }
+            _ => {}
+        }
+    }
+    engine.sync().unwrap();
+    engine.version().0
+}
+
+/// Its exit code, and what it prints; or the first place that it names, with what was expected and found there.
+fn outcome(output: &Output) -> (i32, String) {
+    let code = output.status.code().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let reason = said.lines().last().unwrap_or_default().split_once(": ").unwrap_or_default().1;
+    let place = reason.split_once("; ").map(|(place, _)| place).filter(|place| place.contains(" (byte "));
+    match code {
+        0 => (code, String::from_utf8(output.stdout.clone()).unwrap()),
+        _ => (code, place.unwrap_or_default().to_owned()),
+    }
+}
+
+/// Something that happens to a file.
+fn damage(file: &Path, random: &mut Random) -> String {
+    let mut content = fs::read(file).unwrap();
+    // Not the room behind the records.
+    let end = content.trim_ascii_end().len() + 2;
+    let at = random.below(end.min(content.len()) as u64) as usize;
+    let what = match random.below(8) {
+        0 => {
+            fs::remove_file(file).unwrap();
+            return format!("{} removed", file.display());
+        }
+        1 => {
+            content.truncate(at);
+            "cut off"
+        }
+        2 => {
+            content[at..].fill(b'\n');
+            "blank from there"
+        }
+        3 => {
+            content[at] = b"\n\"{}[]\\ 0"[random.below(9) as usize];
+            "another character"
+        }
+        _ => {
+            content[at] ^= 1 << random.below(8);
+            "another bit"
+        }
+    };
+    fs::write(file, content).unwrap();
+    format!("{} at byte {at}: {what}", file.display())
+}
+
+#[test]
+fn python_finds_the_damage_that_rust_finds_where_rust_finds_it() {
+    let original = tempfile::tempdir().unwrap();
+    let mut random = Random(11);
+    let newest = happened(original.path(), &mut random, 60);
+    let mut codes = BTreeMap::<i32, u64>::new();
+    let long = std::env::var_os("AMIKO_CI").is_some_and(|kind| kind == "long");
+    for _ in 0..if long { 300 } else { 20 } {
+        let folder = tempfile::tempdir().unwrap();
+        for entry in original.path().read_dir().unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+        let mut files: Vec<_> = folder.path().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|file| file.file_name().unwrap().to_string_lossy().contains('-'));
+        files.sort();
+        let file = &files[random.below(files.len() as u64) as usize];
+        let what = damage(file, &mut random);
+
+        let directory = folder.path().to_str().unwrap();
+        let at = random.below(newest + 2).to_string();
+        for (rust, more) in [
+            (vec!["log", directory, "--secrets"], vec!["--secrets"]),
+            (vec!["export", directory, "--secrets", "--at", &at], vec!["--secrets", "--json", "--at", &at]),
+            (vec!["export", directory, "--secrets"], vec!["--secrets", "--json", "--at", "newest"]),
+        ] {
+            let Some(mut python) = python(&[&["-m", "amiko_journal", directory], &more[..]].concat()) else { return };
+            let (mut rust, mut python) = (outcome(&amiko(&rust)), outcome(&python.output().unwrap()));
+            if (rust.0, python.0) == (0, 0) && more.len() > 1 {
+                for text in [&mut rust.1, &mut python.1] {
+                    *text = Json::parse(text).unwrap().to_string();
+                }
+            }
+            assert_eq!(python, rust, "{what}, {more:?}");
+            *codes.entry(rust.0).or_default() += 1;
+        }
+    }
+    assert!(codes[&0] > 5 && codes[&4] > 5, "{codes:?}");
 }
 
 #[test]

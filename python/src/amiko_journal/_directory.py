@@ -9,6 +9,7 @@ import time
 import warnings
 from collections import deque
 from dataclasses import replace
+from typing import Any, Dict, Iterator, Optional, Union
 
 from . import _patch
 from ._errors import (
@@ -20,9 +21,10 @@ from ._errors import (
     NotYetError,
     SkippedSnapshotWarning,
 )
-from ._event import read_event
+from ._event import Event, read_event
 from ._files import Files
 from ._secrets import Secrets
+from ._segment import Torn
 
 # A newer snapshot may take the place of files after they were listed: so often they are listed anew at the most.
 _ATTEMPTS = 10
@@ -36,10 +38,10 @@ class Directory:
     What the node's classes have as `Secret` is hidden, as far as `classes.json` says so, unless `secrets` is true.
     """
 
-    def __init__(self, path, secrets=False):
+    def __init__(self, path: Union[str, "os.PathLike[str]"], secrets: bool = False) -> None:
         self.path = os.fspath(path)
         self.secrets = secrets
-        self.torn = None
+        self.torn: Optional[Torn] = None
         """The end of the journal that was cut off in the last reading (see `Torn`): of a crash, or because somebody was
         writing it."""
         self._files = Files(path)
@@ -48,17 +50,17 @@ class Directory:
     def __repr__(self):
         return f"Directory({self.path!r})"
 
-    def versions(self):
+    def versions(self) -> range:
         """The versions whose states are kept, as a range. All of the journal since the newest snapshot is checked."""
         oldest = self._inventory().snapshots[:1]
         reached, _ = self._attempt(lambda: self._replay(None, None))
         return range(oldest[0] if oldest else reached, reached + 1)
 
-    def state(self, version=None):
+    def state(self, version: Optional[int] = None) -> Dict[str, Any]:
         """The state of the node, as of a version; the newest one if none is given."""
         return self.document(version)["state"]
 
-    def document(self, version=None):
+    def document(self, version: Optional[int] = None) -> Dict[str, Any]:
         """All of the document: the state, and the timers, connections, answers and effects beside it.
 
         Its member `seq` is the version.
@@ -68,12 +70,12 @@ class Directory:
         replay.document["seq"] = reached
         return self._secrets().hide_document(replay.document)
 
-    def events(self, after=None):
+    def events(self, after: Optional[int] = None) -> Iterator[Event]:
         """Iterates over the events after a version; over all that are kept if none is given."""
         segments, later, newest = self._open_segments(after)
         return self._events(after, segments, later, newest)
 
-    def follow(self, after=None, poll=0.2):
+    def follow(self, after: Optional[int] = None, poll: float = 0.2) -> Iterator[Event]:
         """The same, and then over those that a node commits from now on: it never ends.
 
         Every `poll` seconds it looks whether there are more. An event may come before its sync has ended: a power cut of

@@ -25,7 +25,7 @@ class Event:
     """Why it was rejected, if it only used up an input."""
 
     @property
-    def at(self):
+    def at(self) -> Optional[datetime.datetime]:
         """The time, in UTC; none if its year has more than four digits."""
         try:
             return _EPOCH + datetime.timedelta(milliseconds=self.time)
@@ -33,38 +33,38 @@ class Event:
             return None
 
     @property
-    def cause_class(self):
+    def cause_class(self) -> Optional[str]:
         """`Command`, `Message`, `Timer`, `Confirmation`, `Conflict`, `Lingered`, `Edit`, `Performed` or `Failure`."""
         return self.cause.get("_class")
 
     @property
-    def kind(self):
+    def kind(self) -> Optional[str]:
         """The kind of the object that its first message was for; none if there was no message."""
         return _member(_member(self.cause, "envelope"), "kind")
 
     @property
-    def id(self):
+    def id(self) -> Optional[str]:
         """The key of that object, as text; the node itself has an empty one."""
         key = _member(_member(self.cause, "envelope"), "id")
         return key if key is None or isinstance(key, str) else _text.write(key)
 
     @property
-    def message_class(self):
+    def message_class(self) -> Optional[str]:
         """The class of that message."""
         message = _member(_member(self.cause, "envelope"), "message")
         return message if isinstance(message, str) else _member(message, "_class")
 
     @property
-    def paths(self):
+    def paths(self) -> List[str]:
         """Where it changed something: JSON Pointers (RFC 6901)."""
         return [operation["path"] for operation in self.patch]
 
-    def apply(self, document):
+    def apply(self, document: Dict[str, Any]) -> None:
         """Makes the document of the version before it, in place, that of its own version."""
         _patch.apply(document, self.patch)
         document["seq"] = self.version
 
-    def to_dict(self):
+    def to_dict(self) -> Dict[str, Any]:
         """The record as the journal has it."""
         rejected = {} if self.rejected is None else {"rejected": self.rejected}
         return {"seq": self.version, "time": self.time, "cause": self.cause, **rejected, "patch": self.patch}

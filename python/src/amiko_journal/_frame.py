@@ -1,7 +1,11 @@
 """Events as a table."""
 
+from typing import Any, Dict, Iterable, List
 
-def rows(events):
+from ._event import Event
+
+
+def rows(events: Iterable[Event]) -> List[Dict[str, Any]]:
     """A dict for each event, with what a table of them has as columns."""
     return [_row(event) for event in events]
 
@@ -24,7 +28,7 @@ def _row(event):
 _COLUMNS = ("version", "time", "cause", "kind", "id", "message", "rejected", "reason", "changes", "paths")
 
 
-def frame(events):
+def frame(events: Iterable[Event]) -> "pandas.DataFrame":  # noqa: F821
     """A pandas DataFrame with a row for each event, and the columns of `rows`.
 
     `time` is a timestamp in UTC, and `NaT` where the year has more than four digits.

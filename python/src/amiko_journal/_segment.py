@@ -101,8 +101,8 @@ class Segment:
                 self._next, self._number = begin, number - 1
                 break
             if record.sequence != self.reached + 1:
-                expected, found = (f"sequence number {sequence}" for sequence in (self.reached + 1, record.sequence))
-                raise DamagedError(self.path, self._number, self._start, expected, found)
+                expected = f"sequence number {self.reached + 1}"
+                raise DamagedError(self.path, self._number, self._start, expected, str(record.sequence))
             self.reached = record.sequence
             yield Line(record.sequence, record.body, self.path, self._number, self._start)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 # What a reader of Amiko accepts: levels of nesting, and bytes of a number and of a string.
 DEEPEST = 128
@@ -20,6 +21,8 @@ class Float(float):
     """
 
     __slots__ = ("text",)
+
+    text: str
 
     def __new__(cls, text):
         number = super().__new__(cls, text)
@@ -100,7 +103,7 @@ def _is_deep(value):
     return True
 
 
-def write(value):
+def write(value: Any) -> str:
     """The text of a value on one line, as Amiko writes it."""
     pieces = []
     _write(value, pieces.append)
