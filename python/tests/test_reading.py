@@ -122,7 +122,7 @@ class Reading(Case):
         self.assertEqual(crc32c(b"123456789"), 0xE3069283)
         self.assertEqual(crc32c(bytes(32)), 0x8A9136AA)
         numbers = random.Random(1)
-        for length in list(range(20)) + [1000, 1001, 1002, 1003]:
+        for length in [*range(20), *range(140, 180), 1000, 1001, 1002, 1003, 20_000]:
             data = bytes(numbers.randrange(256) for _ in range(length))
             self.assertEqual(crc32c(data), directories.crc32c(data))
 

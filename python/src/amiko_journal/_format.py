@@ -57,8 +57,8 @@ class NewerFormat(Exception):
 
 def _number(digits):
     """A number, if it fits into 64 bits."""
-    value = int(digits) if digits is not None else None
-    return value if value is not None and value <= _LARGEST else None
+    value = None if digits is None else int(digits)
+    return None if value is None or value > _LARGEST else value
 
 
 def _open(line):
@@ -79,15 +79,12 @@ def _open(line):
 def open_record(line):
     """Opens a journal line, without its newline."""
     body = _open(line)
-    fault = Fault('"seq" and a number after the checksum', excerpt(body), sealed=True)
     start = _RECORD.match(body)
-    if not start or not _is_utf8(body):
-        raise fault
-    sequence = _number(start.group(2))
-    group = sequence if start.group(1) is None else _number(start.group(1))
-    if sequence is None or group is None:
-        raise fault
-    rest = body[len(b'"group":') + len(start.group(1)) + 1 :] if start.group(1) is not None else body
+    sequence = _number(start.group(2)) if start else None
+    group = _number(start.group(1) or start.group(2)) if start else None
+    if sequence is None or group is None or not _is_utf8(body):
+        raise Fault('"seq" and a number after the checksum', excerpt(body), sealed=True)
+    rest = body if start.group(1) is None else body[len(b'"group":') + len(start.group(1)) + 1 :]
     return Record(group, sequence, rest)
 
 
