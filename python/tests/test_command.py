@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from amiko_journal._text import parse
@@ -20,7 +21,10 @@ class Command(Case):
         return [sys.executable, "-m", "amiko_journal", *map(str, arguments)]
 
     def environment(self):
-        return {**os.environ, "PYTHONPATH": SOURCE, "LC_ALL": "C"}
+        environment = {**os.environ, "PYTHONPATH": SOURCE, "LC_ALL": "C"}
+        # Otherwise everything is written at once.
+        environment.pop("PYTHONUNBUFFERED", None)
+        return environment
 
     def test_events_one_a_line(self):
         done = self.run_it(self.fixture(), "--after", 8)
@@ -43,7 +47,7 @@ class Command(Case):
             done = self.run_it(self.fixture(), "--at", at, "--json")
             self.assertEqual(parse(done.stdout), parse(expected[version]))
         lines = self.run_it(self.path, "--at", 4).stdout.splitlines()
-        self.assertIn("      color: \"Green\"", lines)
+        self.assertIn('      color: "Green"', lines)
         self.assertIn("seq: 4", lines)
 
     def test_nothing_on_a_screen_moves_a_cursor(self):
@@ -74,12 +78,16 @@ class Command(Case):
 
     def test_output_that_nobody_reads_or_that_cant_be_written(self):
         self.fixture()
-        with subprocess.Popen(self.command(self.path), env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        with subprocess.Popen(
+            self.command(self.path), env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as child:
             child.stdout.close()
             self.assertEqual((child.stderr.read(), child.wait(60)), (b"", 0))
         if os.path.exists("/dev/full"):
             with open("/dev/full", "wb") as full:
-                done = subprocess.run(self.command(self.path), env=self.environment(), stdout=full, stderr=subprocess.PIPE, timeout=60)
+                done = subprocess.run(
+                    self.command(self.path), env=self.environment(), stdout=full, stderr=subprocess.PIPE, timeout=60
+                )
             self.assertEqual(done.returncode, 1)
             self.assertIn(b"amiko_journal: can't write: ", done.stderr)
 
@@ -87,6 +95,8 @@ class Command(Case):
         self.write("snapshot-0.json", snapshot(0))
         self.write("journal-1.jsonl", header(1) + record(1) + b"\n" * 1000)
         with subprocess.Popen(self.command(self.path, "--follow"), env=self.environment(), stdout=subprocess.PIPE) as child:
+            deadline = threading.Timer(60, child.kill)
+            deadline.start()
             try:
                 self.assertIn(b" v1", child.stdout.readline().replace(b'"', b" "))
                 with open(self.path / "journal-1.jsonl", "r+b") as file:
@@ -96,4 +106,5 @@ class Command(Case):
                 child.send_signal(2)
                 self.assertEqual(child.wait(60), 130)
             finally:
+                deadline.cancel()
                 child.kill()

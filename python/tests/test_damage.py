@@ -15,7 +15,7 @@ from amiko_journal import (
     StateError,
 )
 
-from .directories import Case, header, record, sealed, snapshot
+from .directories import Case, crc32c, header, record, sealed, snapshot
 
 
 class Damage(Case):
@@ -123,6 +123,21 @@ class Damage(Case):
         self.refused(StateError, version=5)
         self.assertEqual(Directory(self.path).state()["note"], "edited")
 
+    def test_a_missing_segment_behind_the_newest_snapshot_is_named(self):
+        self.write("snapshot-0.json", snapshot(0))
+        self.write("journal-1.jsonl", header(1) + record(1))
+        self.write("journal-3.jsonl", header(3, 2) + record(3))
+        for read in (Directory(self.path).state, Directory(self.path).versions, lambda: list(Directory(self.path).events())):
+            with self.assertRaises(MissingFileError) as error:
+                read()
+            self.assertEqual(error.exception.file, str(self.path / "journal-2.jsonl"))
+
+    def test_a_header_of_another_segment_is_damage(self):
+        content, _ = self.small()
+        for other in (header(2), header(1, 0)[:-2] + b"\n", sealed('"format":1,"first":1,"follows":1,"time":0}')):
+            self.write("journal-1.jsonl", other + content[len(header(1)) :])
+            self.assertEqual((self.refused().line, self.refused().byte), (1, 0))
+
     def test_a_segment_that_ends_too_early_is_named(self):
         self.fixture()
         lines = self.read("journal-4.jsonl").split(b"\n")
@@ -134,7 +149,9 @@ class Damage(Case):
         directory = Directory(self.fixture())
         expected = directory.document()
         self.change("snapshot-6.json", b'"crc":"1dfa4a52"', b'"crc":"1dfa4a53"')
-        with self.assertWarnsRegex(SkippedSnapshotWarning, r"snapshot-6.json:9 \(byte \d+\): expected checksum 1dfa4a53, found checksum 1dfa4a52"):
+        with self.assertWarnsRegex(
+            SkippedSnapshotWarning, r"snapshot-6.json:9 \(byte \d+\): expected checksum 1dfa4a53, found checksum 1dfa4a52"
+        ):
             self.assertEqual(Directory(self.path).document(), expected)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -179,6 +196,10 @@ class Damage(Case):
         content, _ = self.small()
         strange = sealed('"seq":4,"time":1,"cause":{"_class":"Edit"},"unheard":1,"patch":[]}')
         self.write("journal-1.jsonl", content + strange)
+        self.assertIn("unheard", self.refused().found)
+        self.write("journal-1.jsonl", content)
+        text = self.read("snapshot-0.json").replace(b'"timers":{}', b'"timers":{},"unheard":{}')[:-20]
+        self.write("snapshot-0.json", text + b',\n"crc":"%08x"}\n' % crc32c(text))
         self.assertIn("unheard", self.refused().found)
 
     def test_records_that_dont_fit_are_refused_with_their_place(self):

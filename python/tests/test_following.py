@@ -5,7 +5,7 @@ import queue
 import threading
 from unittest import mock
 
-from amiko_journal import DamagedError, Directory, MissingFileError, NotKeptError, NotYetError
+from amiko_journal import DamagedError, Directory, MissingFileError, NotKeptError, NotYetError, _format, _segment
 
 from .directories import Case, header, record, snapshot
 
@@ -149,6 +149,32 @@ class Following(Case):
         with self.assertRaises(MissingFileError) as error:
             self.seen(lambda: self.begin(3, 1))
         self.assertEqual((error.exception.file, error.exception.expected), (str(self.path / "journal-1.jsonl"), "records up to 2"))
+
+    def test_what_was_read_too_early_is_read_once_more(self):
+        first, second, third = record(1), record(2), record(3)
+        self.put(first + second[:30])
+        open_record = _format.open_record
+
+        def written_meanwhile(line):
+            try:
+                return open_record(line)
+            except _format.Fault:
+                # Half of it was read, and now there is a later group behind it, which looks like a proof of damage.
+                self.put(first + second + third)
+                raise
+
+        with mock.patch.object(_format, "open_record", written_meanwhile), mock.patch.object(_segment, "_BLOCK", 64):
+            self.assertEqual(self.seen(), [[1, 2, 3]])
+
+    def test_a_segment_before_the_last_one_isnt_torn(self):
+        def rotate():
+            self.put(record(2)[:30])
+            self.begin(3, 1)
+
+        self.add(record(1))
+        with self.assertRaises(DamagedError) as error:
+            self.seen(rotate)
+        self.assertEqual((error.exception.file, error.exception.line), (str(self.path / "journal-1.jsonl"), 3))
 
     def test_damage_is_an_error(self):
         self.add(record(1))

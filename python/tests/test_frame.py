@@ -28,7 +28,9 @@ class Frame(Case):
 
     def test_a_time_beyond_all_calendars(self):
         self.write("snapshot-0.json", snapshot(0))
-        events = [f'"seq":{number},"time":{time},"cause":{{"_class":"Edit"}},"patch":[]}}' for number, time in ((1, 1), (2, 2**64 - 1))]
+        events = [
+            f'"seq":{number},"time":{time},"cause":{{"_class":"Edit"}},"patch":[]}}' for number, time in ((1, 1), (2, 2**64 - 1))
+        ]
         self.write("journal-1.jsonl", header(1) + b"".join(map(sealed, events)))
         table = frame(Directory(self.path).events())
         self.assertEqual(list(table["time"].isna()), [False, True])

@@ -26,7 +26,9 @@ def main(arguments=None):
         epilog=" ".join(__doc__.split("\n\n")[1].split()),
     )
     parser.add_argument("directory", metavar="DIR", help="the state directory")
-    parser.add_argument("--at", metavar="VERSION", type=_version, help="prints the document as of a version, or as of the `newest` one")
+    parser.add_argument(
+        "--at", metavar="VERSION", type=_version, help="prints the document as of a version, or as of the `newest` one"
+    )
     parser.add_argument("--after", metavar="VERSION", type=int, help="prints the events after a version only")
     parser.add_argument("--follow", action="store_true", help="goes on with the events that come, until it is stopped")
     parser.add_argument("--json", action="store_true", help="prints each event, or the document, as one line of JSON")

@@ -16,8 +16,8 @@ from ._errors import (
     DamagedError,
     MissingFileError,
     NoStateError,
-    NotKeptError,
     NothingHiddenWarning,
+    NotKeptError,
     NotYetError,
     SkippedSnapshotWarning,
 )

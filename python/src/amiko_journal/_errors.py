@@ -16,7 +16,9 @@ class DamagedError(StateError):
     """
 
     def __init__(self, file, line, byte, expected, found):
-        super().__init__(file, f"{file}:{line} (byte {byte}): expected {expected}, found {found}; the file is damaged, restore it from a copy")
+        super().__init__(
+            file, f"{file}:{line} (byte {byte}): expected {expected}, found {found}; the file is damaged, restore it from a copy"
+        )
         self.line = line
         self.byte = byte
         self.expected = expected
@@ -46,7 +48,10 @@ class NotKeptError(StateError):
     """The version is older than the oldest one that is kept, which is `oldest`."""
 
     def __init__(self, directory, version, oldest):
-        super().__init__(directory, f"{directory}: expected a version from {oldest} on, the oldest one that is kept, found {version}; begin with the state at a newer one")
+        super().__init__(
+            directory,
+            f"{directory}: expected a version from {oldest} on, the oldest one that is kept, found {version}; begin with the state at a newer one",
+        )
         self.version = version
         self.oldest = oldest
 

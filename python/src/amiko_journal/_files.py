@@ -74,7 +74,12 @@ class Files:
             raise NewerFormatError(path, format, _format.FORMAT)
         if found is not None and found != sequence:
             name = os.path.basename(self.snapshot(found))
-            raise MissingFileError(path, f"the snapshot of version {sequence}", f"that of {found}", f"rename it to {name} if it belongs here, or move it away")
+            raise MissingFileError(
+                path,
+                f"the snapshot of version {sequence}",
+                f"that of {found}",
+                f"rename it to {name} if it belongs here, or move it away",
+            )
         return text
 
     def parse_snapshot(self, sequence, text):
