@@ -1,5 +1,6 @@
 """Directories to read: copies of the one that the first version of the format wrote, and some that are written here."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -8,6 +9,8 @@ import unittest
 from pathlib import Path
 
 FORMAT_1 = Path(__file__).parent.parent.parent / "amiko-core" / "tests" / "fixtures" / "format-1"
+# Where it has to be there, its tests fail without it.
+HAS_PANDAS = importlib.util.find_spec("pandas") is not None or os.environ.get("AMIKO_PANDAS") == "yes"
 NOTHING_SECRET = '{"secrets":[],"machines":{},"classes":{}}'
 
 

@@ -1,17 +1,15 @@
 """The listings of the documentation run, and print what they say."""
 
 import contextlib
-import importlib.util
 import io
 import os
 import re
 import unittest
 from pathlib import Path
 
-from .directories import Case
+from .directories import HAS_PANDAS, Case
 
 ROOT = Path(__file__).parent.parent.parent
-HAS_PANDAS = importlib.util.find_spec("pandas") is not None
 
 
 class Documentation(Case):

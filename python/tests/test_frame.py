@@ -1,14 +1,13 @@
 """Events as a table of pandas, where it is installed."""
 
-import importlib.util
 import unittest
 
 from amiko_journal import Directory, frame
 
-from .directories import Case, header, sealed, snapshot
+from .directories import HAS_PANDAS, Case, header, sealed, snapshot
 
 
-@unittest.skipUnless(importlib.util.find_spec("pandas"), "pandas isn't installed")
+@unittest.skipUnless(HAS_PANDAS, "pandas isn't installed")
 class Frame(Case):
     def test_a_row_for_each_event(self):
         table = frame(Directory(self.fixture()).events())
