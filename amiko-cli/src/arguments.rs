@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 the output can't be written, 2 wrong usage, 3 there is no such \
-                          directory, node, version or path, or it is in use, 4 the directory is damaged.\n\nOn a terminal, NO_COLOR=1 leaves colours \
+                          directory, node, version or path, it is in use, or it can't be read or written, 4 the directory is damaged.\n\nOn a terminal, NO_COLOR=1 leaves colours \
                           out, and what is longer than the screen goes through PAGER, by default `less -FRX`; through none if it is empty.";
 
 #[derive(Subcommand)]
@@ -54,9 +54,9 @@ pub(crate) enum Command {
     Repair(Repair),
     /// Copies a node with all that is kept of it, from a directory into another one, into a database, or back, and reads the copy back.
     ///
-    /// It copies each snapshot and each record since the oldest one, to a node or a directory that is new. From a directory into another
-    /// one that is a backup: the node may be running. Into a database and back, nobody may have it open: stop the node first, and run
-    /// the copy from then on, not both.
+    /// It copies each snapshot and each record since the oldest one, to a node or a directory that doesn't exist yet. Copying a directory to
+    /// another directory makes a backup; the node may keep running. Into a database and back, nobody may have it open: stop the node first,
+    /// and run the copy from then on, not both.
     Copy(Copy),
     /// Shows a directory in a browser, until it is stopped; prints the address.
     Inspect(Inspect),
@@ -92,7 +92,7 @@ impl Command {
 pub(crate) struct Copy {
     /// The state directory, or a node in a database: postgres://user@host/database#node.
     pub(crate) from: PathBuf,
-    /// The other one, which is new.
+    /// A directory or a node that doesn't exist yet.
     pub(crate) to: PathBuf,
 }
 

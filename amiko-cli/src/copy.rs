@@ -31,11 +31,11 @@ pub(crate) fn copy(copy: &Copy, output: &mut Output) -> Result<(), Failure> {
         }
         (Some(from), None) => {
             let mut progress = Progress::begin();
-            export_checked(&from.url, &from.node, &copy.to, check("postgres"), |_| progress.event())?.into()
+            export_checked(&from.url, &from.node, &copy.to, check, |_| progress.event())?.into()
         }
         (None, None) => {
             let mut progress = Progress::begin();
-            backup(&copy.from, &copy.to, check(&copy.from.to_string_lossy()), |_| progress.event())?.into()
+            backup(&copy.from, &copy.to, check_backup, |_| progress.event())?.into()
         }
         (Some(_), Some(_)) => return Err(one_of_each("two nodes in databases")),
     };
@@ -49,16 +49,22 @@ pub(crate) fn copy(copy: &Copy, output: &mut Output) -> Result<(), Failure> {
     output.line(&format!("{records} records and {snapshots} snapshots, {bytes} bytes: read back, and the same"))
 }
 
-/// What is wrong with a copy, and so with what it was copied from, which has this name.
-fn check(from: &str) -> impl FnOnce(&Path) -> Result<(), String> + Send {
-    move |path| {
-        let report = verify(path, Replay::default).map_err(|error| error.to_string())?;
-        let damage = report.findings.iter().filter(|finding| !finding.is_harmless()).map(Finding::to_string);
-        match damage.reduce(|all, one| format!("{all}\n{one}")) {
-            None => Ok(()),
-            Some(damage) => Err(format!("nothing was copied: {damage}").replace(&*path.to_string_lossy(), from)),
-        }
+/// What is wrong with a copy, and so with what it was copied from. The places are those of files that nobody has.
+fn check(path: &Path) -> Result<(), String> {
+    let report = verify(path, Replay::default).map_err(|error| error.to_string())?;
+    let damage = report.findings.iter().filter(|finding| !finding.is_harmless()).map(Finding::to_string);
+    match damage.reduce(|all, one| format!("{all}\n{one}")) {
+        None => Ok(()),
+        // The files have no other names in the database.
+        Some(damage) => Err(format!("nothing was copied: {damage}").replace(&*path.to_string_lossy(), "postgres")),
     }
+}
+
+/// The same of a directory, whose own files say better where it is.
+fn check_backup(path: &Path) -> Result<(), String> {
+    check(path).map_err(|_| {
+        "nothing was copied, as the journal doesn't lead to what it should: `amiko verify` says where, once the node has stopped".into()
+    })
 }
 
 fn one_of_each(found: &str) -> Failure {

@@ -207,7 +207,7 @@ fn a_directory_in_use_is_copied_and_the_copy_opens() {
     engine.send(&Id::node(), Write { text: "three".into() }, Time::from_secs(2)).unwrap();
     engine.sync().unwrap();
     let again = said(&["copy", from, to]);
-    assert!(again.contains("expected a new directory, or an empty one") && again.ends_with("exit 3\n"), "{again}");
+    assert!(again.contains("expected the name of a new directory") && again.ends_with("exit 3\n"), "{again}");
 }
 
 #[test]

@@ -316,7 +316,9 @@ impl<N: Node, S: Store> Handle<N, S> {
         self.stop.notify_one();
     }
 
-    /// Waits until the node has ended, whatever the reason: for a server around it, which could only refuse from then on.
+    /// Waits until the node takes no more calls, whatever the reason: for a server around it, which could only refuse from then on. What it
+    /// has taken is on disk and answered by then, or never will be. Peers may still be told good-bye: await [`Running`](crate::Running) as
+    /// well, or whatever runs the node, before the process ends or the directory is opened again.
     ///
     /// ```
     /// # use amiko_core::{prelude::*, store::Memory};

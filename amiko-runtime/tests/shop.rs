@@ -344,6 +344,35 @@ fn a_node_goes_on_without_handles_and_ends_with_the_runtime_that_it_is_in() {
 }
 
 #[test]
+fn who_waits_for_a_node_that_is_dropped_in_the_midst_of_a_sync_is_told_that_nobody_knows() {
+    let disk = Disk::default();
+    let inside = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let outside = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut settings = RuntimeSettings::default();
+    // On a thread of its own: the loop isn't to wait for a disk that doesn't end.
+    settings.quick_sync = Duration::ZERO;
+    let (shop, _running) = inside.block_on(async { Runtime::with_settings(open(disk.clone()), settings).spawn() });
+    inside.block_on(async { shop.send(&nuts(), take(1)).await }).unwrap();
+    disk.hold();
+    let before = disk.syncs();
+    let told = outside.block_on(async {
+        let mut sending = std::pin::pin!(async { shop.send(&nuts(), take(1)).await });
+        while disk.syncs() == before {
+            tokio::select! {
+                biased;
+                _ = &mut sending => panic!("it isn't on disk"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        inside.shutdown_background();
+        sending.await
+    });
+    disk.let_go();
+    assert!(matches!(told, Err(SendError::Unknown)), "{told:?}");
+    outside.block_on(shop.stopped());
+}
+
+#[test]
 fn a_program_that_isnt_async_has_the_node_on_a_thread() {
     let (shop, thread) = Runtime::new(open(Memory::new())).thread().unwrap();
     let callers: Vec<_> = (0..4)

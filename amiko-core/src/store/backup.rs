@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 /// A snapshot may be finished meanwhile, and older files removed: so often it is begun anew at the most.
 const ATTEMPTS: usize = 10;
 
+/// So many copies of one name may be under way, or be left of processes that were killed.
+const BESIDE: usize = 100;
+
 /// What [`backup`] has copied.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -37,9 +40,9 @@ pub struct Backup {
 pub enum BackupError {
     /// There is no store to be copied.
     Open(OpenError),
-    /// Something is there already, where the copy would be.
+    /// The copy would have no name of its own, or something is there already.
     Occupied {
-        /// The directory.
+        /// Where the copy would be.
         path: PathBuf,
     },
     /// What was to be copied is damaged, or can't be read.
@@ -76,7 +79,11 @@ impl fmt::Display for BackupError {
         match self {
             Self::Open(error) => error.fmt(f),
             Self::Occupied { path } => {
-                write!(f, "expected a new directory, or an empty one, found something in {}", path.display())
+                write!(
+                    f,
+                    "expected the name of a new directory, found {}: name one inside it, or another one",
+                    path.display()
+                )
             }
             Self::Read(error) => error.fmt(f),
             Self::Classes(error) | Self::Write(error) => error.fmt(f),
@@ -103,12 +110,15 @@ impl Error for BackupError {
     }
 }
 
-/// Copies everything that is kept of a node into a new directory, also while the node runs; that goes on meanwhile, and isn't held up. The
-/// copy is as of a version that the node had on its way, and what callers were told of before this was called is in it. It needs the room
-/// that the directory takes.
+/// Copies everything that is kept of a node into a new directory, also while the node runs; that goes on meanwhile, and isn't held up.
+///
+/// What callers were told of before this was called is in the copy, and of what happened meanwhile all up to some version. Its last records
+/// may be ones that the node hasn't synced yet: after a power cut in this moment the copy would be ahead of the node. Whoever opens both has
+/// two nodes that take themselves for the same one. Files that aren't the store's aren't copied.
 ///
 /// `check` gets the whole copy, which will have another name, and says what is wrong with it. `progress` is called with the version of each
-/// record. Files that aren't the store's aren't copied. Whoever opens both has two nodes that take themselves for the same one.
+/// record; from the oldest on again, if files were removed while they were read. This needs memory for one snapshot, and room for as much
+/// as the directory has, beside the copy's place: there `.NAME.….tmp` is what is left of one that was killed.
 ///
 /// ```
 /// use amiko_core::{prelude::*, store};
@@ -144,7 +154,7 @@ impl Error for BackupError {
 ///
 /// # Errors
 /// There is no store, or it is damaged; something is there already where the copy would be; the disk fails; or the check has refused the
-/// copy. There is no copy then.
+/// copy. There is no copy then, unless it is the very last step that failed, which makes its name durable.
 pub fn backup(
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,
@@ -152,13 +162,14 @@ pub fn backup(
     mut progress: impl FnMut(u64),
 ) -> Result<Backup, BackupError> {
     let (from, to) = (from.as_ref(), to.as_ref());
-    expect_empty(to)?;
+    expect_new(to)?;
+    let mut told = None;
     let mut attempts = 1;
     let (beside, copied) = loop {
         let beside = Beside::create(to)?;
         match copy(from, &beside.0, &mut progress) {
             Ok(copied) => break (beside, copied),
-            Err(BackupError::Read(error)) if is_superseded(&error) && attempts < ATTEMPTS => attempts += 1,
+            Err(BackupError::Read(error)) if is_superseded(&error, &mut told) && attempts < ATTEMPTS => attempts += 1,
             Err(error) => return Err(error),
         }
     };
@@ -205,11 +216,14 @@ fn read(reader: &KeptReader, mut take: impl FnMut(Kept<'_>) -> Result<(), Backup
     outcome
 }
 
-/// Whether that is so because a newer snapshot has taken the place of files since they were listed.
-fn is_superseded(error: &RecoverError) -> bool {
+/// Whether that may be so because a newer snapshot has taken the place of files since they were listed. A gap that was found before is one.
+fn is_superseded(error: &RecoverError, told: &mut Option<String>) -> bool {
     match error {
         RecoverError::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
-        RecoverError::MissingSegment { .. } | RecoverError::MissingSnapshot { .. } => true,
+        RecoverError::MissingSegment { .. } | RecoverError::MissingSnapshot { .. } => {
+            let gap = error.to_string();
+            told.replace(gap.clone()) != Some(gap)
+        }
         _ => false,
     }
 }
@@ -234,15 +248,14 @@ impl Backup {
     }
 }
 
-/// Refuses anything but a new directory, or an empty one.
-fn expect_empty(directory: &Path) -> Result<(), BackupError> {
-    match fs::read_dir(directory) {
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => Err(BackupError::Occupied { path: directory.to_owned() }),
-        },
+/// Refuses what is there, also a link that leads nowhere, and what has no name of its own.
+fn expect_new(directory: &Path) -> Result<(), BackupError> {
+    let path = directory.to_owned();
+    match fs::symlink_metadata(directory) {
+        _ if directory.file_name().is_none() => Err(BackupError::Occupied { path }),
+        Ok(_) => Err(BackupError::Occupied { path }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(BackupError::Io { action: "list", path: directory.to_owned(), source }),
+        Err(source) => Err(BackupError::Io { action: "look at", path, source }),
     }
 }
 
@@ -250,17 +263,22 @@ fn expect_empty(directory: &Path) -> Result<(), BackupError> {
 struct Beside(PathBuf);
 
 impl Beside {
+    /// One that wasn't there, so that nobody else has anything in it.
     fn create(directory: &Path) -> Result<Self, BackupError> {
-        let mut name = OsString::from(".");
-        name.push(directory.file_name().unwrap_or_default());
-        name.push(format!(".{}.tmp", std::process::id()));
-        let path = directory.with_file_name(name);
-        // One that was left by a process of the same number.
-        match fs::remove_dir_all(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(BackupError::Io { action: "remove the directory", path, source })
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        let mut number = 0;
+        loop {
+            let mut name = OsString::from(".");
+            name.push(directory.file_name().unwrap_or_default());
+            name.push(format!(".{}-{number}.tmp", std::process::id()));
+            let path = directory.with_file_name(name);
+            match builder.create(&path) {
+                Ok(()) => return Ok(Self(path)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < BESIDE => number += 1,
+                Err(source) => return Err(BackupError::Io { action: "create the directory", path, source }),
             }
-            _ => Ok(Self(path)),
         }
     }
 
@@ -270,14 +288,11 @@ impl Beside {
             let path = directory.to_owned();
             move |source| BackupError::Io { action, path, source }
         };
-        if cfg!(not(unix)) && directory.exists() {
-            fs::remove_dir(directory).map_err(failed("replace the directory"))?;
-        }
-        // Where one is there already, it goes through only if that one is still empty.
+        // An empty directory that has come meanwhile is replaced; anything else is left as it is.
         fs::rename(&self.0, directory).map_err(failed("create the directory"))?;
         if cfg!(unix) {
             let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed("sync what has the directory"))?;
+            File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed("make durable the name of"))?;
         }
         Ok(())
     }

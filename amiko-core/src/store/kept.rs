@@ -227,8 +227,7 @@ impl<F: FnMut(Kept<'_>) -> ControlFlow<()>> Recovery for Records<'_, F> {
     }
 }
 
-/// Writes what was kept of a node into a new directory. Each record is a group of its own there: all that came before it was
-/// durable already.
+/// Writes what was kept of a node into a new directory. Each record is a group of its own there.
 pub struct KeptWriter<V: Vfs = OsVfs> {
     files: Files<V>,
     /// Where records go; none before the first thing was given.

@@ -48,11 +48,31 @@ enum Input<N: Node, S: Store, T: Transport> {
 }
 
 /// A command that was carried out or rejected. Its caller is told when the outcome is on disk.
+///
+/// Invariant: whoever drops it before that, with a loop that ends in its midst, tells the caller that nobody knows.
 struct Pending {
     /// The version that its outcome rests on.
     version: Version,
-    answer: oneshot::Sender<Result<Option<Reply>, SendError>>,
+    /// None once the caller was told.
+    answer: Option<oneshot::Sender<Result<Option<Reply>, SendError>>>,
     outcome: Result<Option<Reply>, SendError>,
+}
+
+impl Pending {
+    fn tell(mut self) {
+        if let Some(answer) = self.answer.take() {
+            // A caller that has stopped waiting needs no answer.
+            let _ = answer.send(std::mem::replace(&mut self.outcome, Err(SendError::Unknown)));
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            let _ = answer.send(Err(SendError::Unknown));
+        }
+    }
 }
 
 /// A question to be answered when everything before it is on disk.
@@ -235,10 +255,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         };
         // A write under way is completed, but nobody is told of it.
         if let Err(error) = outcome {
-            for (_, Pending { answer, .. }) in std::mem::take(&mut self.pending) {
-                // A caller that has stopped waiting needs no answer.
-                let _ = answer.send(Err(SendError::Unknown));
-            }
+            self.pending.clear();
             if error.is_fenced() {
                 self.handle.role().follow(None);
             }
@@ -403,7 +420,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
             Err(error) => (Err(SendError::Unknown), Err(error)),
         };
         let version = self.engine.version();
-        self.pending.insert(request, Pending { version, answer, outcome });
+        self.pending.insert(request, Pending { version, answer: Some(answer), outcome });
         end
     }
 
@@ -483,9 +500,7 @@ impl<P: Protocol, S: Store, T: Transport> Runtime<P, S, T> {
         self.pump();
         let released = self.engine.released();
         while let Some(first) = self.pending.first_entry().filter(|first| first.get().version <= released) {
-            let Pending { answer, outcome, .. } = first.remove();
-            // A caller that has stopped waiting needs no answer.
-            let _ = answer.send(outcome);
+            first.remove().tell();
         }
         if self.looked.take_if(|looked| *looked <= released).is_some() {
             self.watchers.iter_mut().for_each(|watcher| watcher.show());

@@ -74,9 +74,41 @@ fn what_is_no_copy_leaves_nothing() {
     assert!(matches!(backup(from.path(), &copy, fine, |_| {}), Err(BackupError::Read(_))));
     assert!(names(copies.path()).is_empty());
 
+    // What is there stays as it is, and so does whatever stands where the copy would be made.
     fs::create_dir(&copy).unwrap();
-    fs::write(copy.join("notes"), "mine").unwrap();
-    let occupied = backup(from.path(), &copy, fine, |_| {}).unwrap_err();
-    assert!(matches!(occupied, BackupError::Occupied { .. }), "{occupied}");
-    assert_eq!(names(&copy), ["notes"]);
+    for place in [&copy, Path::new("."), Path::new("..")] {
+        let occupied = backup(from.path(), place, fine, |_| {}).unwrap_err();
+        assert!(matches!(occupied, BackupError::Occupied { .. }), "{occupied}");
+    }
+    assert!(names(&copy).is_empty());
+}
+
+#[test]
+fn whatever_stands_beside_the_copy_isnt_touched() {
+    let (from, copies) = (folder(), folder());
+    journal_of(from.path(), 3);
+    let left = copies.path().join(format!(".copy.{}-0.tmp", std::process::id()));
+    fs::create_dir(&left).unwrap();
+    fs::write(left.join("snapshot-0.json.tmp"), "somebody's").unwrap();
+    backup(from.path(), copies.path().join("copy"), fine, |_| {}).unwrap();
+    assert_eq!(names(&left), ["snapshot-0.json.tmp"]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let copy = copies.path().join("copy");
+        assert_eq!((mode(&copy), mode(&copy.join("journal-1.jsonl"))), (0o700, 0o600));
+    }
+}
+
+#[test]
+fn a_segment_that_is_missing_is_said_and_no_wait_for_another_one() {
+    let (from, copies) = (folder(), folder());
+    ten_records_and_two(from.path(), Retention::Count(2));
+    fs::remove_file(from.path().join("journal-9.jsonl")).unwrap();
+    let mut read = Vec::new();
+    let error = backup(from.path(), copies.path().join("copy"), fine, |version| read.push(version)).unwrap_err();
+    assert!(matches!(error, BackupError::Read(RecoverError::MissingSegment { .. })), "{error}");
+    assert_eq!(read, [7, 8, 7, 8]);
+    assert!(names(copies.path()).is_empty());
 }
