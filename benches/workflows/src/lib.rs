@@ -1,23 +1,18 @@
-//! Effects of Amiko beside durable execution: the same workflow in Amiko and in duroxide, a library that keeps the history of
-//! orchestrations in SQLite.
+//! Effects of Amiko beside durable execution: the same workflow in Amiko, in libraries that keep the history of workflows in SQLite
+//! or in PostgreSQL, and as one writes it by hand.
 //!
-//! Invariant: both sides do the same steps in the same run, in turns, each turn in a process of its own, and keep what each step
+//! Invariant: all sides do the same steps in the same run, in turns, each turn in a process of its own, and keep what each step
 //! gave on the same disk, in commits that are synced, where nothing else is said.
 //!
-//! What one does that the other doesn't:
-//!
-//! - duroxide keeps a history, and runs the code of an orchestration again from its beginning for each turn: a workflow is a plain
-//!   `async fn`. Several processes may share one database. It reads from the disk what it needs, when it needs it.
-//! - Amiko keeps a state, and no code runs again: a workflow is a machine that hears what came of each step. All of it is in
-//!   memory, in one process. An event that fails is undone, and machines may send each other messages in the same commit.
+//! What one does that the other doesn't is in [`command`], and beside what is measured, in [`suites`].
 
 pub mod command;
 pub mod contender;
-pub mod ours;
-pub mod peer;
+pub mod contenders;
+pub mod outside;
+pub mod place;
 pub mod process;
-pub mod restart;
-pub mod steps;
+pub mod suites;
 pub mod workflow;
 
 // Not as a dependency: that has another SQLite.

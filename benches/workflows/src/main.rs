@@ -1,4 +1,4 @@
-//! Workflows beside their peer: see `amiko_workflows::command`.
+//! Workflows beside their peers: see `amiko_workflows::command`.
 
 fn main() {
     amiko_workflows::command::main();

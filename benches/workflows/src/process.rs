@@ -2,58 +2,9 @@
 //!
 //! Invariant: memory is that of a process in which nobody else has done anything.
 
+use std::ffi::OsStr;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
-use tokio::sync::Notify;
-
-/// So many steps after a restart are waited for.
-pub const WARM: u64 = 1_000;
-
-/// What is called, and how often it was.
-#[derive(Default)]
-pub struct Outside {
-    calls: AtomicU64,
-    /// When the first and one later call came.
-    moments: Mutex<Vec<Moment>>,
-    warm: Notify,
-}
-
-/// A moment of a process.
-#[derive(Clone, Copy)]
-pub struct Moment {
-    /// When it was.
-    pub at: SystemTime,
-    /// The bytes that the process had in memory.
-    pub resident: u64,
-}
-
-impl Moment {
-    /// This one.
-    pub fn now() -> Self {
-        Self { at: SystemTime::now(), resident: resident() }
-    }
-}
-
-impl Outside {
-    /// Somebody calls.
-    pub fn called(&self) {
-        let calls = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        if calls == 1 || calls == WARM {
-            self.moments.lock().expect("nobody panics").push(Moment::now());
-        }
-        if calls == WARM {
-            self.warm.notify_one();
-        }
-    }
-
-    /// Waits for so many calls; gives the moments of the first and the last of them.
-    pub async fn warmed_up(&self) -> Vec<Moment> {
-        self.warm.notified().await;
-        self.moments.lock().expect("nobody panics").clone()
-    }
-}
 
 /// The bytes that this process has in memory.
 pub fn resident() -> u64 {
@@ -64,7 +15,22 @@ pub fn resident() -> u64 {
 
 /// Has a turn taken by a new process; gives the figures that it prints.
 pub fn turn(arguments: &[String]) -> Vec<f64> {
-    let mut command = Command::new(std::env::current_exe().expect("a program"));
+    let program = std::env::current_exe().expect("a program");
+    run(Command::new(program), arguments)
+}
+
+/// The same, by a program that runs another one.
+pub fn turn_under<A: AsRef<OsStr>>(
+    program: &str,
+    before: impl IntoIterator<Item = A>,
+    arguments: &[String],
+) -> Vec<f64> {
+    let mut command = Command::new(program);
+    command.args(before).arg(std::env::current_exe().expect("a program"));
+    run(command, arguments)
+}
+
+fn run(mut command: Command, arguments: &[String]) -> Vec<f64> {
     // Nobody pays for a log.
     if std::env::var_os("RUST_LOG").is_none() {
         command.env("RUST_LOG", "off");
@@ -75,9 +41,10 @@ pub fn turn(arguments: &[String]) -> Vec<f64> {
     serde_json::from_str(text.lines().last().unwrap_or_default()).expect("figures")
 }
 
-/// Prints the figures of a turn.
-pub fn tell(figures: &[f64]) {
+/// Prints the figures of a turn, and ends: nobody waits for what still runs.
+pub fn tell(figures: &[f64]) -> ! {
     println!("{}", serde_json::to_string(figures).expect("plain data"));
+    std::process::exit(0)
 }
 
 /// A moment as the figure that one process gives to another.
