@@ -30,8 +30,8 @@ same round. What lies beside a median is between what eight of ten rounds lie: o
   program can have one only.
 - **[durare](https://docs.rs/durare)**, on SQLite: its provider sets WAL and `synchronous = NORMAL`, of which its documents say that \
   it is \"safe under WAL\": the file stays whole, but a commit isn't synced, and a power cut may lose it. So it is given a pool whose \
-  connections have `synchronous = FULL`, and are asked. That pool has one connection, by default five: with five, transactions \
-  wait for each other by trial. \"Not synced\" is the same with NORMAL. A step is one transaction.
+  connections have `synchronous = FULL`, and are asked. That pool has one connection, by default five: in a trial, two were \
+  slower, and five no faster. \"Not synced\" is the same with NORMAL. A step is one transaction.
 - **[duroxide](https://docs.rs/duroxide)**, on SQLite: its provider sets WAL, and `PRAGMA synchronous = WAL`, which SQLite doesn't \
   know, and takes for NORMAL: a commit isn't synced, and a power cut may lose it. So each of its connections is told `synchronous = \
   FULL`, and asked afterwards whether it still is. And all but one of its five connections are kept from it: where they are not, \
@@ -40,8 +40,8 @@ same round. What lies beside a median is between what eight of ten rounds lie: o
   dispatchers for orchestrations and two for activities, as by default; in a trial, one, four and eight were no faster. A step is four \
   transactions: each of two queues is read and locked, and its work is acknowledged. \"Not synced\" is the same with commits as its \
   provider sets them; \"as it comes\" has nothing changed.
-- **[dbos](https://docs.rs/dbos)**, the official one, on PostgreSQL: with 50 connections, by default ten. It needs a server, and can't \
-  do without one. A step is one transaction. Amiko stands beside it on the same servers, with `amiko-postgres`. They are those of \
+- **[dbos](https://docs.rs/dbos)**, the official one, on PostgreSQL: with 20 connections, by default ten: in a trial, five, ten, 50 and \
+  100 were slower. It needs a server. A step is one transaction. Amiko stands beside it on the same servers, with `amiko-postgres`. They are those of \
   `.ci/postgres`: a primary, and two standbys, one of which has to confirm each commit, all on this machine and its one disk, with \
   `fsync` and `synchronous_commit` on, as by default.
 

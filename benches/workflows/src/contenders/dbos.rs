@@ -17,7 +17,7 @@ const STEP: &str = "step";
 /// A workflow is only recovered by the version that has begun it.
 const VERSION: &str = "1";
 /// Connections; by default there are ten.
-const CONNECTIONS: u32 = 50;
+const CONNECTIONS: u32 = 20;
 /// Workflows that are begun at the same time.
 const AT_ONCE: usize = 50;
 

@@ -22,15 +22,16 @@ behind, and, where there is a server, not its part.
 
 - **Amiko** fires timers that are due in events, as many of them as there is time for between other events, and a step is performed \
   when that event is on disk. It performs as many steps at a time as `RuntimeSettings::attempts` says, 1,000 here.
-- **By hand**, **durare** and **dbos** have a timer of tokio for each sleep, and a step is called at once when it fires: nothing has \
-  to be written before. Who sleeps is a task in memory.
+- **By hand**, **durare** and **dbos** have a timer of tokio for each sleep, and nothing has to be written when it fires. By hand, a \
+  step is called at once; durare and dbos first ask the database whether it was done before, over the same connections that write \
+  what other steps gave. Who sleeps is a task in memory.
 - **duroxide** keeps a sleep as a message in the queue of its database that is seen later, and a step is called after two \
   transactions. Its documents have a workflow ask for the time in an activity, so that beginning one takes more. It is slow, so it has \
   a table with fewer workflows. Whoever sleeps takes no memory; what is counted are the caches of SQLite.";
 
 const ROUNDS: usize = 3;
 /// Without those who are slow, and with them.
-const AMOUNTS: [Amount; 2] = [Amount { count: 10_000, with_slow: false }, Amount { count: 300, with_slow: true }];
+const AMOUNTS: [Amount; 2] = [Amount { count: 10_000, with_slow: false }, Amount { count: 1_000, with_slow: true }];
 /// One of so many sleeps first, to see how long the others take to begin.
 const TRIAL: u64 = 10;
 /// Until when those of the trial sleep.
