@@ -18,7 +18,7 @@ Written by `.ci/postgres cargo run --release --manifest-path benches/workflows/C
 Without `.ci/postgres`, which starts a PostgreSQL, what needs one is left out. The same workflow in Amiko, as a machine with effects, \
 in libraries for durable execution, and as one writes it by hand: ten steps, one after the other, each a call to an outside that \
 answers at once, and whose answer is kept. Contenders have turns, each in a process of its own; a ratio is that of two figures of the \
-same round. What lies beside a median is between what eight of ten rounds lie: of three rounds, those are all.
+same round. What lies beside a median is between what eight of ten rounds lie: of five rounds, or three, those are all.
 
 - **Amiko**: the store is a `Directory`, and everything leaves when it is on disk, as by default. `RuntimeSettings::attempts` is \
   1,000, as many as there are workflows, since nobody's service is too much asked; as it comes, it is 64. A step is one event: it \
@@ -30,8 +30,8 @@ same round. What lies beside a median is between what eight of ten rounds lie: o
   program can have one only.
 - **[durare](https://docs.rs/durare)**, on SQLite: its provider sets WAL and `synchronous = NORMAL`, of which its documents say that \
   it is \"safe under WAL\": the file stays whole, but a commit isn't synced, and a power cut may lose it. So it is given a pool whose \
-  connections have `synchronous = FULL`, and are asked. That pool has one connection, by default five: in a trial, two were \
-  slower, and five no faster. \"Not synced\" is the same with NORMAL. A step is one transaction.
+  connections have `synchronous = FULL`, and are asked; in all else it is as it comes. That pool has five connections, as by default: \
+  in a trial, one and two were slower, and ten no faster. A step is one transaction.
 - **[duroxide](https://docs.rs/duroxide)**, on SQLite: its provider sets WAL, and `PRAGMA synchronous = WAL`, which SQLite doesn't \
   know, and takes for NORMAL: a commit isn't synced, and a power cut may lose it. So each of its connections is told `synchronous = \
   FULL`, and asked afterwards whether it still is. And all but one of its five connections are kept from it: where they are not, \

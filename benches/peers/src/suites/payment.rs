@@ -1,5 +1,7 @@
 //! Payments over six of twelve nodes: the whole node, with its runtime, its encryption and its disk.
 
+mod lightning;
+
 use crate::directory;
 use crate::effort::Effort;
 use crate::plot::{Axis, Line, Plot, Unit};
@@ -380,5 +382,6 @@ pub(super) fn run(effort: Effort) -> Report {
     let mut loads = loads(&runtime, effort);
     let bounds = bounds(&alone, in_a_row, &loads);
     let (table, plot) = many(&mut loads);
-    Report { text: TEXT.into(), tables: vec![one(&alone, in_a_row), table], bounds, plots: vec![plot] }
+    let text = format!("{TEXT}\n\n{}", lightning::TEXT);
+    Report { text, tables: vec![one(&alone, in_a_row), table, lightning::table()], bounds, plots: vec![plot] }
 }

@@ -1,6 +1,6 @@
 //! Workflows in durare: an `async fn`, whose steps are recorded in SQLite.
 //!
-//! Invariant: each connection says that it syncs commits, or doesn't, as it should, before and after what is measured.
+//! Invariant: where commits should be synced, each connection says that it does that, before and after what is measured.
 
 use crate::contender::{Contender, Later, Opened, Running, Way};
 use crate::outside::Outside;
@@ -23,38 +23,27 @@ const STEP: &str = "step";
 const SLEEP: &str = "DBOS.sleep";
 /// A workflow is only recovered by the version that has begun it.
 const VERSION: &str = "1";
-/// As its own provider sets it.
+/// As its own provider sets them.
+const CONNECTIONS: u32 = 5;
 const BUSY: Duration = Duration::from_secs(5);
+/// The level of `PRAGMA synchronous`.
+const FULL: i64 = 2;
 /// How long it may take to end.
 const END: Duration = Duration::from_secs(60);
 
 /// On its SQLite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durare {
-    /// With one connection, so that no transactions collide. Commits are synced.
+    /// With commits that are synced.
     Tuned,
-    /// The same, with commits as its provider sets them.
-    NotSynced,
-    /// As it comes.
+    /// As it comes: they aren't.
     Defaults,
-}
-
-impl Durare {
-    fn synchronous(self) -> SqliteSynchronous {
-        if self == Self::Tuned { SqliteSynchronous::Full } else { SqliteSynchronous::Normal }
-    }
-
-    /// The level of `PRAGMA synchronous`: FULL is 2, and NORMAL is 1.
-    fn level(self) -> i64 {
-        if self == Self::Tuned { 2 } else { 1 }
-    }
 }
 
 impl Contender for Durare {
     fn name(&self) -> &'static str {
         match self {
             Self::Tuned => "durare",
-            Self::NotSynced => "durare, not synced",
             Self::Defaults => "durare, as it comes",
         }
     }
@@ -62,7 +51,6 @@ impl Contender for Durare {
     fn argument(&self) -> &'static str {
         match self {
             Self::Tuned => "durare",
-            Self::NotSynced => "durare-not-synced",
             Self::Defaults => "durare-defaults",
         }
     }
@@ -70,7 +58,6 @@ impl Contender for Durare {
     fn is(&self, way: Way) -> bool {
         way == match self {
             Self::Tuned => Way::Tuned,
-            Self::NotSynced => Way::NotSynced,
             Self::Defaults => Way::Defaults,
         }
     }
@@ -110,15 +97,15 @@ impl Ready {
             .create_if_missing(true)
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(way.synchronous())
+            .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY);
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options);
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_lazy_with(options);
         let provider = match way {
             Durare::Defaults => {
                 let url = format!("sqlite://{}", path.display());
                 SqliteProvider::connect(&url).await.expect("opens")
             }
-            Durare::Tuned | Durare::NotSynced => SqliteProvider::from_pool(pool.clone()),
+            Durare::Tuned => SqliteProvider::from_pool(pool.clone()),
         };
         provider.init().await.expect("makes its tables");
         check(&pool, way).await;
@@ -151,10 +138,15 @@ impl Ready {
     }
 }
 
-/// Over a connection that is set up as those of the provider are, or is one of them.
+/// Asks all connections at once, so that each of them is another one. Those of its own provider can't be asked.
 async fn check(pool: &SqlitePool, way: Durare) {
-    let level = sqlx::query_scalar::<_, i64>("PRAGMA synchronous").fetch_one(pool).await;
-    assert_eq!(level.expect("is asked"), way.level(), "the level at which commits are synced");
+    let mut held = Vec::new();
+    while way == Durare::Tuned && held.len() < CONNECTIONS as usize {
+        let mut connection = pool.acquire().await.expect("connects");
+        let level = sqlx::query_scalar::<_, i64>("PRAGMA synchronous").fetch_one(&mut *connection).await;
+        assert_eq!(level.expect("is asked"), FULL, "the level at which commits are synced");
+        held.push(connection);
+    }
 }
 
 impl Opened for Ready {

@@ -15,7 +15,6 @@ pub const ALL: &[&dyn Contender] = &[
     &amiko::Amiko::Defaults,
     &by_hand::ByHand,
     &durare::Durare::Tuned,
-    &durare::Durare::NotSynced,
     &durare::Durare::Defaults,
     &duroxide::Duroxide::Tuned,
     &duroxide::Duroxide::NotSynced,
