@@ -15,7 +15,8 @@ use std::time::Instant;
 
 const TEXT: &str = "\
 All workflows are started at once, and the clock runs until the last one has ended, and whoever has started them knows. A workflow \
-that fails counts for no steps. With 1,000 of them there are those alone who are tuned and synced; with 100, also those as they come.
+that fails counts for no steps. With 1,000 of them there are those alone who are tuned and synced; with 100, also those as they come: \
+that takes the fastest some milliseconds, so their figures of 100 are rough.
 
 One workflow alone: the median of eleven in turn, from the call that starts it until whoever has started it sees it ended. Amiko, \
 durare, dbos and what is written by hand tell whoever waits in the same process; duroxide is asked, every millisecond, and less often \

@@ -27,7 +27,8 @@ Lightning nodes were, and not who is faster, since a payment there does more, an
 /// Where the figures of Bottlepay are.
 const BOTTLEPAY: &str = "[Bottlepay](https://github.com/bottlepay/lightning-benchmark) \
     ([text](https://bottlepay.com/blog/bitcoin-lightning-node-performance/)), 8 processors, 10,000 payments";
-const ALBY: &str = "[Alby](https://github.com/getAlby/lightning-benchmark/tree/master/alby_loadtest), the same test, 2 processors";
+const ALBY: &str =
+    "[Alby](https://github.com/getAlby/lightning-benchmark/tree/master/alby_loadtest), the same test, 2 processors";
 const LDK: &str = "[rust-lightning#860](https://github.com/lightningdevkit/rust-lightning/pull/860): one after the other, of a bench \
     in one process, whose two payments, there and back, take 5 to 6 ms without a disk, and some 100 ms with a simple one";
 
