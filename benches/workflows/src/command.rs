@@ -1,6 +1,6 @@
 //! The one command: runs all suites, and writes its part of `BENCHMARKS.md`.
 //!
-//! Invariant: only a full run writes it.
+//! Invariant: only a full run of all of them writes it.
 
 use crate::contender::{Contender, named};
 use crate::contenders::duroxide;
@@ -57,6 +57,9 @@ struct Arguments {
     /// Do each thing once, with few workflows, to see that everything still works; the figures mean nothing.
     #[arg(long)]
     quick: bool,
+    /// Measure this alone, and print its tables.
+    #[arg(long, value_name = "SUITE", value_parser = SUITES.map(|suite| suite.name))]
+    only: Option<String>,
     #[command(subcommand)]
     turn: Option<Turn>,
 }
@@ -84,16 +87,29 @@ struct State {
     number: u64,
 }
 
-/// What measures, and tells.
-type Suite = fn(Effort) -> Report;
+/// What is measured together.
+struct Suite {
+    name: &'static str,
+    title: &'static str,
+    run: fn(Effort) -> Report,
+}
+
+const SUITES: [Suite; 4] = [
+    Suite { name: "syncs", title: "Workflows: syncs", run: syncs::run },
+    Suite { name: "steps", title: "Workflows: steps", run: steps::run },
+    Suite { name: "timers", title: "Workflows: timers", run: timers::run },
+    Suite { name: "restart", title: "Workflows: a restart", run: restart::run },
+];
 
 /// The program.
 pub fn main() {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    match arguments.turn {
-        Some(turn) => process::tell(&runtime.block_on(turn.take())),
-        None => run(if arguments.quick { Effort::Smoke } else { Effort::Full }, runtime.block_on(duroxide::sqlite())),
+    let effort = if arguments.quick { Effort::Smoke } else { Effort::Full };
+    match (arguments.turn, arguments.only) {
+        (Some(turn), _) => process::tell(&runtime.block_on(turn.take())),
+        (None, Some(only)) => print_one(effort, &only),
+        (None, None) => run(effort, runtime.block_on(duroxide::sqlite())),
     }
 }
 
@@ -114,19 +130,28 @@ impl Turn {
     }
 }
 
+fn bounds<'r>(reports: impl Iterator<Item = &'r Report>) -> Table {
+    let rows = reports.flat_map(|report| report.bounds.iter().map(|bound| bound.row())).collect();
+    Table { name: String::new(), heads: bound_heads(), rows }
+}
+
+/// The tables of one suite, and no text.
+fn print_one(effort: Effort, only: &str) {
+    for suite in SUITES.iter().filter(|suite| suite.name == only) {
+        let report = (suite.run)(effort);
+        if !report.bounds.is_empty() {
+            println!("{}", bounds(std::iter::once(&report)).markdown());
+        }
+        report.tables.iter().for_each(|table| println!("{}", table.markdown()));
+    }
+}
+
 fn run(effort: Effort, sqlite: String) {
     let peers = &["dbos", "durare", "duroxide", "ractor", "rusqlite", "sqlx", "tokio"];
     let machine =
         machine::table(&Build { lock: include_str!("../Cargo.lock"), peers, sqlite_of: "all of them", sqlite });
-    let suites: [(_, Suite); 4] = [
-        ("Workflows: syncs", syncs::run),
-        ("Workflows: steps", steps::run),
-        ("Workflows: timers", timers::run),
-        ("Workflows: a restart", restart::run),
-    ];
-    let reports = suites.map(|(title, suite)| (title, suite(effort)));
-    let bounds = reports.iter().flat_map(|(_, report)| report.bounds.iter().map(|bound| bound.row())).collect();
-    let bounds = Table { name: String::new(), heads: bound_heads(), rows: bounds };
+    let reports = SUITES.map(|suite| (suite.title, (suite.run)(effort)));
+    let bounds = bounds(reports.iter().map(|(_, report)| report));
     let sections: Vec<_> = reports.iter().map(|(title, report)| report.markdown(title, "docs/plots")).collect();
     let without =
         if servers().is_some() { "" } else { "\n\nNOT MEASURED: what is kept by a PostgreSQL, since none was given." };
