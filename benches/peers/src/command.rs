@@ -5,7 +5,7 @@
 use crate::effort::Effort;
 use crate::machine::Build;
 use crate::report::{Report, Table, WORKFLOWS, bound_heads};
-use crate::suites::{EVENT_BY_HAND, SMALL_GROUP_OVER_SQLITE, Suite, Turn, WORK_OF_A_PAYMENT};
+use crate::suites::{Suite, Turn};
 use crate::{machine, workshop};
 use clap::Parser;
 use std::fmt::Write as _;
@@ -89,9 +89,6 @@ fn run(only: Option<Suite>, effort: Effort) -> ExitCode {
     let folder = if only.is_none() && effort == Effort::Full { project() } else { workshop() };
     let file = write(&folder, &text, &reports);
     println!("{text}");
-    if let Some(rows) = readme(&reports) {
-        println!("<!-- for the README -->\n\n{rows}");
-    }
     eprintln!("written to {}", file.display());
     ExitCode::SUCCESS
 }
@@ -150,13 +147,4 @@ fn document(reports: &[(Suite, Report)], effort: Effort) -> String {
     }
     text.truncate(text.trim_end().len());
     text
-}
-
-/// The rows for the README, if they were measured.
-fn readme(reports: &[(Suite, Report)]) -> Option<String> {
-    let bounds = || reports.iter().flat_map(|(_, report)| &report.bounds);
-    let rows = [EVENT_BY_HAND, SMALL_GROUP_OVER_SQLITE, WORK_OF_A_PAYMENT]
-        .map(|work| bounds().find(|bound| bound.work == work).map(|bound| bound.row()[..3].to_vec()));
-    let rows = rows.into_iter().collect::<Option<Vec<_>>>()?;
-    Some(Table { name: String::new(), heads: bound_heads()[..3].to_vec(), rows }.markdown())
 }

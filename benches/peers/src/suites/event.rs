@@ -22,8 +22,7 @@ are kept.
 
 Amiko is asked to come close to the last one: a bare HashMap writes no record, so nobody could open its state again.";
 
-/// The bound that the README tells.
-pub const EVENT_BY_HAND: &str =
+const EVENT_BY_HAND: &str =
     "event that reads 3 and changes 2 of 100,000 objects, to the same record, checksum and history by hand";
 const INSTRUCTIONS: &str = "the same, instructions";
 

@@ -19,9 +19,6 @@ use crate::report::Report;
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-pub use commit::SMALL_GROUP_OVER_SQLITE;
-pub use event::EVENT_BY_HAND;
-pub use payment::WORK_OF_A_PAYMENT;
 
 /// A question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -38,8 +38,7 @@ The processor time is that of the whole process, all twelve nodes and those who 
 `CLOCK_PROCESS_CPUTIME_ID`. Payments a second stand beside it, and have no bound: they are what this machine's processors and disk \
 make of it, and how much else they had to do.";
 
-/// The bound that the README tells.
-pub const WORK_OF_A_PAYMENT: &str =
+const WORK_OF_A_PAYMENT: &str =
     "processor time of one payment over six of twelve nodes in one process, 100 at a time, synced, encrypted";
 
 /// Enough for as many payments as there will be.
