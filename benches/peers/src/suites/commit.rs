@@ -44,8 +44,6 @@ An event is a payment: it reads three objects of 100,000 at random and changes t
 All have room in memory for all objects; whatever else isn't said here is as their authors have set it, checkpoints and snapshots \
 included. fjall works on in the background when its turn is over: that is waited for, and isn't counted against it.";
 
-const SMALL_GROUP_OVER_SQLITE: &str = "durable events in groups of 100, by those of SQLite";
-
 const PIPELINE: &str = "hand-made pipeline";
 const NAMES: [&str; 8] = ["Amiko", "SQLite", "redb", "fjall", "LMDB", "whole state", PIPELINE, "raw append"];
 /// What is asked of groups of some size, by the rate of another one.

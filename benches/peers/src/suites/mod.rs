@@ -19,7 +19,6 @@ use crate::report::Report;
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-
 /// A question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Suite {
