@@ -15,7 +15,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 /// Of every kind of field that a change is written of in another way.
@@ -160,6 +160,13 @@ impl Random {
     }
 }
 
+/// A process that is being started has, for a moment, the files of this one, locks among them: no test starts one while another opens a
+/// directory that it has just closed.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The settings of nodes that make the same records, and short segments.
 fn open(path: &Path, retention: Retention) -> Engine<Shop> {
     let mut store = DirectorySettings::default();
@@ -221,6 +228,7 @@ for version in directory.versions():
 
 #[test]
 fn python_reads_every_version_and_every_event_as_rust_does() {
+    let _alone = alone();
     for seed in 0..4 {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().to_str().unwrap();
@@ -322,6 +330,7 @@ fn damage(file: &Path, random: &mut Random) -> String {
 
 #[test]
 fn python_finds_the_damage_that_rust_finds_where_rust_finds_it() {
+    let _alone = alone();
     let original = tempfile::tempdir().unwrap();
     let mut random = Random(11);
     let newest = happened(original.path(), &mut random, 60);
@@ -362,6 +371,7 @@ fn python_finds_the_damage_that_rust_finds_where_rust_finds_it() {
 
 #[test]
 fn python_follows_a_node_while_snapshots_take_the_place_of_its_journal() {
+    let _alone = alone();
     /// How long it may take until what was written is seen, on a machine with other things to do.
     const DEADLINE: Duration = Duration::from_secs(60);
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
