@@ -71,6 +71,7 @@ impl Process {
 async fn a_handle_survives_who_leads_and_says_who_does() {
     let shared = Shared::default();
     let (one, other) = (start(&shared, "one"), start(&shared, "other"));
+    let servers = [&one, &other].map(|process| tokio::spawn(process.handle.stopped()));
     shared.pass_to("one");
     assert_eq!(one.add(7).await, 7);
     other.follows(7).await;
@@ -86,9 +87,11 @@ async fn a_handle_survives_who_leads_and_says_who_does() {
     one.follows(15).await;
     shared.pass_to("one");
     assert_eq!(one.add(1).await, 16, "the same handle, once more");
-    for process in [one, other] {
+    assert!(servers.iter().all(|server| !server.is_finished()), "a server goes on, whoever leads");
+    for (process, server) in [one, other].into_iter().zip(servers) {
         process.handle.stop();
         process.task.await.unwrap().unwrap();
+        server.await.unwrap();
     }
 }
 
